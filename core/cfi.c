@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/cfi.h"
+
+#include "core/modules.h"
+#include "core/on_stack.h"
+#include "core/region.h"
+#include "core/sys.h"
+#include "core/text.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <libunwind-x86_64.h>
+#include <link.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+/* A step inside libunwind takes about 8 KiB. */
+enum { COMPILER_STACK_BYTES = 64 << 10 };
+
+/* Synthetic registers: far apart, and outside every address a process can have. */
+#define SYNTHETIC_SP 0x0100000000000000u
+#define SYNTHETIC_BP 0x0200000000000000u
+#define SYNTHETIC_OTHER 0x0300000000000000u
+#define SYNTHETIC_WINDOW (1ull << 30)
+/* The n-th word read from the synthetic stack is SYNTHETIC_WORD + (n << 32): it may be used as an address itself. */
+#define SYNTHETIC_WORD 0x0400000000000000u
+#define SYNTHETIC_WORD_MIDDLE 0x80000000u
+
+enum { WORDS_MAX = 16 };
+
+static enum cfi_state state = CFI_NO_LIBRARY;
+static char *compiler_stack;
+
+static struct {
+  unw_addr_space_t (*create_addr_space)(unw_accessors_t *, int);
+  int (*set_caching_policy)(unw_addr_space_t, unw_caching_policy_t);
+  int (*init_remote)(unw_cursor_t *, unw_addr_space_t, void *);
+  int (*step)(unw_cursor_t *);
+  int (*get_reg)(unw_cursor_t *, int, unw_word_t *);
+  int (*search_unwind_table)(unw_addr_space_t, unw_word_t, unw_dyn_info_t *, unw_proc_info_t *, int, void *);
+  unw_addr_space_t address_space;
+} libunwind;
+
+static bool is_near(uint64_t value, uint64_t base)
+{
+  return value - base + SYNTHETIC_WINDOW < 2 * SYNTHETIC_WINDOW;
+}
+
+/* One compilation. */
+struct compilation {
+  uintptr_t pc;
+  const struct module *module;
+  bool has_cfi;
+  unsigned words_read;
+  uint64_t word_addresses[WORDS_MAX]; /* where the n-th tagged word was read */
+  packed_rule rule;
+};
+
+static bool is_word(uint64_t value)
+{
+  return value >= SYNTHETIC_WORD && value < SYNTHETIC_WORD + ((uint64_t)WORDS_MAX << 32);
+}
+
+/* Accessors. */
+
+/* Only the search table that gcc, clang and every linker write: libunwind can abort() on others. */
+static bool is_usual_table(const struct module *module)
+{
+  const uint8_t *header = module->eh_frame_hdr;
+  enum {
+    TABLE_VERSION = 1,
+    PCREL_SDATA4 = 0x1b,
+    UDATA4 = 0x03,
+    DATAREL_SDATA4 = 0x3b,
+    HEADER_BYTES = 12,
+    ENTRY_BYTES = 8
+  };
+  if (header == NULL || !module_holds(module, (uintptr_t)header, HEADER_BYTES) || header[0] != TABLE_VERSION ||
+      header[1] != PCREL_SDATA4 || header[2] != UDATA4 || header[3] != DATAREL_SDATA4)
+    return false;
+  uint32_t entries;
+  memcpy(&entries, header + 8, sizeof entries);
+  return module_holds(module, (uintptr_t)header, HEADER_BYTES + (size_t)entries * ENTRY_BYTES);
+}
+
+static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *info, int need_info, void *argument)
+{
+  struct compilation *job = argument;
+  if (ip != job->pc || job->module == NULL || !is_usual_table(job->module))
+    return -UNW_ENOINFO;
+  uint32_t entries;
+  memcpy(&entries, job->module->eh_frame_hdr + 8, sizeof entries);
+  unw_dyn_info_t table = {.start_ip = job->module->code.low, .end_ip = job->module->code.high};
+  table.format = UNW_INFO_FORMAT_REMOTE_TABLE;
+  table.u.rti.segbase = (uintptr_t)job->module->eh_frame_hdr;
+  table.u.rti.table_data = (uintptr_t)job->module->eh_frame_hdr + 12;
+  table.u.rti.table_len = entries * 8u / sizeof(unw_word_t);
+  int result = libunwind.search_unwind_table(space, ip, &table, info, need_info, argument);
+  job->has_cfi = result == 0;
+  return result;
+}
+
+static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *value, int write, void *argument)
+{
+  struct compilation *job = argument;
+  (void)space;
+  if (write)
+    return -UNW_EINVAL;
+  if (job->module != NULL && module_holds(job->module, address, sizeof *value)) {
+    memcpy(value, (const void *)address, sizeof *value);
+    return 0;
+  }
+  if (!(is_near(address, SYNTHETIC_SP) || is_near(address, SYNTHETIC_BP) || is_word(address)) ||
+      job->words_read == WORDS_MAX)
+    return -UNW_EINVAL;
+  *value = SYNTHETIC_WORD + ((uint64_t)job->words_read << 32) + SYNTHETIC_WORD_MIDDLE;
+  job->word_addresses[job->words_read++] = address;
+  return 0;
+}
+
+static int access_reg(unw_addr_space_t space, unw_regnum_t reg, unw_word_t *value, int write, void *argument)
+{
+  struct compilation *job = argument;
+  (void)space;
+  if (write)
+    return -UNW_EINVAL;
+  switch (reg) {
+  case UNW_X86_64_RIP: *value = job->pc; break;
+  case UNW_X86_64_RSP: *value = SYNTHETIC_SP; break;
+  case UNW_X86_64_RBP: *value = SYNTHETIC_BP; break;
+  default: *value = SYNTHETIC_OTHER + ((uint64_t)(unsigned)reg << 32); break;
+  }
+  return 0;
+}
+
+static void put_unwind_info(unw_addr_space_t space, unw_proc_info_t *info, void *argument)
+{
+  (void)space, (void)info, (void)argument;
+}
+
+static int no_dyn_info(unw_addr_space_t space, unw_word_t *list, void *argument)
+{
+  (void)space, (void)list, (void)argument;
+  return -UNW_ENOINFO;
+}
+
+static int no_fpreg(unw_addr_space_t space, unw_regnum_t reg, unw_fpreg_t *value, int write, void *argument)
+{
+  (void)space, (void)reg, (void)value, (void)write, (void)argument;
+  return -UNW_EINVAL;
+}
+
+static int no_resume(unw_addr_space_t space, unw_cursor_t *cursor, void *argument)
+{
+  (void)space, (void)cursor, (void)argument;
+  return -UNW_EINVAL;
+}
+
+static int no_proc_name(unw_addr_space_t space, unw_word_t ip, char *name, size_t size, unw_word_t *offset,
+                        void *argument)
+{
+  (void)space, (void)ip, (void)name, (void)size, (void)offset, (void)argument;
+  return -UNW_EINVAL;
+}
+
+/* From the registers after the step to the rule. */
+
+/* The CFA as sp + n, bp + n, or a word that was read there, plus an addend. */
+static bool read_cfa(const struct compilation *job, uint64_t cfa, struct frame_rule *rule)
+{
+  uint64_t base = cfa;
+  bool is_loaded = is_word(cfa);
+  if (is_loaded) {
+    base = job->word_addresses[(cfa - SYNTHETIC_WORD) >> 32];
+    rule->addend = (int32_t)((uint32_t)cfa - SYNTHETIC_WORD_MIDDLE);
+  }
+  if (is_near(base, SYNTHETIC_SP)) {
+    rule->kind = is_loaded ? RULE_SP_DEREF : RULE_SP;
+    rule->cfa_offset = (int32_t)(base - SYNTHETIC_SP);
+  } else if (is_near(base, SYNTHETIC_BP)) {
+    rule->kind = is_loaded ? RULE_BP_DEREF : RULE_BP;
+    rule->cfa_offset = (int32_t)(base - SYNTHETIC_BP);
+  } else {
+    return false; /* relative to a register that we do not follow */
+  }
+  return true;
+}
+
+static bool is_offset(uint64_t address, uint64_t base, int32_t *offset)
+{
+  *offset = (int32_t)(address - base);
+  return is_near(address, base);
+}
+
+static void read_bp(const struct compilation *job, uint64_t bp, uint64_t cfa, struct frame_rule *rule)
+{
+  rule->bp = RULE_BP_LOST;
+  if (bp == SYNTHETIC_BP)
+    rule->bp = RULE_BP_KEPT;
+  else if (!is_word(bp))
+    return;
+  else if (is_offset(job->word_addresses[(bp - SYNTHETIC_WORD) >> 32], cfa, &rule->bp_offset))
+    rule->bp = RULE_BP_AT_CFA;
+  else if (is_offset(job->word_addresses[(bp - SYNTHETIC_WORD) >> 32], SYNTHETIC_BP, &rule->bp_offset))
+    rule->bp = RULE_BP_AT_BP; /* realigned stacks (DRAP): the CFA is loaded, bp is saved at bp itself */
+}
+
+static packed_rule step_once(struct compilation *job)
+{
+  unw_cursor_t cursor;
+  if (libunwind.init_remote(&cursor, libunwind.address_space, job) < 0)
+    return RULE_FRAME_POINTER;
+  int stepped = libunwind.step(&cursor);
+  if (!job->has_cfi || stepped < 0)
+    return RULE_FRAME_POINTER;
+  if (stepped == 0)
+    return RULE_OUTERMOST;
+  struct frame_rule rule = {.kind = RULE_FRAME_POINTER};
+  unw_word_t cfa, bp, ra;
+  if (libunwind.get_reg(&cursor, UNW_X86_64_RSP, &cfa) < 0 || libunwind.get_reg(&cursor, UNW_X86_64_RBP, &bp) < 0 ||
+      libunwind.get_reg(&cursor, UNW_X86_64_RIP, &ra) < 0)
+    return RULE_FRAME_POINTER;
+  if (!read_cfa(job, cfa, &rule) || !is_word(ra) ||
+      !is_offset(job->word_addresses[(ra - SYNTHETIC_WORD) >> 32], cfa, &rule.ra_offset))
+    return RULE_FRAME_POINTER;
+  read_bp(job, bp, cfa, &rule);
+  return rule_pack(rule);
+}
+
+/* The code that the kernel lets handlers return to: mov $SYS_rt_sigreturn, %rax; syscall. glibc's and musl's alike. */
+static bool is_signal_return(const struct module *module, uintptr_t return_address)
+{
+  static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+  return module != NULL && module_holds(module, return_address, sizeof code) &&
+         memcmp((const void *)return_address, code, sizeof code) == 0;
+}
+
+static void compile(void *argument)
+{
+  struct compilation *job = argument;
+  job->module = modules_find(job->pc);
+  if (is_signal_return(job->module, job->pc + 1))
+    job->rule = RULE_SIGNAL;
+  else if (job->module == NULL || state != CFI_READY)
+    job->rule = RULE_FRAME_POINTER;
+  else
+    job->rule = step_once(job);
+}
+
+packed_rule cfi_compile(uintptr_t pc)
+{
+  struct compilation job = {.pc = pc, .rule = RULE_ABSENT};
+  if (compiler_stack == NULL)
+    return RULE_FRAME_POINTER;
+  int saved_errno = errno;
+  struct blocked_signals before = signals_block();
+  if (lock_try_for_a_moment(&modules_lock)) {
+    on_stack(compile, &job, compiler_stack + COMPILER_STACK_BYTES);
+    rule_cache_put(pc, job.rule);
+    lock_release(&modules_lock);
+  } else {
+    region_lose(LOSS_compile_busy);
+  }
+  signals_restore(before);
+  errno = saved_errno;
+  return job.rule;
+}
+
+/* Start-up. */
+
+static bool resolve(void *library)
+{
+  const struct {
+    void **function;
+    const char *name;
+  } symbols[] = {
+      {(void **)&libunwind.create_addr_space, "_Ux86_64_create_addr_space"},
+      {(void **)&libunwind.set_caching_policy, "_Ux86_64_set_caching_policy"},
+      {(void **)&libunwind.init_remote, "_Ux86_64_init_remote"},
+      {(void **)&libunwind.step, "_Ux86_64_step"},
+      {(void **)&libunwind.get_reg, "_Ux86_64_get_reg"},
+      {(void **)&libunwind.search_unwind_table, "_Ux86_64_dwarf_search_unwind_table"},
+  };
+  for (size_t i = 0; i < COUNT_OF(symbols); i++)
+    if ((*symbols[i].function = dlsym(library, symbols[i].name)) == NULL)
+      return false;
+  return true;
+}
+
+static long sys_pipe(int pair[2])
+{
+  return sys_call(SYS_pipe2, (long)pair, O_CLOEXEC | O_NONBLOCK, 0, 0, 0, 0);
+}
+
+static bool is_pipe_end(int fd, ino_t *inode)
+{
+  struct stat status;
+  long flags = sys_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+  if (sys_fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode) || flags < 0 || (flags & O_NONBLOCK) == 0)
+    return false;
+  *inode = status.st_ino;
+  return true;
+}
+
+/* libunwind's start-up opens a pipe for checking memory, which we never let it do, and keeps it: on the two lowest free numbers,
+ * where a shell will soon want its own file (hazard U1). A pipe of ours, closed at once, tells which two those will be. */
+struct foretold_pipe {
+  int ends[2];
+  bool is_known;
+};
+
+static struct foretold_pipe foretell_pipe(void)
+{
+  struct foretold_pipe pipe = {.is_known = sys_pipe(pipe.ends) == 0};
+  if (pipe.is_known) {
+    sys_close(pipe.ends[0]);
+    sys_close(pipe.ends[1]);
+  }
+  return pipe;
+}
+
+static void close_if_it_came(const struct foretold_pipe *pipe)
+{
+  ino_t inodes[2];
+  if (pipe->is_known && is_pipe_end(pipe->ends[0], &inodes[0]) && is_pipe_end(pipe->ends[1], &inodes[1]) &&
+      inodes[0] == inodes[1]) {
+    sys_close(pipe->ends[0]);
+    sys_close(pipe->ends[1]);
+  }
+}
+
+static enum cfi_state first_use(void)
+{
+  static unw_accessors_t accessors = {
+      .find_proc_info = find_proc_info,
+      .put_unwind_info = put_unwind_info,
+      .get_dyn_info_list_addr = no_dyn_info,
+      .access_mem = access_mem,
+      .access_reg = access_reg,
+      .access_fpreg = no_fpreg,
+      .resume = no_resume,
+      .get_proc_name = no_proc_name,
+  };
+  libunwind.address_space = libunwind.create_addr_space(&accessors, 0);
+  if (libunwind.address_space == NULL)
+    return CFI_NO_MEMORY;
+  libunwind.set_caching_policy(libunwind.address_space, UNW_CACHE_NONE);
+  struct compilation job = {.pc = (uintptr_t)first_use};
+  unw_cursor_t cursor;
+  (void)libunwind.init_remote(&cursor, libunwind.address_space, &job);
+  return CFI_READY;
+}
+
+/* dlopen with RTLD_NOLOAD would tell as well, after reading the loader's cache from disk. */
+static bool is_loaded(const char *name)
+{
+  Dl_info info;
+  struct link_map *map = NULL;
+  if (dladdr1((void *)getauxval(AT_PHDR), &info, (void **)&map, RTLD_DL_LINKMAP) == 0)
+    return false;
+  for (; map != NULL; map = map->l_next)
+    if (strcmp(text_basename(map->l_name), name) == 0)
+      return true;
+  return false;
+}
+
+static enum cfi_state load(void)
+{
+  static const char name[] = "libunwind-x86_64.so.8";
+  bool is_the_programs = is_loaded(name); /* then so is its pipe */
+  void *library = dlopen(name, RTLD_LOCAL | RTLD_NOW);
+  if (library == NULL || !resolve(library))
+    return CFI_NO_LIBRARY;
+  struct foretold_pipe pipe = foretell_pipe();
+  enum cfi_state result = first_use();
+  if (!is_the_programs)
+    close_if_it_came(&pipe);
+  return result;
+}
+
+enum cfi_state cfi_init(void)
+{
+  compiler_stack = sys_map_anonymous(COMPILER_STACK_BYTES);
+  state = compiler_stack == NULL ? CFI_NO_MEMORY : load();
+  return state;
+}
+
+enum cfi_state cfi_state(void)
+{
+  return state;
+}
+
+void cfi_abandon(void)
+{
+  if (state == CFI_READY)
+    state = CFI_ABANDONED;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Compiler attributes by the names the rest of the code uses. */
+#ifndef HEAPPROF_COMPILER_H
+#define HEAPPROF_COMPILER_H
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define HIDDEN __attribute__((visibility("hidden")))
+#define EXPORT __attribute__((visibility("default")))
+#define NOINLINE __attribute__((noinline))
+#define COLD __attribute__((cold, noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define UNUSED __attribute__((unused))
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+/* What must hold if the code is right. Checked only in builds for developers (configure --enable-debug): there a violation stops
+ * the program on the spot; in all others it costs nothing. */
+#ifdef HEAPPROF_DEBUG
+#define INVARIANT(condition) ((condition) ? (void)0 : __builtin_trap())
+#else
+#define INVARIANT(condition) ((void)sizeof(condition))
+#endif
+
+/* Tells the core that this thread waits for another one. */
+static ALWAYS_INLINE void cpu_relax(void)
+{
+  __builtin_ia32_pause();
+}
+
+#endif

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/dump.h"
+
+#include "core/arena.h"
+#include "core/cfi.h"
+#include "core/live.h"
+#include "core/message.h"
+#include "core/on_stack.h"
+#include "core/pprof.h"
+#include "core/process.h"
+#include "core/profile.h"
+#include "core/region.h"
+#include "core/sampler.h"
+#include "core/sys.h"
+#include "core/text.h"
+#include "core/writer.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { DUMP_STACK_BYTES = 256 << 10, COMMAND_LINE_MAX = 1024, NAME_ATTEMPTS = 8 };
+
+static const struct config *settings;
+static const char *program_name = "";
+static const char *inert_reason;
+static char start_directory[CONFIG_PATH_MAX];
+static _Atomic uint64_t dumps_started;
+static uint64_t start_ticks, start_ns;
+static struct stat start_root;
+
+void dump_init(const struct config *config, const char *program)
+{
+  settings = config;
+  program_name = program;
+  start_ticks = __builtin_ia32_rdtsc();
+  start_ns = clock_ns(CLOCK_MONOTONIC);
+  if (sys_getcwd(start_directory, sizeof start_directory) <= 0 || start_directory[0] != '/')
+    start_directory[0] = '\0';
+  (void)sys_lstat("/", &start_root);
+}
+
+/* A daemon that shut itself into an empty directory cannot write profiles, and cannot help it: nobody needs to hear of each. */
+static bool has_changed_root(void)
+{
+  struct stat root;
+  return sys_lstat("/", &root) != 0 || root.st_ino != start_root.st_ino || root.st_dev != start_root.st_dev;
+}
+
+void dump_set_inert_reason(const char *reason)
+{
+  inert_reason = reason;
+}
+
+/* Comments. */
+
+static void add_text(struct profile *profile, struct arena *arena, const char *key, const char *value)
+{
+  char line[COMMAND_LINE_MAX + 128];
+  struct text text = TEXT_INIT(line);
+  text_put(&text, "# heapprof ");
+  text_put(&text, key);
+  text_put(&text, ": ");
+  text_put(&text, value);
+  (void)profile_add_comment(profile, arena, line);
+}
+
+static void add_number(struct profile *profile, struct arena *arena, const char *key, uint64_t value)
+{
+  char digits[24];
+  struct text text = TEXT_INIT(digits);
+  text_put_u64(&text, value);
+  add_text(profile, arena, key, digits);
+}
+
+static void add_command_line(struct profile *profile, struct arena *arena)
+{
+  char line[COMMAND_LINE_MAX];
+  int fd = sys_open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0)
+    return;
+  long size = sys_pread(fd, line, sizeof line - 1, 0);
+  sys_close(fd);
+  while (size > 0 && line[size - 1] == '\0')
+    size--;
+  for (long i = 0; i < size; i++)
+    if ((unsigned char)line[i] < ' ')
+      line[i] = ' ';
+  line[size > 0 ? size : 0] = '\0';
+  add_text(profile, arena, "command", line);
+}
+
+static void add_standard_errors(struct profile *profile, struct arena *arena)
+{
+  for (unsigned i = 0; i < PROFILE_VALUES; i++) {
+    char key[64];
+    struct text text = TEXT_INIT(key);
+    text_put(&text, "standard_error.");
+    text_put(&text, profile_value_names[i]);
+    add_number(profile, arena, key, (uint64_t)(profile->totals[i].standard_error + 0.5));
+  }
+}
+
+static void add_losses(struct profile *profile, struct arena *arena, const struct region_header *header)
+{
+  static const char *const keys[] = {
+#define HEAPPROF_LOSS(identifier, key, what) "lost." key,
+#include "core/losses.def"
+#undef HEAPPROF_LOSS
+  };
+  uint64_t dropped = 0;
+  for (unsigned i = 0; i < LOSS_COUNT; i++) {
+    uint64_t lost = atomic_load_explicit(&header->lost[i], memory_order_relaxed);
+    add_number(profile, arena, keys[i], lost);
+    if (i == LOSS_live_table || i == LOSS_region)
+      dropped += lost;
+  }
+  add_number(profile, arena, "lost.total", dropped);
+}
+
+static uint64_t total_samples(void)
+{
+  uint64_t samples = 0, position = 0;
+  const struct stack_record *stack;
+  while ((stack = stacks_next(&position)) != NULL)
+    samples += atomic_load_explicit(&stack->allocated.begun, memory_order_relaxed);
+  return samples;
+}
+
+uint64_t dump_sampling_ns(void)
+{
+  struct region_header *header = region_header();
+  if (header == NULL)
+    return 0;
+  uint64_t timed = atomic_load_explicit(&header->timed_samples, memory_order_relaxed);
+  uint64_t ticks = __builtin_ia32_rdtsc() - start_ticks, ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
+  if (timed == 0 || ticks == 0 || ns == 0)
+    return 0;
+  if (process_is_settled()) /* for readers of the region, who cannot ask our clock */
+    atomic_store_explicit(&header->ticks_per_second, (uint64_t)((double)ticks * 1e9 / (double)ns),
+                          memory_order_relaxed);
+  double ticks_per_sample = (double)atomic_load_explicit(&header->timed_ticks, memory_order_relaxed) / (double)timed;
+  return (uint64_t)(ticks_per_sample * (double)total_samples() * ((double)ns / (double)ticks));
+}
+
+static const char *unwinder_name(void)
+{
+  switch (cfi_state()) {
+  case CFI_READY: return "CFI by libunwind";
+  case CFI_NO_LIBRARY: return "frame pointers only: libunwind-x86_64.so.8 was not found";
+  case CFI_NO_FIND_OBJECT: return "frame pointers only: no _dl_find_object (glibc before 2.35)";
+  case CFI_ABANDONED: return "frame pointers only: forked while the rule compiler was at work";
+  case CFI_NO_MEMORY: break;
+  }
+  return "frame pointers only: no memory for the rule compiler";
+}
+
+static void add_comments(struct profile *profile, struct arena *arena, const char *reason)
+{
+  const struct region_header *header = region_header();
+  add_text(profile, arena, "version", PACKAGE_VERSION);
+  add_text(profile, arena, "program", program_name);
+  add_number(profile, arena, "pid", (uint64_t)sys_getpid());
+  add_command_line(profile, arena);
+  add_text(profile, arena, "reason", reason);
+  add_number(profile, arena, "sampling_interval_bytes", settings->sample_interval_bytes);
+  if (inert_reason != NULL)
+    add_text(profile, arena, "inert", inert_reason);
+  if (header == NULL)
+    return;
+  add_text(profile, arena, "allocator", header->allocator);
+  add_text(profile, arena, "unwinder", unwinder_name());
+  add_number(profile, arena, "samples", total_samples());
+  add_number(profile, arena, "stacks", atomic_load_explicit(&header->stacks, memory_order_relaxed));
+  add_number(profile, arena, "exact_units", atomic_load_explicit(&header->exact_units, memory_order_relaxed));
+  add_number(profile, arena, "estimated_units",
+             (uint64_t)(profile->totals[PROFILE_ALLOC_OBJECTS].estimate +
+                        profile->totals[PROFILE_ALLOC_SPACE].estimate + 0.5));
+  add_standard_errors(profile, arena);
+  add_losses(profile, arena, header);
+  add_number(profile, arena, "own_bytes", atomic_load_explicit(&header->own_bytes, memory_order_relaxed));
+  add_number(profile, arena, "sampling_ns", dump_sampling_ns());
+}
+
+/* Names. */
+
+static void put_host(struct text *path)
+{
+  char host[65] = "";
+  int fd = sys_open("/proc/sys/kernel/hostname", O_RDONLY | O_CLOEXEC, 0);
+  long size = fd >= 0 ? sys_pread(fd, host, sizeof host - 1, 0) : 0;
+  if (fd >= 0)
+    sys_close(fd);
+  host[size > 0 ? size : 0] = '\0';
+  host[strcspn(host, "\n")] = '\0';
+  text_put(path, host[0] != '\0' ? host : "localhost");
+}
+
+static void put_program(struct text *path)
+{
+  for (const char *c = program_name; *c != '\0'; c++) /* a login shell is "-bash", a kernel name may hold a slash */
+    text_put_bytes(path, *c == '/' || (unsigned char)*c <= ' ' ? "_" : c, 1);
+}
+
+static void expand_pattern(struct text *path, uint64_t number)
+{
+  const char *pattern = settings->out_pattern;
+  if (pattern[0] != '/' && start_directory[0] != '\0') {
+    text_put(path, start_directory);
+    text_put(path, "/");
+  }
+  for (; *pattern != '\0'; pattern++) {
+    if (*pattern != '%') {
+      text_put_bytes(path, pattern, 1);
+      continue;
+    }
+    switch (*++pattern) {
+    case 'e': put_program(path); break;
+    case 'p': text_put_u64(path, (uint64_t)sys_getpid()); break;
+    case 'h': put_host(path); break;
+    case 'n': text_put_u64(path, number); break;
+    case 't': text_put_u64(path, clock_ns(CLOCK_REALTIME) / 1000000000u); break;
+    default: text_put(path, "%"); break;
+    }
+  }
+}
+
+/* The same name with something unlikely before its ending. */
+static void put_alternative(struct text *path, const char *taken)
+{
+  static const char ending[] = ".pb.gz";
+  size_t length = strlen(taken), tail = sizeof ending - 1;
+  size_t stem = length > tail && strcmp(taken + length - tail, ending) == 0 ? length - tail : length;
+  text_put_bytes(path, taken, stem);
+  text_put(path, ".");
+  text_put_hex(path, (__builtin_ia32_rdtsc() * 0x9e3779b97f4a7c15u) >> 40);
+  text_put(path, taken + stem);
+}
+
+/* One dump. */
+
+struct dump_job {
+  const char *path; /* NULL: the pattern */
+  const char *reason;
+  uint64_t number;
+  int result;
+};
+
+/* Gives the file its name; under a pattern, another one if that is taken. */
+static int commit(struct writer *writer, const struct dump_job *job, const char *path)
+{
+  int result = writer_commit(writer, path);
+  for (int attempt = 0; result == -EEXIST && job->path == NULL && attempt < NAME_ATTEMPTS; attempt++) {
+    char name[WRITER_PATH_MAX];
+    struct text other = TEXT_INIT(name);
+    put_alternative(&other, path);
+    result = other.cut ? -ENAMETOOLONG : writer_commit(writer, name);
+    if (result == 0)
+      message_print(path, " exists and is left alone; the profile is in ", name, NULL);
+  }
+  return result;
+}
+
+static int write_profile(const struct dump_job *job, const char *path, struct arena *arena)
+{
+  struct profile *profile = arena_get(arena, sizeof *profile);
+  struct writer *writer = arena_get(arena, sizeof *writer);
+  if (profile == NULL || writer == NULL || !profile_build(profile, arena))
+    return -ENOMEM;
+  profile->period_bytes = settings->sample_interval_bytes;
+  profile->time_unix_ns = clock_ns(CLOCK_REALTIME);
+  add_comments(profile, arena, job->reason);
+  int result = writer_open(writer, path);
+  if (result != 0)
+    return result;
+  result = pprof_write(profile, writer, arena);
+  if (result == 0)
+    result = commit(writer, job, path);
+  writer_discard(writer);
+  return result;
+}
+
+static void run(void *argument)
+{
+  struct dump_job *job = argument;
+  char name[WRITER_PATH_MAX];
+  struct text path = TEXT_INIT(name);
+  if (job->path == NULL)
+    expand_pattern(&path, job->number);
+  else
+    text_put(&path, job->path);
+  struct arena arena = {.chunks = NULL};
+  job->result = path.cut ? -ENAMETOOLONG : write_profile(job, name, &arena);
+  arena_release(&arena);
+  if (job->result != 0 && has_changed_root() && settings->verbose == 0)
+    return;
+  if (job->result != 0) {
+    const char *why = strerrordesc_np(-job->result);
+    message_print("cannot write ", name, ": ", why != NULL ? why : "unknown error", "; this profile is lost", NULL);
+  } else if (settings->verbose >= 1) {
+    message_print("wrote ", name, " (", job->reason, ")", NULL);
+  }
+}
+
+int dump_write(const char *path, const char *reason)
+{
+  if (settings == NULL)
+    return -EAGAIN;       /* before the constructor */
+  (void)process_settle(); /* a forked child writes its own profile, not its parent's */
+  struct dump_job job = {.path = path, .reason = reason};
+  job.number = path == NULL ? atomic_fetch_add(&dumps_started, 1) + 1 : 0;
+  if (!on_fresh_stack(run, &job, DUMP_STACK_BYTES)) {
+    message_print("no memory for a profile", NULL);
+    return -ENOMEM;
+  }
+  return job.result;
+}
+
+/* Requests. */
+
+static _Atomic uint64_t requests;
+static _Atomic int is_dumping;
+
+void dump_request(const char *reason)
+{
+  uint64_t seen = atomic_fetch_add(&requests, 1) + 1;
+  int idle = 0;
+  while (atomic_compare_exchange_strong(&is_dumping, &idle, 1)) {
+    do {
+      seen = atomic_load(&requests);
+      (void)dump_write(NULL, reason);
+    } while (atomic_load(&requests) != seen);
+    atomic_store(&is_dumping, 0);
+    if (atomic_load(&requests) == seen) /* else one came between the two lines above and saw us busy */
+      return;
+    idle = 0;
+  }
+}
+
+void dump_restart_numbering(void)
+{
+  atomic_store(&dumps_started, 0);
+  atomic_store(&is_dumping, 0);
+}

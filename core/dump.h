@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* From the state region to a file: at exit, on a signal, by API.
+ *
+ * Takes no lock, waits for nobody, calls no libc function that allocates or locks; runs on a stack of its own with signals
+ * blocked, so it may be called from a handler that interrupted anything, with less than 2 KiB of stack left. While it runs, a
+ * file is open; a fork at that moment gives the child a copy of the descriptor.
+ *
+ * Failure: -errno and one line on standard error; no partial file is left under the final name.
+ */
+#ifndef HEAPPROF_DUMP_H
+#define HEAPPROF_DUMP_H
+
+#include "core/config.h"
+
+/* From the constructor: remembers where the process was started. `config` and `program` must live as long as the process. */
+void dump_init(const struct config *config, const char *program);
+
+/* Why there is nothing to see, for the comments of the (empty) profiles of an inert process. */
+void dump_set_inert_reason(const char *reason);
+
+/* Writes a profile to `path`, or where HEAPPROF_OUT says for NULL. An existing file is never replaced: under a pattern the
+ * profile gets a name beside it, under a path of its own the result is -EEXIST. `reason` goes into the comments. */
+int dump_write(const char *path, const char *reason);
+
+/* As dump_write(NULL), unless one of these is running: then that one writes another profile when it is done. For handlers. */
+void dump_request(const char *reason);
+
+/* In a forked child. */
+void dump_restart_numbering(void);
+
+/* The cost of all samples so far, from those that were timed. */
+uint64_t dump_sampling_ns(void);
+
+#endif

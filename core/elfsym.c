@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/elfsym.h"
+
+#include "core/sys.h"
+
+#include <elf.h>
+#include <string.h>
+
+enum {
+  SECTIONS_MAX = 1 << 16,
+  SYMBOLS_AT_A_TIME = 256,
+  NAME_MAX_BYTES = 8 << 10,
+  NOTES_MAX_BYTES = 4096,
+  UNSIZED_REACH_BYTES = 4096, /* how far behind a symbol without a size its code may go on */
+};
+
+static bool read_exactly(int fd, uint64_t offset, void *bytes, size_t size)
+{
+  return sys_pread(fd, bytes, size, offset) == (long)size;
+}
+
+struct elf_file {
+  int fd;
+  Elf64_Ehdr header;
+};
+
+static bool read_section(const struct elf_file *file, unsigned index, Elf64_Shdr *section)
+{
+  uint64_t offset;
+  return index < file->header.e_shnum &&
+         !__builtin_add_overflow(file->header.e_shoff, index * sizeof *section, &offset) &&
+         read_exactly(file->fd, offset, section, sizeof *section);
+}
+
+/* The best symbol table: .symtab has static functions too. */
+static bool find_table(const struct elf_file *file, Elf64_Shdr *symbols, Elf64_Shdr *strings)
+{
+  bool found = false;
+  for (unsigned i = 0; i < file->header.e_shnum; i++) {
+    Elf64_Shdr section, names;
+    if (!read_section(file, i, &section))
+      return found;
+    if ((section.sh_type != SHT_SYMTAB && (found || section.sh_type != SHT_DYNSYM)) ||
+        section.sh_entsize != sizeof(Elf64_Sym) || !read_section(file, section.sh_link, &names) ||
+        names.sh_type != SHT_STRTAB)
+      continue;
+    *symbols = section;
+    *strings = names;
+    found = true;
+    if (section.sh_type == SHT_SYMTAB)
+      break;
+  }
+  return found;
+}
+
+static bool holds_build_id(const char *notes, size_t size, const uint8_t *id, size_t id_bytes)
+{
+  while (size >= sizeof(Elf64_Nhdr)) {
+    Elf64_Nhdr note;
+    memcpy(&note, notes, sizeof note);
+    uint64_t name_bytes = (note.n_namesz + 3ull) & ~3ull,
+             whole = sizeof note + name_bytes + ((note.n_descsz + 3ull) & ~3ull);
+    if (whole > size)
+      return false;
+    if (note.n_type == NT_GNU_BUILD_ID && note.n_descsz == id_bytes &&
+        memcmp(notes + sizeof note + name_bytes, id, id_bytes) == 0)
+      return true;
+    notes += whole;
+    size -= whole;
+  }
+  return false;
+}
+
+static bool has_build_id(const struct elf_file *file, const uint8_t *id, size_t id_bytes)
+{
+  char notes[NOTES_MAX_BYTES];
+  for (unsigned i = 0; i < file->header.e_shnum; i++) {
+    Elf64_Shdr section;
+    if (read_section(file, i, &section) && section.sh_type == SHT_NOTE && section.sh_size <= sizeof notes &&
+        read_exactly(file->fd, section.sh_offset, notes, section.sh_size) &&
+        holds_build_id(notes, section.sh_size, id, id_bytes))
+      return true;
+  }
+  return false;
+}
+
+/* The first query at or after `address`. */
+static size_t lower_bound(const struct elfsym_query *queries, size_t count, uint64_t address)
+{
+  size_t low = 0;
+  while (count > 0) {
+    size_t half = count / 2;
+    if (queries[low + half].address < address) {
+      low += half + 1;
+      count -= half + 1;
+    } else {
+      count = half;
+    }
+  }
+  return low;
+}
+
+/* What is known so far about the symbol of a query. A sized symbol that covers the address beats an unsized one before it; a
+ * global name beats a local alias. */
+struct match {
+  uint64_t name_offset;
+  uint8_t rank;
+};
+
+enum { RANK_NONE, RANK_UNSIZED, RANK_LOCAL, RANK_WEAK, RANK_GLOBAL };
+
+static uint8_t rank_of(const Elf64_Sym *symbol)
+{
+  if (symbol->st_size == 0)
+    return RANK_UNSIZED;
+  switch (ELF64_ST_BIND(symbol->st_info)) {
+  case STB_GLOBAL: return RANK_GLOBAL;
+  case STB_WEAK: return RANK_WEAK;
+  default: return RANK_LOCAL;
+  }
+}
+
+static void match_symbol(const Elf64_Sym *symbol, struct elfsym_query *queries, struct match *matches, size_t count)
+{
+  unsigned type = ELF64_ST_TYPE(symbol->st_info);
+  if ((type != STT_FUNC && type != STT_GNU_IFUNC && !(type == STT_NOTYPE && symbol->st_size == 0)) ||
+      symbol->st_shndx == SHN_UNDEF || symbol->st_shndx >= SHN_LORESERVE || symbol->st_name == 0)
+    return;
+  uint8_t rank = rank_of(symbol);
+  /* An unsized symbol (hand assembly) reaches to the next one: of those, the last before the address counts. */
+  uint64_t end = symbol->st_value + (symbol->st_size > 0 ? symbol->st_size : UNSIZED_REACH_BYTES);
+  size_t first = lower_bound(queries, count, symbol->st_value);
+  for (size_t i = first; i < count && queries[i].address < end; i++) {
+    bool is_nearer = rank == RANK_UNSIZED && symbol->st_value > queries[i].start;
+    bool is_better = rank > matches[i].rank || (rank == matches[i].rank && is_nearer);
+    if (!is_better)
+      continue;
+    matches[i] = (struct match){.name_offset = symbol->st_name, .rank = rank};
+    queries[i].start = symbol->st_value;
+  }
+}
+
+static bool match_all(const struct elf_file *file, const Elf64_Shdr *table, struct elfsym_query *queries,
+                      struct match *matches, size_t count)
+{
+  Elf64_Sym symbols[SYMBOLS_AT_A_TIME];
+  uint64_t total = table->sh_size / sizeof *symbols, end;
+  if (__builtin_add_overflow(table->sh_offset, table->sh_size, &end))
+    return false;
+  for (uint64_t done = 0; done < total;) {
+    size_t batch = total - done < SYMBOLS_AT_A_TIME ? (size_t)(total - done) : SYMBOLS_AT_A_TIME;
+    if (!read_exactly(file->fd, table->sh_offset + done * sizeof *symbols, symbols, batch * sizeof *symbols))
+      return false;
+    for (size_t i = 0; i < batch; i++)
+      match_symbol(&symbols[i], queries, matches, count);
+    done += batch;
+  }
+  return true;
+}
+
+static const char *read_name(const struct elf_file *file, const Elf64_Shdr *strings, uint64_t offset,
+                             struct arena *arena)
+{
+  char name[NAME_MAX_BYTES];
+  if (offset >= strings->sh_size)
+    return NULL;
+  uint64_t room = strings->sh_size - offset;
+  for (size_t size = 256;; size = sizeof name) { /* most names are short: read little first */
+    long got = sys_pread(file->fd, name, room < size ? (size_t)room : size, strings->sh_offset + offset);
+    const char *end = got > 0 ? memchr(name, '\0', (size_t)got) : NULL;
+    if (end != NULL)
+      return end > name ? arena_copy_text(arena, name, (size_t)(end - name)) : NULL;
+    if (size == sizeof name || got <= 0)
+      return NULL;
+  }
+}
+
+static enum elfsym_table resolve_in(const struct elf_file *file, struct elfsym_query *queries, size_t count,
+                                    struct arena *arena)
+{
+  Elf64_Shdr symbols, strings;
+  struct match *matches = arena_get_array(arena, count, sizeof *matches);
+  if (matches == NULL || !find_table(file, &symbols, &strings) || !match_all(file, &symbols, queries, matches, count))
+    return ELFSYM_NO_TABLE;
+  for (size_t i = 0; i < count; i++) {
+    if (matches[i].rank == RANK_NONE)
+      continue;
+    bool same_as_before = i > 0 && queries[i - 1].name != NULL && matches[i - 1].name_offset == matches[i].name_offset;
+    queries[i].name = same_as_before ? queries[i - 1].name : read_name(file, &strings, matches[i].name_offset, arena);
+  }
+  return symbols.sh_type == SHT_SYMTAB ? ELFSYM_FULL : ELFSYM_DYNAMIC;
+}
+
+static bool is_elf64(const struct elf_file *file)
+{
+  return memcmp(file->header.e_ident, ELFMAG, SELFMAG) == 0 && file->header.e_ident[EI_CLASS] == ELFCLASS64 &&
+         file->header.e_shentsize == sizeof(Elf64_Shdr) && file->header.e_shnum < SECTIONS_MAX - 1;
+}
+
+enum elfsym_table elfsym_resolve(const char *path, const uint8_t *build_id, size_t build_id_bytes,
+                                 struct elfsym_query *queries, size_t count, struct arena *arena)
+{
+  enum elfsym_table table = ELFSYM_NO_TABLE;
+  struct elf_file file = {.fd = sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)};
+  if (file.fd < 0)
+    return table;
+  if (read_exactly(file.fd, 0, &file.header, sizeof file.header) && is_elf64(&file) &&
+      (build_id_bytes == 0 || has_build_id(&file, build_id, build_id_bytes)))
+    table = resolve_in(&file, queries, count, arena);
+  sys_close(file.fd);
+  return table;
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/live.h"
+
+#include "core/compiler.h"
+#include "core/sys.h"
+
+#include <string.h>
+
+_Atomic uint8_t live_filter[LIVE_FILTER_BYTES];
+
+/* Nodes. Chunk k holds FIRST_CHUNK_NODES << k of them; node 0 is never used. */
+
+struct node {
+  _Atomic uintptr_t pointer;
+  uint64_t size_bytes;
+  uint64_t objects_q16;
+  uint32_t stack;
+  _Atomic uint32_t next_free; /* in the free list or the deferred list */
+};
+
+_Static_assert(sizeof(struct node) == 32, "two nodes a cache line");
+
+enum { FIRST_CHUNK_NODES = 1024, CHUNKS = 20 };
+
+/* The upper bits of objects_q16 hold the number of the adoption that last visited the node: weights stay below 2^52. */
+enum { ADOPTION_SHIFT = 53, ADOPTION_MASK = (1 << (64 - ADOPTION_SHIFT)) - 1 };
+#define WEIGHT_MASK ((1ull << ADOPTION_SHIFT) - 1)
+static uint64_t adoption; /* of this process, counted from the first ancestor */
+
+static _Atomic(struct node *) chunks[CHUNKS];
+static _Atomic uint32_t nodes_used = 1;
+static _Atomic uint64_t free_nodes;     /* head of a list: count of changes << 32 | node, against ABA */
+static _Atomic uint64_t deferred_nodes; /* removed while a forked child adopts its region */
+
+static unsigned chunk_of(uint32_t node, uint32_t *offset)
+{
+  unsigned chunk = 31 - (unsigned)__builtin_clz(node / FIRST_CHUNK_NODES + 1);
+  *offset = node - FIRST_CHUNK_NODES * ((1u << chunk) - 1);
+  return chunk;
+}
+
+static struct node *node_at(uint32_t node)
+{
+  uint32_t offset;
+  unsigned chunk = chunk_of(node, &offset);
+  INVARIANT(node != 0 && node < atomic_load_explicit(&nodes_used, memory_order_relaxed));
+  INVARIANT(offset < (uint32_t)FIRST_CHUNK_NODES << chunk);
+  return atomic_load_explicit(&chunks[chunk], memory_order_acquire) + offset;
+}
+
+static void push(_Atomic uint64_t *list, uint32_t node)
+{
+  uint64_t head = atomic_load_explicit(list, memory_order_relaxed), next;
+  do {
+    atomic_store_explicit(&node_at(node)->next_free, (uint32_t)head, memory_order_relaxed);
+    next = ((head >> 32) + 1) << 32 | node;
+  } while (!atomic_compare_exchange_weak_explicit(list, &head, next, memory_order_release, memory_order_relaxed));
+}
+
+static uint32_t pop(_Atomic uint64_t *list)
+{
+  uint64_t head = atomic_load_explicit(list, memory_order_acquire), next;
+  do {
+    if ((uint32_t)head == 0)
+      return 0;
+    uint32_t after = atomic_load_explicit(&node_at((uint32_t)head)->next_free, memory_order_relaxed);
+    next = ((head >> 32) + 1) << 32 | after;
+  } while (!atomic_compare_exchange_weak_explicit(list, &head, next, memory_order_acquire, memory_order_acquire));
+  return (uint32_t)head;
+}
+
+static bool chunk_make(unsigned chunk)
+{
+  if (atomic_load_explicit(&chunks[chunk], memory_order_acquire) != NULL)
+    return true;
+  size_t size = ((size_t)FIRST_CHUNK_NODES << chunk) * sizeof(struct node);
+  struct node *fresh = sys_map_anonymous(size), *none = NULL;
+  if (fresh == NULL)
+    return false;
+  if (atomic_compare_exchange_strong(&chunks[chunk], &none, fresh))
+    region_add_own_bytes(size);
+  else
+    sys_munmap(fresh, size);
+  return true;
+}
+
+/* 0: no memory. */
+static uint32_t node_get(void)
+{
+  uint32_t node = pop(&free_nodes), offset;
+  if (node != 0)
+    return node;
+  node = atomic_load_explicit(&nodes_used, memory_order_relaxed);
+  do {
+    unsigned chunk = chunk_of(node, &offset);
+    if (chunk >= CHUNKS || !chunk_make(chunk))
+      return 0;
+  } while (!atomic_compare_exchange_weak(&nodes_used, &node, node + 1));
+  return node;
+}
+
+/* Slots. Level 0 and 1 have FIRST_LEVEL_SLOTS, each further level as many as all before it. */
+
+enum { BUCKET_SLOTS = 8, FIRST_LEVEL_SLOTS = 4096, LEVELS = 16 };
+
+#define SLOT_TAG_MASK 0xffffffff00000000u
+
+static _Alignas(64) _Atomic uint64_t first_level[FIRST_LEVEL_SLOTS];
+static _Atomic(_Atomic uint64_t *) levels[LEVELS] = {first_level};
+static _Atomic unsigned levels_used = 1;
+
+static size_t level_slots(unsigned level)
+{
+  return (size_t)FIRST_LEVEL_SLOTS << (level == 0 ? 0 : level - 1);
+}
+
+static uint64_t hash_of(const void *pointer)
+{
+  uint64_t hash = (uint64_t)(uintptr_t)pointer * 0x9e3779b97f4a7c15u;
+  return (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
+}
+
+/* Another part of the hash for each level: what crowds one bucket of a level is spread over the next. */
+static _Atomic uint64_t *bucket_of(unsigned level, uint64_t hash)
+{
+  size_t buckets = level_slots(level) / BUCKET_SLOTS;
+  uint64_t turned = hash << (level * 3) | hash >> ((64 - level * 3) & 63);
+  return atomic_load_explicit(&levels[level], memory_order_acquire) + (turned & (buckets - 1)) * BUCKET_SLOTS;
+}
+
+static uint64_t tag_of(uint64_t hash)
+{
+  return hash & SLOT_TAG_MASK;
+}
+
+static bool level_add(unsigned level)
+{
+  if (level >= LEVELS)
+    return false;
+  size_t size = level_slots(level) * sizeof(uint64_t);
+  _Atomic uint64_t *fresh = sys_map_anonymous(size), *none = NULL;
+  if (fresh == NULL)
+    return false;
+  if (atomic_compare_exchange_strong(&levels[level], &none, fresh))
+    region_add_own_bytes(size);
+  else
+    sys_munmap(fresh, size);
+  /* Whoever lost the race announces the level too: its winner may be the thread that our handler interrupted. */
+  atomic_compare_exchange_strong(&levels_used, &level, level + 1);
+  return true;
+}
+
+static bool slot_take(_Atomic uint64_t *bucket, uint64_t value)
+{
+  for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+    uint64_t empty = 0;
+    if (atomic_load_explicit(&bucket[i], memory_order_relaxed) == 0 &&
+        atomic_compare_exchange_strong_explicit(&bucket[i], &empty, value, memory_order_release, memory_order_relaxed))
+      return true;
+  }
+  return false;
+}
+
+/* The newest level first: it is the emptiest. */
+static bool index_add(uint64_t hash, uint32_t node)
+{
+  uint64_t value = tag_of(hash) | node;
+  while (true) {
+    unsigned used = atomic_load_explicit(&levels_used, memory_order_acquire);
+    for (unsigned level = used; level-- > 0;)
+      if (slot_take(bucket_of(level, hash), value))
+        return true;
+    if (!level_add(used))
+      return false;
+  }
+}
+
+/* Takes the slot of `pointer` out of the index; 0 when there is none. A slot of the same tag may change under our eyes, but the
+ * one whose node holds our pointer is ours alone. */
+static uint32_t index_remove(const void *pointer)
+{
+  uint64_t hash = hash_of(pointer), tag = tag_of(hash);
+  for (unsigned level = atomic_load_explicit(&levels_used, memory_order_acquire); level-- > 0;) {
+    _Atomic uint64_t *bucket = bucket_of(level, hash);
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+      uint64_t value = atomic_load_explicit(&bucket[i], memory_order_acquire);
+      if ((value & SLOT_TAG_MASK) != tag || (uint32_t)value == 0)
+        continue;
+      uintptr_t held = atomic_load_explicit(&node_at((uint32_t)value)->pointer, memory_order_relaxed);
+      if (held == (uintptr_t)pointer && atomic_compare_exchange_strong(&bucket[i], &value, 0))
+        return (uint32_t)value;
+    }
+  }
+  return 0;
+}
+
+/* The filter. */
+
+static void filter_raise(const void *pointer)
+{
+  _Atomic uint8_t *count = live_filter_of(pointer);
+  uint8_t old = atomic_load_explicit(count, memory_order_relaxed);
+  while (old != LIVE_FILTER_SATURATED && !atomic_compare_exchange_weak(count, &old, (uint8_t)(old + 1)))
+    ;
+}
+
+static void filter_lower(const void *pointer)
+{
+  _Atomic uint8_t *count = live_filter_of(pointer);
+  uint8_t old = atomic_load_explicit(count, memory_order_relaxed);
+  while (old != LIVE_FILTER_SATURATED && old != 0 && !atomic_compare_exchange_weak(count, &old, (uint8_t)(old - 1)))
+    ;
+}
+
+void live_filter_mark_forever(const void *pointer)
+{
+  atomic_store(live_filter_of(pointer), LIVE_FILTER_SATURATED);
+}
+
+/* The table. */
+
+static struct live_entry entry_of(const struct node *node)
+{
+  return (struct live_entry){
+      .stack = node->stack, .weight = {.size_bytes = node->size_bytes, .objects_q16 = node->objects_q16 & WEIGHT_MASK}};
+}
+
+bool live_add(const void *pointer, struct live_entry entry)
+{
+  INVARIANT(pointer != NULL && entry.stack != 0 && entry.weight.objects_q16 <= WEIGHT_MASK);
+  uint32_t position = node_get();
+  if (position == 0)
+    return false;
+  struct node *node = node_at(position);
+  node->size_bytes = entry.weight.size_bytes;
+  node->objects_q16 = entry.weight.objects_q16;
+  node->stack = entry.stack;
+  atomic_store_explicit(&node->pointer, (uintptr_t)pointer, memory_order_relaxed);
+  filter_raise(pointer);
+  if (index_add(hash_of(pointer), position))
+    return true;
+  filter_lower(pointer);
+  push(&free_nodes, position);
+  return false;
+}
+
+/* The node, out of the index but not yet free; 0 when there is none. */
+static uint32_t take_out(const void *pointer)
+{
+  uint32_t position = index_remove(pointer);
+  if (position == 0)
+    return 0;
+  filter_lower(pointer);
+  atomic_store_explicit(&node_at(position)->pointer, 0, memory_order_relaxed);
+  return position;
+}
+
+bool live_remove(const void *pointer, struct live_entry *entry)
+{
+  uint32_t position = take_out(pointer);
+  if (position == 0)
+    return false;
+  *entry = entry_of(node_at(position));
+  push(&free_nodes, position);
+  return true;
+}
+
+bool live_remove_during_adoption(const void *pointer)
+{
+  uint32_t position = take_out(pointer);
+  if (position != 0)
+    push(&deferred_nodes, position);
+  return position != 0;
+}
+
+static void for_each_slot(void (*visit)(uint32_t node, void *argument), void *argument)
+{
+  unsigned used = atomic_load_explicit(&levels_used, memory_order_acquire);
+  for (unsigned level = 0; level < used; level++) {
+    _Atomic uint64_t *slots = atomic_load_explicit(&levels[level], memory_order_acquire);
+    for (size_t i = 0; i < level_slots(level); i++) {
+      uint64_t value = atomic_load_explicit(&slots[i], memory_order_acquire);
+      if ((uint32_t)value != 0)
+        visit((uint32_t)value, argument);
+    }
+  }
+}
+
+static void adopt_one(uint32_t position, void *argument)
+{
+  void (*visit)(struct live_entry entry) = *(void (**)(struct live_entry))argument;
+  struct node *node = node_at(position);
+  node->objects_q16 = (node->objects_q16 & WEIGHT_MASK) | adoption << ADOPTION_SHIFT;
+  visit(entry_of(node));
+}
+
+void live_adopt_each(void (*visit)(struct live_entry entry))
+{
+  adoption = adoption % ADOPTION_MASK + 1; /* never 0, which new nodes have */
+  for_each_slot(adopt_one, &visit);
+}
+
+void live_adopt_settle(void (*freed)(struct live_entry entry))
+{
+  uint32_t position;
+  while ((position = pop(&deferred_nodes)) != 0) {
+    struct node *node = node_at(position);
+    if (node->objects_q16 >> ADOPTION_SHIFT == adoption)
+      freed(entry_of(node));
+    push(&free_nodes, position);
+  }
+}
+
+static void count_one(uint32_t position, void *argument)
+{
+  (void)position;
+  ++*(uint64_t *)argument;
+}
+
+uint64_t live_count(void)
+{
+  uint64_t count = 0;
+  for_each_slot(count_one, &count);
+  return count;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* A try-lock that nobody waits on for long and nobody can leave held for ever.
+ *
+ * It knows its holder by thread pointer and stack frame. If the same thread asks again from a frame above the holder's, the
+ * holder was left by siglongjmp and its lock is taken over. (A handler on an alternate stack that happens to lie higher can
+ * take over a lock that is still in use; what the locks guard tolerates that, see each use.)
+ *
+ * Threads, signals: safe, never blocks. Fork: the fork handlers hold every lock of the shim across fork().
+ */
+#ifndef HEAPPROF_LOCK_H
+#define HEAPPROF_LOCK_H
+
+#include "core/compiler.h"
+#include "core/sys.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lock {
+  _Atomic uintptr_t holder; /* thread pointer, 0: free */
+  _Atomic uintptr_t frame;
+};
+
+static inline uintptr_t lock_thread_identity(void)
+{
+  return (uintptr_t)__builtin_thread_pointer();
+}
+
+static inline bool lock_try(struct lock *lock)
+{
+  uintptr_t self = lock_thread_identity(), here = (uintptr_t)__builtin_frame_address(0), free = 0;
+  if (atomic_compare_exchange_strong(&lock->holder, &free, self)) {
+    atomic_store_explicit(&lock->frame, here, memory_order_relaxed);
+    return true;
+  }
+  if (free != self || here <= atomic_load_explicit(&lock->frame, memory_order_relaxed))
+    return false;
+  atomic_store_explicit(&lock->frame, here, memory_order_relaxed);
+  return true;
+}
+
+/* Tries for a while, a few times the longest that a lock is held: first spinning, then giving up the core to a holder that was
+ * preempted. At once when the holder is the caller's own thread. */
+static inline bool lock_try_for_a_moment(struct lock *lock)
+{
+  enum { SPINS = 2000, YIELDS = 200 };
+  for (int attempt = 0; attempt < SPINS + YIELDS; attempt++) {
+    if (lock_try(lock))
+      return true;
+    if (atomic_load_explicit(&lock->holder, memory_order_relaxed) == lock_thread_identity())
+      return false;
+    if (attempt < SPINS)
+      cpu_relax();
+    else
+      sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+  }
+  return false;
+}
+
+static inline void lock_release(struct lock *lock)
+{
+  atomic_store_explicit(&lock->holder, 0, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/message.h"
+
+#include "core/on_stack.h"
+#include "core/sys.h"
+#include "core/text.h"
+
+#include <asm/ioctls.h>
+#include <asm/termbits.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <time.h>
+
+enum { STANDARD_ERROR = 2 };
+
+/* The file that standard error was at the start. Daemons close it, and open a socket or a database under its number. */
+static struct stat at_start;
+static enum { NOT_ASKED, CLOSED, OPEN } state_at_start;
+
+void message_init(void)
+{
+  state_at_start = sys_fstat(STANDARD_ERROR, &at_start) == 0 ? OPEN : CLOSED;
+}
+
+static bool is_still_standard_error(void)
+{
+  struct stat now;
+  if (state_at_start == NOT_ASKED)
+    return true;
+  return state_at_start == OPEN && sys_fstat(STANDARD_ERROR, &now) == 0 && now.st_dev == at_start.st_dev &&
+         now.st_ino == at_start.st_ino;
+}
+
+/* Waiting for a reader that does not read would hang the application. */
+static bool can_take_a_line(void)
+{
+  struct pollfd standard_error = {.fd = STANDARD_ERROR, .events = POLLOUT};
+  return sys_call(SYS_poll, (long)&standard_error, 1, 0, 0, 0, 0) == 1 && (standard_error.revents & POLLOUT) != 0;
+}
+
+/* A pipe without a reader and a file at RLIMIT_FSIZE answer with a signal that kills. It comes to this thread, which holds it back
+ * and takes it. */
+static void write_quietly(const char *line, size_t size)
+{
+  static const struct timespec at_once = {0, 0};
+  const unsigned long deadly = 1ul << (SIGPIPE - 1) | 1ul << (SIGXFSZ - 1);
+  struct blocked_signals before = signals_block();
+  unsigned long pending = 0;
+  sys_call(SYS_rt_sigpending, (long)&pending, sizeof pending, 0, 0, 0, 0);
+  long result = can_take_a_line() ? sys_write(STANDARD_ERROR, line, size) : 0;
+  if ((result == -EPIPE || result == -EFBIG) && (pending & deadly) == 0) /* else one is the application's own */
+    sys_call(SYS_rt_sigtimedwait, (long)&deadly, 0, (long)&at_once, sizeof deadly, 0, 0);
+  signals_restore(before);
+}
+
+void message_print(const char *first, ...)
+{
+  char line[1024];
+  if (!is_still_standard_error())
+    return;
+  struct text text = TEXT_INIT(line);
+  text.capacity -= 1; /* the newline always fits */
+  text_put(&text, "heapprof: ");
+  va_list parts;
+  va_start(parts, first);
+  for (const char *part = first; part != NULL; part = va_arg(parts, const char *))
+    text_put(&text, part);
+  va_end(parts);
+  for (size_t i = 0; i < text.length; i++) /* a newline in a value must not pass for a line of ours */
+    if ((unsigned char)line[i] < ' ')
+      line[i] = '?';
+  line[text.length] = '\n';
+  write_quietly(line, text.length + 1);
+}
+
+bool message_reaches_terminal(void)
+{
+  struct termios settings;
+  return sys_call(SYS_ioctl, STANDARD_ERROR, TCGETS, (long)&settings, 0, 0, 0) == 0;
+}

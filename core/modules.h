@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* The loaded objects that stacks run through: found when a frame rule is first compiled for one of their pcs, written to the
+ * state region once per executable segment, kept there when the object is unloaded.
+ *
+ * Looked up with _dl_find_object (glibc 2.35), which takes no lock. dlopen is not wrapped. dlclose is: what it unloaded is marked
+ * and every frame rule compiled before becomes unreachable.
+ *
+ * Threads: modules_find and modules_check_unloaded under modules_lock, with signals blocked; the rest anywhere. Memory: fixed,
+ * MODULES_MAX objects. Fork: the table is copied on write and stays right. Failure: NULL; the pc is then treated as code
+ * without CFI.
+ */
+#ifndef HEAPPROF_MODULES_H
+#define HEAPPROF_MODULES_H
+
+#include "core/lock.h"
+#include "core/region.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MODULES_MAX = 1024, MODULE_SEGMENTS_MAX = 8, MODULE_BUILD_ID_MAX = 32, MODULE_PATH_MAX = 1024 };
+
+/* The record of one executable segment in the region. Addresses are those that stacks hold: the real ones, except for an object
+ * that came to lie where an unloaded one had been; its addresses are shifted to a range that no process uses. */
+struct module_record {
+  struct region_record record;
+  _Atomic uint32_t is_unloaded; /* writer: the owner, under modules_lock */
+  uint32_t reserved;
+  /* From here on constant. */
+  uint64_t start; /* page-aligned */
+  uint64_t limit;
+  uint64_t file_offset; /* of `start` */
+  uint64_t bias;        /* address minus the address in the ELF file */
+  uint32_t is_main;
+  uint32_t build_id_bytes;
+  uint8_t build_id[MODULE_BUILD_ID_MAX];
+  char path[]; /* terminated, padded to whole words */
+};
+
+struct address_range {
+  uintptr_t low, high;
+};
+
+/* What the frame-rule compiler needs of an object. */
+struct module {
+  const void *link_map;       /* only compared, never read later */
+  struct address_range image; /* from the ELF header to the end of the last segment */
+  struct address_range readable[MODULE_SEGMENTS_MAX];
+  unsigned readable_count;
+  const uint8_t *eh_frame_hdr; /* NULL: no CFI */
+  struct address_range code;   /* what _dl_find_object gave */
+  uint64_t shift;              /* added to a real address to get the recorded one */
+  bool is_unloaded;
+  uint32_t records[MODULE_SEGMENTS_MAX];
+  unsigned record_count;
+};
+
+extern struct lock modules_lock;
+
+/* From the constructor: finds _dl_find_object. `main_path` is the main program's file. False: there is no _dl_find_object. */
+bool modules_init(const char *main_path);
+
+/* The loaded object that holds `pc`, registered if it is new. */
+const struct module *modules_find(uintptr_t pc);
+
+/* Is [address, address + size) in a readable segment of the module? */
+bool module_holds(const struct module *module, uintptr_t address, size_t size);
+
+/* After a dlclose. */
+void modules_check_unloaded(void);
+
+/* The address to record for `pc`. */
+uint64_t modules_recorded_pc(uintptr_t pc);
+
+/* Visits every recorded segment; NULL at the end. Start with *position = 0. */
+struct module_record *modules_next(uint64_t *position);
+
+#endif

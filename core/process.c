@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/process.h"
+
+#include "core/cfi.h"
+#include "core/dump.h"
+#include "core/live.h"
+#include "core/modules.h"
+#include "core/on_stack.h"
+#include "core/record.h"
+#include "core/region.h"
+#include "core/sampler.h"
+#include "core/stacks.h"
+#include "core/sys.h"
+
+#include <sys/auxv.h>
+
+enum { PAGE_BYTES = 4096, SETUP_STACK_BYTES = 64 << 10 };
+
+static _Atomic uint64_t early_token = 1; /* before the constructor has run */
+_Atomic uint64_t *process_token = &early_token;
+static const struct config *settings;
+static const char *program_name, *allocator_name;
+static int first_pid;
+static _Atomic int has_begun, is_adopting;
+
+bool process_init(const struct config *config, const char *program, const char *allocator)
+{
+  settings = config;
+  program_name = program;
+  allocator_name = allocator;
+  first_pid = sys_getpid();
+  _Atomic uint64_t *token = sys_map_anonymous(PAGE_BYTES);
+  if (token == NULL)
+    return false;
+  (void)sys_madvise(token, PAGE_BYTES, MADV_WIPEONFORK); /* refused by kernels before 4.14: see process_was_forked */
+  atomic_store(token, 1);
+  process_token = token;
+  return true;
+}
+
+static void begin(void *unused)
+{
+  (void)unused;
+  if (!region_create(settings, program_name, allocator_name))
+    return;
+  if (process_is_settled()) /* the first to allocate may be a vfork child: the region is its parent's all the same */
+    region_header()->pid = (uint32_t)first_pid;
+  atomic_store(process_token, 1);         /* a child that was forked before there was a region owns the one it makes */
+  (void)cfi_compile(getauxval(AT_ENTRY)); /* so that the main program is in every profile */
+}
+
+void process_begin(void)
+{
+  if (LIKELY(region_header() != NULL) || settings == NULL || atomic_exchange(&has_begun, 1) != 0)
+    return;
+  (void)on_fresh_stack(begin, NULL, SETUP_STACK_BYTES);
+}
+
+void process_was_forked(void)
+{
+  atomic_store(process_token, 0);
+  atomic_store(&is_adopting, 0);
+  if (region_header() == NULL)
+    atomic_store(&has_begun, 0);
+}
+
+static void count_inherited(struct live_entry entry)
+{
+  stacks_count_allocation(entry.stack, entry.weight);
+}
+
+static void count_deferred_free(struct live_entry entry)
+{
+  stacks_count_free(entry.stack, entry.weight);
+}
+
+/* Who holds a lock here was another thread of the parent: fork() ran no handlers (_Fork, raw clone). */
+static void free_inherited_locks(void)
+{
+  if (atomic_load(&modules_lock.holder) != 0) {
+    cfi_abandon();
+    lock_release(&modules_lock);
+  }
+  lock_release(&region_growth_lock);
+  record_was_forked();
+}
+
+static void adopt(void *result)
+{
+  bool *is_settled = result;
+  if (region_header() == NULL || !region_adopt(settings))
+    return;
+  free_inherited_locks();
+  stacks_clear();
+  live_adopt_each(count_inherited);
+  region_announce();
+  dump_restart_numbering();
+  if (!settings->seed_given)
+    sampler_reseed((uint64_t)sys_getpid());
+  atomic_store_explicit(process_token, 1, memory_order_release);
+  live_adopt_settle(count_deferred_free);
+  modules_check_unloaded();
+  *is_settled = true;
+}
+
+bool process_settle(void)
+{
+  if (process_is_settled())
+    return true;
+  int idle = 0;
+  if (!atomic_compare_exchange_strong(&is_adopting, &idle, 1)) {
+    for (int spins = 0; spins < 20000 && !process_is_settled(); spins++)
+      cpu_relax();
+    return process_is_settled();
+  }
+  bool is_settled = process_is_settled();
+  if (!is_settled)
+    (void)on_fresh_stack(adopt, &is_settled, SETUP_STACK_BYTES);
+  atomic_store(&is_adopting, 0);
+  return is_settled;
+}
+
+bool process_defer_free(const void *pointer)
+{
+  bool was_live = live_remove_during_adoption(pointer);
+  if (process_is_settled())
+    live_adopt_settle(count_deferred_free); /* adopted between the two steps: the adopter may have missed it */
+  return was_live;
+}
+
+bool process_owns_region(void)
+{
+  return process_is_settled() && region_header() != NULL && region_header()->pid == (uint32_t)sys_getpid();
+}

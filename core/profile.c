@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/profile.h"
+
+#include "core/compiler.h"
+#include "core/elfsym.h"
+#include "core/modules.h"
+#include "core/stacks.h"
+#include "core/text.h"
+
+#include <string.h>
+
+const char *const profile_value_names[PROFILE_VALUES] = {"alloc_objects", "alloc_space", "inuse_objects",
+                                                         "inuse_space"};
+const char *const profile_value_units[PROFILE_VALUES] = {"count", "bytes", "count", "bytes"};
+
+/* Allocation functions that readers leave out, so that the leaf is who called them. pprof anchors the expression at both ends. */
+static const char drop_frames[] =
+    "malloc|calloc|realloc|reallocarray|memalign|aligned_alloc|posix_memalign|valloc|pvalloc|"
+    "(__)?strdup|(__)?strndup|operator new(\\[\\])?|_Zn[aw]m.*|"
+    "mallocx|rallocx|(__)?libc_(malloc|calloc|realloc|memalign)";
+
+enum { PAGE_BYTES = 4096 };
+
+/* Strings. */
+
+static uint64_t hash_text(const char *text, size_t length)
+{
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (size_t i = 0; i < length; i++)
+    hash = (hash ^ (uint8_t)text[i]) * 0x100000001b3u;
+  return hash ^ hash >> 32;
+}
+
+static uint32_t *string_slot(struct string_table *table, const char *text, size_t length)
+{
+  for (size_t i = (size_t)hash_text(text, length);; i++) {
+    uint32_t *slot = &table->slots[i & (table->slot_count - 1)];
+    if (*slot == 0 ||
+        (table->entries[*slot - 1].length == length && memcmp(table->entries[*slot - 1].text, text, length) == 0))
+      return slot;
+  }
+}
+
+/* Doubles the table; the old arrays stay in the arena. */
+static bool grow_strings(struct string_table *table, struct arena *arena)
+{
+  struct string_table larger = {.capacity = table->capacity == 0 ? 1024 : table->capacity * 2, .count = table->count};
+  larger.slot_count = larger.capacity * 2;
+  larger.entries = arena_get_array(arena, larger.capacity, sizeof *larger.entries);
+  larger.slots = arena_get_array(arena, larger.slot_count, sizeof *larger.slots);
+  if (larger.entries == NULL || larger.slots == NULL)
+    return false;
+  if (table->count > 0)
+    memcpy(larger.entries, table->entries, table->count * sizeof *table->entries);
+  for (size_t i = 0; i < larger.count; i++)
+    *string_slot(&larger, larger.entries[i].text, larger.entries[i].length) = (uint32_t)i + 1;
+  *table = larger;
+  return true;
+}
+
+/* The id of a copy of the text; 0, which is "", when memory runs out (the arena knows). */
+static profile_string intern(struct profile *profile, struct arena *arena, const char *text)
+{
+  struct string_table *table = &profile->strings;
+  size_t length = strlen(text);
+  if (table->count == table->capacity && !grow_strings(table, arena))
+    return 0;
+  uint32_t *slot = string_slot(table, text, length);
+  if (*slot != 0)
+    return *slot - 1;
+  const char *copy = arena_copy_text(arena, text, length);
+  if (copy == NULL)
+    return 0;
+  table->entries[table->count++] = (struct string_entry){.text = copy, .length = length};
+  *slot = (uint32_t)table->count;
+  return *slot - 1;
+}
+
+bool profile_add_comment(struct profile *profile, struct arena *arena, const char *line)
+{
+  if (profile->comment_count == PROFILE_COMMENTS_MAX)
+    return false;
+  profile->comments[profile->comment_count] = intern(profile, arena, line);
+  return profile->comments[profile->comment_count++] != 0;
+}
+
+/* Locations: a hash set of addresses. */
+
+struct location_set {
+  uint32_t *slots; /* ids */
+  size_t slot_count;
+  size_t capacity; /* of profile->locations */
+};
+
+static uint32_t *location_slot(const struct profile *profile, const struct location_set *set, uint64_t address)
+{
+  for (size_t i = (size_t)(address * 0x9e3779b97f4a7c15u >> 20);; i++) {
+    uint32_t *slot = &set->slots[i & (set->slot_count - 1)];
+    if (*slot == 0 || profile->locations[*slot - 1].address == address)
+      return slot;
+  }
+}
+
+static bool grow_locations(struct profile *profile, struct location_set *set, struct arena *arena)
+{
+  size_t capacity = set->capacity == 0 ? 4096 : set->capacity * 2;
+  struct profile_location *locations = arena_get_array(arena, capacity, sizeof *locations);
+  struct location_set larger = {.capacity = capacity, .slot_count = capacity * 2};
+  larger.slots = arena_get_array(arena, larger.slot_count, sizeof *larger.slots);
+  if (locations == NULL || larger.slots == NULL)
+    return false;
+  if (profile->location_count > 0)
+    memcpy(locations, profile->locations, profile->location_count * sizeof *locations);
+  profile->locations = locations;
+  for (size_t i = 0; i < profile->location_count; i++)
+    *location_slot(profile, &larger, locations[i].address) = (uint32_t)i + 1;
+  *set = larger;
+  return true;
+}
+
+static uint32_t location_id(struct profile *profile, struct location_set *set, uint64_t address, struct arena *arena)
+{
+  if (profile->location_count == set->capacity && !grow_locations(profile, set, arena))
+    return 0;
+  uint32_t *slot = location_slot(profile, set, address);
+  if (*slot == 0) {
+    profile->locations[profile->location_count++] = (struct profile_location){.address = address};
+    *slot = (uint32_t)profile->location_count;
+  }
+  return *slot;
+}
+
+/* Samples. */
+
+/* Stands for the stacks that found no room in the region; an address no program has. */
+#define STAND_IN_ADDRESS ((uint64_t)PAGE_BYTES)
+static const char stand_in_name[] = "[stack table full]";
+
+static void add_total(struct profile *profile, enum profile_value value, double estimate, double variance)
+{
+  profile->totals[value].estimate += estimate;
+  profile->totals[value].standard_error += variance; /* the root is taken at the end */
+}
+
+static void read_values(struct profile *profile, const struct stack_sums *sums, int64_t values[PROFILE_VALUES])
+{
+  const struct tally_sums *kinds[] = {&sums->allocated, &sums->in_use};
+  for (unsigned i = 0; i < 2; i++) {
+    unsigned objects = i == 0 ? PROFILE_ALLOC_OBJECTS : PROFILE_INUSE_OBJECTS, space = objects + 1;
+    values[objects] = (int64_t)((kinds[i]->objects_q16 + (1 << 15)) >> 16);
+    values[space] = (int64_t)((kinds[i]->bytes_q4 + (1 << 3)) >> 4);
+    add_total(profile, (enum profile_value)objects, (double)kinds[i]->objects_q16 * 0x1p-16,
+              kinds[i]->variance_objects);
+    add_total(profile, (enum profile_value)space, (double)kinds[i]->bytes_q4 * 0x1p-4, kinds[i]->variance_bytes);
+  }
+}
+
+static bool is_all_zero(const int64_t values[PROFILE_VALUES])
+{
+  return (values[0] | values[1] | values[2] | values[3]) == 0;
+}
+
+static bool add_sample(struct profile *profile, struct location_set *set, const struct stack_record *stack,
+                       struct arena *arena)
+{
+  static const uint64_t stand_in_pc = STAND_IN_ADDRESS;
+  struct stack_sums sums = stacks_read(stack);
+  struct profile_sample *sample = &profile->samples[profile->sample_count];
+  bool is_stand_in = (stack->flags & STACK_TABLE_FULL) != 0;
+  const uint64_t *pcs = is_stand_in ? &stand_in_pc : stack->pcs;
+  uint32_t depth = is_stand_in ? 1 : stack->record.constant_words;
+  read_values(profile, &sums, sample->values);
+  if (is_all_zero(sample->values) || depth == 0)
+    return true;
+  uint32_t *ids = arena_get_array(arena, depth, sizeof *ids);
+  if (ids == NULL)
+    return false;
+  for (uint32_t i = 0; i < depth; i++)
+    if ((ids[i] = location_id(profile, set, pcs[i], arena)) == 0)
+      return false;
+  sample->locations = ids;
+  sample->location_count = depth;
+  sample->is_truncated = (stack->flags & STACK_TRUNCATED) != 0;
+  profile->sample_count++;
+  return true;
+}
+
+static double square_root(double x)
+{
+  return __builtin_ia32_sqrtsd((__attribute__((vector_size(16))) double){x, 0})[0];
+}
+
+static bool add_samples(struct profile *profile, struct arena *arena)
+{
+  struct location_set set = {.slots = NULL};
+  size_t most = 0;
+  uint64_t position = 0;
+  while (stacks_next(&position) != NULL)
+    most++;
+  profile->samples = arena_get_array(arena, most, sizeof *profile->samples);
+  if (profile->samples == NULL)
+    return false;
+  position = 0;
+  struct stack_record *stack;
+  for (size_t i = 0; i < most && (stack = stacks_next(&position)) != NULL; i++)
+    if (!add_sample(profile, &set, stack, arena))
+      return false;
+  for (unsigned value = 0; value < PROFILE_VALUES; value++)
+    profile->totals[value].standard_error = square_root(profile->totals[value].standard_error);
+  return true;
+}
+
+/* Mappings. */
+
+/* Locations in the order of their addresses. Heapsort: qsort may allocate. */
+static uint64_t sort_key(const struct profile *profile, uint32_t id)
+{
+  return profile->locations[id - 1].address;
+}
+
+static void sift_down(const struct profile *profile, uint32_t *ids, size_t root, size_t count)
+{
+  for (size_t child; (child = 2 * root + 1) < count; root = child) {
+    if (child + 1 < count && sort_key(profile, ids[child]) < sort_key(profile, ids[child + 1]))
+      child++;
+    if (sort_key(profile, ids[root]) >= sort_key(profile, ids[child]))
+      return;
+    uint32_t swap = ids[root];
+    ids[root] = ids[child];
+    ids[child] = swap;
+  }
+}
+
+static uint32_t *sorted_locations(const struct profile *profile, struct arena *arena)
+{
+  size_t count = profile->location_count;
+  uint32_t *ids = arena_get_array(arena, count, sizeof *ids);
+  if (ids == NULL)
+    return NULL;
+  for (size_t i = 0; i < count; i++)
+    ids[i] = (uint32_t)i + 1;
+  for (size_t i = count / 2; i-- > 0;)
+    sift_down(profile, ids, i, count);
+  for (size_t end = count; end-- > 1;) {
+    uint32_t last = ids[end];
+    ids[end] = ids[0];
+    ids[0] = last;
+    sift_down(profile, ids, 0, end);
+  }
+  return ids;
+}
+
+static size_t first_at_or_after(const struct profile *profile, const uint32_t *sorted, uint64_t address)
+{
+  size_t low = 0, high = profile->location_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (sort_key(profile, sorted[middle]) < address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+static void add_function(struct profile *profile, struct profile_location *location, const char *name,
+                         struct arena *arena)
+{
+  profile_string id = intern(profile, arena, name);
+  struct string_entry *entry = &profile->strings.entries[id];
+  if (id == 0)
+    return;
+  if (entry->function == 0) {
+    profile->functions[profile->function_count++] = (struct profile_function){.name = id};
+    entry->function = (uint32_t)profile->function_count;
+  }
+  location->function = entry->function;
+}
+
+/* Names for the locations sorted[first..last) of a mapping. */
+static bool add_names(struct profile *profile, const struct module_record *module, struct profile_mapping *mapping,
+                      const uint32_t *sorted, size_t count, struct arena *arena)
+{
+  struct elfsym_query *queries = arena_get_array(arena, count, sizeof *queries);
+  if (queries == NULL)
+    return false;
+  for (size_t i = 0; i < count; i++)
+    queries[i].address = sort_key(profile, sorted[i]) - module->bias;
+  enum elfsym_table table =
+      elfsym_resolve(module->path, module->build_id, module->build_id_bytes, queries, count, arena);
+  mapping->has_functions = table == ELFSYM_FULL;
+  for (size_t i = 0; i < count; i++)
+    if (queries[i].name != NULL)
+      add_function(profile, &profile->locations[sorted[i] - 1], queries[i].name, arena);
+  return true;
+}
+
+/* Allocation functions that are not the allocator's but call it: libstdc++'s operator new, a static one of the program's own. The
+ * leaf shall be who called them. Readers that apply drop_frames would do the same. */
+static bool is_allocation_wrapper(const struct profile *profile, uint32_t location)
+{
+  static const char *const names[] = {"_Znwm",
+                                      "_Znam",
+                                      "_ZnwmRKSt9nothrow_t",
+                                      "_ZnamRKSt9nothrow_t",
+                                      "_ZnwmSt11align_val_t",
+                                      "_ZnamSt11align_val_t",
+                                      "_ZnwmSt11align_val_tRKSt9nothrow_t",
+                                      "_ZnamSt11align_val_tRKSt9nothrow_t",
+                                      "reallocarray"};
+  uint32_t function = profile->locations[location - 1].function;
+  if (function == 0)
+    return false;
+  const char *name = profile->strings.entries[profile->functions[function - 1].name].text;
+  for (size_t i = 0; i < COUNT_OF(names); i++)
+    if (strcmp(name, names[i]) == 0)
+      return true;
+  return false;
+}
+
+static void strip_wrappers(struct profile *profile)
+{
+  for (size_t i = 0; i < profile->sample_count; i++) {
+    struct profile_sample *sample = &profile->samples[i];
+    while (sample->location_count > 1 && is_allocation_wrapper(profile, sample->locations[0])) {
+      sample->locations++;
+      sample->location_count--;
+    }
+  }
+}
+
+static const char *without_deleted(const char *path, struct arena *arena)
+{
+  static const char suffix[] = " (deleted)";
+  size_t length = strlen(path), tail = sizeof suffix - 1;
+  if (length <= tail || strcmp(path + length - tail, suffix) != 0)
+    return path;
+  const char *shorter = arena_copy_text(arena, path, length - tail);
+  return shorter != NULL ? shorter : path;
+}
+
+static bool add_module(struct profile *profile, const struct module_record *module, const uint32_t *sorted,
+                       struct arena *arena)
+{
+  char build_id[2 * MODULE_BUILD_ID_MAX + 1] = "";
+  struct text text = TEXT_INIT(build_id);
+  text_put_hex_bytes(&text, module->build_id, module->build_id_bytes);
+  struct profile_mapping *mapping = &profile->mappings[profile->mapping_count++];
+  *mapping = (struct profile_mapping){.start = module->start,
+                                      .limit = module->limit,
+                                      .file_offset = module->file_offset,
+                                      .path = intern(profile, arena, without_deleted(module->path, arena)),
+                                      .build_id = intern(profile, arena, build_id)};
+  size_t first = first_at_or_after(profile, sorted, module->start),
+         last = first_at_or_after(profile, sorted, module->limit);
+  for (size_t i = first; i < last; i++)
+    profile->locations[sorted[i] - 1].mapping = (uint32_t)profile->mapping_count;
+  return first == last || add_names(profile, module, mapping, sorted + first, last - first, arena);
+}
+
+/* Code that belongs to no file: one mapping for each run of it that nothing interrupts. */
+static void add_anonymous(struct profile *profile, const uint32_t *sorted, struct arena *arena)
+{
+  struct profile_mapping *open = NULL;
+  for (size_t i = 0; i < profile->location_count; i++) {
+    struct profile_location *location = &profile->locations[sorted[i] - 1];
+    bool is_stand_in = location->address == STAND_IN_ADDRESS;
+    if (location->mapping != 0) {
+      open = NULL;
+      continue;
+    }
+    if (open == NULL || is_stand_in || open->start == STAND_IN_ADDRESS) {
+      open = &profile->mappings[profile->mapping_count++];
+      *open = (struct profile_mapping){.start = location->address & ~(uint64_t)(PAGE_BYTES - 1),
+                                       .path = intern(profile, arena, is_stand_in ? "[heapprof]" : "//anon")};
+    }
+    if (is_stand_in)
+      add_function(profile, location, stand_in_name, arena);
+    open->limit = (location->address | (PAGE_BYTES - 1)) + 1;
+    location->mapping = (uint32_t)(open - profile->mappings) + 1;
+  }
+}
+
+static bool add_mappings(struct profile *profile, struct arena *arena)
+{
+  const uint32_t *sorted = sorted_locations(profile, arena);
+  size_t modules = 0;
+  uint64_t position = 0;
+  while (modules_next(&position) != NULL)
+    modules++;
+  /* Anonymous runs lie between modules or beside the stand-in. */
+  size_t most = 2 * modules + 3;
+  profile->mappings = arena_get_array(arena, most, sizeof *profile->mappings);
+  profile->functions = arena_get_array(arena, profile->location_count + 1, sizeof *profile->functions);
+  if (sorted == NULL || profile->mappings == NULL || profile->functions == NULL)
+    return false;
+  for (int want_main = 1; want_main >= 0; want_main--) {
+    const struct module_record *module;
+    position = 0;
+    for (size_t i = 0; i < modules && (module = modules_next(&position)) != NULL; i++)
+      if ((int)module->is_main == want_main && !add_module(profile, module, sorted, arena))
+        return false;
+  }
+  add_anonymous(profile, sorted, arena);
+  return true;
+}
+
+bool profile_build(struct profile *profile, struct arena *arena)
+{
+  memset(profile, 0, sizeof *profile);
+  if (!grow_strings(&profile->strings, arena))
+    return false;
+  (void)intern(profile, arena, ""); /* string 0 */
+  if (!add_samples(profile, arena) || !add_mappings(profile, arena))
+    return false;
+  strip_wrappers(profile);
+  for (unsigned value = 0; value < PROFILE_VALUES; value++) {
+    (void)intern(profile, arena, profile_value_names[value]);
+    (void)intern(profile, arena, profile_value_units[value]);
+  }
+  static const char *const others[] = {"space", "stack",
+                                       "truncated"}; /* the unit of the period, the label of cut stacks */
+  for (unsigned i = 0; i < COUNT_OF(others); i++)
+    (void)intern(profile, arena, others[i]);
+  profile->drop_frames = intern(profile, arena, drop_frames);
+  return !arena->failed;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/record.h"
+
+#include "core/config.h"
+#include "core/lock.h"
+#include "core/process.h"
+#include "core/sampler.h"
+
+/* What a walk with its buffer of pcs may use of the application's stack (tests/policy checks it against -fstack-usage). */
+enum {
+  SHALLOW_DEPTH = 128,
+  SHALLOW_HEADROOM_BYTES = 4 << 10,
+  DEEP_HEADROOM_BYTES = 8 << 10,
+  TIMED_ONE_IN = 8,          /* samples; reading the clock twice costs a tenth of a sample */
+  PREEMPTED_TICKS = 1 << 20, /* nothing we do takes that long: another thread had the core meanwhile */
+};
+
+static unsigned depth_limit = SHALLOW_DEPTH;
+
+void record_init(unsigned depth)
+{
+  depth_limit = depth;
+}
+
+/* Buffers for stacks of unknown room. A thread that left one by siglongjmp may take it again. */
+static struct {
+  struct lock lock;
+  uintptr_t pcs[CONFIG_DEPTH_MAX];
+} spare_buffers[8];
+
+void record_was_forked(void)
+{
+  for (size_t i = 0; i < COUNT_OF(spare_buffers); i++)
+    lock_release(&spare_buffers[i].lock);
+}
+
+static uint32_t intern_walked(const uintptr_t *pcs, unsigned depth, uint32_t flags)
+{
+  if (UNLIKELY((flags & STACK_TRUNCATED) != 0))
+    region_lose(LOSS_truncated);
+  return stacks_intern(pcs, depth, flags);
+}
+
+static NOINLINE uint32_t intern_shallow(const struct unwind_start *start, struct stack_window *window)
+{
+  uintptr_t pcs[SHALLOW_DEPTH];
+  uint32_t flags = 0;
+  unsigned depth = unwind_walk(start, window, pcs, depth_limit, &flags);
+  return intern_walked(pcs, depth, flags);
+}
+
+static NOINLINE uint32_t intern_deep(const struct unwind_start *start, struct stack_window *window)
+{
+  uintptr_t pcs[CONFIG_DEPTH_MAX];
+  uint32_t flags = 0;
+  unsigned depth = unwind_walk(start, window, pcs, depth_limit, &flags);
+  return intern_walked(pcs, depth, flags);
+}
+
+static COLD uint32_t intern_caller(const struct unwind_start *start)
+{
+  uintptr_t pc;
+  uint32_t flags = 0;
+  region_lose(LOSS_short_stack);
+  return stacks_intern(&pc, unwind_caller(start, &pc, &flags), flags);
+}
+
+/* sigaltstack or coroutine: the buffer comes from elsewhere. */
+static COLD uint32_t intern_foreign(const struct unwind_start *start, struct stack_window *window)
+{
+  for (size_t i = 0; i < COUNT_OF(spare_buffers); i++) {
+    if (!lock_try(&spare_buffers[i].lock))
+      continue;
+    uint32_t flags = 0;
+    unsigned depth = unwind_walk(start, window, spare_buffers[i].pcs, depth_limit, &flags);
+    uint32_t stack = intern_walked(spare_buffers[i].pcs, depth, flags);
+    lock_release(&spare_buffers[i].lock);
+    return stack;
+  }
+  return intern_caller(start);
+}
+
+static uint32_t intern(const struct unwind_start *start)
+{
+  struct stack_window window;
+  bool is_shallow = depth_limit <= SHALLOW_DEPTH;
+  switch (stack_window_open(&window, start->sp, is_shallow ? SHALLOW_HEADROOM_BYTES : DEEP_HEADROOM_BYTES)) {
+  case STACK_ROOM_AMPLE: return is_shallow ? intern_shallow(start, &window) : intern_deep(start, &window);
+  case STACK_ROOM_UNKNOWN: return intern_foreign(start, &window);
+  case STACK_ROOM_SHORT: break;
+  }
+  return intern_caller(start);
+}
+
+/* The address was given out again, so its last free never reached us (RTLD_DEEPBIND, __libc_free): count it now. */
+static void forget_stale(const void *pointer)
+{
+  struct live_entry stale;
+  if (UNLIKELY(live_filter_may_hold(pointer)) && live_remove(pointer, &stale))
+    stacks_count_free(stale.stack, stale.weight);
+}
+
+static void record(const void *pointer, size_t size_bytes, const struct unwind_start *start)
+{
+  if (UNLIKELY(region_header() == NULL) || (!process_is_settled() && !process_settle()))
+    return;
+  struct live_entry entry = {.stack = intern(start), .weight = sampler_weigh(size_bytes)};
+  if (entry.stack == 0) {
+    region_lose(LOSS_region);
+    return;
+  }
+  forget_stale(pointer);
+  if (!live_add(pointer, entry)) {
+    region_lose(LOSS_live_table);
+    return;
+  }
+  stacks_count_allocation(entry.stack, entry.weight);
+}
+
+void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start)
+{
+  bool is_timed = sampler_thread.turn++ % TIMED_ONE_IN == 0;
+  uint64_t begin = is_timed ? __builtin_ia32_rdtsc() : 0;
+  record(pointer, size_bytes, start);
+  uint64_t ticks = is_timed ? __builtin_ia32_rdtsc() - begin : 0;
+  struct region_header *header = region_header();
+  if (is_timed && ticks < PREEMPTED_TICKS && process_is_settled() && header != NULL) {
+    atomic_fetch_add_explicit(&header->timed_ticks, ticks, memory_order_relaxed);
+    atomic_fetch_add_explicit(&header->timed_samples, 1, memory_order_relaxed);
+  }
+}
+
+void record_exact_units(uint64_t units)
+{
+  struct region_header *header = region_header();
+  if (LIKELY(header != NULL) && process_is_settled())
+    atomic_fetch_add_explicit(&header->exact_units, units, memory_order_relaxed);
+}
+
+void record_free(const void *pointer)
+{
+  struct live_entry entry;
+  if (!process_is_settled())
+    (void)process_defer_free(pointer);
+  else if (live_remove(pointer, &entry))
+    stacks_count_free(entry.stack, entry.weight);
+}
+
+bool record_take(const void *pointer, struct live_entry *entry)
+{
+  if (!process_is_settled() && !process_settle()) {
+    (void)process_defer_free(pointer);
+    return false;
+  }
+  return live_remove(pointer, entry);
+}
+
+void record_taken_was_freed(struct live_entry entry)
+{
+  stacks_count_free(entry.stack, entry.weight);
+}
+
+void record_put_back(const void *pointer, struct live_entry entry)
+{
+  if (!live_add(pointer, entry))
+    stacks_count_free(entry.stack, entry.weight);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* One sampled event, end to end.
+ *
+ * Order (I8): an allocation is recorded before its pointer is returned; a free leaves the table before the real free gets the
+ * pointer, which another thread may then be given at once.
+ *
+ * Threads, signals: safe, nothing is held. Stack: RECORD_HEADROOM_BYTES below the caller's frame, checked; with less, only the
+ * caller is recorded. errno is kept. Failure: the sample is dropped and counted.
+ */
+#ifndef HEAPPROF_RECORD_H
+#define HEAPPROF_RECORD_H
+
+#include "core/live.h"
+#include "core/unwind.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* From the constructor. */
+void record_init(unsigned depth);
+
+/* In a forked child: the buffers that other threads of the parent were using are free. */
+void record_was_forked(void);
+
+void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start);
+
+/* Adds to the exact count that every profile carries as its own check. */
+void record_exact_units(uint64_t units);
+
+/* For a pointer whose page the live filter holds. */
+void record_free(const void *pointer);
+
+/* The same in halves, for realloc: take before the real call, then either freed or put_back. */
+bool record_take(const void *pointer, struct live_entry *entry);
+void record_taken_was_freed(struct live_entry entry);
+void record_put_back(const void *pointer, struct live_entry entry);
+
+#endif

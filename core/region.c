@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/region.h"
+
+#include "core/compiler.h"
+#include "core/message.h"
+#include "core/sys.h"
+#include "core/text.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct lock region_growth_lock;
+
+/* The mapping of this process. A forked child inherits the values and, until it adopts, must not write through them. */
+static struct {
+  _Atomic(char *) segments[REGION_SEGMENTS];
+  _Atomic uint64_t capacity;        /* bytes that are mapped and backed */
+  char path[CONFIG_PATH_MAX + 128]; /* empty: private memory */
+  dev_t device;
+  ino_t inode;
+} region;
+
+static uint64_t segment_start(unsigned segment)
+{
+  return segment == 0 ? 0 : (uint64_t)REGION_FIRST_SEGMENT_BYTES << (segment - 1);
+}
+
+static uint64_t segment_end(unsigned segment)
+{
+  return (uint64_t)REGION_FIRST_SEGMENT_BYTES << segment;
+}
+
+static unsigned segment_of(uint64_t position)
+{
+  uint64_t pieces = position / REGION_FIRST_SEGMENT_BYTES;
+  return pieces == 0 ? 0 : 64 - (unsigned)__builtin_clzll(pieces);
+}
+
+static char *address_of(uint64_t position)
+{
+  unsigned segment = segment_of(position);
+  return atomic_load_explicit(&region.segments[segment], memory_order_acquire) + (position - segment_start(segment));
+}
+
+struct region_header *region_header(void)
+{
+  return (struct region_header *)atomic_load_explicit(&region.segments[0], memory_order_acquire);
+}
+
+const char *region_path(void)
+{
+  return region.path;
+}
+
+void region_lose(enum loss loss)
+{
+  struct region_header *header = region_header();
+  if (header != NULL)
+    atomic_fetch_add_explicit(&header->lost[loss], 1, memory_order_relaxed);
+}
+
+void region_add_own_bytes(uint64_t bytes)
+{
+  struct region_header *header = region_header();
+  if (header != NULL)
+    atomic_fetch_add_explicit(&header->own_bytes, bytes, memory_order_relaxed);
+}
+
+uint64_t region_hash_words(const uint64_t *words, size_t count)
+{
+  uint64_t hash = 0xcbf29ce484222325u ^ count;
+  for (size_t i = 0; i < count; i++)
+    hash = (hash ^ words[i]) * 0x9fb21c651e98df25u, hash ^= hash >> 29;
+  return hash;
+}
+
+/* The file. */
+
+/* A size beyond RLIMIT_FSIZE would raise SIGXFSZ, which kills: ask first. */
+static bool may_grow_to(uint64_t size)
+{
+  struct rlimit limit;
+  return sys_get_limit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur;
+}
+
+/* Blocks for [from, to) of the file, then their mapping; NULL when either is refused. */
+static char *map_file(int fd, uint64_t from, uint64_t to)
+{
+  enum { ATTEMPTS = 4 }; /* tmpfs gives up at a signal */
+  int result = may_grow_to(to) ? -EINTR : -EFBIG;
+  for (int attempt = 0; attempt < ATTEMPTS && result == -EINTR; attempt++)
+    result = sys_fallocate(fd, from, to - from);
+  if (result != 0)
+    return NULL;
+  return sys_mmap(NULL, to - from, PROT_READ | PROT_WRITE, MAP_SHARED, fd, from);
+}
+
+/* /dev/shm is everybody's: a directory of ours there must be ours alone. */
+static bool make_private_directory(const char *path)
+{
+  struct stat status;
+  int found = sys_lstat(path, &status);
+  if (found == -ENOENT && sys_mkdir(path, 0700) == 0)
+    return true;
+  return found == 0 && S_ISDIR(status.st_mode) && status.st_uid == sys_geteuid() && (status.st_mode & 077) == 0;
+}
+
+static bool choose_directory(const struct config *config, struct text *path)
+{
+  if (config->state_dir[0] != '\0') {
+    text_put(path, config->state_dir);
+    struct stat status;
+    return (sys_lstat(path->bytes, &status) == 0 || sys_mkdir(path->bytes, 0700) == 0) && !path->cut;
+  }
+  if (config->runtime_dir[0] == '/') {
+    text_put(path, config->runtime_dir);
+    text_put(path, "/heapprof");
+    if (!path->cut && make_private_directory(path->bytes))
+      return true;
+    path->length = 0;
+    path->cut = false;
+  }
+  text_put(path, "/dev/shm/heapprof-");
+  text_put_u64(path, sys_geteuid());
+  return make_private_directory(path->bytes);
+}
+
+static char state_directory[CONFIG_PATH_MAX + 64]; /* chosen once: a child does not look at the environment again */
+
+/* Unix time at which this process began, exec or not: field 22 of /proc/self/stat, in ticks since boot. */
+static uint64_t process_start_unix_ns(void)
+{
+  enum { NS_PER_TICK = 10000000 };
+  char line[1024];
+  int fd = sys_open("/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0)
+    return UINT64_MAX;
+  long size = sys_pread(fd, line, sizeof line - 1, 0);
+  sys_close(fd);
+  line[size > 0 ? size : 0] = '\0';
+  const char *field = strrchr(line, ')'); /* the program's name may hold spaces: count from behind it */
+  for (int number = 2; field != NULL && number < 22; number++)
+    field = strchr(field + 1, ' ');
+  uint64_t ticks = 0;
+  for (field = field != NULL ? field + 1 : ""; *field >= '0' && *field <= '9'; field++)
+    ticks = ticks * 10 + (uint64_t)(*field - '0');
+  return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + ticks * NS_PER_TICK;
+}
+
+/* Is the file at region.path from the program that this process was before exec? Its heap is gone, so it makes way. A file that
+ * is older is the last word of a dead process whose pid we got. */
+static bool is_from_before_exec(void)
+{
+  struct region_header header;
+  int fd = sys_open(region.path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0); /* it may be a fifo */
+  if (fd < 0)
+    return false;
+  bool is_whole = sys_pread(fd, &header, sizeof header, 0) == (long)sizeof header;
+  sys_close(fd);
+  return is_whole && memcmp(header.magic, REGION_MAGIC, sizeof header.magic) == 0 &&
+         header.created_unix_ns >= process_start_unix_ns();
+}
+
+/* Opens the file of this process; the name is kept in region.path. Containers that share the directory, a user and a pid
+ * take the next free name. */
+static int create_file(void)
+{
+  int fd = -EEXIST;
+  for (unsigned attempt = 0; attempt < 8 && fd == -EEXIST; attempt++) {
+    struct text path = TEXT_INIT(region.path);
+    text_put(&path, state_directory);
+    text_put(&path, "/");
+    text_put_u64(&path, (uint64_t)sys_getpid());
+    if (attempt > 0) {
+      text_put(&path, "-");
+      text_put_u64(&path, attempt);
+    }
+    text_put(&path, ".heapprof");
+    if (path.cut)
+      return -ENAMETOOLONG;
+    fd = sys_open(region.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd == -EEXIST && is_from_before_exec()) {
+      sys_unlink(region.path);
+      fd = sys_open(region.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    }
+  }
+  return fd;
+}
+
+/* One mapping of `size` bytes: of a new file, else of private memory, where region.path stays empty. */
+static char *map_first(uint64_t size)
+{
+  char *base = NULL;
+  int fd = state_directory[0] != '\0' ? create_file() : -1;
+  if (fd >= 0) {
+    struct stat status;
+    if (sys_fstat(fd, &status) == 0) {
+      region.device = status.st_dev;
+      region.inode = status.st_ino;
+      base = map_file(fd, 0, size);
+    }
+    sys_close(fd);
+    if (base == NULL)
+      sys_unlink(region.path);
+  }
+  if (base == NULL) {
+    region.path[0] = '\0';
+    base = sys_map_anonymous(size);
+  }
+  return base;
+}
+
+/* The file may be out of reach by now (chroot, dropped privileges) or its file system full. */
+static char *map_more_of_file(uint64_t from, uint64_t to)
+{
+  if (region.path[0] == '\0' || atomic_load(&region_header()->file_end) != from)
+    return NULL;
+  int fd = sys_open(region.path, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+  if (fd < 0)
+    return NULL;
+  struct stat status;
+  bool ours = sys_fstat(fd, &status) == 0 && status.st_dev == region.device && status.st_ino == region.inode;
+  char *base = ours ? map_file(fd, from, to) : NULL;
+  sys_close(fd);
+  if (base != NULL)
+    atomic_store(&region_header()->file_end, to);
+  return base;
+}
+
+/* What the file cannot take goes on in private memory: our own dumps see it, readers of the file do not. */
+static char *map_more(uint64_t from, uint64_t to)
+{
+  char *base = map_more_of_file(from, to);
+  return base != NULL ? base : sys_map_anonymous(to - from);
+}
+
+bool region_create(const struct config *config, const char *program, const char *allocator)
+{
+  struct text directory = TEXT_INIT(state_directory);
+  if (!choose_directory(config, &directory))
+    state_directory[0] = '\0';
+  char *base = map_first(REGION_FIRST_SEGMENT_BYTES);
+  if (base == NULL)
+    return false;
+  if (region.path[0] == '\0' && (config->state_dir[0] != '\0' || config->verbose >= 1))
+    message_print("no state file can be made in ",
+                  config->state_dir[0] != '\0' ? config->state_dir : "the usual places",
+                  "; using memory of the process: its profile will not survive SIGKILL", NULL);
+  struct region_header *header = (struct region_header *)base;
+  header->version = REGION_VERSION;
+  header->header_bytes = REGION_HEADER_BYTES;
+  header->first_segment_bytes = REGION_FIRST_SEGMENT_BYTES;
+  header->pid = (uint32_t)sys_getpid();
+  header->created_unix_ns = clock_ns(CLOCK_REALTIME);
+  header->sample_interval_bytes = config->sample_interval_bytes;
+  header->depth = config->depth;
+  struct text program_text = TEXT_INIT(header->program), allocator_text = TEXT_INIT(header->allocator);
+  text_put(&program_text, program);
+  text_put(&allocator_text, allocator);
+  atomic_store_explicit(&header->log_end, REGION_HEADER_BYTES, memory_order_relaxed);
+  atomic_store_explicit(&header->file_end, region.path[0] != '\0' ? REGION_FIRST_SEGMENT_BYTES : 0,
+                        memory_order_relaxed);
+  atomic_store_explicit(&header->own_bytes, REGION_FIRST_SEGMENT_BYTES, memory_order_relaxed);
+  atomic_store(&region.capacity, REGION_FIRST_SEGMENT_BYTES);
+  atomic_thread_fence(memory_order_release);
+  memcpy(header->magic, REGION_MAGIC, sizeof header->magic);
+  atomic_store_explicit(&region.segments[0], base, memory_order_release);
+  return true;
+}
+
+/* Records. */
+
+/* Doubles the region. The lock may be taken over from a frame that was left by siglongjmp (lock.h): then a segment is mapped
+ * twice, both mappings show the same file, and the later one stays. */
+static bool grow(void)
+{
+  uint64_t capacity = atomic_load(&region.capacity);
+  unsigned segment = segment_of(capacity);
+  if (segment >= REGION_SEGMENTS)
+    return false;
+  char *base = map_more(segment_start(segment), segment_end(segment));
+  if (base == NULL)
+    return false;
+  atomic_store_explicit(&region.segments[segment], base, memory_order_release);
+  atomic_store(&region.capacity, segment_end(segment));
+  region_add_own_bytes(segment_end(segment) - segment_start(segment));
+  return true;
+}
+
+/* True when there is more room than `capacity` now, whoever made it. */
+static bool grow_beyond(uint64_t capacity)
+{
+  if (!lock_try_for_a_moment(&region_growth_lock))
+    return atomic_load(&region.capacity) > capacity;
+  bool grown = atomic_load(&region.capacity) > capacity || grow();
+  lock_release(&region_growth_lock);
+  return grown;
+}
+
+struct region_record *region_reserve(size_t size_bytes, uint32_t *granule)
+{
+  struct region_header *header = region_header();
+  if (header == NULL || size_bytes > REGION_FIRST_SEGMENT_BYTES - REGION_HEADER_BYTES)
+    return NULL;
+  uint64_t end = atomic_load_explicit(&header->log_end, memory_order_relaxed), start, capacity;
+  do {
+    start = end;
+    if (start + size_bytes > segment_end(segment_of(start)))
+      start = segment_end(segment_of(start)); /* a record never spans two mappings */
+    capacity = atomic_load(&region.capacity);
+    if (start + size_bytes > capacity) {
+      if (!grow_beyond(capacity))
+        return NULL;
+      continue;
+    }
+  } while (start + size_bytes > capacity || !atomic_compare_exchange_weak(&header->log_end, &end, start + size_bytes));
+  /* Grow while others can still go on in the last quarter. */
+  if (start + size_bytes > capacity - capacity / 4 && lock_try(&region_growth_lock)) {
+    if (atomic_load(&region.capacity) == capacity)
+      (void)grow();
+    lock_release(&region_growth_lock);
+  }
+  struct region_record *record = (struct region_record *)address_of(start);
+  INVARIANT(start % REGION_GRANULE_BYTES == 0 && size_bytes % REGION_GRANULE_BYTES == 0);
+  INVARIANT(segment_of(start) == segment_of(start + size_bytes - 1));
+  INVARIANT(record->tag == 0 && record->size_bytes == 0); /* nobody was given these bytes before */
+  record->size_bytes = (uint32_t)size_bytes;
+  *granule = (uint32_t)(start / REGION_GRANULE_BYTES);
+  return record;
+}
+
+void region_publish(struct region_record *record, enum region_record_type type, const uint64_t *constant, size_t words,
+                    uint64_t hash)
+{
+  INVARIANT((const char *)(constant + words) <= (const char *)record + record->size_bytes);
+  record->constant_offset = (uint32_t)((const char *)constant - (const char *)record);
+  record->constant_words = (uint32_t)words;
+  record->hash = hash;
+  atomic_store_explicit(&record->tag, REGION_RECORD_TAG | (uint32_t)type, memory_order_release);
+}
+
+struct region_record *region_at(uint32_t granule)
+{
+  return (struct region_record *)address_of((uint64_t)granule * REGION_GRANULE_BYTES);
+}
+
+/* Finished, and within the `room` bytes that are left of its mapping. */
+static bool is_sound(const struct region_record *record, uint64_t room)
+{
+  uint32_t tag = atomic_load_explicit(&record->tag, memory_order_acquire);
+  if ((tag & ~0xffu) != REGION_RECORD_TAG)
+    return false;
+  uint32_t size = record->size_bytes, offset = record->constant_offset, words = record->constant_words;
+  return size >= sizeof *record && size <= room && size % REGION_GRANULE_BYTES == 0 && offset % sizeof(uint64_t) == 0 &&
+         offset <= size && words <= (size - offset) / sizeof(uint64_t) &&
+         region_hash_words((const uint64_t *)((const char *)record + offset), words) == record->hash;
+}
+
+struct region_record *region_next(uint64_t *position, enum region_record_type type)
+{
+  struct region_header *header = region_header();
+  if (header == NULL)
+    return NULL;
+  uint64_t end = atomic_load_explicit(&header->log_end, memory_order_acquire);
+  uint64_t capacity = atomic_load(&region.capacity);
+  if (end > capacity)
+    end = capacity;
+  uint64_t here = *position < REGION_HEADER_BYTES ? REGION_HEADER_BYTES : *position;
+  while (here + 2 * REGION_GRANULE_BYTES <= end) {
+    struct region_record *record = (struct region_record *)address_of(here);
+    if (!is_sound(record, segment_end(segment_of(here)) - here)) {
+      here += REGION_GRANULE_BYTES; /* reserved but never finished: the next record is further on */
+      continue;
+    }
+    here += record->size_bytes;
+    if ((atomic_load_explicit(&record->tag, memory_order_relaxed) & 0xffu) == (uint32_t)type) {
+      *position = here;
+      return record;
+    }
+  }
+  *position = here;
+  return NULL;
+}
+
+/* Fork. */
+
+static void copy_segment(char *to, const char *from, unsigned segment, uint64_t log_end)
+{
+  uint64_t start = segment_start(segment), end = segment_end(segment);
+  if (log_end > start)
+    memcpy(to, from, (size_t)((log_end < end ? log_end : end) - start));
+}
+
+bool region_adopt(const struct config *config)
+{
+  struct region_header *old = region_header();
+  uint64_t capacity = atomic_load(&region.capacity);
+  uint64_t log_end = atomic_load_explicit(&old->log_end, memory_order_acquire);
+  if (log_end > capacity)
+    log_end = capacity; /* the parent has grown since */
+  char *copy = map_first(capacity);
+  if (copy == NULL)
+    return false;
+  for (unsigned segment = 0; segment_start(segment) < capacity; segment++)
+    copy_segment(copy + segment_start(segment), atomic_load(&region.segments[segment]), segment, log_end);
+  struct region_header *header = (struct region_header *)copy;
+  memset(header->magic, 0, sizeof header->magic); /* not to be read before region_announce */
+  header->parent_pid = old->pid;
+  header->pid = (uint32_t)sys_getpid();
+  header->created_unix_ns = clock_ns(CLOCK_REALTIME);
+  header->sample_interval_bytes = config->sample_interval_bytes;
+  atomic_store(&header->log_end, log_end);
+  atomic_store(&header->file_end, region.path[0] != '\0' ? capacity : 0);
+  atomic_store(&header->exact_units, 0);
+  atomic_store(&header->timed_samples, 0);
+  atomic_store(&header->timed_ticks, 0);
+  for (unsigned loss = 0; loss < REGION_LOSSES; loss++)
+    atomic_store(&header->lost[loss], 0);
+  for (unsigned segment = 0; segment_start(segment) < capacity; segment++) {
+    uint64_t size = segment_end(segment) - segment_start(segment);
+    /* On failure the copied piece stays elsewhere and is used there: addresses are looked up anew each time. */
+    if (!sys_move_mapping(copy + segment_start(segment), size, atomic_load(&region.segments[segment])))
+      atomic_store(&region.segments[segment], copy + segment_start(segment));
+  }
+  return true;
+}
+
+void region_announce(void)
+{
+  atomic_thread_fence(memory_order_release);
+  memcpy(region_header()->magic, REGION_MAGIC, sizeof region_header()->magic);
+}
+
+void region_remove_file(void)
+{
+  struct region_header *header = region_header();
+  if (region.path[0] != '\0' && header != NULL && header->pid == (uint32_t)sys_getpid())
+    sys_unlink(region.path);
+}

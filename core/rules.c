@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/rules.h"
+
+#include "core/compiler.h"
+
+_Alignas(64) struct rule_cache_entry rule_cache[RULE_CACHE_SETS][RULE_CACHE_WAYS];
+_Atomic uint64_t rule_generation;
+
+_Static_assert(RULE_CACHE_SETS == 1 << (64 - 52), "rule_cache_set takes the upper 12 bits of the product");
+
+static bool fits(int32_t value, unsigned bits, int32_t unit)
+{
+  int32_t limit = 1 << (bits - 1);
+  return value % unit == 0 && value / unit >= -limit && value / unit < limit;
+}
+
+static uint64_t field(int32_t value, unsigned shift, unsigned bits)
+{
+  return ((uint64_t)(int64_t)value & ((1ull << bits) - 1)) << shift;
+}
+
+packed_rule rule_pack(struct frame_rule rule)
+{
+  if (!fits(rule.ra_offset, 8, 8) || !fits(rule.bp_offset, 12, 8) || !fits(rule.addend, 10, 8) ||
+      !fits(rule.cfa_offset, 24, 1))
+    return RULE_FRAME_POINTER;
+  return (uint64_t)rule.kind | (uint64_t)rule.bp << 3 | field(rule.ra_offset / 8, 5, 8) |
+         field(rule.bp_offset / 8, 13, 12) | field(rule.addend / 8, 25, 10) | field(rule.cfa_offset, 35, 24);
+}
+
+void rule_cache_put(uintptr_t pc, packed_rule rule)
+{
+  INVARIANT(rule_kind(rule) != RULE_ABSENT);
+  uint64_t key = rule_key(pc);
+  struct rule_cache_entry *set = rule_cache_set(pc);
+  unsigned victim = (unsigned)(pc >> 3) % RULE_CACHE_WAYS;
+  for (unsigned way = 0; way < RULE_CACHE_WAYS; way++) {
+    uint64_t old = atomic_load_explicit(&set[way].rule, memory_order_relaxed);
+    uint64_t old_key = old ^ atomic_load_explicit(&set[way].key_xor_rule, memory_order_relaxed);
+    if (old == 0 || old_key == key || (old_key ^ key) >> 48 != 0) { /* free, ours, or of another generation */
+      victim = way;
+      break;
+    }
+  }
+  atomic_store_explicit(&set[victim].rule, rule, memory_order_relaxed);
+  atomic_store_explicit(&set[victim].key_xor_rule, key ^ rule, memory_order_relaxed);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* Frame rules: how to get from a frame to its caller, and the process-wide cache of them by pc.
+ *
+ * The cache has a fixed size and no lock. An entry is two words, the rule and key ^ rule: a reader that sees halves of two
+ * entries gets a key that does not fit and takes it for a miss (the trick of chess programs' transposition tables; R. Hyatt and
+ * T. Mann, A lockless transposition-table implementation, ICGA Journal 2002). The key holds the module generation, so a dlclose
+ * makes every older rule unreachable. A stale or wrong rule is harmless: the walker bounds every read.
+ *
+ * Threads, signals: lock-free. Memory: 256 KiB of .bss, touched as it fills. Fork: copied on write.
+ */
+#ifndef HEAPPROF_RULES_H
+#define HEAPPROF_RULES_H
+
+#include "core/compiler.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum rule_kind {
+  RULE_ABSENT,        /* not in the cache */
+  RULE_SP,            /* CFA = sp + cfa_offset */
+  RULE_BP,            /* CFA = bp + cfa_offset */
+  RULE_SP_DEREF,      /* CFA = *(sp + cfa_offset) + addend */
+  RULE_BP_DEREF,      /* CFA = *(bp + cfa_offset) + addend */
+  RULE_SIGNAL,        /* sp points to the ucontext that a signal interrupted */
+  RULE_OUTERMOST,     /* no caller */
+  RULE_FRAME_POINTER, /* nothing is known: try bp as a frame pointer, believe little */
+};
+
+enum rule_bp {
+  RULE_BP_KEPT,   /* unchanged in this frame */
+  RULE_BP_AT_CFA, /* saved at CFA + bp_offset */
+  RULE_BP_AT_BP,  /* saved at bp + bp_offset */
+  RULE_BP_LOST,
+};
+
+/* Unpacked. The limits are those of the packed form; a frame beyond them gets RULE_FRAME_POINTER. */
+struct frame_rule {
+  enum rule_kind kind;
+  enum rule_bp bp;
+  int32_t cfa_offset; /* +- 8 MiB */
+  int32_t addend;     /* +- 4 KiB, a multiple of 8 */
+  int32_t bp_offset;  /* +- 16 KiB, a multiple of 8 */
+  int32_t ra_offset;  /* of the return address from the CFA: +- 1 KiB, a multiple of 8 */
+};
+
+/* 3 bits of kind, 2 of bp, 8 of return address, 12 of bp offset, 10 of addend, 24 of CFA offset, from the low end. */
+typedef uint64_t packed_rule;
+
+static ALWAYS_INLINE enum rule_kind rule_kind(packed_rule rule)
+{
+  return (enum rule_kind)(rule & 7);
+}
+
+static ALWAYS_INLINE enum rule_bp rule_bp(packed_rule rule)
+{
+  return (enum rule_bp)(rule >> 3 & 3);
+}
+
+static ALWAYS_INLINE intptr_t rule_field(packed_rule rule, unsigned shift, unsigned bits)
+{
+  return (intptr_t)(rule << (64 - shift - bits)) >> (64 - bits);
+}
+
+static ALWAYS_INLINE intptr_t rule_ra_offset(packed_rule rule)
+{
+  return rule_field(rule, 5, 8) * 8;
+}
+
+static ALWAYS_INLINE intptr_t rule_bp_offset(packed_rule rule)
+{
+  return rule_field(rule, 13, 12) * 8;
+}
+
+static ALWAYS_INLINE intptr_t rule_addend(packed_rule rule)
+{
+  return rule_field(rule, 25, 10) * 8;
+}
+
+static ALWAYS_INLINE intptr_t rule_cfa_offset(packed_rule rule)
+{
+  return rule_field(rule, 35, 24);
+}
+
+packed_rule rule_pack(struct frame_rule rule);
+
+enum { RULE_CACHE_SETS = 4096, RULE_CACHE_WAYS = 4 };
+
+struct rule_cache_entry {
+  _Atomic uint64_t key_xor_rule;
+  _Atomic uint64_t rule;
+};
+
+extern HIDDEN struct rule_cache_entry rule_cache[RULE_CACHE_SETS][RULE_CACHE_WAYS];
+
+/* Moves with every library that is unloaded (modules.h). */
+extern HIDDEN _Atomic uint64_t rule_generation;
+
+static ALWAYS_INLINE uint64_t rule_key(uintptr_t pc)
+{
+  return (uint64_t)pc ^ atomic_load_explicit(&rule_generation, memory_order_acquire) << 48;
+}
+
+static ALWAYS_INLINE struct rule_cache_entry *rule_cache_set(uintptr_t pc)
+{
+  return rule_cache[(uint64_t)pc * 0x9e3779b97f4a7c15u >> 52];
+}
+
+/* RULE_ABSENT (0) when the cache does not hold it. */
+static ALWAYS_INLINE packed_rule rule_cache_get(uintptr_t pc)
+{
+  uint64_t key = rule_key(pc);
+  const struct rule_cache_entry *set = rule_cache_set(pc);
+  for (unsigned way = 0; way < RULE_CACHE_WAYS; way++) {
+    uint64_t mixed = atomic_load_explicit(&set[way].key_xor_rule, memory_order_relaxed);
+    uint64_t rule = atomic_load_explicit(&set[way].rule, memory_order_relaxed);
+    if ((mixed ^ rule) == key && rule != 0)
+      return rule;
+  }
+  return RULE_ABSENT;
+}
+
+void rule_cache_put(uintptr_t pc, packed_rule rule);
+
+#endif

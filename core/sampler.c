@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/sampler.h"
+
+#include "core/compiler.h"
+#include "core/prng.h"
+#include "core/process.h"
+
+__thread struct sampler_thread sampler_thread __attribute__((tls_model("initial-exec")));
+_Atomic int sampler_mode = SAMPLER_STARTING;
+
+static uint64_t interval_bytes = 1;
+static uint64_t seed;
+static _Atomic uint64_t threads_seeded;
+
+/* A countdown that no thread lives to see the end of. */
+#define FOR_EVER ((uint64_t)INT64_MAX)
+
+void sampler_init(uint64_t interval, uint64_t new_seed)
+{
+  interval_bytes = interval;
+  seed = new_seed;
+}
+
+uint64_t sampler_interval(void)
+{
+  return interval_bytes;
+}
+
+static uint64_t draw(struct sampler_thread *thread)
+{
+  return interval_bytes == 1 ? 0 : (uint64_t)prng_exponential(&thread->prng, (double)interval_bytes);
+}
+
+static void seed_thread(struct sampler_thread *thread)
+{
+  thread->prng = prng_derive(seed, atomic_fetch_add_explicit(&threads_seeded, 1, memory_order_relaxed));
+  thread->is_seeded = true;
+}
+
+void sampler_reseed(uint64_t salt)
+{
+  seed = prng_derive(seed, salt);
+  atomic_store_explicit(&threads_seeded, 0, memory_order_relaxed);
+  seed_thread(&sampler_thread);
+}
+
+struct sampler_decision sampler_decide(size_t size_bytes)
+{
+  struct sampler_thread *thread = &sampler_thread;
+  struct sampler_decision decision = {.is_sampled = false, .units_counted = 0};
+  int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
+  if (UNLIKELY(mode == SAMPLER_STARTING)) {
+    thread->countdown = 0;
+    return decision;
+  }
+  if (UNLIKELY(mode == SAMPLER_INERT)) {
+    thread->countdown = FOR_EVER;
+    return decision;
+  }
+  uint64_t units = (uint64_t)size_bytes + 1;
+  if (UNLIKELY(!thread->is_seeded)) {
+    /* The first allocation of a thread: the countdown should have started with a distance, not with zero. */
+    process_begin();
+    seed_thread(thread);
+    thread->interval = draw(thread);
+    thread->countdown = thread->interval;
+    if (thread->interval >= units) {
+      thread->countdown -= units;
+      return decision;
+    }
+  }
+  /* The distances have no memory: whatever was left of this one, the next starts behind this allocation. */
+  INVARIANT(thread->countdown <= thread->interval + SAMPLER_PROBE_UNITS * 16ull);
+  uint64_t counted = thread->interval - thread->countdown + units;
+  thread->countdown = thread->interval = draw(thread);
+  if (mode == SAMPLER_STOPPED)
+    return decision;
+  decision.is_sampled = true;
+  decision.units_counted = counted;
+  return decision;
+}
+
+uint64_t sampler_flush(void)
+{
+  struct sampler_thread *thread = &sampler_thread;
+  if (!thread->is_seeded || atomic_load_explicit(&sampler_mode, memory_order_relaxed) != SAMPLER_ON)
+    return 0;
+  uint64_t counted = thread->interval - thread->countdown;
+  thread->interval = thread->countdown;
+  return counted;
+}
+
+struct sample_weight sampler_weigh(size_t size_bytes)
+{
+  double weight = 1;
+  if (interval_bytes > 1)
+    weight = 1 / prng_one_minus_exp(((double)size_bytes + 1) / (double)interval_bytes);
+  return (struct sample_weight){.size_bytes = size_bytes, .objects_q16 = (uint64_t)(weight * 65536 + 0.5)};
+}

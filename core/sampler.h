@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* Which allocations are sampled, and what each one stands for (docs/sampling.md).
+ *
+ * Every thread counts down allocated units (bytes, plus one for each allocation) to its next sample; the distances are
+ * exponential with mean R, so an allocation of s bytes is sampled with p = 1 - exp(-(s + 1) / R) and stands for 1/p of its
+ * kind. R = 1 is the exact mode: every allocation, p = 1.
+ *
+ * Threads: state of the calling thread only, apart from sampler_start and sampler_stop. Signals: a handler that allocates
+ * between two steps of the interrupted thread shifts a distance, it breaks nothing. Memory: SAMPLER_THREAD_BYTES of initial-exec
+ * TLS per thread. Fork: the child's stream is derived anew when it adopts its region.
+ */
+#ifndef HEAPPROF_SAMPLER_H
+#define HEAPPROF_SAMPLER_H
+
+#include "core/compiler.h"
+#include "core/stacks.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The whole per-thread state of the shim. Plain data: no constructor, no destructor, zero is the valid start. */
+struct sampler_thread {
+  uint64_t countdown; /* units to go */
+  uint64_t interval;  /* the distance countdown started from */
+  uint64_t prng;
+  uintptr_t stack_low; /* [low, high): verified to be readable, see stack_bounds.h */
+  uintptr_t stack_high;
+  uint32_t turn; /* of the samples, to time some of them */
+  bool is_seeded;
+  bool is_resolving; /* this thread is inside dlsym, called by real_ensure */
+};
+
+_Static_assert(sizeof(struct sampler_thread) <= 64, "a preload's static TLS is scarce");
+
+extern HIDDEN __thread struct sampler_thread sampler_thread __attribute__((tls_model("initial-exec")));
+
+enum sampler_mode {
+  SAMPLER_STARTING, /* before the constructor has run: no sampling yet, ask again at each allocation */
+  SAMPLER_ON,
+  SAMPLER_STOPPED, /* by the program, which may start it again */
+  SAMPLER_INERT,   /* for good */
+};
+
+extern HIDDEN _Atomic int sampler_mode;
+
+/* The fast path: 4 instructions. True: the next sample lies within this allocation; nothing was counted yet, ask sampler_decide.
+ *
+ * The countdown never goes below zero, not even for a moment: a handler may longjmp away at any point, and dlsym may allocate on
+ * our behalf. `jae` falls through with the carry set, so subtract-with-borrow takes size + 1. */
+static ALWAYS_INLINE bool sampler_count_down(size_t size_bytes)
+{
+  __asm__ goto("cmpq %[countdown], %[size]\n\t"
+               "jae %l[is_due]\n\t"
+               "sbbq %[size], %[countdown]"
+               : /* gcc 12 loses the label when there are outputs */
+               : [countdown] "m"(sampler_thread.countdown), [size] "r"(size_bytes)
+               : "cc", "memory"
+               : is_due);
+  return false;
+is_due:
+  return true;
+}
+
+/* What is known about an allocation that is due, before the real function is called. */
+struct sampler_decision {
+  bool is_sampled;
+  uint64_t units_counted; /* allocated by this thread since its last decision, this one included */
+};
+
+/* Draws the next distance. */
+struct sampler_decision sampler_decide(size_t size_bytes);
+
+/* 1/p for an allocation of that size, at the interval in force. */
+struct sample_weight sampler_weigh(size_t size_bytes);
+
+/* What the calling thread has allocated since its last decision; counted only once. Not for handlers. */
+uint64_t sampler_flush(void);
+
+/* Does a real function come back through our hooks (glibc's reallocarray calls realloc)? Call it between begin and end, for a
+ * small object: the countdown, set a known way ahead, has moved on if another hook was called. A probe left by an exception or
+ * siglongjmp delays this thread's next sample by SAMPLER_PROBE_UNITS. */
+enum { SAMPLER_PROBE_UNITS = 1 << 20 };
+
+static inline uint64_t sampler_probe_begin(void)
+{
+  return sampler_thread.countdown += SAMPLER_PROBE_UNITS;
+}
+
+static inline bool sampler_probe_end(uint64_t begun)
+{
+  bool was_entered = sampler_thread.countdown != begun;
+  sampler_thread.countdown = begun - SAMPLER_PROBE_UNITS;
+  return was_entered;
+}
+
+void sampler_init(uint64_t interval_bytes, uint64_t seed);
+uint64_t sampler_interval(void);
+
+/* A new stream of random numbers for a forked child. */
+void sampler_reseed(uint64_t salt);
+
+#endif

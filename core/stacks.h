@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Buckets: one record of the state region per distinct stack, with what was allocated and freed there.
+ *
+ * The records are found through a private, insert-only hash index of growing levels. Buckets are never removed.
+ *
+ * Threads, signals: lock-free throughout. Memory: the region, and an index that maps at most 128 bytes a stack when
+ * it has just grown, and touches them as it fills.
+ * Fork: the index is copied on write and stays right, because region_adopt keeps the positions of all records.
+ */
+#ifndef HEAPPROF_STACKS_H
+#define HEAPPROF_STACKS_H
+
+#include "core/region.h"
+
+enum stack_flag {
+  STACK_TRUNCATED = 1,      /* the outermost frames are missing */
+  STACK_FRAME_POINTERS = 2, /* some frame was found by its frame pointer alone */
+  STACK_TABLE_FULL = 4,     /* stands for all stacks that found no room */
+};
+
+struct stack_record {
+  struct region_record record;
+  uint32_t flags; /* enum stack_flag; constant */
+  uint32_t reserved;
+  struct tally allocated;
+  struct tally freed;
+  uint64_t pcs[]; /* innermost first, record.constant_words of them; each inside the calling instruction */
+};
+
+/* What one sample stands for. The same values go in when it is allocated and out when it is freed, so in-use sums come back
+ * to exactly zero. */
+struct sample_weight {
+  uint64_t size_bytes;
+  uint64_t objects_q16;
+};
+
+/* The bucket of a stack, made if it is new. 0: there is no room even for a stand-in. */
+uint32_t stacks_intern(const uintptr_t *pcs, unsigned depth, uint32_t flags);
+
+void stacks_count_allocation(uint32_t stack, struct sample_weight weight);
+void stacks_count_free(uint32_t stack, struct sample_weight weight);
+
+/* Sets every tally to zero: for a region that was adopted. One thread. */
+void stacks_clear(void);
+
+/* Visits every bucket; NULL at the end. Start with *position = 0. */
+struct stack_record *stacks_next(uint64_t *position);
+
+/* The sums of one tally at one moment. */
+struct tally_sums {
+  uint64_t samples;
+  uint64_t objects_q16;
+  uint64_t bytes_q4;
+  double variance_objects;
+  double variance_bytes;
+};
+
+struct stack_sums {
+  struct tally_sums allocated;
+  struct tally_sums in_use; /* allocated minus freed, never negative */
+};
+
+struct stack_sums stacks_read(const struct stack_record *stack);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* A bounded text builder for code that may not allocate. Text that does not fit is cut; the result is always terminated.
+ *
+ * Threads, signals, fork: safe as long as the buffer is the caller's own.
+ */
+#ifndef HEAPPROF_TEXT_H
+#define HEAPPROF_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct text {
+  char *bytes;
+  size_t length;   /* without the terminator */
+  size_t capacity; /* with it */
+  bool cut;
+};
+
+#define TEXT_INIT(buffer)                                                                                              \
+  {                                                                                                                    \
+    .bytes = (buffer), .length = 0, .capacity = sizeof(buffer), .cut = false                                           \
+  }
+
+void text_put(struct text *text, const char *string);
+void text_put_bytes(struct text *text, const char *bytes, size_t size);
+void text_put_u64(struct text *text, uint64_t value);
+/* Lower case, without 0x. */
+void text_put_hex(struct text *text, uint64_t value);
+/* Two lowercase digits a byte. */
+void text_put_hex_bytes(struct text *text, const uint8_t *bytes, size_t size);
+
+/* The last component of a path; the path itself without a slash. */
+const char *text_basename(const char *path);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/unwind.h"
+
+#include "core/cfi.h"
+#include "core/modules.h"
+#include "core/rules.h"
+#include "core/stacks.h"
+
+static struct address_range hidden;
+
+/* Our own frames: few, only where a real function calls back into the program or into another hook. */
+enum { HIDDEN_FRAMES_MAX = 8 };
+
+void unwind_hide(uintptr_t low, uintptr_t high)
+{
+  hidden = (struct address_range){low, high};
+}
+
+static bool is_hidden(uintptr_t pc)
+{
+  return pc >= hidden.low && pc < hidden.high;
+}
+
+/* A frame: the pc to look its rule up with, and the registers that rules speak of. */
+struct frame {
+  uintptr_t pc;
+  uintptr_t sp;
+  uintptr_t bp;
+};
+
+enum step {
+  STEP_CALLER,
+  STEP_END, /* that was the outermost frame */
+  STEP_LOST,
+};
+
+/* No CFI. A frame pointer is believed as far as it keeps to the stack and moves up it. */
+static enum step step_by_frame_pointer(struct stack_window *window, struct frame *frame)
+{
+  uintptr_t bp = frame->bp, saved_bp, return_address;
+  if (bp == 0)
+    return STEP_END;
+  if (bp < frame->sp || !stack_window_read(window, bp, &saved_bp) ||
+      !stack_window_read(window, bp + sizeof bp, &return_address))
+    return STEP_LOST;
+  frame->sp = bp + 2 * sizeof bp;
+  frame->bp = saved_bp;
+  frame->pc = return_address - 1;
+  return return_address != 0 ? STEP_CALLER : STEP_END;
+}
+
+/* The interrupted registers, from the ucontext of the x86-64 kernel ABI; they may be on another stack. */
+static enum step step_over_signal(struct stack_window *window, struct frame *frame)
+{
+  enum { GENERAL_REGISTERS = 40, RBP = GENERAL_REGISTERS + 10 * 8, RSP = GENERAL_REGISTERS + 15 * 8, RIP = RSP + 8 };
+  uintptr_t pc, sp, bp;
+  if (!stack_window_read(window, frame->sp + RBP, &bp) || !stack_window_read(window, frame->sp + RSP, &sp) ||
+      !stack_window_read(window, frame->sp + RIP, &pc) || pc == 0)
+    return STEP_LOST;
+  (void)stack_window_open(window, sp, 0);
+  *frame = (struct frame){.pc = pc, .sp = sp, .bp = bp};
+  return STEP_CALLER;
+}
+
+static inline enum step step_by_cfa(struct stack_window *window, struct frame *frame, packed_rule rule, uintptr_t cfa)
+{
+  uintptr_t return_address, bp = frame->bp;
+  /* A CFA that does not move up the stack is a wrong rule or a stack in the making: never go round in circles. */
+  if (UNLIKELY(cfa <= frame->sp) || !stack_window_read(window, cfa + (uintptr_t)rule_ra_offset(rule), &return_address))
+    return STEP_LOST;
+  switch (rule_bp(rule)) {
+  case RULE_BP_KEPT: break;
+  case RULE_BP_AT_CFA:
+    if (!stack_window_read(window, cfa + (uintptr_t)rule_bp_offset(rule), &bp))
+      return STEP_LOST;
+    break;
+  case RULE_BP_AT_BP:
+    if (!stack_window_read(window, frame->bp + (uintptr_t)rule_bp_offset(rule), &bp))
+      return STEP_LOST;
+    break;
+  case RULE_BP_LOST: bp = 1; break; /* misaligned: no later rule can use it */
+  }
+  if (return_address == 0)
+    return STEP_END;
+  *frame = (struct frame){.pc = return_address - 1, .sp = cfa, .bp = bp};
+  return STEP_CALLER;
+}
+
+static inline enum step step(struct stack_window *window, struct frame *frame, uint32_t *flags)
+{
+  packed_rule rule = rule_cache_get(frame->pc);
+  if (UNLIKELY(rule == RULE_ABSENT))
+    rule = cfi_compile(frame->pc);
+  uintptr_t base = frame->sp, cfa;
+  switch (rule_kind(rule)) {
+  case RULE_BP: base = frame->bp; /* fall through */
+  case RULE_SP: return step_by_cfa(window, frame, rule, base + (uintptr_t)rule_cfa_offset(rule));
+  case RULE_BP_DEREF: base = frame->bp; /* fall through */
+  case RULE_SP_DEREF:
+    if (!stack_window_read(window, base + (uintptr_t)rule_cfa_offset(rule), &cfa))
+      return STEP_LOST;
+    return step_by_cfa(window, frame, rule, cfa + (uintptr_t)rule_addend(rule));
+  case RULE_SIGNAL: return step_over_signal(window, frame);
+  case RULE_OUTERMOST: return STEP_END;
+  case RULE_FRAME_POINTER: *flags |= STACK_FRAME_POINTERS; return step_by_frame_pointer(window, frame);
+  case RULE_ABSENT: break;
+  }
+  return STEP_LOST;
+}
+
+unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, uintptr_t *pcs, unsigned depth,
+                     uint32_t *flags)
+{
+  struct frame frame = {.pc = start->return_address - 1, .sp = start->sp, .bp = start->bp};
+  unsigned count = 0;
+  enum step stepped = STEP_CALLER;
+  for (unsigned steps = 0; stepped == STEP_CALLER && count < depth && steps < depth + HIDDEN_FRAMES_MAX; steps++) {
+    if (!is_hidden(frame.pc))
+      pcs[count++] = modules_recorded_pc(frame.pc);
+    stepped = step(window, &frame, flags);
+  }
+  if (stepped != STEP_END)
+    *flags |= STACK_TRUNCATED;
+  return count > 0 ? count : unwind_caller(start, pcs, flags);
+}
+
+unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags)
+{
+  pcs[0] = modules_recorded_pc(start->return_address - 1);
+  *flags |= STACK_TRUNCATED;
+  return 1;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The walker: from the frame that called malloc to the outermost one, by cached frame rules and bounded reads.
+ *
+ * Costs one cache probe and two bounded loads a frame when warm. The addresses it gives lie inside the calling instruction
+ * (return address - 1), except for a frame that a signal interrupted: there it is the interrupted instruction itself.
+ *
+ * Threads, signals: safe, no lock is held while walking. Stack: under 512 bytes. Fork: nothing to do. Failure: a short stack with
+ * STACK_TRUNCATED; at least the caller is always there.
+ */
+#ifndef HEAPPROF_UNWIND_H
+#define HEAPPROF_UNWIND_H
+
+#include "core/stack_bounds.h"
+
+#include <stdint.h>
+
+/* The registers of the frame that called a hook, as they will be when the hook has returned. */
+struct unwind_start {
+  uintptr_t return_address;
+  uintptr_t sp;
+  uintptr_t bp;
+};
+
+/* Those of the caller of the function this stands in, which must keep a frame pointer: __builtin_frame_address sees to that. */
+#define UNWIND_START_HERE()                                                                                            \
+  ((struct unwind_start){.return_address = ((const uintptr_t *)__builtin_frame_address(0))[1],                         \
+                         .sp = (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(uintptr_t),                          \
+                         .bp = ((const uintptr_t *)__builtin_frame_address(0))[0]})
+
+/* Fills pcs, innermost first, at most `depth`; returns how many. *flags gets enum stack_flag. */
+unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, uintptr_t *pcs, unsigned depth,
+                     uint32_t *flags);
+
+/* The caller alone. */
+unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags);
+
+/* Frames in [low, high) are left out: our own code. From the constructor only. */
+void unwind_hide(uintptr_t low, uintptr_t high);
+
+#endif

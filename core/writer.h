@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* A new file, written whole under a temporary name beside its final one, then renamed: what stands under the final name is
+ * complete, and was not there before. Created O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode 0600.
+ *
+ * Threads: one per writer. Signals: safe. Failure: -errno; the temporary file is removed. RLIMIT_FSIZE is asked first, because
+ * exceeding it raises a signal that kills.
+ */
+#ifndef HEAPPROF_WRITER_H
+#define HEAPPROF_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { WRITER_PATH_MAX = 1280 };
+
+struct writer {
+  int fd;
+  uint64_t written;
+  uint64_t limit;             /* RLIMIT_FSIZE */
+  char path[WRITER_PATH_MAX]; /* of the temporary file */
+};
+
+int writer_open(struct writer *writer, const char *final_path);
+int writer_put(struct writer *writer, const void *bytes, size_t size);
+
+/* Gives the file its final name; -EEXIST when something stands there, which is left alone: try another name or discard. */
+int writer_commit(struct writer *writer, const char *final_path);
+
+void writer_discard(struct writer *writer);
+
+#endif

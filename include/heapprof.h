@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* heapprof from inside the program.
+ *
+ * All functions are weak: a program that calls them links and runs without the library, and learns by their address whether it
+ * runs under it:
+ *
+ *     #include <heapprof.h>
+ *     if (heapprof_dump != NULL)
+ *       heapprof_dump("after-load.pb.gz");
+ *
+ * Link with nothing. Start with LD_PRELOAD=libheapprof.so.
+ *
+ * Threads: all functions may be called from any thread. Signals: all are async-signal-safe. Fork: a child has its own profile.
+ */
+#ifndef HEAPPROF_H
+#define HEAPPROF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Set when the library itself is built. */
+#ifndef HEAPPROF_API
+#define HEAPPROF_API __attribute__((weak))
+#endif
+
+/* Writes a profile to `path`, or where HEAPPROF_OUT says for NULL. An existing file is never replaced (EEXIST). Takes some
+ * milliseconds for thousands of stacks; other threads go on allocating. Returns 0, or -1 with errno. */
+HEAPPROF_API int heapprof_dump(const char *path);
+
+/* Stops and starts the sampling of new allocations, for all threads. Frees of objects sampled before are always followed. */
+HEAPPROF_API void heapprof_stop(void);
+HEAPPROF_API void heapprof_start(void);
+
+struct heapprof_stats {
+  uint64_t sampling_interval_bytes; /* mean bytes between samples; 1: every allocation */
+  uint64_t samples;                 /* allocations recorded */
+  uint64_t stacks;                  /* distinct call stacks */
+  uint64_t live_samples;            /* of those recorded, not yet freed */
+
+  /* Estimates for the whole program. */
+  uint64_t alloc_objects;
+  uint64_t alloc_bytes;
+  uint64_t inuse_objects;
+  uint64_t inuse_bytes;
+
+  /* Bytes allocated plus one per allocation: counted, within one interval per thread, and estimated from the samples. */
+  uint64_t exact_units;
+  uint64_t estimated_units;
+
+  /* Samples and frames lost, by reason. */
+  uint64_t lost_live_table;   /* no memory for the live table: the sample was dropped */
+  uint64_t lost_region;       /* no state region: the sample was dropped */
+  uint64_t lost_stack_table;  /* no room for a new stack: counted under [stack table full] */
+  uint64_t lost_short_stack;  /* little stack left: only the caller was recorded */
+  uint64_t lost_compile_busy; /* a frame rule was being compiled elsewhere: the stack was cut there */
+
+  uint64_t own_bytes;   /* memory mapped by the profiler */
+  uint64_t sampling_ns; /* time spent in recording samples, from one in eight of them */
+
+  const char *inert_reason; /* NULL: profiling; else why there is nothing to see */
+};
+
+/* Fills in *stats. Returns 0, or -1 with errno: EINVAL for NULL. Walks all stacks: microseconds to milliseconds. */
+HEAPPROF_API int heapprof_stats(struct heapprof_stats *stats);
+
+/* The version of the library, such as "0.1.0". */
+HEAPPROF_API const char *heapprof_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What a counting hook does around the real function. hooks.h has the protocol. */
+#ifndef HEAPPROF_ALLOCATION_H
+#define HEAPPROF_ALLOCATION_H
+
+#include "core/live.h"
+#include "core/sampler.h"
+#include "core/unwind.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* After the real call, for an allocation that was due (sampler_count_down): records it if it is sampled, or takes it back out of
+ * the exact count if it failed. */
+void allocation_finish(void *pointer, size_t size, struct sampler_decision decision, const struct unwind_start *start);
+
+/* Where requests of a hook are counted: by itself, or by the hooks that its real function calls in turn. Asked for once per hook, by
+ * a probe (sampler.h). */
+enum counting {
+  COUNTING_UNKNOWN,
+  COUNTING_HERE,
+  COUNTING_INSIDE,
+};
+
+/* The same for hooks that are too rare for a fast path. `is_counted`: COUNTING_HERE. */
+struct request {
+  size_t size;
+  bool is_counted;
+  bool is_due;
+  struct sampler_decision decision;
+};
+
+struct request request_begin(size_t size, bool is_counted);
+void request_end(const struct request *request, void *pointer, const struct unwind_start *start);
+
+/* A resize, around the real call: the old object leaves the live table first. */
+struct resize {
+  void *pointer;
+  bool was_live;
+  struct live_entry entry;
+};
+
+struct resize resize_begin(void *pointer);
+/* `is_freed`: the old object is gone; else it goes back. */
+void resize_end(const struct resize *resize, bool is_freed);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#define HEAPPROF_API __attribute__((visibility("default")))
+#include "include/heapprof.h"
+
+#include "core/dump.h"
+#include "core/live.h"
+#include "core/process.h"
+#include "core/record.h"
+#include "core/region.h"
+#include "core/sampler.h"
+#include "interpose/inert.h"
+
+#include <errno.h>
+#include <string.h>
+
+int heapprof_dump(const char *path)
+{
+  record_exact_units(sampler_flush());
+  int result = dump_write(path, "heapprof_dump");
+  if (result == 0)
+    return 0;
+  errno = -result;
+  return -1;
+}
+
+static void switch_mode(int from, int to)
+{
+  atomic_compare_exchange_strong(&sampler_mode, &from, to);
+}
+
+void heapprof_stop(void)
+{
+  switch_mode(SAMPLER_ON, SAMPLER_STOPPED);
+}
+
+void heapprof_start(void)
+{
+  switch_mode(SAMPLER_STOPPED, SAMPLER_ON);
+}
+
+static void add_estimates(struct heapprof_stats *stats)
+{
+  uint64_t alloc_objects = 0, alloc_bytes = 0, inuse_objects = 0, inuse_bytes = 0, position = 0;
+  const struct stack_record *stack;
+  while ((stack = stacks_next(&position)) != NULL) {
+    struct stack_sums sums = stacks_read(stack);
+    stats->samples += sums.allocated.samples;
+    stats->live_samples += sums.in_use.samples;
+    alloc_objects += sums.allocated.objects_q16;
+    alloc_bytes += sums.allocated.bytes_q4;
+    inuse_objects += sums.in_use.objects_q16;
+    inuse_bytes += sums.in_use.bytes_q4;
+  }
+  stats->alloc_objects = alloc_objects >> 16;
+  stats->alloc_bytes = alloc_bytes >> 4;
+  stats->inuse_objects = inuse_objects >> 16;
+  stats->inuse_bytes = inuse_bytes >> 4;
+  stats->estimated_units = stats->alloc_objects + stats->alloc_bytes;
+}
+
+int heapprof_stats(struct heapprof_stats *stats)
+{
+  if (stats == NULL) {
+    errno = EINVAL;
+    return -1;
+  }
+  memset(stats, 0, sizeof *stats);
+  stats->sampling_interval_bytes = sampler_interval();
+  stats->inert_reason = inert_reason();
+  const struct region_header *header = region_header();
+  if (header == NULL || !process_settle())
+    return 0;
+  record_exact_units(sampler_flush());
+  add_estimates(stats);
+  stats->stacks = atomic_load(&header->stacks);
+  stats->exact_units = atomic_load(&header->exact_units);
+  stats->lost_live_table = atomic_load(&header->lost[LOSS_live_table]);
+  stats->lost_region = atomic_load(&header->lost[LOSS_region]);
+  stats->lost_stack_table = atomic_load(&header->lost[LOSS_stack_table]);
+  stats->lost_short_stack = atomic_load(&header->lost[LOSS_short_stack]);
+  stats->lost_compile_busy = atomic_load(&header->lost[LOSS_compile_busy]);
+  stats->own_bytes = atomic_load(&header->own_bytes);
+  stats->sampling_ns = dump_sampling_ns();
+  return 0;
+}
+
+const char *heapprof_version(void)
+{
+  return PACKAGE_VERSION;
+}

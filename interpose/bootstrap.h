@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* A small static arena for what dlsym asks of us while it looks up the real malloc. Nothing is given back.
+ *
+ * Threads, signals: lock-free. Failure: NULL when the arena is used up.
+ */
+#ifndef HEAPPROF_BOOTSTRAP_H
+#define HEAPPROF_BOOTSTRAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Marks the arena's pages in the live filter, so that free looks twice at its pointers. */
+void bootstrap_init(void);
+
+/* Zeroed, aligned to 16 bytes. */
+void *bootstrap_get(size_t size);
+
+bool bootstrap_owns(const void *pointer);
+
+/* Bytes from the pointer to the end of its block. */
+size_t bootstrap_size(const void *pointer);
+
+#endif

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include "interpose/fallback.h"
+
+#include "interpose/hooks.h"
+#include "interpose/real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <string.h>
+
+/* C. */
+
+void *fallback_reallocarray(void *pointer, size_t count, size_t size)
+{
+  size_t bytes;
+  if (!__builtin_mul_overflow(count, size, &bytes))
+    return realloc(pointer, bytes);
+  errno = ENOMEM;
+  return NULL;
+}
+
+void fallback_cfree(void *pointer)
+{
+  free(pointer);
+}
+
+void fallback_free_sized(void *pointer, size_t size)
+{
+  (void)size;
+  free(pointer);
+}
+
+void fallback_free_aligned_sized(void *pointer, size_t alignment, size_t size)
+{
+  (void)alignment, (void)size;
+  free(pointer);
+}
+
+size_t fallback_malloc_usable_size(void *pointer)
+{
+  (void)pointer;
+  return 0;
+}
+
+/* The aligned family: every libc has it; an allocator without it is completed by libc's, as it is without us. */
+
+static void *no_aligned_memory(void)
+{
+  errno = ENOMEM;
+  return NULL;
+}
+
+void *fallback_memalign(size_t alignment, size_t size)
+{
+  (void)alignment, (void)size;
+  return no_aligned_memory();
+}
+
+void *fallback_aligned_alloc(size_t alignment, size_t size)
+{
+  return fallback_memalign(alignment, size);
+}
+
+int fallback_posix_memalign(void **pointer, size_t alignment, size_t size)
+{
+  (void)pointer, (void)alignment, (void)size;
+  return ENOMEM;
+}
+
+void *fallback_valloc(size_t size)
+{
+  return fallback_memalign(0, size);
+}
+
+void *fallback_pvalloc(size_t size)
+{
+  return fallback_memalign(0, size);
+}
+
+/* C++. The caller's own libstdc++, which may be loaded for it alone, has the new handler and knows how to throw. */
+
+static void *find_for(void *caller, const char *symbol)
+{
+  Dl_info info;
+  struct link_map *map = NULL;
+  void *found = dlsym(RTLD_DEFAULT, symbol);
+  if (found == NULL && dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP) != 0)
+    found = dlsym(map, symbol);
+  return found;
+}
+
+static void *get_memory(size_t size, size_t alignment)
+{
+  void *pointer = NULL;
+  if (alignment == 0)
+    return malloc(size > 0 ? size : 1);
+  if (alignment < sizeof(void *))
+    alignment = sizeof(void *);
+  return posix_memalign(&pointer, alignment, size > 0 ? size : 1) == 0 ? pointer : NULL;
+}
+
+/* As the standard has it: until it succeeds, call the new handler; without one, throw. */
+static void *make(size_t size, size_t alignment, bool may_throw, void *caller)
+{
+  void *pointer;
+  while ((pointer = get_memory(size, alignment)) == NULL) {
+    void (*(*get_handler)(void))(void) = (void (*(*)(void))(void))find_for(caller, "_ZSt15get_new_handlerv");
+    void (*handler)(void) = get_handler != NULL ? get_handler() : NULL;
+    if (handler != NULL) {
+      handler();
+      continue;
+    }
+    void (*throw_bad_alloc)(void) = (void (*)(void))find_for(caller, "_ZSt17__throw_bad_allocv");
+    if (may_throw && throw_bad_alloc != NULL)
+      throw_bad_alloc();
+    return NULL;
+  }
+  return pointer;
+}
+
+#define CALLER __builtin_return_address(0)
+
+void *fallback__Znwm(size_t size)
+{
+  return make(size, 0, true, CALLER);
+}
+
+void *fallback__Znam(size_t size)
+{
+  return make(size, 0, true, CALLER);
+}
+
+void *fallback__ZnwmRKSt9nothrow_t(size_t size, const void *nothrow)
+{
+  (void)nothrow;
+  return make(size, 0, false, CALLER);
+}
+
+void *fallback__ZnamRKSt9nothrow_t(size_t size, const void *nothrow)
+{
+  (void)nothrow;
+  return make(size, 0, false, CALLER);
+}
+
+void *fallback__ZnwmSt11align_val_t(size_t size, size_t alignment)
+{
+  return make(size, alignment, true, CALLER);
+}
+
+void *fallback__ZnamSt11align_val_t(size_t size, size_t alignment)
+{
+  return make(size, alignment, true, CALLER);
+}
+
+void *fallback__ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *nothrow)
+{
+  (void)nothrow;
+  return make(size, alignment, false, CALLER);
+}
+
+void *fallback__ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *nothrow)
+{
+  (void)nothrow;
+  return make(size, alignment, false, CALLER);
+}
+
+#define DELETE_BY_FREE(symbol, parameters)                                                                             \
+  void fallback_##symbol parameters                                                                                    \
+  {                                                                                                                    \
+    free(pointer);                                                                                                     \
+  }
+DELETE_BY_FREE(_ZdlPv, (void *pointer))
+DELETE_BY_FREE(_ZdaPv, (void *pointer))
+DELETE_BY_FREE(_ZdlPvm, (void *pointer, UNUSED size_t size))
+DELETE_BY_FREE(_ZdaPvm, (void *pointer, UNUSED size_t size))
+DELETE_BY_FREE(_ZdlPvRKSt9nothrow_t, (void *pointer, UNUSED const void *nothrow))
+DELETE_BY_FREE(_ZdaPvRKSt9nothrow_t, (void *pointer, UNUSED const void *nothrow))
+DELETE_BY_FREE(_ZdlPvSt11align_val_t, (void *pointer, UNUSED size_t alignment))
+DELETE_BY_FREE(_ZdaPvSt11align_val_t, (void *pointer, UNUSED size_t alignment))
+DELETE_BY_FREE(_ZdlPvmSt11align_val_t, (void *pointer, UNUSED size_t size, UNUSED size_t alignment))
+DELETE_BY_FREE(_ZdaPvmSt11align_val_t, (void *pointer, UNUSED size_t size, UNUSED size_t alignment))
+DELETE_BY_FREE(_ZdlPvSt11align_val_tRKSt9nothrow_t,
+               (void *pointer, UNUSED size_t alignment, UNUSED const void *nothrow))
+DELETE_BY_FREE(_ZdaPvSt11align_val_tRKSt9nothrow_t,
+               (void *pointer, UNUSED size_t alignment, UNUSED const void *nothrow))
+
+/* jemalloc's API, from its documentation: the alignment is in the low bits of the flags, as a power of two. */
+
+enum { FLAG_ALIGNMENT_MASK = 63, FLAG_ZERO = 0x40 };
+
+static size_t alignment_of(int flags)
+{
+  unsigned power = (unsigned)flags & FLAG_ALIGNMENT_MASK;
+  return power > 4 ? (size_t)1 << power : 0; /* malloc aligns to 16 as it is */
+}
+
+void *fallback_mallocx(size_t size, int flags)
+{
+  void *pointer = get_memory(size, alignment_of(flags));
+  if (pointer != NULL && (flags & FLAG_ZERO) != 0)
+    memset(pointer, 0, size);
+  return pointer;
+}
+
+void *fallback_rallocx(void *pointer, size_t size, int flags)
+{
+  size_t old_size = real.malloc_usable_size(pointer), alignment = alignment_of(flags);
+  void *resized = alignment == 0 ? realloc(pointer, size > 0 ? size : 1) : fallback_mallocx(size, flags);
+  if (resized == NULL)
+    return NULL;
+  if (alignment != 0) {
+    memcpy(resized, pointer, old_size < size ? old_size : size);
+    free(pointer);
+  }
+  if ((flags & FLAG_ZERO) != 0 && size > old_size)
+    memset((char *)resized + old_size, 0, size - old_size);
+  return resized;
+}
+
+/* In place nothing can be resized: the size stays what it is. */
+size_t fallback_xallocx(void *pointer, size_t size, size_t extra, int flags)
+{
+  (void)size, (void)extra, (void)flags;
+  return real.malloc_usable_size(pointer);
+}
+
+void fallback_dallocx(void *pointer, int flags)
+{
+  (void)flags;
+  free(pointer);
+}
+
+void fallback_sdallocx(void *pointer, size_t size, int flags)
+{
+  (void)size, (void)flags;
+  free(pointer);
+}
+
+/* Process: every libc has these. */
+
+int fallback_dlclose(void *handle)
+{
+  (void)handle;
+  return -1;
+}
+
+void fallback__exit(int status)
+{
+  (void)status;
+}
+
+void fallback__Exit(int status)
+{
+  (void)status;
+}
+
+void fallback_quick_exit(int status)
+{
+  (void)status;
+}

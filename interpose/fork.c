@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "interpose/fork.h"
+
+#include "core/cfi.h"
+#include "core/dump.h"
+#include "core/modules.h"
+#include "core/process.h"
+#include "core/record.h"
+#include "core/region.h"
+
+#include <pthread.h>
+
+enum { MOMENTS = 100 };
+
+static bool holds_modules, holds_growth;
+
+static bool take(struct lock *lock)
+{
+  for (int moment = 0; moment < MOMENTS; moment++)
+    if (lock_try_for_a_moment(lock))
+      return true;
+  return false;
+}
+
+/* In the order of modules_find, which may grow the region. */
+static void before_fork(void)
+{
+  holds_modules = take(&modules_lock);
+  holds_growth = take(&region_growth_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+  if (holds_growth)
+    lock_release(&region_growth_lock);
+  if (holds_modules)
+    lock_release(&modules_lock);
+}
+
+static void after_fork_in_child(void)
+{
+  if (!holds_modules)
+    cfi_abandon();
+  lock_release(&region_growth_lock);
+  lock_release(&modules_lock);
+  record_was_forked();
+  dump_restart_numbering();
+  process_was_forked();
+}
+
+void fork_init(void)
+{
+  (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}

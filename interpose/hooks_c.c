@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+#include "interpose/hooks.h"
+
+#include "core/record.h"
+#include "interpose/allocation.h"
+#include "interpose/bootstrap.h"
+#include "interpose/real.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Each hot hook is a few integer instructions and a tail jump to the real function; everything else is in a function of its own
+ * that the hook jumps to, so that its caller is still the application. */
+
+static NOINLINE void *malloc_due(size_t size)
+{
+  struct unwind_start start = UNWIND_START_HERE();
+  real_ensure();
+  if (UNLIKELY(real.malloc == NULL))
+    return bootstrap_get(size);
+  struct sampler_decision decision = sampler_decide(size);
+  void *pointer = real.malloc(size);
+  allocation_finish(pointer, size, decision, &start);
+  return pointer;
+}
+
+void *malloc(size_t size)
+{
+  return sampler_count_down(size) ? malloc_due(size) : real.malloc(size);
+}
+
+static NOINLINE void *calloc_due(size_t count, size_t size)
+{
+  struct unwind_start start = UNWIND_START_HERE();
+  size_t bytes = count * size; /* the hook has seen that it does not overflow */
+  real_ensure();
+  if (UNLIKELY(real.calloc == NULL))
+    return bootstrap_get(bytes);
+  struct sampler_decision decision = sampler_decide(bytes);
+  void *pointer = real.calloc(count, size);
+  allocation_finish(pointer, bytes, decision, &start);
+  return pointer;
+}
+
+/* The real function says no, in its own way. It may not be known yet. */
+static NOINLINE void *calloc_overflowing(size_t count, size_t size)
+{
+  real_ensure();
+  if (real.calloc != NULL)
+    return real.calloc(count, size);
+  errno = ENOMEM;
+  return NULL;
+}
+
+void *calloc(size_t count, size_t size)
+{
+  size_t bytes;
+  if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+    return calloc_overflowing(count, size);
+  return sampler_count_down(bytes) ? calloc_due(count, size) : real.calloc(count, size);
+}
+
+/* What dlsym got from the bootstrap arena moves to the real heap when it grows. */
+static COLD void *move_from_bootstrap(void *pointer, size_t size)
+{
+  void *moved = malloc(size);
+  size_t old_size = bootstrap_size(pointer);
+  if (moved != NULL)
+    memcpy(moved, pointer, old_size < size ? old_size : size);
+  return moved;
+}
+
+enum { PROBE_BYTES = 64 };
+
+/* Did realloc give up the old object? A null result means no, except for size 0, which frees where it returns NULL. */
+static bool has_freed(void *pointer, size_t size, const void *resized)
+{
+  return resized != NULL || (pointer != NULL && size == 0);
+}
+
+static NOINLINE void *realloc_noted(void *pointer, size_t size, bool is_due)
+{
+  struct unwind_start start = UNWIND_START_HERE();
+  real_ensure();
+  if (UNLIKELY(bootstrap_owns(pointer)))
+    return move_from_bootstrap(pointer, size);
+  if (UNLIKELY(real.realloc == NULL))
+    return bootstrap_get(size);
+  struct sampler_decision decision = {.is_sampled = false};
+  if (is_due)
+    decision = sampler_decide(size);
+  struct resize resize = resize_begin(pointer);
+  void *resized = real.realloc(pointer, size);
+  resize_end(&resize, has_freed(pointer, size, resized));
+  allocation_finish(resized, size, decision, &start);
+  return resized;
+}
+
+void *realloc(void *pointer, size_t size)
+{
+  bool is_due = sampler_count_down(size);
+  if (UNLIKELY(is_due || live_filter_may_hold(pointer)))
+    return realloc_noted(pointer, size, is_due);
+  return real.realloc(pointer, size);
+}
+
+/* glibc's calls realloc, through us. */
+static enum counting probe_reallocarray(void)
+{
+  uint64_t probe = sampler_probe_begin();
+  void *pointer = real.reallocarray(NULL, 1, PROBE_BYTES);
+  bool was_entered = sampler_probe_end(probe);
+  real.free(pointer);
+  return was_entered ? COUNTING_INSIDE : COUNTING_HERE;
+}
+
+void *reallocarray(void *pointer, size_t count, size_t size)
+{
+  static enum counting counting;
+  struct unwind_start start = UNWIND_START_HERE();
+  size_t bytes;
+  real_ensure();
+  if (counting == COUNTING_UNKNOWN)
+    counting = real_is_allocators.reallocarray ? probe_reallocarray() : COUNTING_INSIDE;
+  if (counting == COUNTING_INSIDE || __builtin_mul_overflow(count, size, &bytes))
+    return real.reallocarray(pointer, count, size);
+  struct request request = request_begin(bytes, true);
+  struct resize resize = resize_begin(pointer);
+  void *resized = real.reallocarray(pointer, count, size);
+  resize_end(&resize, has_freed(pointer, bytes, resized));
+  request_end(&request, resized, &start);
+  return resized;
+}
+
+static NOINLINE void free_noted(void *pointer)
+{
+  if (UNLIKELY(bootstrap_owns(pointer)))
+    return;
+  record_free(pointer);
+  real.free(pointer);
+}
+
+void free(void *pointer)
+{
+  if (UNLIKELY(live_filter_may_hold(pointer)))
+    free_noted(pointer);
+  else
+    real.free(pointer);
+}
+
+/* The rest of the family, too rare for a fast path. */
+
+static void forget(void *pointer)
+{
+  real_ensure();
+  if (live_filter_may_hold(pointer))
+    record_free(pointer);
+}
+
+void cfree(void *pointer)
+{
+  forget(pointer);
+  real.cfree(pointer);
+}
+
+void free_sized(void *pointer, size_t size)
+{
+  forget(pointer);
+  real.free_sized(pointer, size);
+}
+
+void free_aligned_sized(void *pointer, size_t alignment, size_t size)
+{
+  forget(pointer);
+  real.free_aligned_sized(pointer, alignment, size);
+}
+
+size_t malloc_usable_size(void *pointer)
+{
+  real_ensure();
+  return UNLIKELY(bootstrap_owns(pointer)) ? bootstrap_size(pointer) : real.malloc_usable_size(pointer);
+}

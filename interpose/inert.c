@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "interpose/inert.h"
+
+#include "core/dump.h"
+#include "core/message.h"
+#include "core/sampler.h"
+#include "interpose/real.h"
+
+#include <dlfcn.h>
+#include <sys/auxv.h>
+
+static const char *reason_in_force;
+
+/* Those of the sanitizers that bring an allocator (address, thread, memory, leak) all have this; it means to see every call. */
+static bool has_sanitizer(void)
+{
+  return dlsym(RTLD_DEFAULT, "__sanitizer_get_allocated_size") != NULL;
+}
+
+const char *inert_find_reason(void)
+{
+  if (getauxval(AT_SECURE) != 0)
+    return "the program runs with raised privileges";
+  if (has_sanitizer())
+    return "the program is built with a sanitizer, which has an allocator of its own";
+  if (!real_is_interposed())
+    return "the program, or a library before this one, brings its own malloc: its calls do not come here";
+  if (!real_core_agrees())
+    return "malloc, free, calloc and realloc come from different libraries";
+  return NULL;
+}
+
+void inert_enter(const char *reason, bool is_announced)
+{
+  reason_in_force = reason;
+  dump_set_inert_reason(reason);
+  atomic_store(&sampler_mode, SAMPLER_INERT);
+  if (is_announced)
+    message_print("not profiling: ", reason, NULL);
+}
+
+const char *inert_reason(void)
+{
+  return reason_in_force;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "interpose/lifecycle.h"
+
+#include "core/cfi.h"
+#include "core/config.h"
+#include "core/dump.h"
+#include "core/message.h"
+#include "core/modules.h"
+#include "core/on_stack.h"
+#include "core/prng.h"
+#include "core/process.h"
+#include "core/record.h"
+#include "core/region.h"
+#include "core/sampler.h"
+#include "core/sys.h"
+#include "core/text.h"
+#include "interpose/fork.h"
+#include "interpose/inert.h"
+#include "interpose/real.h"
+#include "interpose/signal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+static struct config config;
+static char executable[MODULE_PATH_MAX];
+static char program[64]; /* as started: programs that write themselves a title overwrite what libc points to */
+static _Atomic bool has_exited;
+
+extern HIDDEN const char __ehdr_start[], _end[];
+
+/* The file that was executed. The kernel's own note of it saves the first look into /proc, 20 us; of a script it names the
+ * script, but then argv[0] is the interpreter. */
+static const char *find_executable(const char *argv0)
+{
+  struct text path = TEXT_INIT(executable);
+  const char *noted = (const char *)getauxval(AT_EXECFN);
+  if (noted != NULL && noted[0] == '/' && argv0 != NULL && strcmp(text_basename(noted), text_basename(argv0)) == 0)
+    text_put(&path, noted);
+  else if (sys_readlink("/proc/self/exe", executable, sizeof executable - 1) <= 0)
+    text_put(&path, program_invocation_name);
+  return executable;
+}
+
+/* The kernel gave every process 16 random bytes; the clock tells two forks of one process apart. */
+static uint64_t random_seed(void)
+{
+  uint64_t bytes[2] = {0, 0};
+  const void *given = (const void *)getauxval(AT_RANDOM);
+  if (given != NULL)
+    memcpy(bytes, given, sizeof bytes);
+  return prng_derive(bytes[0] ^ bytes[1], __builtin_ia32_rdtsc());
+}
+
+static void init_main_stack(char **argv)
+{
+  if (sys_getpid() == (int)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0))
+    stack_bounds_init_main((uintptr_t)argv);
+}
+
+static void init_unwinding(const char *argv0)
+{
+  unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)_end);
+  if (modules_init(find_executable(argv0)))
+    (void)cfi_init();
+}
+
+static void report_setup(void)
+{
+  if (config.verbose < 2)
+    return;
+  char interval[24];
+  struct text text = TEXT_INIT(interval);
+  text_put_u64(&text, config.sample_interval_bytes);
+  message_print("profiling ", program, ": allocator ", real_allocator_path(), ", a sample every ", interval, " bytes",
+                NULL);
+}
+
+__attribute__((constructor)) static void start(int argc, char **argv, char **environment)
+{
+  (void)argc, (void)environment;
+  int saved_errno = errno;
+  real_ensure();
+  message_init();
+  struct text name = TEXT_INIT(program);
+  text_put(&name, program_invocation_short_name);
+  config_set_defaults(&config);
+  const char *reason = inert_find_reason();
+  if (reason == NULL || getauxval(AT_SECURE) == 0)
+    config_load(&config);
+  if (!config_selects(&config, program)) {
+    inert_enter("HEAPPROF_ONLY names other programs", config.verbose >= 1);
+    return;
+  }
+  sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed());
+  record_init(config.depth);
+  init_main_stack(argv);
+  dump_init(&config, program);
+  if (reason == NULL && !process_init(&config, program, real_allocator_path()))
+    reason = "there was no memory to start with";
+  if (reason != NULL) {
+    inert_enter(reason, config.verbose >= 1 || message_reaches_terminal());
+  } else {
+    init_unwinding(argv[0]);
+    fork_init();
+  }
+  /* Also when inert: whoever sends the signal must not kill the program. */
+  if (config.dump_on_signal && config.signal != CONFIG_SIGNAL_NONE)
+    (void)signal_install(config.signal);
+  if (reason == NULL) {
+    report_setup();
+    atomic_store(&sampler_mode, SAMPLER_ON);
+  }
+  errno = saved_errno;
+}
+
+static void finish(const char *reason)
+{
+  record_exact_units(sampler_flush());
+  bool is_wanted = config.dump_at_exit && atomic_load(&region_header()->stacks) > 0;
+  if (!is_wanted || dump_write(NULL, reason) == 0)
+    region_remove_file(); /* else it still holds the profile that could not be written */
+}
+
+void lifecycle_exit(const char *reason)
+{
+  if (inert_reason() != NULL || !process_owns_region())
+    return;
+  /* A handler that calls exit between the first line and the last would find the exit under way, and end the process. */
+  struct blocked_signals before = signals_block();
+  if (!atomic_exchange(&has_exited, true))
+    finish(reason);
+  signals_restore(before);
+}
+
+__attribute__((destructor)) static void stop(void)
+{
+  int saved_errno = errno;
+  lifecycle_exit("exit");
+  errno = saved_errno;
+}

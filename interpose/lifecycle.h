@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* Start and stop, in one list each. The start is a constructor: nothing that allocates or takes a libc lock waits for the first
+ * malloc. The stop tears nothing down: other threads may still be in here, and frees come after it. */
+#ifndef HEAPPROF_LIFECYCLE_H
+#define HEAPPROF_LIFECYCLE_H
+
+/* The process ends: writes the profile if it is wanted and this process is the one that the region describes, then removes the
+ * state file. Only the first call does anything. */
+void lifecycle_exit(const char *reason);
+
+#endif

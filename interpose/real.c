@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+#include "interpose/real.h"
+
+#include "core/sampler.h"
+#include "interpose/bootstrap.h"
+#include "interpose/fallback.h"
+#include "interpose/hooks.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Freed before anything was allocated through us: NULL, or what dlsym got from the bootstrap arena. */
+static void early_free(void *pointer)
+{
+  if (pointer == NULL || bootstrap_owns(pointer))
+    return;
+  real_ensure();
+  if (real.free != early_free)
+    real.free(pointer);
+}
+
+extern HIDDEN const char __ehdr_start[], _end[];
+
+struct real_functions real = {.free = early_free};
+struct real_origins real_is_allocators;
+
+static _Atomic bool is_resolved;
+static const char *allocator_path = "";
+static uintptr_t allocator_low, allocator_high; /* the image of the object that provides malloc */
+static bool core_agrees = true;
+
+/* dladdr searches all symbols of the object, so it is asked once; the other functions are compared with the object's image. */
+static void find_allocator(void *function)
+{
+  Dl_info info;
+  if (function == NULL || dladdr(function, &info) == 0)
+    return;
+  allocator_path = info.dli_fname;
+  const ElfW(Ehdr) *header = info.dli_fbase;
+  const ElfW(Phdr) *segments = (const ElfW(Phdr) *)((const char *)info.dli_fbase + header->e_phoff);
+  allocator_low = allocator_high = (uintptr_t)info.dli_fbase;
+  for (unsigned i = 0; i < header->e_phnum; i++)
+    if (segments[i].p_type == PT_LOAD && allocator_low + segments[i].p_vaddr + segments[i].p_memsz > allocator_high)
+      allocator_high = allocator_low + segments[i].p_vaddr + segments[i].p_memsz;
+}
+
+static bool is_in_allocator(const void *function)
+{
+  return (uintptr_t)function >= allocator_low && (uintptr_t)function < allocator_high;
+}
+
+#define FALLBACK_core(symbol) NULL
+#define FALLBACK_optional(symbol) (void *)fallback_##symbol
+enum group { group_c, group_sized, group_aligned, group_cxx, group_jemalloc, group_process };
+
+struct hook {
+  const char *symbol;
+  void **function;
+  bool *is_allocators;
+  void *fallback; /* for an optional function that is missing */
+  enum group group;
+};
+
+static const struct hook hooks[] = {
+#define HEAPPROF_HOOK(symbol, group, need, type, parameters, what)                                                     \
+  {#symbol, (void **)&real.symbol, &real_is_allocators.symbol, FALLBACK_##need(symbol), group_##group},
+#include "interpose/hooks.def"
+#undef HEAPPROF_HOOK
+};
+
+enum { CORE_HOOKS = 4 };
+
+/* The core functions become known all at once: until then whatever dlsym asks of us lives in the bootstrap arena, also what it
+ * resizes. */
+static void resolve_core(void)
+{
+  void *found[CORE_HOOKS];
+  for (unsigned i = 0; i < CORE_HOOKS; i++)
+    found[i] = dlsym(RTLD_NEXT, hooks[i].symbol);
+  find_allocator(found[0]);
+  for (unsigned i = 0; i < CORE_HOOKS; i++) {
+    *hooks[i].function = found[i];
+    *hooks[i].is_allocators = is_in_allocator(found[i]);
+    core_agrees = core_agrees && *hooks[i].is_allocators;
+  }
+}
+
+/* A failing look-up searches every library and formats a message. If the first of a family is missing, the rest is not asked
+ * for: a C program has no operator new behind us, few programs have mallocx. */
+static void resolve(const struct hook *hook, int *missing)
+{
+  void *function = (int)hook->group == *missing ? NULL : dlsym(RTLD_NEXT, hook->symbol);
+  if (function == NULL && (hook->group == group_sized || hook->group == group_cxx || hook->group == group_jemalloc))
+    *missing = (int)hook->group;
+  *hook->is_allocators = is_in_allocator(function);
+  *hook->function = function != NULL ? function : hook->fallback;
+}
+
+void real_ensure(void)
+{
+  if (LIKELY(atomic_load_explicit(&is_resolved, memory_order_acquire)) || sampler_thread.is_resolving)
+    return;
+  sampler_thread.is_resolving = true;
+  bootstrap_init();
+  resolve_core();
+  int missing = -1;
+  for (size_t i = CORE_HOOKS; i < COUNT_OF(hooks); i++)
+    resolve(&hooks[i], &missing);
+  sampler_thread.is_resolving = false;
+  atomic_store_explicit(&is_resolved, true, memory_order_release);
+}
+
+const char *real_allocator_path(void)
+{
+  return allocator_path;
+}
+
+bool real_core_agrees(void)
+{
+  return core_agrees;
+}
+
+/* By address: our own name `malloc` means whatever comes first, to us as to everybody. A program linked at a fixed address that
+ * takes malloc's address makes its own PLT entry that address, for all: an undefined symbol with a value. */
+static bool reaches_us(const char *symbol)
+{
+  const char *function = dlsym(RTLD_DEFAULT, symbol);
+  if (function >= __ehdr_start && function < _end)
+    return true;
+  Dl_info info;
+  const ElfW(Sym) *found = NULL;
+  return dladdr1(function, &info, (void **)&found, RTLD_DL_SYMENT) != 0 && found != NULL &&
+         found->st_shndx == SHN_UNDEF;
+}
+
+bool real_is_interposed(void)
+{
+  return reaches_us("malloc") && reaches_us("free");
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* The real functions: for every hook the next definition behind ours (RTLD_NEXT).
+ *
+ * They are looked up by the first call of any allocating hook, which may come before our constructor, from a constructor of
+ * another library, on any thread. dlsym itself may allocate then (always when a look-up fails, in glibc 2.34 and later): those
+ * requests of the resolving thread are served by what is resolved already, else by the bootstrap arena.
+ *
+ * Threads: anyone may call real_ensure at any time; two threads that resolve at once store the same pointers. Signals, fork:
+ * safe. Failure: a required function that is missing makes the shim inert; an optional one is replaced by means of others.
+ */
+#ifndef HEAPPROF_REAL_H
+#define HEAPPROF_REAL_H
+
+#include "core/compiler.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct real_functions {
+#define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) type(*symbol) parameters;
+#include "interpose/hooks.def"
+#undef HEAPPROF_HOOK
+};
+
+extern HIDDEN struct real_functions real;
+
+/* Does the real function come from the object that provides malloc? Then its hook counts; else what it calls is counted. */
+struct real_origins {
+#define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) bool symbol;
+#include "interpose/hooks.def"
+#undef HEAPPROF_HOOK
+};
+
+extern HIDDEN struct real_origins real_is_allocators;
+
+/* Resolves everything, once. Returns at once in a call that the resolving itself made; `real` may then have gaps. */
+void real_ensure(void);
+
+/* Path of the object that provides malloc; valid for ever. */
+const char *real_allocator_path(void);
+
+/* Do malloc, free, calloc and realloc come from one object? */
+bool real_core_agrees(void);
+
+/* Is our malloc the one that the program's calls reach? */
+bool real_is_interposed(void);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* The signal that asks for a profile. Installed only over the default action: a program's own handler, or its wish to ignore the
+ * signal, always wins, before and after. sigaction is not wrapped. */
+#ifndef HEAPPROF_SIGNAL_H
+#define HEAPPROF_SIGNAL_H
+
+#include <stdbool.h>
+
+/* From the constructor. False: the program has other plans for the signal. */
+bool signal_install(int number);
+
+#endif

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""The runner itself: what does not say that it passed has failed."""
+import subprocess
+import sys
+import time
+import unittest
+
+from harness import runner
+from harness.case import Case, cases
+
+PASSING = "[==========] Running 2 test(s).\n[ RUN      ] a\n[       OK ] a\n[ RUN      ] b\n[       OK ] b\n"
+FAILING = PASSING.replace("[       OK ] b", "[  FAILED  ] b") + "[  FAILED  ] tests: 1 test(s), listed below:\n[  FAILED  ] b\n"
+
+
+class Runner(Case):
+    @cases(("passing", PASSING, 0, ["passed", "passed"]), ("failing", FAILING, 1, ["passed", "failed"]),
+           ("crash", PASSING.replace("[       OK ] b\n", ""), -11, ["passed", "failed"]),
+           ("timeout", PASSING.replace("[       OK ] b\n", ""), None, ["passed", "failed"]),
+           ("bad exit", PASSING, 1, ["passed", "passed", "failed"]), ("silence", "", 0, ["failed"]))
+    def test_unit_program(self, _, output, status, states):
+        outcomes = runner.unit_outcomes(runner.Job("unit/test_x", []), status, output)
+        self.assertEqual([outcome.state for outcome in outcomes], states)
+
+    def test_timeout_ends_the_whole_group(self):
+        start = time.monotonic()
+        mark = f"{self.dir}/still-there"
+        job = runner.Job("x", ["/bin/sh", "-c", f"(sleep 2; touch {mark}) & sleep 60"], timeout=0.5)
+        outcome, = runner.run_job(job, keep=False)
+        self.assertEqual(outcome.state, "failed")
+        self.assertIn("timed out", outcome.text)
+        self.assertLess(time.monotonic() - start, 10)
+        self.assertEqual(subprocess.run(["sh", "-c", f"sleep 2.5; test -e {mark}"], check=False).returncode, 1)
+
+    @cases(("pass", "self.assertTrue(True)", runner.EXIT_PASSED), ("nothing", "pass", runner.EXIT_FAILED),
+           ("false", "self.assertTrue(False)", runner.EXIT_FAILED), ("error", "1 / 0", runner.EXIT_FAILED),
+           ("skip", "self.skipTest('why')", runner.EXIT_SKIPPED), ("exit", "raise SystemExit(0)", runner.EXIT_FAILED))
+    def test_python_test(self, _, body, status):
+        path = self.dir / "test_given.py"
+        path.write_text(f"from harness.case import Case\n\nclass Given(Case):\n    def test_it(self):\n        {body}\n")
+        command = [sys.executable, "-m", "harness.runner", str(path), "Given", "test_it"]
+        done = subprocess.run(command, capture_output=True, check=False)
+        self.assertEqual(done.returncode, status, done)
+
+    def test_nothing_run_is_a_failure(self):
+        self.assertEqual(runner.main(["a name that no test has"]), 1)
+        self.assertTrue(issubclass(Case, unittest.TestCase))

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: MIT
+"""The table "Allocator semantics" of the hazards, row by row, on four allocators."""
+import shutil
+
+from harness.case import ALLOCATORS, cases, timeout
+from hazards.toolbox import AsWithout, Discriminates, Exact, Hazard, amount, library, program, skip_unless
+
+
+class Row1SharedSlots(Exact):
+    """Row 1: record before free. Seen to fail under a shim that frees first. In the real one: move the removal from the live
+    table behind the call of the real free."""
+    broken = ["broken_free_before_record.c"]
+    attempts = 5
+
+    def command(self):
+        return [program("hz_a1_shared_slots.c"), amount(20000, 500000)]
+
+    def outcome(self, run):
+        return run.status  # what remains in the slots is chance
+
+
+class Row2Realloc(Exact):
+    """Row 2: a realloc that fails loses nothing; one to 0 bytes is what the allocator says. Seen to fail under a shim that
+    forgets the block. In the real one: do not put it back."""
+    broken = ["broken_realloc_loses.c"]
+
+    def command(self):
+        return [program("hz_a2_realloc.c")]
+
+
+class Row3EntryPoints(Exact):
+    """Rows 3 and 5: every entry point, each request once, in use 0 in the end. Seen to fail under a shim that misses
+    memalign and others, and under one that counts malloc within operator new. In the real one: take a line out of
+    hooks.def, or let the guard of operator new count nested calls."""
+    broken = ["mini_shim.c", "broken_counts_twice.c"]
+    control = None
+
+    def command(self):
+        return [program("hz_a3_entry_points.cc", "-std=c++17", "-Wno-deprecated-declarations")]
+
+    @cases("jemalloc")
+    def test_resized_in_place(self, allocator):
+        """xallocx: how often it counts is ours to choose; that nothing remains is not."""
+        profile = self.profiled(self.command(), sample=1, allocator=allocator).profile
+        resized = profile.totals(lambda frames: "hz_resized_in_place" in frames)
+        self.assertGreater(resized["alloc_objects"], 0)
+        self.assertEqual((resized["inuse_objects"], resized["inuse_space"]), (0, 0))
+
+
+class Row4BadAlloc(Exact):
+    """Rows 4 and 5: bad_alloc passes through operator new, a new handler frees in there, and counting goes on; new and the
+    malloc in it count once. Seen to fail under a guard that an exception leaves set, and under one that counts twice."""
+    broken = ["broken_guard_sticks.c", "broken_counts_twice.c"]
+
+    def command(self):
+        return [program("hz_a4_bad_alloc.cc", "-std=c++17")]
+
+
+class Row6Edges(Discriminates):
+    """Row 6: overflow, 0, SIZE_MAX, errno, vector registers. Seen to fail under a naive calloc, and under a shim that
+    changes errno and xmm9."""
+    broken = ["broken_naive_calloc.c", "broken_clobbers.c"]
+
+    def command(self):
+        return [program("hz_a6_edges.c", "-Wno-alloc-size-larger-than", "-Wno-unused-result", "-fno-builtin")]
+
+    def without_registers(self, run):
+        return [line for line in run.out.splitlines() if not line.startswith("vector")]
+
+    @cases(*ALLOCATORS)
+    def test_edges(self, allocator):
+        plain = self.plain(self.command(), allocator=allocator)
+        unsampled = self.profiled(self.command(), allocator=allocator, sample="64G")
+        self.assertEqual(unsampled.out, plain.out)
+        every = self.profiled(self.command(), allocator=allocator, sample=1)  # a sample may use vector registers
+        self.assertEqual(self.without_registers(every), self.without_registers(plain))
+
+
+class Row7OwnMalloc(AsWithout):
+    """Row 7: a program with its own malloc is left alone, and told about. (There is no broken shim for this: nothing of it
+    is ever called.)"""
+
+    def command(self):
+        return [program("hz_a7_own_malloc.c", "-fno-builtin")]
+
+    def test_says_so(self):
+        run = self.profiled(self.command(), verbose=1)
+        self.assertRegex(run.err, r"heapprof: not profiling: .*malloc")
+
+
+class Row7Sanitizers(Hazard):
+    """Row 7: programs with a sanitizer behave as without us. Shared runtimes insist on being first: they are told not to."""
+    BUILDS = {
+        "gcc-address": ("gcc", "-fsanitize=address", "-fno-lto"),
+        "gcc-address-static": ("gcc", "-fsanitize=address", "-static-libasan"),
+        "gcc-thread": ("gcc", "-fsanitize=thread"),
+        "clang-address": ("clang", "-fsanitize=address"),
+        "clang-thread": ("clang", "-fsanitize=thread"),
+    }
+    SETTINGS = {"ASAN_OPTIONS": "verify_asan_link_order=0:exitcode=66", "TSAN_OPTIONS": "exitcode=66"}
+
+    @cases(*BUILDS)
+    @timeout(120)
+    def test_same_behaviour(self, build):
+        compiler, *flags = self.BUILDS[build]
+        skip_unless(shutil.which(compiler), f"{compiler} is not installed")
+        flags.append("-Wno-use-after-free" if compiler == "gcc" else "-Wno-unknown-warning-option")
+        victim = program("hz_a7_sanitized.c", *flags, compiler=compiler)
+        for arguments, status in ([], 0), (["fault"], 66):
+            plain = self.plain([victim, *arguments], expect=None, **self.SETTINGS)
+            self.assertEqual(plain.status, status, plain.err)
+            for sample in 1, None:
+                run = self.profiled([victim, *arguments], expect=None, sample=sample, **self.SETTINGS)
+                self.assertEqual((run.status, run.out), (plain.status, plain.out), run.err)
+
+    def test_valgrind(self):
+        skip_unless(shutil.which("valgrind"), "valgrind is not installed")
+        victim = program("hz_a7_sanitized.c", "-Wno-use-after-free")
+        run = self.profiled(["valgrind", "-q", "--error-exitcode=9", victim], sample=1)
+        self.assertEqual(run.out, "end\n")
+
+
+class Row8Origin(AsWithout, Discriminates):
+    """Row 8: dlopen by name through the program's RUNPATH. Seen to fail under a shim that wraps dlopen."""
+    broken = ["broken_wraps_dlopen.c"]
+
+    def command(self):
+        folder = self.dir / "program"
+        (folder / "origin").mkdir(parents=True, exist_ok=True)
+        shutil.copy(library("hz_plugin.c"), folder / "origin/plugin_of_origin.so")
+        victim = shutil.copy(program("hz_a8_origin.c", "-Wl,-rpath,$ORIGIN/origin"), folder)
+        return [victim, "plugin_of_origin.so"]

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: MIT
+"""P1, P4, P5: vfork, daemons, and ways to exit."""
+import pathlib
+import random
+
+from harness.case import cases, timeout
+from hazards.toolbox import AsWithout, Discriminates, Hazard, amount, program, program_with_library
+
+
+class P1Vfork(AsWithout, Discriminates):
+    """P1: vfork children that allocate, free their parent's blocks and _exit: one profile, the parent's, exact. Seen to
+    fail (98, the table is gone) under a shim that takes another pid for a fork."""
+    broken = ["broken_getpid_fork.c"]
+
+    def command(self):
+        return [program("hz_p1_vfork.c")]
+
+    def test_exact(self):
+        self.check_run_exact(self.profiled(self.command(), sample=1))
+
+    def test_exact_on_exit_dump_only(self):
+        self.check_run_exact(self.profiled(self.command(), sample=1, dump="exit"))
+
+
+class P4Daemon(AsWithout, Discriminates):
+    """P4: a daemon that closes every descriptor, in an empty root, as nobody, hears nothing of us on its sockets. Seen to
+    fail under a shim that keeps the number of a descriptor."""
+    broken = ["broken_keeps_descriptor.c"]
+
+    def command(self):
+        root = pathlib.Path(self.dir) / "root"
+        root.mkdir(exist_ok=True)
+        return [program("hz_p4_daemon.c"), root]
+
+
+class P5Exit(Hazard):
+    """P5: exit() from a handler that interrupted us, frees after our destructor, exit while threads allocate. Seen to fail
+    under shims whose destructor waits (killed by the alarm) or gives memory back (SIGSEGV)."""
+    RUNS = amount(50, 1000)
+
+    def run_way(self, way, run):
+        command, chance = [program_with_library("hz_p5_exit.c"), way], random.Random(5)
+        return (run([*command, chance.randrange(100, 20000)]) for _ in range(self.RUNS))
+
+    @cases("signal", "late", "threads")
+    @timeout(amount(120, 1800))
+    def test_profile_is_whole(self, way):
+        for run in self.run_way(way, lambda command: self.profiled(command, sample=1)):
+            self.assertEqual(run.out, "late\n" if way == "late" else "")
+            self.check_lint(run.profile)
+            self.clear_profiles()
+
+    def statuses(self, way, name):
+        return {self.under(name, [program_with_library("hz_p5_exit.c"), way, microseconds]).status
+                for microseconds in (500, 3000, 10000)}
+
+    def test_exits_discriminate(self):
+        self.assertNotEqual(self.statuses("signal", "broken_exit_waits.c"), {0})
+        self.assertNotEqual(self.statuses("late", "broken_torn_down.c"), {0})
+        self.assertNotEqual(self.statuses("threads", "broken_torn_down.c"), {0})
+        for way in ("signal", "late", "threads"):
+            self.assertEqual(self.statuses(way, "mini_shim.c"), {0})

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: MIT
+"""U1 to U8: a stack walked from inside malloc."""
+import os
+
+from harness.case import timeout
+from hazards.toolbox import AsWithout, Discriminates, amount, library, program, skip_unless
+
+
+def plugins():
+    """Two frame layouts at the same offsets: the large one first, which leads further astray."""
+    return [library("hz_plugin.c", f"-DFRAME_BYTES={size}", "-fno-builtin", "-fomit-frame-pointer") for size in (60000, 512)]
+
+
+class U1Descriptors(AsWithout, Discriminates):
+    """U1: numbers of descriptors and what goes through them. Seen to fail under unw_backtrace: its pipe takes 3 and 4, and
+    the socket that gets these numbers later receives its bytes."""
+    broken = ["broken_unw_backtrace.c"]
+
+    def command(self):
+        return [program("hz_u1_descriptors.c")]
+
+
+SCRIPT = r"""
+exec 3>"$1/three" 4>"$1/four"
+i=0; while [ $i -lt 50 ]; do
+  i=$((i+1)); eval "f$i() { echo line $i; }"; f$i >&3; x=$(echo "$i"); case $x in $i) echo "$x" >&4;; esac
+done
+exec 3>&- 4>&-; cat "$1/three" "$1/four"
+exec 3>"$1/three" 4>"$1/four" 5<"$2"
+echo to three >&3; (echo to four; ls /) >&4
+while read -r line <&5; do echo "$line" >&3; done
+exec 6<&3 3>&- 7>>"$1/four" 8<<END 9>"$1/nine"
+here: $(echo nested | tr a-z A-Z)
+END
+cat <&8 >&7; for i in 1 2 3; do echo $i | sort | cat >&9; done; x=$(printf '%s' "$(cat "$1/three")"); echo "$x" >&9
+exec 7>&- 8<&- 9>&-; cat "$1/three" "$1/four" "$1/nine"
+"""
+
+
+class U1Shells(AsWithout, Discriminates):
+    """U1: scripts that use descriptors 3 to 9, byte for byte, many times. Seen to fail under unw_backtrace, dash at the
+    first run."""
+    broken = ["broken_unw_backtrace.c"]
+    runs = amount(20, 100)
+
+    def command(self):
+        os.makedirs(self.dir / "script", exist_ok=True)
+        (self.dir / "input").write_text("one\ntwo\nthree\n")
+        (self.dir / "body.sh").write_text(SCRIPT)
+        (self.dir / "loop.sh").write_text(f"""
+for i in $(seq {self.runs}); do for shell in sh dash bash; do
+  timeout 5 $shell {self.dir}/body.sh {self.dir}/script {self.dir}/input || exit 1
+done; done; exit 0
+""")
+        return ["sh", str(self.dir / "loop.sh")]
+
+
+class U2Loader(AsWithout, Discriminates):
+    """U2: the loader's locks against ours. Seen to fail (a thread stuck) under unw_step, and under a shim that holds a
+    lock while it unwinds."""
+    broken = ["broken_unw_step.c", "broken_lock_while_unwinding.c"]
+    attempts = 3
+    samples = (1,)
+
+    def command(self):
+        return [program("hz_u2_loader.cc"), plugins()[1], amount(5, 60)]
+
+    @timeout(amount(150, 900))
+    def test_as_without(self):
+        super().test_as_without()
+
+    @timeout(amount(150, 900))
+    def test_discriminates(self):
+        super().test_discriminates()
+
+
+class U3Fork(AsWithout, Discriminates):
+    """U3: fork beside 8 threads that allocate; every child allocates, loads a library, and dumps at its exit. Seen to fail
+    (a child killed by its alarm) under unw_step, and under a lock that fork handlers do not take."""
+    broken = ["broken_unw_step.c", "broken_lock_while_unwinding.c"]
+    samples = (1,)
+
+    def command(self):
+        return [program("hz_u3_fork.c"), plugins()[1], amount(500, 5000)]
+
+    @timeout(amount(180, 1800))
+    def test_as_without(self):
+        super().test_as_without()
+        self.assertGreater(len(self.profile_files()), amount(500, 5000))
+
+    @timeout(amount(180, 1800))
+    def test_discriminates(self):
+        super().test_discriminates()
+
+
+class U4Reload(AsWithout, Discriminates):
+    """U4: rules that outlive the library they were of. Seen to fail (SIGSEGV) under unw_backtrace."""
+    broken = ["broken_unw_backtrace.c"]
+
+    def command(self):
+        return [program("hz_u4_reload.c"), *plugins(), amount(400, 10000)]
+
+
+class U5Threads(AsWithout, Discriminates):
+    """U5: what threads cost. Seen to fail under unw_backtrace (256 KiB touched per thread), and under a shim with a state
+    of 16 KiB per thread."""
+    broken = ["broken_unw_backtrace.c", "broken_thread_memory.c"]
+    samples = (1,)
+    LIMIT_KIB = 4096
+
+    def command(self):
+        return [program("hz_u5_threads.c"), 2000]
+
+    def outcome(self, run):
+        """The growth in units of the limit, from what 2000 threads cost alone."""
+        if run.status or not run.out:
+            return run.status
+        if not hasattr(self, "alone_kib"):
+            self.alone_kib = int(run.out)
+        return "little" if int(run.out) - self.alone_kib < self.LIMIT_KIB else f"{run.out} KiB, alone {self.alone_kib}"
+
+
+class U6SmallStacks(AsWithout, Discriminates):
+    """U6: coroutine and signal stacks of 2 to 16 KiB. Seen to fail (SIGSEGV) under a shim with a frame of 12 KiB."""
+    broken = ["broken_big_frame.c"]
+
+    def command(self):
+        return [program("hz_u6_small_stacks.c", "-Wl,-z,now")]  # lazy binding takes more stack than malloc
+
+
+class U7NoCfi(AsWithout, Discriminates):
+    """U7: callers without unwind information, rbp anything. Seen to fail (SIGSEGV) under a shim that follows rbp."""
+    broken = ["broken_frame_pointers.c"]
+
+    def command(self):
+        return [program("hz_u7_no_cfi.c")]
+
+
+class U7Node(AsWithout):
+    """U7: a program with a compiler in it (JIT frames), and workers."""
+    SCRIPT = """
+const {Worker, isMainThread} = require('worker_threads'), zlib = require('zlib');
+let sum = 0;
+for (let i = 0; i < 3e5; i++) sum += JSON.parse(`{"a":${i}}`).a;
+for (let i = 0; i < 200; i++) sum += zlib.gunzipSync(zlib.gzipSync(Buffer.alloc(1000 + i))).length;
+if (isMainThread) new Worker(__filename).on('exit', () => console.log('ok', sum)); else process.exitCode = 0;
+"""
+
+    def command(self):
+        skip_unless(os.path.exists("/usr/bin/node"), "node is not installed")
+        (self.dir / "script.js").write_text(self.SCRIPT)
+        return ["/usr/bin/node", str(self.dir / "script.js")]
+
+
+class U8Attributes(AsWithout, Discriminates):
+    """U8: pthread_getattr_np allocates under a lock that it takes. Seen to fail (hangs) under a shim that calls it."""
+    broken = ["broken_getattr.c"]
+
+    def command(self):
+        return [program("hz_u8_attributes.c"), amount(500, 50000)]

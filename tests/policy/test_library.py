@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""Promises that the shipped library keeps or breaks, read from the file itself."""
+import re
+import subprocess
+
+from harness import paths, pprof_reader, tools
+from harness.case import Case
+
+# Never called from the library: they allocate, lock, print or end the process. libprotobuf-c.a names malloc, free and
+# __assert_fail for an allocator of its own that is never used; malloc and free are then our own exports.
+BANNED = """
+    malloc free calloc realloc reallocarray memalign aligned_alloc posix_memalign valloc pvalloc strdup strndup asprintf
+    printf fprintf dprintf sprintf snprintf vprintf vfprintf vdprintf vsprintf vsnprintf puts fputs putc fputc putchar
+    fopen fdopen fclose fread fwrite fflush fgets getline perror opendir readdir
+    pthread_create pthread_mutex_lock pthread_mutex_trylock pthread_once pthread_key_create pthread_setspecific
+    pthread_getattr_np pthread_rwlock_rdlock pthread_cond_wait sem_wait
+    abort exit quick_exit raise syslog atexit setenv putenv
+    dl_iterate_phdr backtrace unw_backtrace _Unwind_Backtrace signal sigprocmask pthread_sigmask longjmp
+""".split()
+ALLOWED_FROM_ARCHIVES = {"__assert_fail"}
+STACK_LIMITS = {"intern_deep": 4608}
+
+
+def output_of(*command):
+    return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=True).stdout
+
+
+def hooked_names():
+    """The symbols of interpose/hooks.def: the second argument where there is one in quotes, else the first."""
+    text = re.sub(r"/\*.*?\*/", "", (paths.SOURCE / "interpose/hooks.def").read_text(), flags=re.DOTALL)
+    calls = re.findall(r"^\s*[A-Z][A-Z0-9_]*\(\s*(\w+)\s*(?:,\s*\"(\w+)\")?", text, re.MULTILINE)
+    return {quoted or first for first, quoted in calls}
+
+
+class Library(Case):
+    def setUp(self):
+        super().setUp()
+        if not paths.LIB.exists():
+            self.fail(f"{paths.LIB} is not built")
+
+    def dynamic_symbols(self, *options):
+        """Names without their version."""
+        lines = output_of("nm", "-D", *options, paths.LIB).splitlines()
+        return {line.split()[-1].split("@")[0] for line in lines if line.split()[-2] not in "wv" or "--defined-only" in options}
+
+    def test_needs_only_libc(self):
+        needed = set(re.findall(r"\(NEEDED\)\s+Shared library: \[(.*)\]", output_of("readelf", "-dW", paths.LIB)))
+        self.assertIn("libc.so.6", needed)
+        self.assertEqual(needed - {"libc.so.6", "libm.so.6", "ld-linux-x86-64.so.2"}, set())
+
+    def test_needs_no_search_path_nor_executable_stack(self):
+        dynamic = output_of("readelf", "-dW", paths.LIB)
+        self.assertNotRegex(dynamic, r"RPATH|RUNPATH|TEXTREL")
+        stack, = re.findall(r"GNU_STACK.*", output_of("readelf", "-lW", paths.LIB))
+        self.assertNotIn("E", stack.split()[6])
+
+    def test_exports(self):
+        hooks = hooked_names()
+        self.assertTrue({"malloc", "free", "mallocx", "_Znwm", "free_sized", "cfree"} <= hooks, sorted(hooks))
+        exported = self.dynamic_symbols("--defined-only")
+        own = {name for name in exported if name.startswith("heapprof_")}
+        self.assertEqual(sorted(exported - own), sorted(hooks))
+        header = (paths.SOURCE / "include/heapprof.h").read_text()
+        header = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+        self.assertEqual(own, set(re.findall(r"\b(heapprof_\w+)\s*\(", header)))
+
+    def test_imports(self):
+        imported = self.dynamic_symbols("--undefined-only")
+        exported = self.dynamic_symbols("--defined-only")
+        self.assertIn("dlsym", imported)  # the list is one
+        banned = {*BANNED, *(f"__{name}_chk" for name in BANNED)}
+        self.assertEqual((imported & banned) - ALLOWED_FROM_ARCHIVES, set())
+        internals = re.compile(r"__libc_(malloc|calloc|realloc|free|memalign|valloc|pvalloc)|_ZS.*|_Un.*|unw_.*|pthread_mutex.*")
+        self.assertEqual({name for name in imported if internals.fullmatch(name)}, set())
+        self.assertFalse(imported & exported)
+
+    def test_thread_local_storage(self):
+        imported = self.dynamic_symbols("--undefined-only")
+        self.assertNotIn("__tls_get_addr", imported)
+        segments = re.findall(r"^ +TLS +0x\w+ 0x\w+ 0x\w+ 0x\w+ (0x\w+)", output_of("readelf", "-lW", paths.LIB), re.MULTILINE)
+        self.assertEqual(len(segments), 1, "one TLS segment")
+        self.assertTrue(0 < int(segments[0], 16) <= 64, segments)
+        self.assertIn("STATIC_TLS", output_of("readelf", "-dW", paths.LIB))
+        relocations = output_of("readelf", "-rW", paths.LIB)
+        self.assertNotRegex(relocations, r"R_X86_64_(DTPMOD|TLSDESC)")
+
+    def test_fast_path_is_integer_only(self):
+        """malloc and free up to their tail jumps and branches: callers do not save vector registers for them."""
+        for name in ("malloc", "free"):
+            code = output_of("objdump", "-d", "--no-show-raw-insn", f"--disassemble={name}", paths.LIB)
+            instructions = re.findall(r"^ +[0-9a-f]+:\s+(.*)$", code, re.MULTILINE)
+            self.assertGreater(len(instructions), 2, code)
+            self.assertNotRegex("\n".join(instructions), r"%[xyz]mm|%st")
+
+    def test_stack_usage(self):
+        """Where the build left .su files: no frame of what runs inside malloc is large or of unknown size. Dumps and the
+        compiling of rules have a stack of their own, and intern_deep is only called where there is headroom."""
+        files = [path for folder in ("core", "interpose") for path in (paths.BUILD / folder).rglob("*.su")]
+        if not files:
+            self.skipTest("no .su files: build with CFLAGS=-fstack-usage")
+        entries = [line.split("\t") for path in files for line in path.read_text().splitlines()]
+        self.assertGreater(len(entries), 50)
+        hot = re.compile(r"/?(hooks\w*|record|sampler|unwind|rules|live|stacks|stack_bounds|guard|process|prng)\.[ch]:")
+        large = [f"{place}: {size} bytes, {kind}" for place, size, kind in entries
+                 if hot.search(place) and (int(size) > STACK_LIMITS.get(place.split(":")[-1], 1152) or kind == "dynamic")]
+        self.assertEqual(large, [])
+
+
+class Instructions(Case):
+    """A pair of malloc(64) and free on glibc, counted by callgrind as the difference of two run lengths."""
+    SHORT, LONG = 50_000, 250_000
+
+    def count(self, pairs, **options):
+        with self.start(["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.dir}/callgrind.%p", "--trace-children=no",
+                         self.victim("pair"), pairs], **options) as program:
+            run = program.end()
+        self.assertEqual(run.status, 0, run.err)
+        return int(re.search(r"Collected : (\d+)", run.err).group(1))
+
+    def per_pair(self, **options):
+        return (self.count(self.LONG, **options) - self.count(self.SHORT, **options)) / (self.LONG - self.SHORT)
+
+    def check_cost(self, sample):
+        tools.need("valgrind")
+        plain = self.per_pair(preload=False)
+        self.assertGreater(plain, 20, "glibc itself")
+        added = self.per_pair(sample=sample, seed=1) - plain
+        self.assertLessEqual(added, 14)
+        self.assertGreater(added, 1, "an interposer that does anything adds instructions")
+
+    def test_unsampled(self):
+        self.check_cost("64G")
+
+    def test_at_the_default_interval(self):
+        """Samples included, one in 8000 pairs; and there have to be some: standing aside would be cheap."""
+        self.check_cost(None)
+        self.assertGreater(sum(pprof_reader.load(path).total("alloc_objects") for path in self.profile_files()), 0)

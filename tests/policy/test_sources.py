@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""Promises about the source files."""
+import re
+import subprocess
+
+from harness import paths
+from harness.case import Case
+
+SOURCE_SUFFIXES = {".c", ".cc", ".h", ".def", ".map", ".proto", ".py", ".inc", ".am", ".ac", ".sh"}
+# Never named as a call in what runs inside malloc. getenv is for config.c alone.
+BANNED_CALLS = {"malloc", "calloc", "realloc", "free", "strdup", "strndup", "printf", "fprintf", "sprintf", "snprintf", "dprintf",
+                "fopen", "fclose", "fread", "fwrite", "puts", "fputs", "abort", "exit", "assert", "pthread_create",
+                "pthread_mutex_lock", "pthread_once", "pthread_getattr_np", "dl_iterate_phdr", "unw_backtrace", "getenv", "atexit",
+                "backtrace", "pthread_sigmask", "sigprocmask", "setlocale", "strerror", "syslog", "popen", "system"}
+ALLOWED = {("core/config.c", "getenv")}
+
+
+def is_binary(path):
+    with open(path, "rb") as file:
+        return b"\0" in file.read(4096)
+
+
+GENERATED = {".git", "autom4te.cache", "build-aux", "configure", "aclocal.m4", "Makefile", "Makefile.in", "__pycache__", "_build",
+             "_inst"}
+
+
+def source_files(*folders):
+    """Files of the tree, without what a build puts there. A release is not a checkout, even when it lies inside of one."""
+    if (paths.SOURCE / ".git").exists():
+        listed = subprocess.run(["git", "-C", paths.SOURCE, "ls-files", "-co", "--exclude-standard"], capture_output=True,
+                                text=True, check=True)
+        files = [paths.SOURCE / line for line in listed.stdout.splitlines()]
+    else:
+        files = [path for path in paths.SOURCE.rglob("*")
+                 if not GENERATED & set(path.relative_to(paths.SOURCE).parts) and ".pb-c." not in path.name]
+    files = [path for path in files if path.is_file() and path.suffix in SOURCE_SUFFIXES | {""} and not is_binary(path)]
+    return [path for path in files if not folders or path.relative_to(paths.SOURCE).parts[0] in folders]
+
+
+def code_of(path):
+    """Without comments, strings and preprocessor lines."""
+    text = path.read_text()
+    text = re.sub(r'"(\\.|[^"\\\n])*"', '""', text)
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", text, flags=re.DOTALL)
+    return re.sub(r"^\s*#(?:\\\n|.)*$", "", text, flags=re.MULTILINE)
+
+
+class Sources(Case):
+    def test_inside_malloc_nothing_banned_is_called(self):
+        files = [path for path in source_files("core", "interpose") if path.suffix in (".c", ".h")]
+        self.assertGreater(len(files), 20)
+        found = set()
+        for path in files:
+            name = str(path.relative_to(paths.SOURCE))
+            # A call, not a definition (those begin a line with their type) nor a member.
+            for match in re.finditer(r"(?<![\w.>])(\w+)\s*\(", code_of(path)):
+                if match.group(1) in BANNED_CALLS and (name, match.group(1)) not in ALLOWED:
+                    found.add((name, match.group(1)))
+        # The hooks define functions of these names, and a fallback stands in for one hook by calling another.
+        defined = {(name, word) for name, word in found if re.match(r"interpose/(hooks_\w+|fallback)\.[ch]", name)
+                   and word in ("malloc", "calloc", "realloc", "free")}
+        self.assertEqual(found - defined, set())
+
+    def test_core_does_not_know_interpose_nor_tools(self):
+        for path in source_files("core"):
+            self.assertNotRegex(path.read_text(), r'#include "(interpose|tools)/', str(path))
+        for path in source_files("interpose"):
+            self.assertNotRegex(path.read_text(), r'#include "tools/', str(path))
+
+    def test_every_source_file_has_its_licence(self):
+        files = [path for path in source_files("core", "interpose", "include", "tools", "tests", "docs")
+                 if path.suffix in SOURCE_SUFFIXES]
+        self.assertGreater(len(files), 40)
+        missing = [str(path) for path in files
+                   if not any("SPDX-License-Identifier: MIT" in line for line in path.read_text().splitlines()[:3])]
+        self.assertEqual(missing, [])
+
+    def test_headers_are_guarded_by_their_name(self):
+        for path in source_files("core", "interpose", "include"):
+            if path.suffix == ".h":
+                self.assertRegex(path.read_text(), r"#ifndef HEAPPROF_(\w+_)?H\b|#pragma once", str(path))
+
+    def test_no_leftovers(self):
+        """Paths of somebody's machine, and notes to oneself. Spelled apart, so that this file does not find itself."""
+        words = re.compile("|".join(("/ho" + "me/", "/ro" + "ot/", "/wo" + "rk/", r"\bXX" + r"X\b", "FIX" + "ME", "TO" + "DO")))
+        for path in source_files():
+            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+                self.assertIsNone(words.search(line), f"{path}:{number}: {line}")

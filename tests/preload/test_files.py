@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: MIT
+"""Files that cannot be written: the dump is lost, the program is not. Its output, standard error and status stay."""
+import contextlib
+import os
+import re
+import resource
+import shutil
+import subprocess
+
+from harness import paths
+from harness.case import Case, cases
+
+
+class Unwritable(Case):
+    def check_unharmed(self, victim="leak", status=7, **options):
+        """The victim runs as it does without us. Returns the run."""
+        plain = self.plain([self.victim(victim)], expect=status)
+        run = self.profiled([self.victim(victim)], expect=status, **options)
+        self.assertEqual(re.sub("pid=.*", "", run.out), re.sub("pid=.*", "", plain.out))
+        lines = run.err.splitlines()
+        self.assertTrue(len(lines) <= 2 and all(line.startswith("heapprof: ") or "heapprof: ".startswith(line) for line in lines), run.err)
+        return run
+
+    def drop_privileges(self):
+        os.setgid(65534)
+        os.setuid(65534)
+
+    @cases(1, None)
+    def test_missing_directory(self, sample):
+        missing = self.dir / "missing"
+        self.check_unharmed(sample=sample, out=f"{missing}/%p.pb.gz")
+        self.assertFalse(missing.exists())
+
+    def test_a_file_where_a_directory_should_be(self):
+        (self.dir / "file").write_text("precious")
+        self.check_unharmed(sample=1, out=f"{self.dir}/file/%p.pb.gz", state_dir=self.dir / "file")
+        self.assertEqual((self.dir / "file").read_text(), "precious")
+
+    def test_the_name_is_a_directory(self):
+        (self.out_dir / "taken.pb.gz").mkdir()
+        self.check_unharmed(sample=1, out=f"{self.out_dir}/taken.pb.gz")
+        self.assertTrue((self.out_dir / "taken.pb.gz").is_dir())
+
+    def test_unwritable_directories(self):
+        if os.getuid() != 0:
+            self.out_dir.chmod(0o500)
+            self.state_dir.chmod(0o500)
+            self.check_unharmed(sample=1)
+        else:
+            self.dir.chmod(0o755)
+            for folder in (self.out_dir, self.state_dir):
+                folder.chmod(0o755)
+            self.dir.parent.chmod(0o755)
+            library = shutil.copy(paths.LIB, self.dir)  # others may not even get into the build directory
+            victim = shutil.copy(self.victim("leak"), self.dir)
+            self.check_unharmed(victim, sample=1, preexec_fn=self.drop_privileges, LD_PRELOAD=library)
+        self.assertEqual([*self.out_dir.iterdir(), *self.state_dir.iterdir()], [])
+
+    def test_state_directory_of_somebody_else(self):
+        """A directory that others can write to is not trusted with a state file."""
+        self.state_dir.chmod(0o777)
+        run = self.check_unharmed(sample=1)
+        self.assertEqual(len(run.files), 1)
+        self.check_run_exact(run)
+
+    @contextlib.contextmanager
+    def small_tmpfs(self, size):
+        """A mounted directory of that many bytes."""
+        if os.getuid() != 0:
+            self.skipTest("only root can mount")
+        mount = self.dir / "small"
+        mount.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", mount], capture_output=True).returncode:
+            self.skipTest("mounting is not permitted here")
+        try:
+            yield mount
+        finally:
+            subprocess.run(["umount", "-l", mount], check=True)
+
+    @cases(1, None)
+    def test_full_output_directory(self, sample):
+        with self.small_tmpfs(4096) as mount:
+            (mount / "filler").write_bytes(b"x" * 4096)
+            self.check_unharmed(sample=sample, out=f"{mount}/%p.pb.gz")
+            self.assertEqual([path.name for path in mount.iterdir()], ["filler"])
+
+    @cases("4k", "64k", "1m")
+    def test_full_state_directory(self, size):
+        """Touching a shared page that the file system has no room for raises SIGBUS: reserved before."""
+        with self.small_tmpfs(size) as mount:
+            run = self.check_unharmed("churn", status=0, sample=1, state_dir=mount)
+            self.assertEqual(len(run.files), 1)
+            self.check_lint(run.profile)
+
+    @cases(0, 1, 512, 70000)
+    def test_file_size_limit(self, limit):
+        """SIGXFSZ kills whoever does not block it."""
+        def limit_files():
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        run = self.check_unharmed("churn", status=0, sample=1, preexec_fn=limit_files)
+        for path in self.out_dir.iterdir():  # whole or not at all
+            self.assertIn(path, run.files)
+        for profile in run.profiles:
+            self.check_lint(profile)
+
+    def test_fifo_without_reader(self):
+        os.mkfifo(self.out_dir / "fifo.pb.gz")
+        self.check_unharmed(sample=1, out=f"{self.out_dir}/fifo.pb.gz")
+        self.assertTrue((self.out_dir / "fifo.pb.gz").is_fifo())
+
+
+class Planted(Case):
+    """Something is there already, at a name that can be known in advance."""
+
+    def run_into(self, name):
+        run = self.profiled([self.victim("leak")], sample=1, expect=7, out=f"{self.out_dir}/{name}")
+        self.assertLessEqual(len(run.err.splitlines()), 1, run.err)
+        return run
+
+    @cases("file", "nothing", "directory")
+    def test_symlink(self, target_kind):
+        target = self.dir / "target"
+        if target_kind == "file":
+            target.write_text("precious")
+        elif target_kind == "directory":
+            target.mkdir()
+        link = self.out_dir / "known.pb.gz"
+        link.symlink_to(target)
+        self.run_into("known.pb.gz")
+        self.assertTrue(link.is_symlink())
+        self.assertEqual(os.readlink(link), str(target))
+        if target_kind == "file":
+            self.assertEqual(target.read_text(), "precious")
+        elif target_kind == "directory":
+            self.assertEqual(list(target.iterdir()), [])
+        else:
+            self.assertFalse(target.exists())
+
+    def test_file_is_kept_and_the_profile_too(self):
+        (self.out_dir / "known.pb.gz").write_text("an earlier profile")
+        self.run_into("known.pb.gz")
+        self.assertEqual((self.out_dir / "known.pb.gz").read_text(), "an earlier profile")
+        self.assertEqual(len(list(self.out_dir.iterdir())), 2, "the new profile has another name")

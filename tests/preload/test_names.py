@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT
+"""Names, callers and mappings, as seen by our reader and by the pprofs."""
+import itertools
+import re
+import shutil
+import subprocess
+
+from harness import paths, tools
+from harness.case import Case, cases
+
+SAMPLE_TYPES = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
+ALLOCATION_FUNCTIONS = re.compile(r"(__libc_|__GI_)?(malloc|calloc|realloc|reallocarray|free|memalign|aligned_alloc|posix_memalign|"
+                                  r"v?p?valloc)|operator (new|delete).*|_Zn[wa].*|_Zd[la].*")
+# What to do with a binary before it runs, beside leaving it as it is.
+STRIPS = {"dwarf": None, "symtab": ["strip", "--strip-debug"], "stripped": ["strip", "--strip-all"]}
+PIECE = 4 << 20
+SHOP = {"shop::Basket::reserve": 32 * PIECE, "shop::Basket::add": 32 * PIECE, "shop::fill": 32 * PIECE, "main": 33 * PIECE}
+
+
+def without_arguments(name):
+    """shop::Basket::reserve<char> is reserve, and so is char* shop::Basket::reserve<char>(unsigned long)."""
+    name = re.sub(r"\(.*\)( const)?$", "", name)
+    name = re.sub(r"<[^<>]*>", "", name)
+    return name.rsplit(" ", 1)[-1]
+
+
+class Stacks(Case):
+    def test_callers_from_leaf_to_start(self):
+        profile = self.profiled([self.victim("leak")], sample=1, expect=7).profile
+        sample, = profile.select(lambda frames: "victim_leaf" in frames)
+        self.assertEqual(profile.frames(sample)[:4], ["victim_leaf", "victim_middle", "victim_outer", "main"])
+        self.assertEqual(sample.values["alloc_objects"], 1000)
+        self.assertEqual(sample.labels, {})
+
+    def test_no_frame_of_ours(self):
+        for victim in ("everything", "new_delete", "aligned", "strings"):
+            self.clear_profiles()
+            profile = self.profiled([self.victim(victim)], sample=1).profile
+            for sample in profile.samples:
+                files = [location.mapping.filename for location in sample.locations if location.mapping]
+                self.assertNotIn(str(paths.LIB), files)
+                frames = profile.frames(sample)
+                self.assertFalse(ALLOCATION_FUNCTIONS.fullmatch(frames[0]), frames)
+
+    def test_leaf_is_the_caller_of_strdup(self):
+        profile = self.profiled([self.victim("strings"), "/etc/passwd"], sample=1).profile
+        leaves = {frames[0] for frames in profile.stacks("alloc_space", lambda frames: "victim_strdup" in frames)}
+        self.assertEqual(leaves, {"victim_strdup"})
+
+    def test_build_ids_are_those_of_the_files(self):
+        profile = self.profiled([self.victim("names")], sample=1).profile
+        for mapping in profile.mappings:
+            if mapping.filename.startswith("/"):
+                notes = subprocess.run(["readelf", "-nW", mapping.filename], capture_output=True, text=True, check=True).stdout
+                self.assertEqual(re.findall(r"Build ID: (\w+)", notes), [mapping.build_id] if mapping.build_id else [])
+        self.assertTrue(any("libstdc++" in mapping.filename and mapping.build_id for mapping in profile.mappings))
+
+
+class Readers(Case):
+    """Both pprofs, on a binary with DWARF, with symbols only, and stripped."""
+
+    def run_stripped(self, strip):
+        program = self.dir / "names"
+        shutil.copy(self.victim("names"), program)
+        if STRIPS[strip]:
+            subprocess.run([*STRIPS[strip], str(program)], check=True)
+        run = self.profiled([str(program)], sample="64K")  # none of the large ones is missed
+        self.assertEqual(run.out, "filled\n")
+        return run
+
+    @cases(*itertools.product(STRIPS, tools.PPROFS))
+    def test_top(self, strip, which):
+        run = self.run_stripped(strip)
+        self.check_lint(run.profile)
+        for sample_type in SAMPLE_TYPES:
+            rows = {}
+            for name, (flat, cumulative) in tools.pprof_top(which, run.files[0], sample_type).items():
+                rows[without_arguments(name)] = (flat, cumulative)
+            self.assertTrue({*SHOP, "victim_text"} <= set(rows), f"{sample_type}: {sorted(rows)}")
+            self.assertGreater(rows["shop::Basket::reserve"][0], 0, sample_type)
+            self.assertEqual(rows["shop::fill"][0], 0, sample_type)
+            for name, allocated in SHOP.items():
+                if name == "main" and sample_type.endswith("_objects"):
+                    continue  # its small objects stand for many each, if one is sampled
+                value = allocated if "space" in sample_type else allocated // PIECE
+                value -= (value // 2 if "shop" in name else value * 16 // 33) if sample_type.startswith("inuse") else 0
+                self.assertAlmostEqual(rows[name][1], value, delta=0.06 * value, msg=f"{sample_type} of {name}")
+            names = [name for name in rows if ALLOCATION_FUNCTIONS.fullmatch(name)]
+            self.assertEqual(names, [])
+
+    @cases(*tools.PPROFS)
+    def test_raw_says_what_our_reader_says(self, which):
+        run = self.profiled([self.victim("churn")], sample=1)
+        raw = tools.pprof(which, "-raw", "-symbolize=none", run.files[0])
+        rows = [[int(n) for n in row] for row in re.findall(r"^ +(\d+) +(\d+) +(\d+) +(\d+): [\d ]+$", raw, re.MULTILINE)]
+        values = [list(s.values.values()) for s in run.profile.samples]
+        self.assertEqual(sorted(rows), sorted(values))
+        self.assertIn("inuse_space/bytes[dflt]", raw)
+
+    def test_same_program_twice_has_no_difference(self):
+        """Under address randomisation."""
+        with open("/proc/sys/kernel/randomize_va_space", encoding="ascii") as file:
+            if file.read().strip() == "0":
+                self.skipTest("addresses are not randomised")
+        paths_, starts = [], set()
+        for name in ("first", "second"):
+            path = self.dir / f"{name}.pb.gz"
+            run = self.profiled([self.victim("names")], sample=1, out=path)
+            run.files = [path]
+            starts.add(run.profile.mappings[0].start)
+            paths_.append(path)
+        self.assertEqual(len(starts), 2, "the program was at the same address twice")
+        for sample_type in SAMPLE_TYPES:
+            difference = tools.pprof_top("google", paths_[1], sample_type, f"-diff_base={paths_[0]}")
+            self.assertEqual({name: row for name, row in difference.items() if row != (0, 0)}, {})
+
+
+class Libraries(Case):
+    @cases((), ("again",))
+    def test_unloaded_library_keeps_mapping_and_names(self, *again):
+        plugin = paths.VICTIMS / "libplugin.so"
+        run = self.profiled([self.victim("dlopen"), plugin, *again], sample=1)
+        self.check_run_exact(run)
+        files = [mapping.filename for mapping in run.profile.mappings]
+        self.assertIn(str(plugin), files)
+        stacks = [s for s in run.profile.samples if "victim_plugin_allocate" in run.profile.frames(s)]
+        self.assertEqual({s.locations[0].mapping.filename for s in stacks}, {str(plugin)})
+        self.assertEqual(sum(s.values["alloc_objects"] for s in stacks), 100 if again else 20)
+
+    @cases(*tools.PPROFS)
+    def test_pprof_names_it(self, which):
+        run = self.profiled([self.victim("dlopen"), paths.VICTIMS / "libplugin.so"], sample=1)
+        rows = tools.pprof_top(which, run.files[0], "inuse_objects")
+        self.assertEqual(rows["victim_plugin_allocate"], (20, 20))
+        self.assertEqual(rows["victim_use_plugin"], (0, 20))
+
+    def test_program_deleted_while_it_runs(self):
+        """Its mapping does not say "(deleted)"; whether it still has names is another matter."""
+        copy = self.dir / "signals"
+        shutil.copy(self.victim("signals"), copy)
+        with self.start([copy], sample=1) as program:
+            program.read_until("ready")
+            copy.unlink()
+            program.say("work")
+            program.read_until("done")
+            run = program.end("end\n")
+        self.check_lint(run.profile, program=str(copy))
+        self.assertGreaterEqual(run.profile.total("alloc_objects"), 200)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""fork, vfork and exec: each process has its own profile."""
+from harness.case import ALLOCATORS, Case, cases, in_victim
+
+
+class Fork(Case):
+    @cases(*ALLOCATORS)
+    def test_child_and_parent(self, allocator):
+        """The child inherits what was in use; neither sees what the other does afterwards."""
+        run = self.profiled([self.victim("fork"), "busy"], allocator=allocator, sample=1)
+        self.assertEqual(run.err, "")
+        self.assertEqual(len(run.shadows), 2)
+        by_pid = {int(path.name.split(".")[2]): profile for path, profile in zip(run.files, run.profiles)}
+        self.assertEqual(set(by_pid), set(run.shadows))
+        for pid, profile in by_pid.items():
+            self.check_exact(profile, run.shadows[pid])
+            self.check_lint(profile)
+            other = "victim_in_child" if pid == run.pid else "victim_in_parent"
+            self.assertEqual(profile.totals(lambda frames: other in frames), dict.fromkeys(run.shadows[pid], 0))
+            inherited = profile.total("inuse_objects", lambda frames: "victim_before_fork" in frames)
+            self.assertEqual(inherited, 50)
+
+    def test_idle_child_leaves_no_file(self):
+        run = self.profiled([self.victim("fork"), "idle"], sample=1)
+        self.check_run_exact(run)
+
+    def test_state_is_removed(self):
+        self.profiled([self.victim("fork"), "busy"], sample=1)
+        self.assertEqual(list(self.state_dir.iterdir()), [])
+
+
+class Exec(Case):
+    @cases(*ALLOCATORS)
+    def test_only_the_last_image(self, allocator):
+        run = self.profiled([self.victim("exec")], allocator=allocator, sample=1)
+        self.check_run_exact(run)
+
+    def test_dump_before(self):
+        """Same pid, same name, both images count their dumps from 1: no file is lost all the same."""
+        run = self.profiled([self.victim("exec"), "dump"], sample=1)
+        self.assertEqual(len(run.files), 2, run.files)
+        totals = sorted(profile.total("alloc_space", in_victim) for profile in run.profiles)
+        self.assertEqual(totals, [10 * 100, 20 * 300])
+
+    def test_shell_pipeline(self):
+        """Each process of it on its own, with the output it has without."""
+        script = "for i in 1 2 3; do echo $i $(echo nested | tr a-z A-Z); done | sort -r | sed s/^/x/"
+        expected = self.plain(["/bin/sh", "-c", script])
+        run = self.profiled(["/bin/sh", "-c", script], sample=1)
+        self.assertEqual((run.out, run.err), (expected.out, expected.err))
+        self.assertTrue({"sh", "sort", "sed", "tr"} <= {path.name.split(".")[1] for path in run.files}, run.files)
+        for profile in run.profiles:
+            self.check_lint(profile)

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/live.h"
+
+#include "core/prng.h"
+#include "unit.h"
+
+/* Addresses are only compared, never followed. */
+static const void *address(uint64_t number, uint64_t stride)
+{
+  return (const void *)(uintptr_t)(0x7f0000001010 + number * stride);
+}
+
+static struct live_entry entry(uint64_t number)
+{
+  return (struct live_entry){.stack = (uint32_t)number + 1,
+                             .weight = {.size_bytes = number * 3, .objects_q16 = 65536 + number}};
+}
+
+static bool is_entry(const struct live_entry *got, uint64_t number)
+{
+  struct live_entry expected = entry(number);
+  return got->stack == expected.stack && got->weight.size_bytes == expected.weight.size_bytes &&
+         got->weight.objects_q16 == expected.weight.objects_q16;
+}
+
+static bool filter_is_empty(void)
+{
+  for (size_t i = 0; i < LIVE_FILTER_BYTES; i++)
+    if (live_filter[i] != 0)
+      return false;
+  return true;
+}
+
+CHILD_TEST(what_was_added_can_be_removed_once)
+{
+  struct live_entry got;
+  require(!live_remove(address(1, 16), &got) && live_count() == 0);
+  require(live_add(address(1, 16), entry(1)) && live_add(address(2, 16), entry(2)));
+  require(live_count() == 2 && !live_remove(address(3, 16), &got));
+  require(live_remove(address(1, 16), &got) && is_entry(&got, 1));
+  require(!live_remove(address(1, 16), &got));
+  require(live_add(address(1, 16), entry(7)));
+  require(live_remove(address(1, 16), &got) && is_entry(&got, 7));
+  require(live_remove(address(2, 16), &got) && is_entry(&got, 2));
+  require(live_count() == 0 && filter_is_empty());
+  struct live_entry heaviest = {.stack = UINT32_MAX, .weight = {SIZE_MAX, (1ull << 53) - 1}};
+  require(live_add(address(9, 16), heaviest) && live_remove(address(9, 16), &got));
+  require(memcmp(&got.weight, &heaviest.weight, sizeof got.weight) == 0 && got.stack == UINT32_MAX);
+}
+
+/* Fills and empties the table with every stride that allocators like. */
+CHILD_TEST(strides_do_not_crowd_it)
+{
+  static const uint64_t strides[] = {16, 48, 4096, 4112, 65536, 1 << 20, 1 << 21, (1ull << 32) + 16};
+  struct live_entry got;
+  for (size_t s = 0; s < COUNT_OF(strides); s++) {
+    for (uint64_t i = 0; i < 10000; i++)
+      require(live_add(address(i, strides[s]), entry(i)));
+    require(live_count() == 10000);
+    for (uint64_t i = 0; i < 10000; i++)
+      require(live_remove(address(i, strides[s]), &got) && is_entry(&got, i));
+    require(live_count() == 0);
+  }
+  memset((void *)live_filter, 0, sizeof live_filter);
+}
+
+CHILD_TEST(a_million_entries_take_64_bytes_each)
+{
+  enum { ENTRIES = 1000000 };
+  struct live_entry got;
+  unit_region();
+  uint64_t before = region_header()->own_bytes;
+  double worst = 0;
+  for (uint64_t i = 0; i < ENTRIES; i++) {
+    require(live_add(address(i, 4096), entry(i)));
+    double bytes = (double)(region_header()->own_bytes - before) / (double)(i + 1);
+    if (i >= 10000 && bytes > worst)
+      worst = bytes;
+  }
+  double at_the_end = (double)(region_header()->own_bytes - before) / ENTRIES;
+  require(live_count() == ENTRIES);
+  require(!live_remove(address(ENTRIES, 4096), &got));
+  for (uint64_t i = ENTRIES; i-- > 0;)
+    require(live_remove(address(i, 4096), &got) && is_entry(&got, i));
+  require(live_count() == 0 && filter_is_empty());
+  uint64_t full = region_header()->own_bytes;
+  for (uint64_t i = 0; i < ENTRIES; i++) /* nodes and slots are used again */
+    require(live_add(address(i, 48), entry(i)));
+  require(region_header()->own_bytes <= full + full / 8);
+  if (at_the_end > 64 || worst > 96)
+    fprintf(stderr, "%.1f bytes an entry at the end, %.1f at the worst\n", at_the_end, worst);
+  require(at_the_end <= 64 && worst <= 96); /* at the worst half a chunk of nodes is mapped and not touched */
+}
+
+/* Churn at a constant number of entries must not make the table grow. */
+CHILD_TEST(churn_does_not_grow_it)
+{
+  enum { LIVE = 20000 };
+  static uint64_t numbers[LIVE];
+  uint64_t random = 12, next = 0;
+  struct live_entry got;
+  unit_region();
+  for (unsigned i = 0; i < LIVE; i++)
+    numbers[i] = next++;
+  for (unsigned i = 0; i < LIVE; i++)
+    require(live_add(address(numbers[i], 112), entry(numbers[i])));
+  uint64_t full = region_header()->own_bytes;
+  for (int i = 0; i < 1000000; i++) {
+    unsigned victim = (unsigned)(prng_next(&random) % LIVE);
+    require(live_remove(address(numbers[victim], 112), &got) && is_entry(&got, numbers[victim]));
+    numbers[victim] = next++;
+    require(live_add(address(numbers[victim], 112), entry(numbers[victim])));
+  }
+  require(live_count() == LIVE && region_header()->own_bytes <= full + 64 * LIVE);
+}
+
+/* Threads: whoever wins the state of a pointer owns it, as with malloc and free. */
+
+enum { THREADS = 8, POINTERS = 3000, ROUNDS = 500000 };
+enum { ABSENT, PRESENT, BUSY };
+static _Atomic int shadow[POINTERS];
+static _Atomic uint64_t removed_elsewhere;
+static _Atomic unsigned started;
+static uint8_t adder[POINTERS];
+
+static void *add_and_remove(void *number)
+{
+  uint64_t random = (uintptr_t)number + 100;
+  uint8_t self = (uint8_t)(uintptr_t)number;
+  atomic_fetch_add(&started, 1);
+  while (started < THREADS)
+    ;
+
+  for (int i = 0; i < ROUNDS; i++) {
+    uint64_t pointer = prng_next(&random) % POINTERS;
+    struct live_entry got;
+    int state = atomic_load(&shadow[pointer]);
+    if (state == BUSY || !atomic_compare_exchange_strong(&shadow[pointer], &state, BUSY))
+      continue;
+    if (state == ABSENT) {
+      require(live_add(address(pointer, 16), entry(pointer)));
+      adder[pointer] = self;
+    } else {
+      require(live_filter_may_hold(address(pointer, 16)));
+      require(live_remove(address(pointer, 16), &got) && is_entry(&got, pointer));
+      require(!live_remove(address(pointer, 16), &got));
+      atomic_fetch_add_explicit(&removed_elsewhere, adder[pointer] != self, memory_order_relaxed);
+    }
+    atomic_store(&shadow[pointer], state == ABSENT ? PRESENT : ABSENT);
+  }
+  return NULL;
+}
+
+CHILD_TEST(threads_agree_with_the_shadow)
+{
+  uint64_t expected = 0;
+  struct live_entry got;
+  unit_run_threads(THREADS, add_and_remove);
+  for (uint64_t i = 0; i < POINTERS; i++)
+    expected += shadow[i] == PRESENT;
+  require(live_count() == expected && expected > 0);
+  require(removed_elsewhere > POINTERS);
+  for (uint64_t i = 0; i < POINTERS; i++)
+    require(live_remove(address(i, 16), &got) == (shadow[i] == PRESENT));
+  require(live_count() == 0);
+  for (uint64_t i = 0; i < POINTERS; i++) /* 256 pointers a page: what reached 255 stays, the rest is zero */
+    require(*live_filter_of(address(i, 16)) == 0 || *live_filter_of(address(i, 16)) == LIVE_FILTER_SATURATED);
+}
+
+/* The filter. */
+
+CHILD_TEST(filter_counts_the_objects_of_a_page)
+{
+  struct live_entry got;
+  const _Atomic uint8_t *count = live_filter_of(address(0, 16));
+  require(!live_filter_may_hold(address(0, 16)));
+  for (uint64_t i = 0; i < 254; i++) {
+    require(live_add(address(i, 8), entry(i)));
+    require(*count == i + 1 && live_filter_may_hold(address(0, 8)));
+  }
+  require(!live_filter_may_hold(address(1, 4096)));
+  for (uint64_t i = 0; i < 254; i++)
+    require(live_remove(address(i, 8), &got) && *count == 253 - i);
+  require(!live_filter_may_hold(address(0, 16)));
+}
+
+CHILD_TEST(filter_saturates)
+{
+  struct live_entry got;
+  const _Atomic uint8_t *count = live_filter_of(address(0, 4));
+  for (uint64_t i = 0; i < 400; i++)
+    require(live_add(address(i, 4), entry(i)));
+  require(*count == LIVE_FILTER_SATURATED);
+  for (uint64_t i = 0; i < 400; i++)
+    require(live_remove(address(i, 4), &got) && live_filter_may_hold(address(i, 4)));
+  require(*count == LIVE_FILTER_SATURATED);
+}
+
+CHILD_TEST(filter_can_be_marked_for_ever)
+{
+  struct live_entry got;
+  live_filter_mark_forever(address(0, 1));
+  require(live_add(address(0, 1), entry(0)) && live_remove(address(0, 1), &got));
+  require(live_filter_may_hold(address(0, 1)));
+}
+
+CHILD_TEST(filter_of_an_address_is_that_of_its_page)
+{
+  require(live_filter_of((void *)0x7f1234567fff) == live_filter_of((void *)0x7f1234567000));
+  require(live_filter_of((void *)0x7f1234568000) == live_filter_of((void *)0x7f1234567000) + 1);
+  require(live_filter_of((void *)0x7fffffffffff) == &live_filter[LIVE_FILTER_BYTES - 1]);
+  require(live_filter_of((void *)0) == live_filter);
+}
+
+/* Adoption. */
+
+static uint64_t visited, settled;
+static unsigned visits[2000], frees[2000];
+
+static void visit(struct live_entry got)
+{
+  require(is_entry(&got, got.stack - 1));
+  visits[got.stack - 1]++;
+  visited++;
+}
+
+static void settle(struct live_entry got)
+{
+  require(is_entry(&got, got.stack - 1));
+  frees[got.stack - 1]++;
+  settled++;
+}
+
+CHILD_TEST(adoption_counts_what_it_saw_and_lost)
+{
+  for (int generation = 0; generation < 5; generation++) { /* a child of a child of a child */
+    struct live_entry got;
+    visited = settled = 0;
+    memset(visits, 0, sizeof visits);
+    memset(frees, 0, sizeof frees);
+    for (uint64_t i = 0; i < 1000; i++)
+      require(live_add(address(i, 64), entry(i)));
+    for (uint64_t i = 0; i < 100; i++) /* freed before it was visited */
+      require(live_remove_during_adoption(address(i, 64)));
+    require(!live_remove_during_adoption(address(5, 64)) && !live_remove_during_adoption(address(5000, 64)));
+    live_adopt_each(visit);
+    require(visited == 900);
+    for (uint64_t i = 100; i < 150; i++) /* freed after */
+      require(live_remove_during_adoption(address(i, 64)));
+    live_adopt_settle(settle);
+    require(settled == 50 && live_count() == 850);
+    for (uint64_t i = 0; i < 1000; i++)
+      require(visits[i] == (i >= 100) && frees[i] == (i >= 100 && i < 150));
+    live_adopt_settle(settle);
+    require(settled == 50);
+    for (uint64_t i = 0; i < 2000; i++) /* an entry that was added later is not of that adoption */
+      require(live_add(address(i + 5000, 80), entry(i)));
+    require(live_remove_during_adoption(address(5007, 80)));
+    live_adopt_settle(settle);
+    require(settled == 50);
+    for (uint64_t i = 0; i < 2000; i++)
+      require(live_remove(address(i + 5000, 80), &got) == (i != 7));
+    for (uint64_t i = 150; i < 1000; i++)
+      require(live_remove(address(i, 64), &got) && is_entry(&got, i));
+    require(live_count() == 0 && filter_is_empty());
+  }
+}
+
+static _Atomic bool is_adopted;
+
+static void *free_meanwhile(void *number)
+{
+  uint64_t first = 250 * (uint64_t)(uintptr_t)number;
+  for (uint64_t i = first; i < first + 250; i++) {
+    require(live_remove_during_adoption(address(i, 64)));
+    if (is_adopted)
+      live_adopt_settle(settle);
+  }
+  return NULL;
+}
+
+/* Three threads free while one adopts: what was visited is freed once, what was not is not. */
+static void *adopt_or_free(void *number)
+{
+  if ((uintptr_t)number < 3)
+    return free_meanwhile(number);
+  live_adopt_each(visit);
+  live_adopt_settle(settle);
+  return NULL;
+}
+
+CHILD_TEST(frees_during_adoption_are_not_lost)
+{
+  for (uint64_t i = 0; i < 1000; i++)
+    require(live_add(address(i, 64), entry(i)));
+  unit_run_threads(4, adopt_or_free);
+  live_adopt_settle(settle);
+  require(live_count() == 250 && visited >= 250 && visited - settled == 250);
+  for (uint64_t i = 0; i < 1000; i++)
+    require(visits[i] - frees[i] == (i >= 750));
+}
+
+CHILD_TEST(refused_memory_drops_the_entry)
+{
+  uint64_t added = 0;
+  struct live_entry got;
+  unit_limit(RLIMIT_AS, 0);
+  while (live_add(address(added, 4096), entry(added)) && added < 100000)
+    added++;
+  require(added < 100000);
+  require(!live_filter_may_hold(address(added, 4096)) && !live_remove(address(added, 4096), &got));
+  require(live_count() == added);
+  unit_limit(RLIMIT_AS, RLIM_INFINITY);
+  for (uint64_t i = added; i < 5000; i++)
+    require(live_add(address(i, 4096), entry(i)));
+  for (uint64_t i = 0; i < 5000; i++)
+    require(live_remove(address(i, 4096), &got) && is_entry(&got, i));
+  require(filter_is_empty());
+}
+
+int main(void)
+{
+  (void)unit_directory();
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_was_added_can_be_removed_once),
+      cmocka_unit_test(strides_do_not_crowd_it),
+      cmocka_unit_test(a_million_entries_take_64_bytes_each),
+      cmocka_unit_test(churn_does_not_grow_it),
+      cmocka_unit_test(threads_agree_with_the_shadow),
+      cmocka_unit_test(filter_counts_the_objects_of_a_page),
+      cmocka_unit_test(filter_saturates),
+      cmocka_unit_test(filter_can_be_marked_for_ever),
+      cmocka_unit_test(filter_of_an_address_is_that_of_its_page),
+      cmocka_unit_test(adoption_counts_what_it_saw_and_lost),
+      cmocka_unit_test(frees_during_adoption_are_not_lost),
+      cmocka_unit_test(refused_memory_drops_the_entry),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

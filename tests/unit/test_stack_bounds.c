@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/stack_bounds.h"
+
+#include "core/sampler.h"
+#include "core/sys.h"
+#include "unit.h"
+
+enum { PAGE = 4096, HEADROOM = 4096, RED_ZONE = 128 };
+
+static uintptr_t argument_vector;
+
+static NOINLINE uintptr_t stack_pointer(void)
+{
+  return (uintptr_t)__builtin_frame_address(0);
+}
+
+/* `pages` readable pages with one on either side that is not. */
+static uintptr_t map_guarded(size_t pages)
+{
+  char *memory = mmap(NULL, (pages + 2) * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  require(memory != MAP_FAILED && mprotect(memory + PAGE, pages * PAGE, PROT_READ | PROT_WRITE) == 0);
+  return (uintptr_t)memory + PAGE;
+}
+
+static void probing_tells_what_can_be_read(void **state)
+{
+  (void)state;
+  uintptr_t low = map_guarded(2);
+  int local = 0;
+  assert_true(sys_is_readable(low) && sys_is_readable(low + 2 * PAGE - 8) && sys_is_readable((uintptr_t)&local & -8ul));
+  assert_false(sys_is_readable(low - 8));
+  assert_false(sys_is_readable(low + 2 * PAGE));
+  assert_false(sys_is_readable(0));
+  assert_false(sys_is_readable(1ull << 63));
+}
+
+CHILD_TEST(main_stack_ends_at_argv)
+{
+  struct stack_window window;
+  uintptr_t value, sp = stack_pointer();
+  stack_bounds_init_main(argument_vector);
+  require(stack_window_open(&window, sp, HEADROOM) == STACK_ROOM_AMPLE);
+  require(window.low == sp - RED_ZONE && window.high == argument_vector && !window.is_foreign);
+  volatile uintptr_t marker = 0x1234567887654321;
+  require((uintptr_t)&marker < sp || stack_window_read(&window, (uintptr_t)&marker, &value));
+  uintptr_t saved = *(const uintptr_t *)sp;
+  require(stack_window_read(&window, sp, &value) && value == saved);
+  require(stack_window_read(&window, argument_vector - 8, &value));
+  require(!stack_window_read(&window, argument_vector, &value));   /* beyond the stack's frames */
+  require(stack_window_read(&window, sp - 8, &value));             /* the red zone */
+  require(!stack_window_read(&window, sp - RED_ZONE - 8, &value)); /* below it */
+  require(!stack_window_read(&window, sp + 4, &value));            /* misaligned */
+  require(!stack_window_read(&window, 0, &value) && !stack_window_read(&window, UINTPTR_MAX - 7, &value));
+  require(sampler_thread.stack_low <= sp - HEADROOM && sampler_thread.stack_high == argument_vector);
+}
+
+static void *in_a_thread(void *unused)
+{
+  struct stack_window window;
+  uintptr_t value, sp = (uintptr_t)__builtin_frame_address(0), high = (uintptr_t)__builtin_thread_pointer();
+  (void)unused;
+  require(stack_window_open(&window, sp, HEADROOM) == STACK_ROOM_AMPLE);
+  require(window.high == high && !window.is_foreign);
+
+  for (uintptr_t address = sp; address < high; address += 8)
+    require(stack_window_read(&window, address, &value));
+  require(!stack_window_read(&window, high, &value));
+  return NULL;
+}
+
+CHILD_TEST(thread_stacks_end_at_the_thread_pointer)
+{
+  unit_run_threads(4, in_a_thread);
+}
+
+/* Near the guard page at its low end. */
+static void *with_little_room(void *unused)
+{
+  struct stack_window window;
+  pthread_attr_t attributes;
+  void *low;
+  size_t size;
+  (void)unused;
+  require(pthread_getattr_np(pthread_self(), &attributes) == 0);
+  require(pthread_attr_getstack(&attributes, &low, &size) == 0 && pthread_attr_destroy(&attributes) == 0);
+  uintptr_t bottom = (uintptr_t)low;
+  while (sys_is_readable(bottom - PAGE)) /* some versions leave the guard page out of it, some do not */
+    bottom -= PAGE;
+  while (!sys_is_readable(bottom))
+    bottom += PAGE;
+  require(stack_window_open(&window, bottom + HEADROOM + 512, HEADROOM) == STACK_ROOM_AMPLE);
+  require(stack_window_open(&window, bottom + 512, HEADROOM) == STACK_ROOM_SHORT);
+  require(window.low == bottom + 512 - RED_ZONE && !window.is_foreign);
+  require(stack_window_open(&window, bottom + 512, 512) == STACK_ROOM_AMPLE);
+  require(stack_window_open(&window, bottom + 512, 513) == STACK_ROOM_SHORT);
+  return NULL;
+}
+
+CHILD_TEST(little_headroom_is_noticed)
+{
+  pthread_t thread;
+  pthread_attr_t attributes;
+  require(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 256 << 10) == 0);
+  require(pthread_create(&thread, &attributes, with_little_room, NULL) == 0 && pthread_join(thread, NULL) == 0);
+}
+
+CHILD_TEST(foreign_stacks_are_probed_to_their_end)
+{
+  struct stack_window window;
+  uintptr_t value, low = map_guarded(20), high = low + 20 * PAGE, sp = low + PAGE + 128;
+  *(uintptr_t *)(high - 8) = 4711;
+  stack_bounds_init_main(argument_vector);
+  require(stack_window_open(&window, sp, HEADROOM) == STACK_ROOM_UNKNOWN);
+  require(window.is_foreign && window.low <= sp && window.low >= sp - RED_ZONE);
+  require(stack_window_read(&window, sp, &value) && stack_window_read(&window, high - 8, &value) && value == 4711);
+  require(!stack_window_read(&window, high, &value));
+  require(!stack_window_read(&window, sp - RED_ZONE - 8, &value));
+  require(!stack_window_read(&window, high + (1 << 30), &value));
+  require(stack_window_read(&window, sp + 8, &value)); /* a refusal changes nothing */
+}
+
+/* After a stack overflow the interrupted sp lies in the guard page; a handler on its own stack walks from there. */
+CHILD_TEST(unreadable_stack_pointers_are_not_read)
+{
+  struct stack_window window;
+  uintptr_t value, guard = map_guarded(1) - PAGE;
+  stack_bounds_init_main(argument_vector);
+  require(stack_window_open(&window, guard + 64, 0) == STACK_ROOM_UNKNOWN);
+  require(!stack_window_read(&window, guard + 64, &value) && !stack_window_read(&window, guard + 72, &value));
+  require(stack_window_open(&window, 64, 0) != STACK_ROOM_AMPLE);
+  require(!stack_window_read(&window, 64, &value));
+}
+
+static void *own_overflow(void *unused)
+{
+  struct stack_window window;
+  uintptr_t value, bottom = (uintptr_t)__builtin_frame_address(0) & -(uintptr_t)PAGE;
+  (void)unused;
+  while (sys_is_readable(bottom - PAGE))
+    bottom -= PAGE;
+  require(stack_window_open(&window, bottom - 64, 0) == STACK_ROOM_UNKNOWN);
+  require(!stack_window_read(&window, bottom - 64, &value));
+  (void)stack_window_open(&window, bottom + 64, 0);
+  require(stack_window_read(&window, bottom + 64, &value));
+  return NULL;
+}
+
+CHILD_TEST(guard_page_of_the_own_stack_is_not_read)
+{
+  unit_run_threads(1, own_overflow);
+}
+
+int main(int count, char **arguments)
+{
+  (void)count;
+  argument_vector = (uintptr_t)arguments;
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(probing_tells_what_can_be_read),
+      cmocka_unit_test(main_stack_ends_at_argv),
+      cmocka_unit_test(thread_stacks_end_at_the_thread_pointer),
+      cmocka_unit_test(little_headroom_is_noticed),
+      cmocka_unit_test(foreign_stacks_are_probed_to_their_end),
+      cmocka_unit_test(unreadable_stack_pointers_are_not_read),
+      cmocka_unit_test(guard_page_of_the_own_stack_is_not_read),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/text.h"
+
+#include "core/message.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+
+static void builds_text(void **state)
+{
+  (void)state;
+  char buffer[128];
+  struct text text = TEXT_INIT(buffer);
+  text_put(&text, "a");
+  text_put_u64(&text, 0);
+  text_put(&text, "-");
+  text_put_u64(&text, UINT64_MAX);
+  text_put(&text, "-");
+  text_put_hex(&text, 0);
+  text_put_hex(&text, 0xdeadBEEF01234567u);
+  text_put_hex_bytes(&text, (const uint8_t[]){0x00, 0x0f, 0xf0, 0xff}, 4);
+  text_put_bytes(&text, "xyz", 2);
+  assert_string_equal(buffer, "a0-18446744073709551615-0deadbeef01234567000ff0ffxy");
+  assert_int_equal(text.length, strlen(buffer));
+  assert_false(text.cut);
+}
+
+static void cuts_what_does_not_fit(void **state)
+{
+  (void)state;
+  for (size_t length = 0; length < 20; length++) {
+    char buffer[16];
+    memset(buffer, '#', sizeof buffer);
+    struct text text = {.bytes = buffer, .length = 0, .capacity = 9, .cut = false};
+    for (size_t i = 0; i < length; i++)
+      text_put(&text, "b");
+    text_put_u64(&text, 7);
+    assert_int_equal(text.length, length < 8 ? length + 1 : 8);
+    assert_int_equal(strlen(buffer), text.length);
+    assert_int_equal(text.cut, length >= 8);
+    for (size_t i = 9; i < sizeof buffer; i++)
+      assert_int_equal(buffer[i], '#');
+  }
+}
+
+static void finds_the_last_component(void **state)
+{
+  (void)state;
+  assert_string_equal(text_basename("/usr/bin/env"), "env");
+  assert_string_equal(text_basename("env"), "env");
+  assert_string_equal(text_basename("dir/"), "");
+  assert_string_equal(text_basename(""), "");
+}
+
+/* Runs in a child: standard error is replaced. */
+static int redirect(void)
+{
+  int ends[2];
+  require(pipe(ends) == 0);
+  require(dup2(ends[1], 2) == 2);
+  close(ends[1]);
+  return ends[0];
+}
+
+CHILD_TEST(message_is_one_line)
+{
+  char line[2048];
+  int read_end = redirect();
+  errno = 1234;
+  message_print("one ", "two\n", "three", NULL);
+  bool kept = errno == 1234;
+  long size = read(read_end, line, sizeof line);
+  _exit(kept && size == 24 && memcmp(line, "heapprof: one two?three\n", 24) == 0 ? UNIT_REACHED_END : 1);
+}
+
+CHILD_TEST(long_message_is_cut_and_ended)
+{
+  char part[3000], line[4096];
+  memset(part, 'x', sizeof part);
+  part[sizeof part - 1] = '\0';
+  int read_end = redirect();
+  message_print(part, part, NULL);
+  long size = read(read_end, line, sizeof line);
+  _exit(size > 1000 && size <= 1024 && line[size - 1] == '\n' && memchr(line, '\n', (size_t)size) == line + size - 1
+            ? UNIT_REACHED_END
+            : 1);
+}
+
+CHILD_TEST(closed_standard_error_costs_the_line)
+{
+  close(2);
+  errno = 77;
+  message_print("nobody hears this", NULL);
+  _exit(errno == 77 && !message_reaches_terminal() ? UNIT_REACHED_END : 1);
+}
+
+/* The reader of the pipe has gone: SIGPIPE is not for the application. */
+CHILD_TEST(broken_pipe_costs_the_line)
+{
+  close(redirect());
+  errno = 77;
+  message_print("nobody hears this", NULL);
+  sigset_t pending;
+  _exit(errno == 77 && sigpending(&pending) == 0 && !sigismember(&pending, SIGPIPE) ? UNIT_REACHED_END : 1);
+}
+
+static void print_to_full_pipe(void)
+{
+  static const char filler[4096];
+  (void)redirect();
+  require(fcntl(2, F_SETFL, O_NONBLOCK) == 0);
+  while (write(2, filler, sizeof filler) > 0)
+    ;
+  require(fcntl(2, F_SETFL, 0) == 0);
+  message_print("nobody hears this", NULL);
+}
+
+/* The reader does not read: waiting for it would hang the application. */
+static void full_pipe_costs_the_line(void **state)
+{
+  (void)state;
+  assert_int_equal(unit_fork_for(print_to_full_pipe, 2), UNIT_PASSED);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(builds_text),
+      cmocka_unit_test(cuts_what_does_not_fit),
+      cmocka_unit_test(finds_the_last_component),
+      cmocka_unit_test(message_is_one_line),
+      cmocka_unit_test(long_message_is_cut_and_ended),
+      cmocka_unit_test(closed_standard_error_costs_the_line),
+      cmocka_unit_test(broken_pipe_costs_the_line),
+      cmocka_unit_test(full_pipe_costs_the_line),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: MIT */
+/* The rule compiler and the walker, compared frame by frame with libgcc's unwinder. */
+#include "core/unwind.h"
+
+#include "core/cfi.h"
+#include "core/modules.h"
+#include "core/prng.h"
+#include "core/stacks.h"
+#include "unit.h"
+
+#include <alloca.h>
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <search.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <unwind.h>
+
+enum { FRAMES = 400, PAGE = 4096 };
+
+static unsigned descriptors_before, descriptors_after;
+static enum cfi_state state_after_init;
+
+/* Stacks by libgcc, in the walker's terms: addresses inside the calling instruction. */
+
+struct backtrace {
+  uintptr_t pcs[FRAMES];
+  unsigned count;
+};
+
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *context, void *argument)
+{
+  struct backtrace *trace = argument;
+  int is_interrupted = 0;
+  uintptr_t ip = _Unwind_GetIPInfo(context, &is_interrupted);
+  if (ip != 0 && trace->count < FRAMES)
+    trace->pcs[trace->count++] = ip - !is_interrupted;
+  return _URC_NO_REASON;
+}
+
+static _Atomic unsigned compared, frames_compared, different, cut;
+
+/* Both unwinders, from here. */
+static NOINLINE unsigned compare_stacks(void)
+{
+  struct unwind_start start = UNWIND_START_HERE();
+  static __thread struct backtrace trace;
+  static __thread uintptr_t pcs[FRAMES];
+  struct stack_window window;
+  uint32_t flags = 0;
+  trace.count = 0;
+  _Unwind_Backtrace(add_frame, &trace);
+  unsigned count = 0;
+  for (uint64_t busy = ~0ul; busy != region_header()->lost[LOSS_compile_busy];) { /* by another thread: cut there */
+    busy = region_header()->lost[LOSS_compile_busy];
+    flags = 0;
+    (void)stack_window_open(&window, start.sp, 0);
+    count = unwind_walk(&start, &window, pcs, FRAMES, &flags);
+  }
+  /* libgcc's first frame is this function's own. */
+  bool is_same = count + 1 == trace.count && memcmp(pcs, trace.pcs + 1, count * sizeof *pcs) == 0;
+  if (!is_same && atomic_fetch_add(&different, 1) == 0)
+    for (unsigned i = 0; i < count || i + 1 < trace.count; i++)
+      fprintf(stderr, "%3u %#14lx %#14lx\n", i, (unsigned long)(i < count ? pcs[i] : 0),
+              (unsigned long)(i + 1 < trace.count ? trace.pcs[i + 1] : 0));
+  atomic_fetch_add(&cut, flags != 0);
+  atomic_fetch_add(&compared, 1);
+  atomic_fetch_add(&frames_compared, count);
+  return count;
+}
+
+static void expect_same(unsigned stacks, unsigned frames)
+{
+  unsigned done = atomic_exchange(&compared, 0), frames_done = atomic_exchange(&frames_compared, 0);
+  assert_int_equal(atomic_exchange(&different, 0), 0);
+  assert_int_equal(atomic_exchange(&cut, 0), 0);
+  assert_in_range(done, stacks, UINT32_MAX);
+  assert_in_range(frames_done, frames, UINT32_MAX);
+}
+
+static int compare_in_qsort(const void *a, const void *b)
+{
+  (void)compare_stacks();
+  return *(const int *)a - *(const int *)b;
+}
+
+static void inside_a_comparator(void **state)
+{
+  (void)state;
+  int numbers[] = {3, 1, 2, 5, 4}, key = 4;
+  qsort(numbers, COUNT_OF(numbers), sizeof *numbers, compare_in_qsort);
+  assert_non_null(bsearch(&key, numbers, COUNT_OF(numbers), sizeof *numbers, compare_in_qsort));
+  expect_same(5, 40);
+}
+
+static NOINLINE unsigned recurse(unsigned levels)
+{
+  volatile unsigned local = levels;
+  unsigned deepest = levels == 0 ? compare_stacks() : recurse(levels - 1);
+  return deepest + local - levels;
+}
+
+static void deep_recursion(void **state)
+{
+  (void)state;
+  assert_in_range(recurse(300), 301, FRAMES - 1);
+  expect_same(1, 301);
+}
+
+static NOINLINE unsigned with_alloca(size_t size)
+{
+  volatile char *bytes = alloca(size);
+  bytes[size - 1] = 1;
+  return compare_stacks() + bytes[size - 1];
+}
+
+static NOINLINE unsigned with_large_frame(void)
+{
+  volatile char bytes[100000];
+  bytes[17] = 1;
+  return compare_stacks() + bytes[17];
+}
+
+static NOINLINE unsigned with_many_arguments(int a, int b, int c, int d, int e, int f, int g, int h, double i, ...)
+{
+  return compare_stacks() + (unsigned)(a + b + c + d + e + f + g + h + (int)i);
+}
+
+/* DRAP: the CFA is loaded from the stack. */
+__attribute__((force_align_arg_pointer)) static NOINLINE unsigned realigned(size_t size)
+{
+  _Alignas(64) volatile char bytes[128];
+  volatile char *more = alloca(size);
+  bytes[5] = more[size - 1] = 1;
+  return compare_stacks() + bytes[5] + more[size - 1];
+}
+
+static NOINLINE unsigned over_aligned(void)
+{
+  _Alignas(256) volatile char bytes[256];
+  bytes[1] = 1;
+  return realigned(100) + bytes[1] + (unsigned)((uintptr_t)bytes % 256);
+}
+
+static void unusual_frames(void **state)
+{
+  (void)state;
+  assert_true(with_alloca(10) > 0 && with_alloca(5000) > 0 && with_large_frame() > 0);
+  assert_true(with_many_arguments(1, 2, 3, 4, 5, 6, 7, 8, 9.0, 10, 11.0) > 0);
+  assert_true(realigned(50) > 0 && over_aligned() > 0);
+  expect_same(6, 36);
+}
+
+static int compare_in_loader(struct dl_phdr_info *info, size_t size, void *argument)
+{
+  (void)info, (void)size, (void)argument;
+  (void)compare_stacks();
+  return 0;
+}
+
+static void compare_in_tree(const void *node, VISIT visit, int level)
+{
+  (void)node, (void)visit, (void)level;
+  (void)compare_stacks();
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+  return *(const int *)a - *(const int *)b;
+}
+
+static void through_other_libraries(void **state)
+{
+  (void)state;
+  static int numbers[] = {1, 2, 3};
+  void *root = NULL;
+  dl_iterate_phdr(compare_in_loader, NULL);
+  for (unsigned i = 0; i < COUNT_OF(numbers); i++)
+    assert_non_null(tsearch(&numbers[i], &root, compare_numbers));
+
+  twalk(root, compare_in_tree);
+  for (unsigned i = 0; i < COUNT_OF(numbers); i++)
+    (void)tdelete(&numbers[i], &root, compare_numbers);
+
+  expect_same(8, 60);
+}
+
+static void *compare_in_thread(void *number)
+{
+  (void)recurse((unsigned)(uintptr_t)number % 7);
+  return NULL;
+}
+
+static void in_threads(void **state)
+{
+  (void)state;
+  unit_run_threads(8, compare_in_thread);
+  expect_same(8, 24);
+}
+
+static void compare_in_handler(int number)
+{
+  (void)number;
+  (void)compare_stacks();
+}
+
+static void handle(int number, int flags)
+{
+  struct sigaction action = {.sa_handler = compare_in_handler, .sa_flags = flags};
+  assert_int_equal(sigaction(number, &action, NULL), 0);
+}
+
+static NOINLINE void raise_from_below(unsigned levels)
+{
+  if (levels == 0)
+    (void)raise(SIGUSR1);
+  else
+    raise_from_below(levels - 1);
+  __asm__ volatile("" ::: "memory");
+}
+
+static void in_signal_handlers(void **state)
+{
+  (void)state;
+  static char stack[64 << 10];
+  const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+  handle(SIGUSR1, 0);
+  raise_from_below(5);
+  expect_same(1, 14);
+  assert_int_equal(sigaltstack(&alternate, NULL), 0);
+  handle(SIGUSR1, SA_ONSTACK);
+  raise_from_below(20);
+  expect_same(1, 29);
+  (void)signal(SIGUSR1, SIG_DFL);
+}
+
+/* Wherever a timer interrupts this: prologues and epilogues too. */
+static NOINLINE uint64_t busy(uint64_t *random, unsigned levels)
+{
+  volatile uint64_t local[4];
+  for (unsigned i = 0; i < 4; i++)
+    local[i] = prng_next(random) >> (levels & 7);
+  return levels == 0 ? local[0] : busy(random, levels - 1) + local[levels % 4];
+}
+
+static void at_any_instruction(void **state)
+{
+  (void)state;
+  const struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+  uint64_t random = 1, sum = 0;
+  handle(SIGALRM, 0);
+  assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+  while (compared < 1500)
+    sum += busy(&random, 12);
+  assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+  (void)signal(SIGALRM, SIG_DFL);
+  assert_true(sum != 0);
+  expect_same(1500, 12000);
+}
+
+/* Functions without CFI. */
+
+typedef unsigned (*callback)(void);
+unsigned call_with_frame_pointer(callback function);
+unsigned call_without_frame_pointer(callback function);
+__asm__(".text\n"
+        ".type call_with_frame_pointer, @function\n"
+        "call_with_frame_pointer:\n"
+        "  pushq %rbp\n"
+        "  movq %rsp, %rbp\n"
+        "  subq $48, %rsp\n"
+        "  call *%rdi\n"
+        "  leave\n"
+        "  ret\n"
+        ".size call_with_frame_pointer, . - call_with_frame_pointer\n"
+        ".type call_without_frame_pointer, @function\n"
+        "call_without_frame_pointer:\n"
+        "  pushq %rbp\n"
+        "  movq $0x1234567, %rbp\n"
+        "  call *%rdi\n"
+        "  popq %rbp\n"
+        "  ret\n"
+        ".size call_without_frame_pointer, . - call_without_frame_pointer\n");
+
+static uintptr_t walked[FRAMES];
+static uint32_t walked_flags;
+static unsigned depth_limit = FRAMES;
+
+static NOINLINE unsigned walk(void)
+{
+  struct unwind_start start = UNWIND_START_HERE();
+  struct stack_window window;
+  walked_flags = 0;
+  (void)stack_window_open(&window, start.sp, 0);
+  return unwind_walk(&start, &window, walked, depth_limit, &walked_flags);
+}
+
+static bool is_inside(uintptr_t pc, uintptr_t function)
+{
+  return pc >= function && pc < function + 64;
+}
+
+static NOINLINE unsigned walk_without_cfi(unsigned (*caller)(callback))
+{
+  unsigned count = caller(walk);
+  __asm__ volatile("" ::: "memory");
+  return count;
+}
+
+static void frame_pointers_where_there_is_no_cfi(void **state)
+{
+  (void)state;
+  unsigned plain = walk();
+  assert_int_equal(walked_flags, 0);
+  unsigned count = walk_without_cfi(call_with_frame_pointer);
+  assert_true(is_inside(walked[0], (uintptr_t)call_with_frame_pointer));
+  assert_true(is_inside(walked[1], (uintptr_t)walk_without_cfi));
+  assert_int_equal(walked_flags & STACK_FRAME_POINTERS, STACK_FRAME_POINTERS);
+  assert_true(count >= 2 && count <= plain + 2);
+}
+
+static void garbage_for_a_frame_pointer_ends_the_stack(void **state)
+{
+  (void)state;
+  assert_int_equal(walk_without_cfi(call_without_frame_pointer), 1);
+  assert_true(is_inside(walked[0], (uintptr_t)call_without_frame_pointer));
+  assert_int_equal(walked_flags, STACK_FRAME_POINTERS | STACK_TRUNCATED);
+}
+
+/* What a JIT compiler makes. */
+static void code_outside_of_any_file(void **state)
+{
+  (void)state;
+  static const uint8_t code[] = {0x55, 0x48, 0x89, 0xe5,
+                                 0xff, 0xd7, 0xc9, 0xc3}; /* push; mov; call *%rdi; leave; ret */
+  uint8_t *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_ptr_not_equal(memory, MAP_FAILED);
+  memcpy(memory, code, sizeof code);
+  assert_int_equal(mprotect(memory, PAGE, PROT_READ | PROT_EXEC), 0);
+  unsigned (*made)(callback) = (unsigned (*)(callback))(uintptr_t)memory;
+  unsigned count = walk_without_cfi(made);
+  assert_true(count >= 2 && walked[0] == (uintptr_t)memory + 5);
+  assert_true(is_inside(walked[1], (uintptr_t)walk_without_cfi));
+  assert_true((walked_flags & STACK_FRAME_POINTERS) != 0);
+  munmap(memory, PAGE);
+}
+
+static void depth_is_limited(void **state)
+{
+  (void)state;
+  unsigned all = walk();
+  assert_int_equal(walked_flags, 0);
+  for (depth_limit = 1; depth_limit <= all + 1; depth_limit++) {
+    assert_int_equal(walk(), depth_limit < all ? depth_limit : all);
+    assert_int_equal(walked_flags, depth_limit < all ? STACK_TRUNCATED : 0);
+  }
+  depth_limit = FRAMES;
+}
+
+static void caller_alone(void **state)
+{
+  (void)state;
+  struct unwind_start start = {.return_address = 0x401235, .sp = 16, .bp = 16};
+  uintptr_t pc;
+  uint32_t flags = 0;
+  assert_int_equal(unwind_caller(&start, &pc, &flags), 1);
+  assert_int_equal(pc, 0x401234);
+  assert_int_equal(flags, STACK_TRUNCATED);
+}
+
+/* No stack at all behind the registers: nothing may be read. */
+static void wild_registers_are_survived(void **state)
+{
+  (void)state;
+  uint64_t random = 5;
+  char *memory = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_int_equal(mprotect(memory + PAGE, PAGE, PROT_READ | PROT_WRITE), 0);
+  for (int i = 0; i < 20000; i++) {
+    uintptr_t page = (uintptr_t)memory + PAGE, pcs[64];
+    for (unsigned word = 0; word < PAGE / 8; word += 1 + prng_next(&random) % 8)
+      ((uintptr_t *)page)[word] = prng_next(&random) % 2 == 0 ? page + prng_next(&random) % (2 * PAGE)
+                                                              : (uintptr_t)walk + prng_next(&random) % 4096;
+    struct unwind_start start = {.return_address = (uintptr_t)recurse + prng_next(&random) % 2048,
+                                 .sp = page + prng_next(&random) % (PAGE / 8) * 8,
+                                 .bp = page + prng_next(&random) % (3 * PAGE) - PAGE};
+    struct stack_window window;
+    uint32_t flags = 0;
+    (void)stack_window_open(&window, start.sp, 0);
+    unsigned count = unwind_walk(&start, &window, pcs, COUNT_OF(pcs), &flags);
+    assert_in_range(count, 1, COUNT_OF(pcs));
+  }
+  munmap(memory, 3 * PAGE);
+}
+
+/* A stack overflow, seen by a handler on its own stack: the interrupted sp lies in the guard page. */
+
+static _Atomic unsigned frames_after_overflow;
+
+static void walk_and_leave(int number)
+{
+  (void)number;
+  frames_after_overflow = walk();
+  _exit(frames_after_overflow >= 3 ? UNIT_REACHED_END : 1);
+}
+
+static NOINLINE uint64_t overflow(uint64_t levels)
+{
+  volatile uint64_t local[512];
+  local[levels % 512] = levels;
+  return levels == UINT64_MAX ? 0 : overflow(levels + 1) + local[levels % 512];
+}
+
+static void *overflow_thread(void *unused)
+{
+  static char stack[64 << 10];
+  const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+  (void)unused;
+  struct sigaction action = {.sa_handler = walk_and_leave, .sa_flags = SA_ONSTACK};
+  require(sigaltstack(&alternate, NULL) == 0 && sigaction(SIGSEGV, &action, NULL) == 0);
+  return (void *)(uintptr_t)overflow(0);
+}
+
+CHILD_TEST(handler_after_stack_overflow)
+{
+  unit_run_threads(1, overflow_thread);
+}
+
+static void hidden_frames_are_left_out(void **state)
+{
+  (void)state;
+  unsigned all = walk_without_cfi(call_with_frame_pointer);
+  uintptr_t next = walked[1];
+  unwind_hide((uintptr_t)call_with_frame_pointer, (uintptr_t)call_with_frame_pointer + 16);
+  assert_int_equal(walk_without_cfi(call_with_frame_pointer), all - 1);
+  assert_int_equal(walked[0], next);
+}
+
+/* The compiler. */
+
+static void started_without_leaving_a_descriptor(void **state)
+{
+  (void)state;
+  assert_int_equal(state_after_init, CFI_READY);
+  assert_int_equal(descriptors_after, descriptors_before);
+}
+
+struct code {
+  uintptr_t low, high;
+};
+
+static int find_libc(struct dl_phdr_info *info, size_t size, void *argument)
+{
+  (void)size;
+  if (strstr(info->dlpi_name, "libc.so.6") == NULL)
+    return 0;
+  for (unsigned i = 0; i < info->dlpi_phnum; i++)
+    if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X) != 0) {
+      struct code *code = argument;
+      code->low = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+      code->high = code->low + info->dlpi_phdr[i].p_memsz;
+    }
+  return 1;
+}
+
+/* Return addresses of `call rel32` whose target is code, too. */
+static bool is_after_call(const struct code *code, uintptr_t address)
+{
+  int32_t distance;
+  if (*(const uint8_t *)(address - 5) != 0xe8)
+    return false;
+  memcpy(&distance, (const void *)(address - 4), sizeof distance);
+  uintptr_t target = address + (uintptr_t)(intptr_t)distance;
+  return target >= code->low && target < code->high && target % 16 == 0;
+}
+
+static void rules_for_all_call_sites_of_libc(void **state)
+{
+  (void)state;
+  struct code code = {0, 0};
+  unsigned sites = 0, without = 0, odd = 0, by_bp = 0;
+  dl_iterate_phdr(find_libc, &code);
+  assert_true(code.low != 0);
+  unsigned files = unit_count_files("/proc/self/fd");
+  for (uintptr_t address = code.low + 8; address < code.high; address++) {
+    if (!is_after_call(&code, address))
+      continue;
+    packed_rule rule = cfi_compile(address - 1);
+    assert_int_not_equal(rule, RULE_ABSENT);
+    sites++;
+    without += rule_kind(rule) == RULE_FRAME_POINTER;
+    by_bp += rule_kind(rule) == RULE_BP;
+    if (rule_kind(rule) == RULE_SP || rule_kind(rule) == RULE_BP)
+      odd += rule_ra_offset(rule) != -8 || rule_cfa_offset(rule) % 8 != 0 || rule_cfa_offset(rule) < 8;
+  }
+  assert_in_range(sites, 10000, 1000000);
+  assert_true(by_bp > 100 && without < sites / 500 && odd < sites / 500);
+  assert_int_equal(unit_count_files("/proc/self/fd"), files);
+}
+
+static void data_is_not_code(void **state)
+{
+  (void)state;
+  static int variable;
+  int local = 0;
+  assert_int_equal(rule_kind(cfi_compile((uintptr_t)&local)), RULE_FRAME_POINTER);
+  assert_int_equal(rule_kind(cfi_compile(0)), RULE_FRAME_POINTER);
+  assert_int_equal(rule_kind(cfi_compile(UINTPTR_MAX)), RULE_FRAME_POINTER);
+  assert_int_equal(rule_kind(cfi_compile((uintptr_t)&variable)), RULE_FRAME_POINTER);
+}
+
+static void main_program_is_recorded_first(void **state)
+{
+  (void)state;
+  uint64_t position = 0;
+  char path[4096] = "";
+  const struct module_record *record = modules_next(&position);
+  assert_non_null(record);
+  assert_true(readlink("/proc/self/exe", path, sizeof path - 1) > 0);
+  assert_string_equal(record->path, path);
+  assert_int_equal(record->is_main, 1);
+  assert_true(record->start <= (uintptr_t)walk && record->limit > (uintptr_t)walk);
+  assert_true(record->build_id_bytes == 20 && record->start % PAGE == 0);
+  while ((record = modules_next(&position)) != NULL)
+    assert_int_equal(record->is_main, 0);
+}
+
+int main(int count, char **arguments)
+{
+  (void)count;
+  (void)unit_directory();
+  static struct backtrace warm; /* libgcc_s is loaded now, not in a handler */
+  _Unwind_Backtrace(add_frame, &warm);
+  stack_bounds_init_main((uintptr_t)arguments);
+  unit_region();
+  static char path[4096];
+  if (readlink("/proc/self/exe", path, sizeof path - 1) <= 0 || !modules_init(path))
+    return 1;
+  descriptors_before = unit_count_files("/proc/self/fd");
+  state_after_init = cfi_init();
+  descriptors_after = unit_count_files("/proc/self/fd");
+  (void)cfi_compile(getauxval(AT_ENTRY)); /* as process_begin does */
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(started_without_leaving_a_descriptor),
+      cmocka_unit_test(main_program_is_recorded_first),
+      cmocka_unit_test(inside_a_comparator),
+      cmocka_unit_test(deep_recursion),
+      cmocka_unit_test(unusual_frames),
+      cmocka_unit_test(through_other_libraries),
+      cmocka_unit_test(in_threads),
+      cmocka_unit_test(in_signal_handlers),
+      cmocka_unit_test(at_any_instruction),
+      cmocka_unit_test(frame_pointers_where_there_is_no_cfi),
+      cmocka_unit_test(garbage_for_a_frame_pointer_ends_the_stack),
+      cmocka_unit_test(code_outside_of_any_file),
+      cmocka_unit_test(depth_is_limited),
+      cmocka_unit_test(caller_alone),
+      cmocka_unit_test(wild_registers_are_survived),
+      cmocka_unit_test(handler_after_stack_overflow),
+      cmocka_unit_test(rules_for_all_call_sites_of_libc),
+      cmocka_unit_test(data_is_not_code),
+      cmocka_unit_test(hidden_frames_are_left_out),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* S1: a second preloaded library, whose dlsym, dlerror and dl_iterate_phdr allocate before they do their work. They end in
+ * tail calls (-O2), so that RTLD_NEXT still means the caller's next. */
+#include "hz_victim.h"
+#include <dlfcn.h>
+#include <link.h>
+
+static void allocate(void)
+{
+  char *p = calloc(1, 4096);
+  REQUIRE(p != NULL && p[0] == 0 && p[4095] == 0);
+  memset(p, 7, 4096);
+  p = realloc(p, 8192);
+  REQUIRE(p != NULL && p[0] == 7 && p[4095] == 7);
+  p = realloc(p, 16);
+  REQUIRE(p != NULL && p[15] == 7);
+  free(p);
+}
+
+void *dlsym(void *restrict handle, const char *restrict name)
+{
+  void *(*real)(void *, const char *) = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
+  allocate();
+  return real(handle, name);
+}
+
+char *dlerror(void)
+{
+  char *(*real)(void) = (char *(*)(void))dlvsym(RTLD_NEXT, "dlerror", "GLIBC_2.34");
+  allocate();
+  return real();
+}
+
+int dl_iterate_phdr(int (*callback)(struct dl_phdr_info *, size_t, void *), void *data)
+{
+  int (*real)(int (*)(struct dl_phdr_info *, size_t, void *), void *) =
+      (int (*)(int (*)(struct dl_phdr_info *, size_t, void *), void *))dlvsym(RTLD_NEXT, "dl_iterate_phdr",
+                                                                              "GLIBC_2.2.5");
+  allocate();
+  return real(callback, data);
+}
