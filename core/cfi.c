@@ -250,7 +250,7 @@ static void compile(void *argument)
 packed_rule cfi_compile(uintptr_t pc)
 {
   struct compilation job = {.pc = pc, .rule = RULE_ABSENT};
-  if (compiler_stack == NULL)
+  if (compiler_stack == NULL || !sys_may_call(SYS_rt_sigprocmask)) /* which libunwind calls in every rule */
     return RULE_FRAME_POINTER;
   int saved_errno = errno;
   struct blocked_signals before = signals_block();

@@ -113,25 +113,30 @@ static bool parse_signal(struct config *config, const char *text)
   return true;
 }
 
+static bool is_word(const char *text, size_t length, const char *word)
+{
+  return length == strlen(word) && memcmp(text, word, length) == 0;
+}
+
 static bool parse_dump(struct config *config, const char *text)
 {
-  bool at_exit = false, on_signal = false;
-  if (strcmp(text, "none") != 0) {
-    while (true) {
-      size_t length = strcspn(text, ",");
-      if (length == 4 && strncmp(text, "exit", length) == 0)
-        at_exit = true;
-      else if (length == 6 && strncmp(text, "signal", length) == 0)
-        on_signal = true;
-      else
-        return false;
-      if (text[length] == '\0')
-        break;
-      text += length + 1;
-    }
+  bool at_exit = false, on_signal = false, keep = false, is_last = strcmp(text, "none") == 0;
+  while (!is_last) {
+    size_t length = strcspn(text, ",");
+    if (is_word(text, length, "exit"))
+      at_exit = true;
+    else if (is_word(text, length, "signal"))
+      on_signal = true;
+    else if (is_word(text, length, "keep"))
+      keep = true;
+    else
+      return false;
+    is_last = text[length] == '\0';
+    text += length + 1;
   }
   config->dump_at_exit = at_exit;
   config->dump_on_signal = on_signal;
+  config->keep_at_exit = keep;
   return true;
 }
 
@@ -179,6 +184,15 @@ static bool parse_verbose(struct config *config, const char *text)
   return true;
 }
 
+static bool parse_follow(struct config *config, const char *text)
+{
+  bool is_yes = strcmp(text, "yes") == 0;
+  if (!is_yes && strcmp(text, "no") != 0)
+    return false;
+  config->follow = is_yes;
+  return true;
+}
+
 struct setting {
   const char *variable;
   const char *default_text;
@@ -202,6 +216,7 @@ void config_set_defaults(struct config *config)
       .dump_at_exit = true,
       .dump_on_signal = true,
       .depth = 128,
+      .follow = true,
   };
 }
 

@@ -28,6 +28,7 @@ struct config {
   int signal; /* CONFIG_SIGNAL_NONE: no signal asks for a dump */
   bool dump_at_exit;
   bool dump_on_signal;
+  bool keep_at_exit; /* leave the state file behind */
   unsigned depth;
   char only[CONFIG_NAMES_MAX];       /* empty: every program */
   char state_dir[CONFIG_PATH_MAX];   /* empty: look for one */
@@ -35,6 +36,7 @@ struct config {
   uint64_t seed;
   bool seed_given;
   unsigned verbose;
+  bool follow; /* programs that this one executes are profiled too */
 };
 
 /* Defaults, then the environment. Calls getenv: not for hooks or handlers. */

@@ -6,6 +6,7 @@
 #include "core/live.h"
 #include "core/message.h"
 #include "core/on_stack.h"
+#include "core/peak.h"
 #include "core/pprof.h"
 #include "core/process.h"
 #include "core/profile.h"
@@ -167,6 +168,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
     add_text(profile, arena, "inert", inert_reason);
   if (header == NULL)
     return;
+  add_number(profile, arena, "created_unix_ns", header->created_unix_ns);
   add_text(profile, arena, "allocator", header->allocator);
   add_text(profile, arena, "unwinder", unwinder_name());
   add_number(profile, arena, "samples", total_samples());
@@ -176,6 +178,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
              (uint64_t)(profile->totals[PROFILE_ALLOC_OBJECTS].estimate +
                         profile->totals[PROFILE_ALLOC_SPACE].estimate + 0.5));
   add_standard_errors(profile, arena);
+  add_number(profile, arena, "peak_inuse_space", peak_bytes());
   add_losses(profile, arena, header);
   add_number(profile, arena, "own_bytes", atomic_load_explicit(&header->own_bytes, memory_order_relaxed));
   add_number(profile, arena, "sampling_ns", dump_sampling_ns());

@@ -119,6 +119,14 @@ static bool widen_ids(struct encoder *encoder, size_t count)
   return encoder->ids != NULL;
 }
 
+static bool is_exact(const struct profile_sample *sample)
+{
+  for (unsigned i = 0; i < PROFILE_VALUES; i++)
+    if (sample->variances[i] > 0)
+      return false;
+  return true;
+}
+
 static void put_sample(struct encoder *encoder, const struct profile_sample *sample, int64_t label_key,
                        int64_t label_value)
 {
@@ -134,6 +142,8 @@ static void put_sample(struct encoder *encoder, const struct profile_sample *sam
   packed.location_id = encoder->ids;
   packed.n_value = PROFILE_VALUES;
   packed.value = (int64_t *)(uintptr_t)sample->values;
+  packed.n_variance = is_exact(sample) ? 0 : PROFILE_VALUES;
+  packed.variance = (float *)(uintptr_t)sample->variances;
   packed.n_label = sample->is_truncated;
   packed.label = &labels;
   Message message = PERFTOOLS__PROFILES__PROFILE__INIT;

@@ -21,7 +21,9 @@ _Atomic uint64_t *process_token = &early_token;
 static const struct config *settings;
 static const char *program_name, *allocator_name;
 static int first_pid;
-static _Atomic int has_begun, is_adopting;
+static _Atomic int is_adopting;
+enum { NOT_BEGUN, BEGINNING, BEGUN };
+static _Atomic int beginning;
 
 bool process_init(const struct config *config, const char *program, const char *allocator)
 {
@@ -51,9 +53,17 @@ static void begin(void *unused)
 
 void process_begin(void)
 {
-  if (LIKELY(region_header() != NULL) || settings == NULL || atomic_exchange(&has_begun, 1) != 0)
+  enum { ABOUT_A_MILLISECOND = 20000 };
+  if (LIKELY(region_header() != NULL) || settings == NULL || !sys_may_call(SYS_openat))
     return;
-  (void)on_fresh_stack(begin, NULL, SETUP_STACK_BYTES);
+  int first = NOT_BEGUN;
+  if (atomic_compare_exchange_strong(&beginning, &first, BEGINNING)) {
+    (void)on_fresh_stack(begin, NULL, SETUP_STACK_BYTES);
+    atomic_store(&beginning, BEGUN);
+  }
+  /* Another thread makes it, or, if this is a signal handler, the frame that it interrupted. */
+  for (int spins = 0; spins < ABOUT_A_MILLISECOND && atomic_load(&beginning) == BEGINNING; spins++)
+    cpu_relax();
 }
 
 void process_was_forked(void)
@@ -61,7 +71,7 @@ void process_was_forked(void)
   atomic_store(process_token, 0);
   atomic_store(&is_adopting, 0);
   if (region_header() == NULL)
-    atomic_store(&has_begun, 0);
+    atomic_store(&beginning, NOT_BEGUN);
 }
 
 static void count_inherited(struct live_entry entry)

@@ -29,8 +29,8 @@ static ALWAYS_INLINE bool process_is_settled(void)
 /* From the constructor, before sampling starts. False: no memory. All arguments must live as long as the process. */
 bool process_init(const struct config *config, const char *program, const char *allocator);
 
-/* Creates the region, once; called by the first allocation of every thread. Not by the constructor: a program that never
- * allocates need not pay for a file. Not by the first sample: that may come behind a seccomp filter that forbids opening one. */
+/* Creates the region, once; called by every sample. Neither by the constructor nor by the first allocation: most programs that a
+ * shell starts never allocate enough for a sample, and need not pay for a file, nor leave one behind when they exec. */
 void process_begin(void);
 
 /* Makes the region this process's own if it is not. False: it cannot be used now. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/profile.h"
 
+#include "core/allocation_names.h"
 #include "core/compiler.h"
 #include "core/elfsym.h"
 #include "core/modules.h"
@@ -12,12 +13,6 @@
 const char *const profile_value_names[PROFILE_VALUES] = {"alloc_objects", "alloc_space", "inuse_objects",
                                                          "inuse_space"};
 const char *const profile_value_units[PROFILE_VALUES] = {"count", "bytes", "count", "bytes"};
-
-/* Allocation functions that readers leave out, so that the leaf is who called them. pprof anchors the expression at both ends. */
-static const char drop_frames[] =
-    "malloc|calloc|realloc|reallocarray|memalign|aligned_alloc|posix_memalign|valloc|pvalloc|"
-    "(__)?strdup|(__)?strndup|operator new(\\[\\])?|_Zn[aw]m.*|"
-    "mallocx|rallocx|(__)?libc_(malloc|calloc|realloc|memalign)";
 
 enum { PAGE_BYTES = 4096 };
 
@@ -142,13 +137,15 @@ static void add_total(struct profile *profile, enum profile_value value, double 
   profile->totals[value].standard_error += variance; /* the root is taken at the end */
 }
 
-static void read_values(struct profile *profile, const struct stack_sums *sums, int64_t values[PROFILE_VALUES])
+static void read_values(struct profile *profile, const struct stack_sums *sums, struct profile_sample *sample)
 {
   const struct tally_sums *kinds[] = {&sums->allocated, &sums->in_use};
   for (unsigned i = 0; i < 2; i++) {
     unsigned objects = i == 0 ? PROFILE_ALLOC_OBJECTS : PROFILE_INUSE_OBJECTS, space = objects + 1;
-    values[objects] = (int64_t)((kinds[i]->objects_q16 + (1 << 15)) >> 16);
-    values[space] = (int64_t)((kinds[i]->bytes_q4 + (1 << 3)) >> 4);
+    sample->values[objects] = (int64_t)((kinds[i]->objects_q16 + (1 << 15)) >> 16);
+    sample->values[space] = (int64_t)((kinds[i]->bytes_q4 + (1 << 3)) >> 4);
+    sample->variances[objects] = (float)kinds[i]->variance_objects;
+    sample->variances[space] = (float)kinds[i]->variance_bytes;
     add_total(profile, (enum profile_value)objects, (double)kinds[i]->objects_q16 * 0x1p-16,
               kinds[i]->variance_objects);
     add_total(profile, (enum profile_value)space, (double)kinds[i]->bytes_q4 * 0x1p-4, kinds[i]->variance_bytes);
@@ -169,7 +166,7 @@ static bool add_sample(struct profile *profile, struct location_set *set, const 
   bool is_stand_in = (stack->flags & STACK_TABLE_FULL) != 0;
   const uint64_t *pcs = is_stand_in ? &stand_in_pc : stack->pcs;
   uint32_t depth = is_stand_in ? 1 : stack->record.constant_words;
-  read_values(profile, &sums, sample->values);
+  read_values(profile, &sums, sample);
   if (is_all_zero(sample->values) || depth == 0)
     return true;
   uint32_t *ids = arena_get_array(arena, depth, sizeof *ids);
@@ -295,19 +292,10 @@ static bool add_names(struct profile *profile, const struct module_record *modul
   return true;
 }
 
-/* Allocation functions that are not the allocator's but call it: libstdc++'s operator new, a static one of the program's own. The
- * leaf shall be who called them. Readers that apply drop_frames would do the same. */
+/* Readers that apply drop_frames would leave them out too. */
 static bool is_allocation_wrapper(const struct profile *profile, uint32_t location)
 {
-  static const char *const names[] = {"_Znwm",
-                                      "_Znam",
-                                      "_ZnwmRKSt9nothrow_t",
-                                      "_ZnamRKSt9nothrow_t",
-                                      "_ZnwmSt11align_val_t",
-                                      "_ZnamSt11align_val_t",
-                                      "_ZnwmSt11align_val_tRKSt9nothrow_t",
-                                      "_ZnamSt11align_val_tRKSt9nothrow_t",
-                                      "reallocarray"};
+  static const char *const names[] = {ALLOCATION_WRAPPERS};
   uint32_t function = profile->locations[location - 1].function;
   if (function == 0)
     return false;
@@ -422,6 +410,6 @@ bool profile_build(struct profile *profile, struct arena *arena)
                                        "truncated"}; /* the unit of the period, the label of cut stacks */
   for (unsigned i = 0; i < COUNT_OF(others); i++)
     (void)intern(profile, arena, others[i]);
-  profile->drop_frames = intern(profile, arena, drop_frames);
+  profile->drop_frames = intern(profile, arena, ALLOCATION_DROP_FRAMES);
   return !arena->failed;
 }

@@ -35,7 +35,8 @@ struct string_entry {
 
 struct profile_sample {
   int64_t values[PROFILE_VALUES];
-  const uint32_t *locations; /* ids, innermost first */
+  float variances[PROFILE_VALUES]; /* of the values, as estimates */
+  const uint32_t *locations;       /* ids, innermost first */
   uint32_t location_count;
   bool is_truncated;
 };

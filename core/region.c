@@ -412,6 +412,8 @@ bool region_adopt(const struct config *config)
   atomic_store(&header->log_end, log_end);
   atomic_store(&header->file_end, region.path[0] != '\0' ? capacity : 0);
   atomic_store(&header->exact_units, 0);
+  atomic_store(&header->in_use_bytes_q4, 0);
+  atomic_store(&header->peak_bytes_q4, 0);
   atomic_store(&header->timed_samples, 0);
   atomic_store(&header->timed_ticks, 0);
   for (unsigned loss = 0; loss < REGION_LOSSES; loss++)
@@ -429,6 +431,15 @@ void region_announce(void)
 {
   atomic_thread_fence(memory_order_release);
   memcpy(region_header()->magic, REGION_MAGIC, sizeof region_header()->magic);
+}
+
+bool region_is_in_file(void)
+{
+  const struct region_header *header = region_header();
+  struct stat status;
+  return header != NULL && region.path[0] != '\0' && sys_lstat(region.path, &status) == 0 &&
+         status.st_dev == region.device && status.st_ino == region.inode &&
+         atomic_load(&header->log_end) <= atomic_load(&header->file_end);
 }
 
 void region_remove_file(void)

@@ -44,6 +44,19 @@ struct tally {
   _Atomic uint64_t ended;        /* events whose sums are all in; equal to begun: the sums agree with each other */
 };
 
+/* What a stack held when all stacks together held the most so far (core/peak.h). Two of them a stack: while one is written, by a
+ * thread that may stand still for long, the other one serves. Writers: any thread of the owner that claims it. */
+struct peak {
+  _Atomic uint64_t stamp; /* peak_bytes_q4 of the peak it is of; with PEAK_IS_WRITTEN, not whole yet */
+  _Atomic uint64_t objects_q16;
+  _Atomic uint64_t bytes_q4;
+  _Atomic double variance_objects;
+  _Atomic double variance_bytes;
+};
+
+enum { PEAK_SLOTS = 2 };
+#define PEAK_IS_WRITTEN (1ull << 63)
+
 struct region_header {
   /* Written by the owner before the file gets readable, constant after. */
   char magic[8];
@@ -69,6 +82,8 @@ struct region_header {
   _Atomic uint64_t timed_ticks;         /* ... and how many ticks of the time-stamp counter they took */
   _Atomic uint64_t ticks_per_second;
   _Atomic uint64_t stacks;
+  _Atomic uint64_t in_use_bytes_q4; /* of all stacks, estimated, in 1/16 bytes */
+  _Atomic uint64_t peak_bytes_q4;   /* the highest value of in_use_bytes_q4 so far */
 };
 
 enum region_record_type {
@@ -103,6 +118,9 @@ void region_remove_file(void);
 
 /* "" without a file. */
 const char *region_path(void);
+
+/* Does the file hold the whole log, and is it still there under its name? */
+bool region_is_in_file(void);
 
 /* NULL before region_create. */
 struct region_header *region_header(void);

@@ -60,7 +60,6 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   uint64_t units = (uint64_t)size_bytes + 1;
   if (UNLIKELY(!thread->is_seeded)) {
     /* The first allocation of a thread: the countdown should have started with a distance, not with zero. */
-    process_begin();
     seed_thread(thread);
     thread->interval = draw(thread);
     thread->countdown = thread->interval;
@@ -75,6 +74,7 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   thread->countdown = thread->interval = draw(thread);
   if (mode == SAMPLER_STOPPED)
     return decision;
+  process_begin();
   decision.is_sampled = true;
   decision.units_counted = counted;
   return decision;

@@ -2,6 +2,7 @@
 #include "core/stacks.h"
 
 #include "core/compiler.h"
+#include "core/peak.h"
 #include "core/sys.h"
 
 #include <string.h>
@@ -118,13 +119,18 @@ static void add_double(_Atomic double *sum, double value)
     ;
 }
 
+static uint64_t bytes_q4_of(struct sample_weight weight)
+{
+  return (uint64_t)((double)weight.size_bytes * ((double)weight.objects_q16 * 0x1p-16) * 16 + 0.5);
+}
+
 /* docs/sampling.md: a sample of s bytes with p = 1/w adds w objects, s w bytes, and variances w (w - 1) and s^2 w (w - 1). */
 static void count(struct tally *tally, struct sample_weight weight)
 {
   double w = (double)weight.objects_q16 * 0x1p-16, s = (double)weight.size_bytes;
   atomic_fetch_add_explicit(&tally->begun, 1, memory_order_relaxed);
   atomic_fetch_add_explicit(&tally->objects_q16, weight.objects_q16, memory_order_relaxed);
-  atomic_fetch_add_explicit(&tally->bytes_q4, (uint64_t)(s * w * 16 + 0.5), memory_order_relaxed);
+  atomic_fetch_add_explicit(&tally->bytes_q4, bytes_q4_of(weight), memory_order_relaxed);
   if (w > 1) {
     add_double(&tally->variance_objects, w * (w - 1));
     add_double(&tally->variance_bytes, s * s * w * (w - 1));
@@ -132,14 +138,20 @@ static void count(struct tally *tally, struct sample_weight weight)
   atomic_fetch_add_explicit(&tally->ended, 1, memory_order_release);
 }
 
-void stacks_count_allocation(uint32_t stack, struct sample_weight weight)
+void stacks_count_allocation(uint32_t id, struct sample_weight weight)
 {
-  count(&stack_at(stack)->allocated, weight);
+  struct stack_record *stack = stack_at(id);
+  peak_keep(stack);
+  count(&stack->allocated, weight);
+  peak_count_allocation(bytes_q4_of(weight));
 }
 
-void stacks_count_free(uint32_t stack, struct sample_weight weight)
+void stacks_count_free(uint32_t id, struct sample_weight weight)
 {
-  count(&stack_at(stack)->freed, weight);
+  struct stack_record *stack = stack_at(id);
+  peak_keep(stack);
+  count(&stack->freed, weight);
+  peak_count_free(bytes_q4_of(weight));
 }
 
 struct stack_record *stacks_next(uint64_t *position)
@@ -159,6 +171,7 @@ void stacks_clear(void)
   while ((stack = stacks_next(&position)) != NULL) {
     memset(&stack->allocated, 0, sizeof stack->allocated);
     memset(&stack->freed, 0, sizeof stack->freed);
+    memset(stack->peaks, 0, sizeof stack->peaks);
   }
 }
 

@@ -24,6 +24,7 @@ struct stack_record {
   uint32_t reserved;
   struct tally allocated;
   struct tally freed;
+  struct peak peaks[PEAK_SLOTS];
   uint64_t pcs[]; /* innermost first, record.constant_words of them; each inside the calling instruction */
 };
 

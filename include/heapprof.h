@@ -46,6 +46,7 @@ struct heapprof_stats {
   uint64_t alloc_bytes;
   uint64_t inuse_objects;
   uint64_t inuse_bytes;
+  uint64_t peak_inuse_bytes; /* the highest that inuse_bytes has been */
 
   /* Bytes allocated plus one per allocation: counted, within one interval per thread, and estimated from the samples. */
   uint64_t exact_units;

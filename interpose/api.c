@@ -4,6 +4,7 @@
 
 #include "core/dump.h"
 #include "core/live.h"
+#include "core/peak.h"
 #include "core/process.h"
 #include "core/record.h"
 #include "core/region.h"
@@ -72,6 +73,7 @@ int heapprof_stats(struct heapprof_stats *stats)
     return 0;
   record_exact_units(sampler_flush());
   add_estimates(stats);
+  stats->peak_inuse_bytes = peak_bytes();
   stats->stacks = atomic_load(&header->stacks);
   stats->exact_units = atomic_load(&header->exact_units);
   stats->lost_live_table = atomic_load(&header->lost[LOSS_live_table]);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/fallback.h"
 
+#include "core/sys.h"
 #include "interpose/hooks.h"
 #include "interpose/real.h"
 
@@ -258,4 +259,19 @@ void fallback__Exit(int status)
 void fallback_quick_exit(int status)
 {
   (void)status;
+}
+
+int fallback_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+  return (int)fallback_syscall(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d, 0);
+}
+
+long fallback_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+  long result = sys_call(number, a, b, c, d, e, f);
+  if (result < 0 && result > -4096) {
+    errno = (int)-result;
+    return -1;
+  }
+  return result;
 }

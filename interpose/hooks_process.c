@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/hooks.h"
 
+#include "core/confinement.h"
 #include "core/modules.h"
 #include "core/process.h"
 #include "core/rules.h"
 #include "core/sampler.h"
+#include "interpose/fallback.h"
 #include "interpose/lifecycle.h"
 #include "interpose/real.h"
 
 #include <errno.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
 
 /* It works on a handle, so it does not matter that the real function is called from here (unlike dlopen, whose search path follows
  * its caller). */
@@ -27,6 +32,13 @@ int dlclose(void *handle)
   return result;
 }
 
+static COLD void begin_confinement(void)
+{
+  int saved_errno = errno;
+  confinement_begin();
+  errno = saved_errno;
+}
+
 #define EXIT_HOOK(symbol)                                                                                              \
   void symbol(int status)                                                                                              \
   {                                                                                                                    \
@@ -39,3 +51,26 @@ int dlclose(void *handle)
 EXIT_HOOK(_exit)
 EXIT_HOOK(_Exit)
 EXIT_HOOK(quick_exit)
+
+/* Both take arguments by need; all that may be there are handed on. Allocators call them when they start, while we look for the real
+ * ones. The last thing they do is a jump, so that a call that returns
+ * twice (vfork) finds no frame of ours gone. */
+int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+  if (option == PR_SET_SECCOMP)
+    begin_confinement();
+  if (UNLIKELY(real.prctl == NULL))
+    real_ensure();
+  return LIKELY(real.prctl != NULL) ? real.prctl(option, a, b, c, d) : fallback_prctl(option, a, b, c, d);
+}
+
+long syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+  /* A filter that is NULL is a question: which operations are there? */
+  if (number == SYS_seccomp && (a == SECCOMP_SET_MODE_STRICT || (a == SECCOMP_SET_MODE_FILTER && c != 0)))
+    begin_confinement();
+  if (UNLIKELY(real.syscall == NULL))
+    real_ensure();
+  return LIKELY(real.syscall != NULL) ? real.syscall(number, a, b, c, d, e, f)
+                                      : fallback_syscall(number, a, b, c, d, e, f);
+}

@@ -14,6 +14,7 @@
 #include "core/sampler.h"
 #include "core/sys.h"
 #include "core/text.h"
+#include "interpose/follow.h"
 #include "interpose/fork.h"
 #include "interpose/inert.h"
 #include "interpose/real.h"
@@ -79,7 +80,7 @@ static void report_setup(void)
 
 __attribute__((constructor)) static void start(int argc, char **argv, char **environment)
 {
-  (void)argc, (void)environment;
+  (void)argc;
   int saved_errno = errno;
   real_ensure();
   message_init();
@@ -93,6 +94,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     inert_enter("HEAPPROF_ONLY names other programs", config.verbose >= 1);
     return;
   }
+  if (!config.follow)
+    follow_end(environment);
   sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed());
   record_init(config.depth);
   init_main_stack(argv);
@@ -115,12 +118,22 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
   errno = saved_errno;
 }
 
+/* Leaves the state file to who reads it later, with what only this process can tell. */
+static bool hand_over_file(void)
+{
+  (void)dump_sampling_ns(); /* stores how fast the clock runs in which samples were timed */
+  return region_is_in_file();
+}
+
 static void finish(const char *reason)
 {
   record_exact_units(sampler_flush());
-  bool is_wanted = config.dump_at_exit && atomic_load(&region_header()->stacks) > 0;
-  if (!is_wanted || dump_write(NULL, reason) == 0)
-    region_remove_file(); /* else it still holds the profile that could not be written */
+  bool has_stacks = atomic_load(&region_header()->stacks) > 0;
+  bool is_kept = has_stacks && config.keep_at_exit && hand_over_file();
+  bool is_wanted = has_stacks && (config.dump_at_exit || (config.keep_at_exit && !is_kept));
+  bool is_written = is_wanted && dump_write(NULL, reason) == 0;
+  if (!is_kept && is_written == is_wanted)
+    region_remove_file(); /* else it holds what is wanted, or the profile that could not be written */
 }
 
 void lifecycle_exit(const char *reason)

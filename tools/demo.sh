@@ -21,29 +21,25 @@ CREATE TABLE totals AS
   SELECT users.name AS name, sum(amount) AS total, group_concat(note, ',') AS notes
   FROM users JOIN orders ON orders.user = users.id GROUP BY users.name ORDER BY total;
 SELECT count(*), round(sum(total)) FROM totals;
+.shell ./heapprof dump $PPID -o demo/live.pb.gz
 SQL
 
-library=$PWD/libheapprof.so
-echo 'demo: LD_PRELOAD=$PWD/libheapprof.so sqlite3 :memory: < demo/work.sql'
-# Written when the shell calls .exit, so while the tables are still there: the signal is what a person would send.
-(
-  cat demo/work.sql
-  echo '.shell kill -USR2 $PPID'
-) | HEAPPROF_OUT="$PWD/demo/heapprof.%e.%p.%n.pb.gz" HEAPPROF_ONLY=sqlite3 LD_PRELOAD=$library sqlite3 :memory:
-
-profile=$(ls demo/heapprof.sqlite3.*.1.pb.gz 2>/dev/null | head -n 1)
-if test -z "$profile"; then
-  echo 'demo: no profile was written' >&2
-  exit 1
-fi
-
-for kind in alloc_space inuse_space; do
+show() {
   echo
-  echo "demo: go tool pprof -top -cum -nodecount=12 -sample_index=$kind $profile"
-  go tool pprof -top -cum -nodecount=12 -sample_index="$kind" "$profile" 2>/dev/null
-done
+  echo "demo: $*"
+  "$@"
+}
 
-go tool pprof -proto -output=demo/sqlite3.pb.gz "$profile" >/dev/null 2>&1 || cp "$profile" demo/sqlite3.pb.gz
+# The snapshot is taken while the tables are still there, from outside: sqlite3 notices nothing of it.
+show ./heapprof run --no-follow --out demo -- sqlite3 :memory: '.read demo/work.sql'
+show ./heapprof top -n 10 --cum demo/live.pb.gz
+
 echo
-echo 'demo: demo/sqlite3.pb.gz also opens in speedscope and other viewers of pprof profiles. A flame graph in the browser:'
-echo '  go tool pprof -http=localhost:8080 demo/sqlite3.pb.gz'
+echo 'demo: go tool pprof -top -cum -nodecount=10 demo/live.pb.gz'
+go tool pprof -top -cum -nodecount=10 demo/live.pb.gz 2>/dev/null
+
+if ./heapprof report demo/live.pb.gz -o demo/report.html; then
+  echo
+  echo "demo: a flame graph to click through: demo/report.html"
+fi
+echo 'demo: demo/live.pb.gz opens in pprof, speedscope and other viewers as well'

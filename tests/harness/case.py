@@ -124,7 +124,7 @@ class Program:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
-    def wait_for_files(self, count, seconds=20):
+    def wait_for_files(self, count, seconds=100):
         """Waits until that many profiles are there: they are renamed into place, so each is whole."""
         end = time.monotonic() + seconds
         while len(self.case.profile_files()) < count:
@@ -225,6 +225,22 @@ class Case(unittest.TestCase):
 
     def plain(self, arguments, **options):
         return self.profiled(arguments, preload=False, **options)
+
+    def tool_environment(self, **variables):
+        """variables: by their full name; None unsets"""
+        environment = {**self.environment(preload=False), "HEAPPROF_STATE_DIR": str(self.state_dir), "NO_COLOR": "1",
+                       "LC_ALL": "C.UTF-8", "DEBUGINFOD_URLS": "", "XDG_CACHE_HOME": str(self.dir / "cache")}
+        environment.update({k: str(v) for k, v in variables.items() if v is not None})
+        return {k: v for k, v in environment.items() if variables.get(k, v) is not None}
+
+    def tool(self, *arguments, expect=0, input=None, timeout=250, cwd=None, **variables):
+        """Runs the heapprof command in the output directory. expect: the exit status, None for any."""
+        done = subprocess.run([str(paths.TOOL), *map(str, arguments)], cwd=cwd or self.out_dir, input=input, text=True,
+                              stdin=subprocess.DEVNULL if input is None else None, capture_output=True, errors="replace",
+                              env=self.tool_environment(**variables), timeout=timeout)
+        if expect is not None:
+            self.assertEqual(done.returncode, expect, f"heapprof {' '.join(map(str, arguments))}\n{done.stdout}\n{done.stderr}")
+        return done
 
     def profile_files(self):
         return sorted(self.out_dir.glob("*.pb.gz"))

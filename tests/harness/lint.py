@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What every heap profile of ours must satisfy, whatever program it is of. As a program: lint.py PROFILE..."""
+import math
 import re
 import sys
 
@@ -65,6 +66,11 @@ def lint_samples(profile):
         for kind in ("objects", "space"):
             if values.get(f"inuse_{kind}", 0) > values.get(f"alloc_{kind}", 0):
                 yield f"sample {number} has more in use than allocated: {values}"
+        for name, variance in sample.variances.items():
+            if not 0 <= variance < math.inf or profile.period == 1:
+                yield f"sample {number}: the variance of {name} is {variance} at an interval of {profile.period}"
+        if sample.variances and not any(sample.variances.values()):
+            yield f"sample {number} says that its variances are 0"
         if not sample.locations:
             yield f"sample {number} has no location"
         stack = (tuple(location.id for location in sample.locations), tuple(sorted(sample.labels.items())))

@@ -7,4 +7,5 @@ TESTS = pathlib.Path(__file__).resolve().parent.parent
 SOURCE = pathlib.Path(os.environ.get("HEAPPROF_SRCDIR", TESTS.parent)).resolve()
 BUILD = pathlib.Path(os.environ.get("HEAPPROF_BUILDDIR", SOURCE)).resolve()
 LIB = pathlib.Path(os.environ.get("HEAPPROF_LIB", BUILD / "libheapprof.so")).resolve()
+TOOL = BUILD / "heapprof"
 VICTIMS = BUILD / "tests/victims"

@@ -4,6 +4,7 @@ encoder under test: nothing here was generated from a .proto file. Anything malf
 """
 import dataclasses
 import re
+import struct
 import zlib
 
 
@@ -69,14 +70,22 @@ def unpack(wire, value):
     return numbers
 
 
+def unpack_floats(wire, value):
+    """The numbers of a repeated float field, packed or not."""
+    data = value if wire == BYTES else bytes(value)
+    if len(data) % 4:
+        raise ProfileError(f"{len(data)} bytes of packed floats")
+    return list(struct.unpack(f"<{len(data) // 4}f", data))
+
+
 def read_message(data, what, schema):
-    """schema: field number -> (name, kind); kind is int, bytes, "ints" or "messages"."""
+    """schema: field number -> (name, kind); kind is int, bytes, "ints", "floats" or "messages"."""
     message = {name: {int: 0, bytes: b""}.get(kind) if kind in (int, bytes) else [] for name, kind in schema.values()}
     for number, wire, value in read_fields(data):
         if number not in schema:
             raise ProfileError(f"{what} has an unknown field {number}")
         name, kind = schema[number]
-        accepted = {int: (VARINT,), "ints": (VARINT, BYTES)}.get(kind, (BYTES,))
+        accepted = {int: (VARINT,), "ints": (VARINT, BYTES), "floats": (FIXED32, BYTES)}.get(kind, (BYTES,))
         if wire not in accepted:
             raise ProfileError(f"{what}.{name} has wire type {wire}")
         if kind is int:
@@ -85,6 +94,8 @@ def read_message(data, what, schema):
             message[name] = value
         elif kind == "ints":
             message[name] += unpack(wire, value)
+        elif kind == "floats":
+            message[name] += unpack_floats(wire, value)
         else:
             message[name].append(value)
     return message
@@ -96,7 +107,7 @@ PROFILE = {1: ("sample_type", "messages"), 2: ("sample", "messages"), 3: ("mappi
            11: ("period_type", bytes), 12: ("period", int), 13: ("comment", "ints"), 14: ("default_sample_type", int),
            15: ("doc_url", int)}
 VALUE_TYPE = {1: ("type", int), 2: ("unit", int)}
-SAMPLE = {1: ("location_id", "ints"), 2: ("value", "ints"), 3: ("label", "messages")}
+SAMPLE = {1: ("location_id", "ints"), 2: ("value", "ints"), 3: ("label", "messages"), 61001: ("variance", "floats")}
 LABEL = {1: ("key", int), 2: ("str", int), 3: ("num", int), 4: ("num_unit", int)}
 MAPPING = {1: ("id", int), 2: ("start", int), 3: ("limit", int), 4: ("offset", int), 5: ("filename", int),
            6: ("build_id", int), 7: ("has_functions", int), 8: ("has_filenames", int), 9: ("has_line_numbers", int),
@@ -115,6 +126,9 @@ class Mapping:
     filename: str
     build_id: str
     has_functions: bool
+    has_filenames: bool
+    has_line_numbers: bool
+    has_inline_frames: bool
 
 
 @dataclasses.dataclass
@@ -132,6 +146,7 @@ class Location:
     mapping: Mapping
     address: int
     functions: list  # innermost first
+    line_numbers: list
 
 
 @dataclasses.dataclass
@@ -139,6 +154,7 @@ class Sample:
     locations: list  # leaf first
     values: dict     # sample type -> value
     labels: dict     # key -> string or number
+    variances: dict  # sample type -> variance; empty if the profile does not say
 
     def raw_frames(self):
         """Function names, leaf first; a frame without a name is its address."""
@@ -185,7 +201,8 @@ class Profile:
     def _mapping(self, data):
         m = read_message(data, "Mapping", MAPPING)
         return Mapping(m["id"], m["start"] % 2**64, m["limit"] % 2**64, m["offset"] % 2**64, self._string(m["filename"]),
-                       self._string(m["build_id"]), bool(m["has_functions"]))
+                       self._string(m["build_id"]), bool(m["has_functions"]), bool(m["has_filenames"]),
+                       bool(m["has_line_numbers"]), bool(m["has_inline_frames"]))
 
     def _function(self, data):
         f = read_message(data, "Function", FUNCTION)
@@ -197,17 +214,21 @@ class Profile:
         lines = [read_message(line, "Line", LINE) for line in entry["line"]]
         mapping = self._lookup(mappings, entry["mapping_id"], "mapping") if entry["mapping_id"] else None
         return Location(entry["id"], mapping, entry["address"] % 2**64,
-                        [self._lookup(functions, line["function_id"], "function") for line in lines])
+                        [self._lookup(functions, line["function_id"], "function") for line in lines],
+                        [line["line"] for line in lines])
 
     def _sample(self, data, locations):
         sample = read_message(data, "Sample", SAMPLE)
         if len(sample["value"]) != len(self.sample_types):
             raise ProfileError(f"a sample has {len(sample['value'])} values for {len(self.sample_types)} sample types")
+        if len(sample["variance"]) not in (0, len(self.sample_types)):
+            raise ProfileError(f"a sample has {len(sample['variance'])} variances for {len(self.sample_types)} sample types")
         labels = [read_message(label, "Label", LABEL) for label in sample["label"]]
         return Sample([self._lookup(locations, i, "location") for i in sample["location_id"]],
                       {name: value for (name, _), value in zip(self.sample_types, sample["value"])},
                       {self._string(label["key"]): self._string(label["str"]) if label["str"] else label["num"]
-                       for label in labels})
+                       for label in labels},
+                      {name: variance for (name, _), variance in zip(self.sample_types, sample["variance"])})
 
     def frames(self, sample):
         """Function names, leaf first, after drop_frames as pprof applies it: the outermost match below a frame of the

@@ -86,6 +86,7 @@ BREAKAGES = {
     "function ids": lambda p: p.functions.reverse(),
     "all-zero sample": set_field("samples", "values", lambda v: dict.fromkeys(v, 0)),
     "more in use than allocated": set_field("samples", "values", lambda v: {**v, "inuse_space": v["alloc_space"] + 1}),
+    "variance in exact mode": set_field("samples", "variances", lambda _: {"alloc_space": 1.0}),
     "stack without frames": set_field("samples", "locations", lambda _: []),
     "same stack twice": lambda p: p.samples.append(p.samples[0]),
     "address 0": set_field("locations", "address", lambda _: 0),

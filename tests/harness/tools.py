@@ -47,7 +47,7 @@ def pprof(which, *arguments):
     """The output of pprof; its failure is a failure of the test."""
     need("go")
     command = ["go", "tool", "pprof"] if which == "go" else [google_pprof()]
-    done = subprocess.run([*command, *map(str, arguments)], env=environment(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*command, *map(str, arguments)], env=environment(), capture_output=True, text=True, timeout=250)
     if done.returncode != 0:
         raise AssertionError(f"{which} pprof {arguments}: exit status {done.returncode}\n{done.stderr}")
     return done.stdout

@@ -54,9 +54,10 @@ class G4Storm(Hazard):
     @cases(1, None)
     @timeout(amount(90, 900))
     def test_storm(self, sample):
-        run = self.profiled(self.command(), sample=sample)
-        self.assertEqual(run.out, "ok\n")
-        self.assertGreater(len(run.files), 5)
+        with self.start([*self.command(), "until told"], sample=sample) as program:
+            program.wait_for_files(6)
+            run = program.end("enough\n")
+        self.assertEqual((run.status, run.out), (0, "ok\n"), run.err)
         for profile in run.profiles:
             self.check_lint(profile)
 

@@ -49,7 +49,7 @@ class U1Shells(AsWithout, Discriminates):
         (self.dir / "body.sh").write_text(SCRIPT)
         (self.dir / "loop.sh").write_text(f"""
 for i in $(seq {self.runs}); do for shell in sh dash bash; do
-  timeout 5 $shell {self.dir}/body.sh {self.dir}/script {self.dir}/input || exit 1
+  timeout $((5 * ${{HZ_PATIENCE:-10}})) $shell {self.dir}/body.sh {self.dir}/script {self.dir}/input || exit 1
 done; done; exit 0
 """)
         return ["sh", str(self.dir / "loop.sh")]

@@ -10,7 +10,8 @@ BAD = {
     "SAMPLE": ["", "0", "-1", "abc", "12X", "1.5M", "65G", "99999999999999999999", "0x100", " 1", "1 ", "K", "1KK", "1e6"],
     "DEPTH": ["", "0", "513", "-3", "many", "128 "],
     "SIGNAL": ["", "FOO", "KILL", "STOP", "SEGV", "0", "65", "-12", "RTMIN+99", "RTMIN-1", "USR2,USR1"],
-    "DUMP": ["", "never", "exit;signal", "exit,", ",exit", "exit, signal", "EXIT"],
+    "DUMP": ["", "never", "exit;signal", "exit,", ",exit", "exit, signal", "EXIT", "keep;exit", "none,keep"],
+    "FOLLOW": ["", "maybe", "YES", "0"],
     "OUT": ["", "%q", "directory/", "ends.with.%", "x" * 1025],
     "SEED": ["", "-1", "abc", "1.0", "18446744073709551616"],
     "VERBOSE": ["", "3", "yes", "-1"],
@@ -21,7 +22,8 @@ GOOD = {
     "SAMPLE": ["1", "524288", "512K", "512k", "1M", "1G", "64G"],
     "DEPTH": ["1", "128", "512"],
     "SIGNAL": ["USR2", "SIGUSR2", "PROF", "RTMIN", "RTMIN+1", "RTMAX-1", "12", "none"],
-    "DUMP": ["exit", "signal", "exit,signal", "signal,exit", "none"],
+    "DUMP": ["exit", "signal", "exit,signal", "signal,exit", "none", "keep", "exit,signal,keep"],
+    "FOLLOW": ["yes", "no"],
     "OUT": ["a", "%%", "%e%p%h%n%t"],
     "SEED": ["0", "18446744073709551615"],
     "VERBOSE": ["0"],
@@ -30,8 +32,8 @@ GOOD = {
 
 
 # A piece of the table's own words, so that the line is known to help.
-ACCEPTED = {"SAMPLE": "1 to 64G", "DEPTH": "1 to 512", "SIGNAL": "USR2", "DUMP": "exit", "OUT": "%p", "SEED": "0 to",
-            "VERBOSE": "0, 1 or 2", "STATE_DIR": "absolute", "ONLY": "names"}
+ACCEPTED = {"SAMPLE": "1 to 64G", "DEPTH": "1 to 512", "SIGNAL": "USR2", "DUMP": "keep", "FOLLOW": "yes or no", "OUT": "%p",
+            "SEED": "0 to", "VERBOSE": "0, 1 or 2", "STATE_DIR": "absolute", "ONLY": "names"}
 
 
 def pairs(settings):

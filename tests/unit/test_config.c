@@ -67,6 +67,12 @@ static const struct value refused[] = {
     {"HEAPPROF_DUMP", "exit signal"},
     {"HEAPPROF_DUMP", "exit,none"},
     {"HEAPPROF_DUMP", "exits"},
+    {"HEAPPROF_DUMP", "none,keep"},
+    {"HEAPPROF_DUMP", "kee"},
+    {"HEAPPROF_FOLLOW", ""},
+    {"HEAPPROF_FOLLOW", "YES"},
+    {"HEAPPROF_FOLLOW", "nope"},
+    {"HEAPPROF_FOLLOW", "0"},
     {"HEAPPROF_DEPTH", ""},
     {"HEAPPROF_DEPTH", "0"},
     {"HEAPPROF_DEPTH", "513"},
@@ -157,15 +163,30 @@ static void dump_events(void **state)
   (void)state;
   static const struct {
     const char *text;
-    bool at_exit, on_signal;
-  } accepted[] = {{"exit", true, false},       {"signal", false, true},    {"exit,signal", true, true},
-                  {"signal,exit", true, true}, {"exit,exit", true, false}, {"none", false, false}};
+    bool at_exit, on_signal, keep;
+  } accepted[] = {
+      {"exit", true, false, false},       {"signal", false, true, false},    {"exit,signal", true, true, false},
+      {"signal,exit", true, true, false}, {"exit,exit", true, false, false}, {"none", false, false, false},
+      {"keep", false, false, true},       {"keep,exit", true, false, true},  {"exit,signal,keep", true, true, true},
+  };
   for (size_t i = 0; i < COUNT_OF(accepted); i++) {
     struct config config = fresh();
     set(&config, "HEAPPROF_DUMP", accepted[i].text);
     assert_int_equal(config.dump_at_exit, accepted[i].at_exit);
     assert_int_equal(config.dump_on_signal, accepted[i].on_signal);
+    assert_int_equal(config.keep_at_exit, accepted[i].keep);
   }
+}
+
+static void following(void **state)
+{
+  (void)state;
+  struct config config = fresh();
+  assert_true(config.follow);
+  set(&config, "HEAPPROF_FOLLOW", "no");
+  assert_false(config.follow);
+  set(&config, "HEAPPROF_FOLLOW", "yes");
+  assert_true(config.follow);
 }
 
 static void numbers(void **state)
@@ -251,6 +272,8 @@ static void same_as_the_list_says(void **state)
   assert_int_equal(from_list.signal, config.signal);
   assert_int_equal(from_list.dump_at_exit, config.dump_at_exit);
   assert_int_equal(from_list.dump_on_signal, config.dump_on_signal);
+  assert_int_equal(from_list.keep_at_exit, config.keep_at_exit);
+  assert_int_equal(from_list.follow, config.follow);
   assert_int_equal(from_list.depth, config.depth);
   assert_int_equal(from_list.verbose, config.verbose);
 }
@@ -280,6 +303,7 @@ int main(void)
       cmocka_unit_test(sample_intervals),
       cmocka_unit_test(signals),
       cmocka_unit_test(dump_events),
+      cmocka_unit_test(following),
       cmocka_unit_test(numbers),
       cmocka_unit_test(patterns),
       cmocka_unit_test(lengths),

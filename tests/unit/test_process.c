@@ -2,6 +2,7 @@
 #include "core/process.h"
 
 #include "core/live.h"
+#include "core/peak.h"
 #include "core/record.h"
 #include "core/sampler.h"
 #include "core/stacks.h"
@@ -64,6 +65,9 @@ static void settle_in_child(void)
   require(strcmp(region_path(), parent_path) != 0 && region_header()->pid == (uint32_t)getpid());
   /* What is inherited counts as allocated, what was freed before does not. */
   require(sums().allocated.samples == 90 && sums().in_use.samples == 90 && live_count() == 90);
+  require(region_header()->in_use_bytes_q4 == 90 * 200 * 16 && region_header()->peak_bytes_q4 == 90 * 200 * 16);
+  require(peak_read((const struct stack_record *)region_at(stack), 90 * 200 * 16).objects_q16 ==
+          90 * weight.objects_q16);
   record_free(address(50));
   allocate(200);
   require(sums().allocated.samples == 91 && sums().in_use.samples == 90);

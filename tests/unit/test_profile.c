@@ -164,6 +164,8 @@ CHILD_TEST(profile_says_what_the_region_holds)
   const Perftools__Profiles__Sample *sample = message->sample[0];
   static const int64_t expected[2][4] = {{4, 1025, 3, 25}, {3, 25, 3, 25}}; /* objects are rounded: 3.5 and 2.5 */
   require(memcmp(sample->value, expected[0], sizeof expected[0]) == 0 && sample->n_label == 0);
+  static const float variances[4] = {3.75f, 375, 3.75f, 375}; /* of `many`: `one` was certain */
+  require(sample->n_variance == 4 && memcmp(sample->variance, variances, sizeof variances) == 0);
   require(sample->n_location_id == 3);
   for (unsigned i = 0; i < 3; i++)
     require(message->location[sample->location_id[i] - 1]->address == known[i]);
@@ -237,6 +239,15 @@ CHILD_TEST(stand_in_has_a_name)
              strcmp(file_at(message, message->sample[i]->location_id[0]), "[heapprof]") == 0 &&
              message->sample[i]->value[1] == 1000;
   require(named == 1);
+}
+
+CHILD_TEST(certain_values_have_no_variance)
+{
+  const uintptr_t pcs[] = {0x20000000000000};
+  set_up();
+  stacks_count_allocation(stacks_intern(pcs, 1, 0), one);
+  Message *message = write_and_decode(NULL);
+  require(message->n_sample == 1 && message->sample[0]->n_variance == 0);
 }
 
 CHILD_TEST(totals_have_standard_errors)
@@ -317,13 +328,10 @@ int main(void)
 {
   (void)unit_directory();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(profile_says_what_the_region_holds),
-      cmocka_unit_test(comments_come_along),
-      cmocka_unit_test(profile_without_a_region_is_empty),
-      cmocka_unit_test(stand_in_has_a_name),
-      cmocka_unit_test(totals_have_standard_errors),
-      cmocka_unit_test(many_stacks_and_anonymous_runs),
-      cmocka_unit_test(failures_are_reported),
+      cmocka_unit_test(profile_says_what_the_region_holds), cmocka_unit_test(comments_come_along),
+      cmocka_unit_test(profile_without_a_region_is_empty),  cmocka_unit_test(stand_in_has_a_name),
+      cmocka_unit_test(certain_values_have_no_variance),    cmocka_unit_test(totals_have_standard_errors),
+      cmocka_unit_test(many_stacks_and_anonymous_runs),     cmocka_unit_test(failures_are_reported),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

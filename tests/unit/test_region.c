@@ -93,6 +93,24 @@ CHILD_TEST(file_is_private_and_says_whose_it_is)
   require(digits(REGION_RECORD_STACK) == 1);
 }
 
+CHILD_TEST(in_file_while_it_is_whole_and_there)
+{
+  require(!region_is_in_file());
+  unit_region();
+  append(1, 1);
+  require(region_is_in_file());
+  uint64_t end = region_header()->file_end;
+  region_header()->file_end = region_header()->log_end - 16;
+  require(!region_is_in_file());
+  region_header()->file_end = end;
+  char elsewhere[1300];
+  snprintf(elsewhere, sizeof elsewhere, "%s.moved", region_path());
+  require(rename(region_path(), elsewhere) == 0 && !region_is_in_file());
+  require(close(open(region_path(), O_CREAT | O_WRONLY, 0600)) == 0 && !region_is_in_file()); /* not ours */
+  require(rename(elsewhere, region_path()) == 0 && region_is_in_file());
+  region_remove_file();
+}
+
 CHILD_TEST(records_are_visited_in_order)
 {
   uint32_t granule;
@@ -568,6 +586,7 @@ int main(void)
   (void)unit_directory();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(file_is_private_and_says_whose_it_is),
+      cmocka_unit_test(in_file_while_it_is_whole_and_there),
       cmocka_unit_test(records_are_visited_in_order),
       cmocka_unit_test(reserved_memory_is_zero_and_apart),
       cmocka_unit_test(grows_by_segments_that_no_record_spans),

@@ -197,8 +197,11 @@ static void *count_both_ways(void *number)
   return NULL;
 }
 
-static void *read_all_the_time(void *reads)
+static _Atomic uint64_t reads;
+
+static void *read_all_the_time(void *unused)
 {
+  (void)unused;
   uint64_t last = 0;
   while (!is_done) {
     struct stack_sums sums = stacks_read(stack_at(busy_stack));
@@ -206,7 +209,7 @@ static void *read_all_the_time(void *reads)
     require(sums.in_use.objects_q16 <= sums.allocated.objects_q16 && sums.in_use.bytes_q4 <= sums.allocated.bytes_q4);
     require(sums.in_use.variance_objects >= 0 && sums.in_use.variance_bytes >= 0);
     last = sums.allocated.samples;
-    ++*(uint64_t *)reads;
+    reads++;
   }
   return NULL;
 }
@@ -214,18 +217,19 @@ static void *read_all_the_time(void *reads)
 CHILD_TEST(reading_while_others_count)
 {
   pthread_t reader;
-  uint64_t reads = 0;
+  uint64_t count = 0;
   unit_region();
   busy_stack = intern_number(5);
-  require(pthread_create(&reader, NULL, read_all_the_time, &reads) == 0);
-  unit_run_threads(THREADS, count_both_ways);
+  require(pthread_create(&reader, NULL, read_all_the_time, NULL) == 0);
+  for (; reads < 10; count += THREADS * 100000)
+    unit_run_threads(THREADS, count_both_ways);
   is_done = true;
   require(pthread_join(reader, NULL) == 0);
   struct stack_sums sums = stacks_read(stack_at(busy_stack));
-  require(reads > 10 && sums.allocated.samples == THREADS * 100000 && sums.in_use.samples == 0);
-  require(sums.allocated.objects_q16 == THREADS * 100000ull * (3 << 15) && sums.in_use.objects_q16 == 0);
-  require(sums.allocated.bytes_q4 == 100000ull * 24 * (64 + 65 + 66 + 67) && sums.in_use.bytes_q4 == 0);
-  require(sums.allocated.variance_objects == THREADS * 100000 * 0.75);
+  require(count > 0 && sums.allocated.samples == count && sums.in_use.samples == 0);
+  require(sums.allocated.objects_q16 == count * (3 << 15) && sums.in_use.objects_q16 == 0);
+  require(sums.allocated.bytes_q4 == count / THREADS * 24 * (64 + 65 + 66 + 67) && sums.in_use.bytes_q4 == 0);
+  require(sums.allocated.variance_objects == (double)count * 0.75);
 }
 
 /* No room. */

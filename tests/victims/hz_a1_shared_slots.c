@@ -49,7 +49,7 @@ static void *run(void *argument)
 int main(int argc, char **argv)
 {
   pthread_t threads[THREADS];
-  alarm(60);
+  hz_alarm(60);
   operations = hz_argument(argc, argv, 1, 20000);
   for (long i = 0; i < THREADS; i++)
     threads[i] = hz_thread(run, (void *)(i + 1), 0);

@@ -54,7 +54,7 @@ static void *work(void *unused)
 
 int main(void)
 {
-  alarm(20);
+  hz_alarm(20);
   victim_counted(work, NULL);
   hz_report();
   return 0;

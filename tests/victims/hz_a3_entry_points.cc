@@ -119,7 +119,7 @@ static void *work(void *unused)
 
 int main()
 {
-  alarm(20);
+  hz_alarm(20);
   victim_counted(work, nullptr);
   for (int i = 0; mallctl && i < 10; i++)
     hz_resized_in_place(nullptr);

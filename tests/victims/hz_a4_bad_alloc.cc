@@ -49,7 +49,7 @@ static void *allocate_after(void *kept)
 
 int main()
 {
-  alarm(20);
+  hz_alarm(20);
   for (int i = 0; i < 50; i++) {
     victim_counted(allocate_reserve, nullptr);
     std::set_new_handler(give_up_reserve);

@@ -52,7 +52,7 @@ int main(void)
   static char *p;
   static void *q = &p;
   volatile size_t all = SIZE_MAX, most = PTRDIFF_MAX, half = SIZE_MAX / 2 + 1, three = 3;
-  alarm(20);
+  hz_alarm(20);
   free(malloc(1)); /* the first call may look for settings, and change errno */
   SHOW(malloc(0));
   SHOW(p = malloc(100));

@@ -40,7 +40,7 @@ void *realloc(void *p, size_t size)
 
 int main(void)
 {
-  alarm(10);
+  hz_alarm(10);
   for (int i = 0; i < 1000; i++)
     hz_churn(i % 20, 100);
   char *copy = strdup("through libc");

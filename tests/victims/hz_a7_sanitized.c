@@ -17,7 +17,7 @@ int main(int argc, char **argv)
 {
   void *fault = argc > 1 && strcmp(argv[1], "fault") == 0 ? argv : NULL;
   pthread_t threads[4];
-  alarm(20);
+  hz_alarm(20);
   for (int i = 0; i < 4; i++)
     threads[i] = hz_thread(run, fault, 0);
   for (int i = 0; i < 4; i++)

@@ -47,7 +47,7 @@ int main(int argc, char **argv)
   const char *way = argv[1];
   sigset_t set;
   int number = 0;
-  alarm(10);
+  hz_alarm(10);
   if (strcmp(way, "ignored") == 0 && argc == 2) {
     char *again[] = {argv[0], argv[1], (char *)"again", NULL};
     signal(SIGUSR2, SIG_IGN);

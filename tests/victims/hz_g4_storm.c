@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* G4: SIGUSR2 every 5 ms to a program whose 8 threads allocate, print, load libraries and fork. Arguments: a library,
- * seconds. */
+ * seconds, and, if there is a third, until a line comes in. */
 #include "hz_victim.h"
 #include <dlfcn.h>
 #include <sys/wait.h>
@@ -21,7 +21,7 @@ static void *run(void *argument)
     } else if (kind == 2) {
       pid_t pid = fork();
       if (pid == 0) {
-        alarm(5);
+        hz_alarm(5);
         _exit(0);
       }
       REQUIRE(pid > 0 && waitpid(pid, NULL, 0) == pid);
@@ -39,12 +39,14 @@ int main(int argc, char **argv)
   REQUIRE(argc > 1 && (null = fopen("/dev/null", "w")) != NULL);
   library = argv[1];
   long seconds = hz_argument(argc, argv, 2, 3);
-  alarm(seconds + 8);
+  hz_alarm(seconds + 8);
   for (long i = 0; i < 8; i++)
     threads[i] = hz_thread(run, (void *)i, 0);
   REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0 && timer_settime(timer, 0, &every, NULL) == 0);
   for (double end = hz_now() + (double)seconds; hz_now() < end;)
     usleep(100000);
+  if (argc > 3)
+    (void)getchar();
   REQUIRE(timer_settime(timer, 0, &never, NULL) == 0);
   stop = true;
   for (int i = 0; i < 8; i++)

@@ -35,7 +35,7 @@ static void *work(void *unused)
 
 int main(void)
 {
-  alarm(10);
+  hz_alarm(10);
   victim_counted(work, NULL);
   hz_report();
   return 0;

@@ -28,7 +28,7 @@ int main(int argc, char **argv)
   int pair[2], status;
   char heard[4096];
   REQUIRE(argc > 1);
-  alarm(10);
+  hz_alarm(10);
   hz_churn(5, 100);
   REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
   int report = fcntl(pair[1], F_DUPFD, 1100);
@@ -37,7 +37,7 @@ int main(int argc, char **argv)
   if (pid == 0) {
     setsid();
     if (fork() == 0) {
-      alarm(10);
+      hz_alarm(10);
       daemonize(argv[1], report);
       exit(0);
     }

@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 {
   long microseconds = hz_argument(argc, argv, 2, 1000);
   REQUIRE(argc > 1);
-  alarm(5);
+  hz_alarm(5);
   if (strcmp(argv[1], "late") == 0) {
     late = true;
     for (int i = 0; i < 1000; i++)

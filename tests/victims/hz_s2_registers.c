@@ -35,7 +35,7 @@ void hz_library_constructor(int argc, char **argv);
 void hz_library_constructor(int argc, char **argv)
 {
   bool fork_first = argc > 1 && strcmp(argv[1], "fork") == 0;
-  alarm(5);
+  hz_alarm(5);
   REQUIRE(atexit(report) == 0);
   if (fork_first)
     register_at_fork();
@@ -50,7 +50,7 @@ int main(void)
   hz_churn(3, 100);
   pid_t pid = fork();
   if (pid == 0) {
-    alarm(5);
+    hz_alarm(5);
     exit(0);
   }
   REQUIRE(waitpid(pid, &status, 0) == pid && status == 0);

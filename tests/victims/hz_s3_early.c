@@ -22,7 +22,7 @@ void hz_library_constructor(int argc, char **argv)
 {
   (void)argc, (void)argv;
   pthread_t threads[THREADS];
-  alarm(20);
+  hz_alarm(20);
   for (int i = 0; i < THREADS; i++)
     threads[i] = hz_thread(allocate, blocks[i], 0);
   for (int i = 0; i < THREADS; i++)

@@ -20,7 +20,7 @@ static void *churn(void *argument)
 int main(int argc, char **argv)
 {
   pthread_t threads[4];
-  alarm(20);
+  hz_alarm(20);
   for (int i = 0; i < 4; i++)
     threads[i] = hz_thread(churn, NULL, 0);
   for (int i = 1; i < argc; i++) {

@@ -33,7 +33,7 @@ static void run_threads(long count)
 int main(int argc, char **argv)
 {
   long count = hz_argument(argc, argv, 1, 10000);
-  alarm(60);
+  hz_alarm(60);
   REQUIRE(pthread_key_create(&key, destroy) == 0);
   run_threads(count / 5);
   long before = hz_status_kib("VmRSS:");

@@ -5,13 +5,13 @@
 
 int main(void)
 {
-  alarm(10);
+  hz_alarm(10);
   for (int i = 0; i < 2000; i++)
     hz_churn(i % 20, 100);
   printf("%ld task\n", hz_status_kib("Threads:"));
   fflush(stdout);
   if (fork() == 0) {
-    alarm(10);
+    hz_alarm(10);
     hz_churn(3, 100);
     int failed = unshare(CLONE_NEWUSER);
     printf("child: %ld task, unshare %d\n", hz_status_kib("Threads:"), failed);

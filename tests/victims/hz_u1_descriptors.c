@@ -47,7 +47,7 @@ static void echo(int round)
 
 int main(void)
 {
-  alarm(8);
+  hz_alarm(8);
   churn_everywhere();
   print_open("at start");
   for (int i = 0; i < 6; i++) {

@@ -18,7 +18,7 @@ static void *churn(void *argument)
 
 static void child(const char *plugin)
 {
-  alarm(3);
+  hz_alarm(3);
   for (int i = 0; i < 20; i++)
     hz_churn(i, 64);
   void *handle = dlopen(plugin, RTLD_NOW);
@@ -36,7 +36,7 @@ static void wait_for(pid_t pid, long number)
   int status;
   struct pollfd ended = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
   REQUIRE(ended.fd >= 0);
-  if (poll(&ended, 1, 4000) != 1)
+  if (poll(&ended, 1, 4000 * (int)hz_patience()) != 1)
     kill(pid, SIGKILL);
   close(ended.fd);
   REQUIRE(waitpid(pid, &status, 0) == pid);
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
 {
   pthread_t threads[8];
   REQUIRE(argc > 1);
-  alarm(120 + hz_argument(argc, argv, 2, 500) / 20);
+  hz_alarm(120 + hz_argument(argc, argv, 2, 500) / 20);
   for (int i = 0; i < 8; i++)
     threads[i] = hz_thread(churn, NULL, 0);
   for (long i = 0, forks = hz_argument(argc, argv, 2, 500); i < forks; i++) {

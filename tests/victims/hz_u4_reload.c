@@ -39,7 +39,7 @@ int main(int argc, char **argv)
   pthread_t thread;
   void *same;
   REQUIRE(argc > 3);
-  alarm(60);
+  hz_alarm(60);
   char *pages = mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   REQUIRE(pages != MAP_FAILED && mprotect(pages + STACK, STACK, PROT_NONE) == 0);
   REQUIRE(pthread_attr_init(&attributes) == 0 && pthread_attr_setstack(&attributes, pages, STACK) == 0);

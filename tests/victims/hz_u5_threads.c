@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 {
   long count = hz_argument(argc, argv, 1, 2000);
   pthread_t *threads = calloc(count, sizeof *threads);
-  alarm(60);
+  hz_alarm(60);
   REQUIRE(pthread_barrier_init(&all_warm, NULL, count + 1) == 0);
   REQUIRE(pthread_barrier_init(&all_measured, NULL, count + 1) == 0);
   for (int i = 0; i < 8; i++) /* what the first threads cost is not per thread */

@@ -61,7 +61,7 @@ int main(void)
     void (*run)(size_t);
   } kinds[] = {{"context", on_context}, {"alternate", on_alternate}};
   static const size_t sizes[] = {2048, 3072, 4096, 6144, 8192, 16384};
-  alarm(30);
+  hz_alarm(30);
   work();
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds * 2; i++) {
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
@@ -69,7 +69,7 @@ int main(void)
       fflush(stdout);
       pid_t pid = fork();
       if (pid == 0) {
-        alarm(5);
+        hz_alarm(5);
         if (i & 1)
           work();
         kinds[i / 2].run(sizes[k]);

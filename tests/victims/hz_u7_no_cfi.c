@@ -44,7 +44,7 @@ static void *run(void *argument)
 
 int main(void)
 {
-  alarm(20);
+  hz_alarm(20);
   char *pages = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   REQUIRE(pages != MAP_FAILED);
   memcpy(pages, code, sizeof code);

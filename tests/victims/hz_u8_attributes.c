@@ -16,7 +16,7 @@ static void *run(void *argument)
 int main(int argc, char **argv)
 {
   pthread_t threads[8];
-  alarm(8 + hz_argument(argc, argv, 1, 0) / 500);
+  hz_alarm(8 + hz_argument(argc, argv, 1, 0) / 500);
   for (int i = 0; i < 8; i++)
     threads[i] = hz_thread(run, (void *)hz_argument(argc, argv, 1, 500), 0);
   for (int i = 0; i < 8; i++)

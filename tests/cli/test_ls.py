@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: MIT
+"""heapprof ls: who is profiled, who was, and getting rid of what they left."""
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+from harness.case import cases
+from harness.states import CREATED, PROGRAM, VERSION, StateCase, need_root, patch, read_counts, wait_until
+
+
+class List(StateCase):
+    def row(self, pid, **options):
+        """The cells of a process in the table."""
+        lines = self.tool("ls", **options).stdout.splitlines()
+        self.assertRegex(lines[0], r"^ *PID +STATE +COMMAND +ALLOCATOR +R +SAMPLES +STACKS +IN USE +±95% +LOST +AGE +STATE FILE$")
+        return re.split(r" {2,}", next(line for line in lines if line.split()[0] == str(pid)).strip())
+
+    def test_live_and_dead(self):
+        dead = self.killed()
+        with self.holder("work", sample=2048) as program:
+            listed = self.listed()
+            self.assertEqual((listed[dead]["state"], listed[program.pid]["state"]), ("dead", "live"))
+            self.assertEqual([pid for pid in listed], sorted(listed))
+            self.assertEqual(listed[program.pid]["command"].split()[0], program.arguments[0])
+            self.assertEqual((listed[dead]["command"], listed[dead]["program"]), ("holds", "holds"))
+            self.assertEqual(listed[program.pid]["sampling_interval_bytes"], 2048)
+            self.assertEqual(listed[program.pid]["user"], os.getuid())
+            for pid in (dead, program.pid):
+                self.assertEqual(listed[pid]["state_file"], str(self.state_file(pid)))
+                self.assertAlmostEqual(listed[pid]["created_unix_ns"] / 1e9, time.time(), delta=100)
+                self.assertIs(listed[pid]["is_whole"], True)
+
+    def test_table(self):
+        dead = self.killed()
+        entry = self.listed()[dead]
+        row = self.row(dead)
+        self.assertEqual(row[1:5], ["dead", "holds", "glibc", "1B"])
+        self.assertEqual(row[5:7], [str(entry["samples"]), str(entry["stacks"])])
+        self.assertEqual((row[8], row[9]), ("exact", "0"))
+        self.assertRegex(row[7], r"^[\d.]+kB$")
+        self.assertRegex(row[10], r"^[\d.]+ s$|^\dm \d+s$")
+        self.assertEqual(row[11], str(self.state_file(dead)))
+
+    @cases("jemalloc", "tcmalloc")
+    def test_allocator(self, allocator):
+        with self.holder("work", allocator=allocator) as program:
+            self.assertIn(allocator, self.listed()[program.pid]["allocator"])
+            self.assertEqual(self.row(program.pid)[3], allocator)
+
+    @cases(1, 4096)
+    def test_says_what_the_profile_says(self, interval):
+        with self.holder("work", sample=interval) as program:
+            self.stop(program)
+            entry, profile = self.listed()[program.pid], self.dump(program.pid)
+            comments = profile.comment_values()
+            totals = profile.totals()
+            self.assertGreater(entry["samples"], 5)
+            self.assertAlmostEqual(entry["in_use_bytes"], totals["inuse_space"], delta=len(profile.samples))
+            self.assertAlmostEqual(entry["in_use_objects"], totals["inuse_objects"], delta=len(profile.samples))
+            self.assertAlmostEqual(entry["allocated_bytes"], totals["alloc_space"], delta=len(profile.samples))
+            self.assertAlmostEqual(entry["in_use_bytes_error"], 1.96 * comments["standard_error.inuse_space"], delta=2)
+            self.assertEqual(entry["in_use_bytes_error"] == 0, interval == 1)
+            for key in ("samples", "stacks", "exact_units", "allocator", "own_bytes", "created_unix_ns"):
+                self.assertEqual(entry[key], comments[key])
+            self.assertEqual({f"lost.{key}": number for key, number in entry["lost"].items()},
+                             {key: value for key, value in comments.items() if key.startswith("lost.")})
+
+    def test_nothing(self):
+        self.use_plain_state_directory()
+        done = self.alone("ls", with_processes=False)
+        self.check_one_line(done, "heapprof run")
+        self.assertEqual(json.loads(self.alone("ls", "--json", with_processes=False).stdout), [])
+
+    def test_run_folders(self):
+        """heapprof run keeps the states of its program apart, in a folder of its own."""
+        self.state_dir = self.state_dir / "run.4711"
+        dead = self.killed()
+        with self.holder() as program:
+            listed = self.listed(HEAPPROF_STATE_DIR=self.state_dir.parent)
+            self.assertEqual((listed[dead]["state"], listed[program.pid]["state"]), ("dead", "live"))
+
+    def test_any_state_directory(self):
+        """A living process is found wherever its state is."""
+        with self.holder() as program:
+            listed = self.listed(HEAPPROF_STATE_DIR=self.dir)
+            self.assertEqual(listed[program.pid]["state_file"], str(self.state_file(program.pid)))
+
+    def test_forked_child_without_samples(self):
+        """It maps its parent's state until it samples: one process is listed, not two; a dead parent's state is still its own."""
+        with self.holder() as program:
+            program.say("fork")
+            child = int(program.process.stdout.readline())
+            try:
+                listed = self.listed()
+                self.assertIn(program.pid, listed)
+                self.assertNotIn(child, listed)
+                self.check_one_line(self.tool("dump", child, expect=1), child, "forked")
+                program.process.kill()
+                program.process.wait()
+                self.assertEqual(self.listed()[program.pid]["state"], "dead")
+                done = self.tool("ls", "--clean", expect=1, HEAPPROF_STATE_DIR=self.state_dir) if os.geteuid() else None
+                self.assertTrue(done is None or "in use" in done.stderr)
+                done = self.tool("recover", program.pid, expect=1)
+                self.assertIn("in use", done.stderr)
+                self.read(done.stdout.rstrip("\n"))
+                self.assertEqual(self.states(), [f"{program.pid}.heapprof"])
+            finally:
+                os.kill(child, signal.SIGKILL)
+
+    def test_first_thread_has_ended(self):
+        """Its memory is seen through another one."""
+        counts = self.dir / "counts"
+        counts.write_bytes(bytes(4096))
+        with self.start([self.victim("race"), counts, 2, "leave"], sample=1) as program:
+            wait_until(lambda: read_counts(counts, 2)[1] > 100000, "it allocates")
+            wait_until(lambda: "(zombie)" in open(f"/proc/{program.pid}/status").read(), "its first thread has ended")
+            self.assertEqual(self.listed()[program.pid]["state"], "live")
+            self.assertGreater(self.dump(program.pid).total("alloc_space"), 100000)
+
+    def test_names_are_input(self):
+        dead = self.killed()
+        patch(self.state_file(dead), PROGRAM, b"\x1b[31mred\nline\xff\xfe\0")
+        done = self.tool("ls")
+        self.assertNotIn("\x1b", done.stdout)
+        self.assertIn("red", done.stdout)
+        self.assertEqual(self.listed()[dead]["state"], "dead")
+        profile = self.recover(dead)
+        self.assertIn("red line", profile.comment_values()["program"])
+        self.assertTrue(all(re.fullmatch(r"heapprof\.[^/\x00-\x1f]+\.pb\.gz", path.name) for path in self.profile_files()))
+
+    def test_arguments(self):
+        self.check_one_line(self.tool("ls", "--all", expect=2), "--all")
+        self.check_one_line(self.tool("ls", "17", expect=2), "17")
+        self.assertIn("Usage: heapprof ls", self.tool("ls", "--help").stdout)
+
+
+class Clean(StateCase):
+    """Removes what the dead left, and nothing else."""
+
+    def setUp(self):
+        super().setUp()
+        self.use_plain_state_directory()
+
+    def test_dead_only(self):
+        dead = [self.killed(), self.killed()]
+        with self.holder() as program:
+            done = self.alone("ls", "--clean")
+            self.assertEqual(self.states(), [f"{program.pid}.heapprof"])
+            removed = done.stderr.splitlines()
+            self.assertEqual(len(removed), 2, removed)
+            for pid in dead:
+                self.assertEqual(len([line for line in removed if str(self.state_file(pid)) in line]), 1)
+            self.assertNotIn(str(dead[0]), done.stdout)
+            self.assertIn(str(program.pid), done.stdout)
+            self.assertGreater(self.dump(program.pid).total("alloc_objects"), 100)
+
+    def test_unseen(self):
+        """What lives in a pid namespace that we do not see is alive all the same, and nobody takes its state away."""
+        with self.holder() as program:
+            for arguments, status in ((["ls"], 0), (["ls", "--clean"], 0), (["recover", "--all"], 0),
+                                      (["recover", program.pid], 1), (["recover", self.state_file(program.pid)], 1)):
+                done = self.alone(*arguments, with_processes=False, expect=status)
+                self.assertEqual(done.stdout, "")
+                self.assertIn("is in use" if arguments != ["recover", program.pid] else "no process", done.stderr)
+            self.assertEqual((self.states(), self.profile_files()), ([f"{program.pid}.heapprof"], []))
+
+    def test_unseen_by_its_own_wish(self):
+        """A process that lets nobody read its maps, not even its own user."""
+        need_root()
+        folder = self.public_directory()
+        state = folder / "state"
+        state.mkdir()
+        os.chown(state, 65534, 65534)
+        script = "import ctypes; ctypes.CDLL(None).prctl(4, 0); print('ready', flush=True); input()"
+        environment = {**self.environment(sample=1, dump="none"), "LD_PRELOAD": str(folder / "libheapprof.so"),
+                       "HEAPPROF_STATE_DIR": str(state)}
+        with subprocess.Popen(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                              cwd="/", env=environment, user=65534, group=65534, extra_groups=[]) as process:
+            self.assertEqual(process.stdout.readline(), "ready\n")
+            done = self.tool_as_nobody(folder, "ls", "--clean", HEAPPROF_STATE_DIR=state)
+            self.assertIn("is in use", done.stderr)
+            self.assertEqual([path.name for path in state.iterdir()], [f"{process.pid}.heapprof"])
+            process.kill()
+        self.tool_as_nobody(folder, "ls", "--clean", HEAPPROF_STATE_DIR=state)
+        self.assertEqual(list(state.iterdir()), [])
+
+    def test_folders(self):
+        """Empty folders of `heapprof run`, but not one whose `heapprof run` is still there."""
+        (self.state_dir / "run.999999").mkdir()
+        (self.state_dir / f"run.{os.getpid()}").mkdir()
+        self.state_dir, parent = self.state_dir / "run.999998", self.state_dir
+        dead = self.killed()
+        patch(self.state_dir / f"{dead}.heapprof", CREATED, struct.pack("<Q", 1))
+        done = self.alone("ls", "--clean", HEAPPROF_STATE_DIR=parent, with_processes=True)
+        self.assertEqual([path.name for path in parent.iterdir()], [f"run.{os.getpid()}"], done.stderr)
+        self.assertIn("run.999999", done.stderr)
+
+    def test_what_is_no_state_stays(self):
+        """One line each, and it is left alone."""
+        dead, target = self.killed(), self.dir / "target"
+        target.write_text("precious")
+        good = self.state_file(dead).read_bytes()
+        self.state_file(dead).unlink()
+        plants = {
+            "1.heapprof": lambda path: path.symlink_to(target),
+            "2.heapprof": os.mkfifo,
+            "3.heapprof": os.mkdir,
+            "4.heapprof": lambda path: path.write_bytes(b"garbage" * 5000),
+            "5.heapprof": lambda path: path.write_bytes(b""),
+            "6.heapprof": lambda path: path.write_bytes(good[:VERSION] + struct.pack("<I", 77) + good[VERSION + 4:]),
+            "7.heapprof": lambda path: path.write_bytes(bytes(40000)),
+            "8.heapprof": lambda path: path.write_bytes(good[:300]),
+            "9.heapprof": lambda path: path.symlink_to("9.heapprof"),
+            "10.heapprof": lambda path: path.symlink_to("/dev/zero"),
+        }
+        for name, plant in plants.items():
+            plant(self.state_dir / name)
+        for option in ([], ["--clean"]):
+            done = self.alone("ls", *option)
+            lines = done.stderr.splitlines()
+            for name in plants:
+                self.assertEqual(len([line for line in lines if f"/{name} " in line]), 1, f"{name}: {lines}")
+            self.assertEqual(self.states(), sorted(plants))
+        self.assertEqual(target.read_text(), "precious")
+        self.assertIn("version 77", next(line for line in lines if "/6.heapprof" in line))
+        for number in range(1, 11):
+            path = self.state_dir / f"{number}.heapprof"
+            self.check_one_line(self.tool("recover", path, expect=1), path)
+        self.assertEqual((self.states(), self.profile_files()), (sorted(plants), []))
+
+
+class Users(StateCase):
+    """Another user's state is neither read nor removed; root reads all."""
+
+    def setUp(self):
+        super().setUp()
+        need_root()
+        self.folder = self.public_directory()
+
+    def holder_as_nobody(self):
+        state = self.folder / "state"
+        state.mkdir()
+        state.chmod(0o777)
+        environment = {**self.environment(sample=1), "LD_PRELOAD": str(self.folder / "libheapprof.so"),
+                       "HEAPPROF_STATE_DIR": str(state), "HEAPPROF_DUMP": "none"}
+        process = subprocess.Popen([self.folder / "holds", self.folder / "libplugin.so"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True, env=environment, user=65534, group=65534, extra_groups=[])
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stdin.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        process.stdin.write("work\n")
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), "done\n")
+        return process, state
+
+    def test_roots_state(self):
+        dead = self.killed()
+        self.state_dir.chmod(0o777)
+        with self.holder() as program:
+            listed = json.loads(self.tool_as_nobody(self.folder, "ls", "--json").stdout)
+            self.assertEqual([entry for entry in listed if entry["pid"] in (dead, program.pid)], [])
+            self.check_one_line(self.tool_as_nobody(self.folder, "dump", program.pid, expect=1), program.pid, "user 0")
+            for what in (dead, self.state_file(dead)):
+                done = self.tool_as_nobody(self.folder, "recover", what, expect=1)
+                self.check_one_line(done, dead)
+            self.tool_as_nobody(self.folder, "ls", "--clean", expect=None)
+            self.assertEqual(set(self.states()), {f"{dead}.heapprof", f"{program.pid}.heapprof"})
+
+    def test_planted_with_our_name(self):
+        """Somebody else's file in a directory that all may write to is not ours, whatever it is called."""
+        dead = self.killed()
+        shared = self.folder / "shared"
+        shared.mkdir()
+        shared.chmod(0o1777)
+        plant = shared / f"{dead}.heapprof"
+        shutil.copy(self.state_file(dead), plant)
+        plant.chmod(0o644)
+        done = self.tool_as_nobody(self.folder, "ls", "--json", HEAPPROF_STATE_DIR=shared)
+        self.assertEqual([entry for entry in json.loads(done.stdout) if entry["pid"] == dead], [])
+        self.assertIn("belongs to user 0", done.stderr)
+        self.check_one_line(self.tool_as_nobody(self.folder, "recover", plant, expect=1), "user 0")
+        self.assertTrue(plant.exists())
+
+    def test_root_reads_all(self):
+        process, state = self.holder_as_nobody()
+        entry = self.listed()[process.pid]
+        self.assertEqual((entry["user"], entry["state"]), (65534, "live"))
+        profile = self.dump(process.pid)
+        self.assertGreater(profile.total("alloc_objects", lambda frames: "victim_news" in frames), 200)
+        process.kill()
+        process.wait()
+        self.recover(state / f"{process.pid}.heapprof")
+        self.assertEqual(list(state.iterdir()), [])
+
+    def test_removed_state(self):
+        process, state = self.holder_as_nobody()
+        (state / f"{process.pid}.heapprof").unlink()
+        self.check_one_line(self.tool_as_nobody(self.folder, "dump", process.pid, expect=1), process.pid, "removed", "root")
+        self.assertGreater(self.dump(process.pid).total("alloc_objects"), 200)
+
+    def test_nobody_reads_its_own(self):
+        process, state = self.holder_as_nobody()
+        listed = json.loads(self.tool_as_nobody(self.folder, "ls", "--json", HEAPPROF_STATE_DIR=state).stdout)
+        self.assertEqual([entry["pid"] for entry in listed if entry["state_file"].startswith(str(state))], [process.pid])
+        out = self.folder / "out"
+        out.mkdir()
+        os.chown(out, 65534, 65534)
+        self.tool_as_nobody(self.folder, "dump", process.pid, "-o", out / "p.pb.gz")
+        self.assertGreater(self.read(out / "p.pb.gz").total("alloc_objects"), 200)
+        process.kill()
+        process.wait()
+        self.tool_as_nobody(self.folder, "recover", process.pid, "-o", out / "q.pb.gz", HEAPPROF_STATE_DIR=state)
+        self.assertGreater(self.read(out / "q.pb.gz").total("alloc_objects"), 200)
+        self.assertEqual(list(state.iterdir()), [])

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""The manual: every page renders, names just the options there are, and its examples do what they show."""
+import os
+import re
+import subprocess
+
+from harness import paths
+from harness.case import Case, cases, timeout
+from harness.tools import need
+
+DOCS = paths.SOURCE / "docs"
+COMMANDS = sorted(page.name.removeprefix("heapprof-").removesuffix(".1") for page in DOCS.glob("heapprof-*.1"))
+PAGES = ["heapprof.1", *(f"heapprof-{name}.1" for name in COMMANDS)]
+
+
+def unescaped(text):
+    """man(7) source as it reads: -, \\, ' and ."""
+    return text.replace(r"\-", "-").replace(r"\(aq", "'").replace(r"\(ha", "^").replace(r"\(ti", "~").replace(r"\&", "").replace(
+        r"\e", "\\").replace(r"\(rs", "\\")
+
+
+def examples(page):
+    """(command, expected lines) of the EXAMPLES section, in order"""
+    section = re.search(r"^\.SH EXAMPLES\n(.*?)(?=^\.SH )", page.read_text(), re.MULTILINE | re.DOTALL)
+    found = []
+    for block in re.findall(r"^\.EX\n(.*?)^\.EE", section[1] if section else "", re.MULTILINE | re.DOTALL):
+        for line in unescaped(block).splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            elif found:
+                found[-1][1].append(line)
+    return found
+
+
+def pattern_of(lines):
+    """`...` stands for anything within a line; alone on a line, for any lines"""
+    parts = []
+    for line in lines:
+        if line.strip() == "...":
+            parts.append(r"(?:.*\n)*")
+        else:
+            words = [".*" if word == "..." else re.escape(word) for word in re.split(r"(\.\.\.)", line.strip())]
+            parts.append(r"[ \t]*" + re.sub(r"(\\ )+", r"[ \\t]+", "".join(words)) + r"[ \t]*\n")
+    return "".join(parts)
+
+
+class Manual(Case):
+    def setUp(self):
+        super().setUp()
+        self.work = self.dir / "example"
+        self.work.mkdir()
+
+    @cases(*PAGES)
+    def test_renders(self, page):
+        need("groff")
+        done = subprocess.run(["groff", "-man", "-Tutf8", "-Kutf8", "-ww", "-z", DOCS / page], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_every_command_has_a_page(self):
+        listed = {line.split("\t")[0] for line in self.tool("--list-options").stdout.splitlines()}
+        self.assertEqual(listed, set(COMMANDS))
+
+    @cases(*COMMANDS)
+    def test_options(self, command):
+        table = [line.split("\t") for line in self.tool("--list-options").stdout.splitlines()]
+        options = {row[1] for row in table if row[0] == command and row[1]}
+        section = re.search(r"^\.SH OPTIONS\n(.*?)(?=^\.SH )", (DOCS / f"heapprof-{command}.1").read_text(), re.M | re.S)[1]
+        tags = re.findall(r"^\.TP\n(.*)$", section, re.MULTILINE)
+        named = {name for tag in tags for name in re.findall(r"--[a-z][a-z-]*", re.sub(r"\\f.", "", unescaped(tag)))}
+        self.assertEqual(named | {"--help"}, options | {"--help"})
+
+    def make_app(self):
+        subprocess.run(["g++", "-O1", "-g", "-o", self.work / "app", paths.TESTS / "cli/app.cc"], check=True)
+        self.profiled(["./app"], cwd=self.work, sample=4096, seed=1, out=f"{self.work}/heapprof.%e.%n.pb.gz")
+        self.tool("symbolize", "heapprof.app.1.pb.gz", "heapprof.app.2.pb.gz", cwd=self.work)
+
+    @cases(*PAGES)
+    @timeout(120)
+    def test_examples(self, page):
+        found = examples(DOCS / page)
+        self.assertTrue(found, "no examples")
+        self.make_app()
+        path = f"{paths.TOOL.parent}:{os.environ['PATH']}"
+        for command, expected in found:
+            done = subprocess.run(["bash", "-c", command], cwd=self.work, env=self.tool_environment(PATH=path, COLUMNS="80"),
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, f"$ {command}\n{done.stdout}{done.stderr}")
+            if expected:
+                shown = done.stdout + done.stderr
+                self.assertRegex(shown, r"\A" + pattern_of(expected) + r"\Z", f"$ {command}\nshows\n{shown}")
+        

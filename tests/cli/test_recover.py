@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""heapprof recover: the profile of a process that was killed."""
+import os
+import shutil
+import signal
+import subprocess
+
+from harness import paths, pprof_reader, tools
+from harness.case import cases
+from harness.states import PID, StateCase, patch, wait_until
+
+WORK_OBJECTS = 315  # of the order "work" of victims/holds
+
+
+def counted(frames):
+    return frames[0].startswith("victim_") or "victim_code" in frames
+
+
+class Recover(StateCase):
+    def check_recovered(self, profile):
+        self.assertEqual(profile.total("alloc_objects", counted), WORK_OBJECTS)
+        self.assertEqual(profile.comment_values()["reason"], "recover")
+
+    @cases(signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
+    def test_killed(self, number):
+        with self.holder(preload=True) as program:
+            os.kill(program.pid, number)
+            program.process.wait()
+        done = self.tool("recover", program.pid)
+        self.assertEqual((done.stdout, done.stderr), (f"heapprof.holds.{program.pid}.1.pb.gz\n", ""))
+        self.check_recovered(self.read(done.stdout.strip()))
+        self.assertEqual(self.states(), [])
+        self.check_one_line(self.tool("recover", program.pid, expect=1), program.pid)
+
+    def test_same_as_while_it_lived(self):
+        with self.holder("work", "peak", sample=512) as program:
+            alive, peak = self.dump(program.pid), self.dump(program.pid, "--peak")
+        dead, dead_peak = self.recover(program.pid, "--keep"), self.recover(program.pid, "--keep", "--peak")
+        for one, other in ((alive, dead), (peak, dead_peak)):
+            self.assertEqual(one.totals(), other.totals())
+            self.assertEqual([sample.values for sample in one.samples], [sample.values for sample in other.samples])
+        self.assertNotEqual(dead.totals(), dead_peak.totals())
+        self.assertEqual(self.states(), [f"{program.pid}.heapprof"])
+
+    def test_lines(self):
+        profile = self.recover(self.killed())
+        places = {(os.path.basename(function.filename), function.name)
+                  for location in profile.locations for function in location.functions}
+        self.assertTrue({("holds.cc", "victim_news"), ("libplugin.c", "victim_plugin_allocate")} <= places, places)
+
+    @cases(*tools.PPROFS)
+    def test_in_pprof(self, which):
+        path = self.out_dir / self.tool("recover", self.killed()).stdout.strip()
+        expected = pprof_reader.load(path).totals(lambda frames: "victim_news" in frames)
+        self.assertEqual(tools.pprof_top(which, path, "alloc_space")["victim_news"][1], expected["alloc_space"])
+
+    def test_file(self):
+        """A state file by its name, also one that lies where nobody looks."""
+        dead = self.killed()
+        elsewhere = self.dir / "saved.state"
+        shutil.move(self.state_file(dead), elsewhere)
+        self.check_one_line(self.tool("recover", dead, expect=1), dead)
+        self.check_recovered(self.recover(elsewhere))
+        self.assertFalse(elsewhere.exists())
+
+    def test_several(self):
+        dead = [self.killed(), self.killed()]
+        done = self.tool("recover", dead[0], "none.heapprof", self.state_file(dead[1]), expect=1)
+        self.assertEqual(done.stdout.split(), [f"heapprof.holds.{pid}.1.pb.gz" for pid in dead])
+        self.assertRegex(done.stderr, r"\Aheapprof: [^\n]*none.heapprof[^\n]*\n\Z")
+        self.assertEqual(self.states(), [])
+
+    def test_run_folder_goes_with_its_last_file(self):
+        self.state_dir, parent = self.state_dir / "run.999999", self.state_dir
+        dead = [self.killed(), self.killed()]
+        self.tool("recover", dead[0], HEAPPROF_STATE_DIR=parent)
+        self.assertEqual(self.states(), [f"{dead[1]}.heapprof"])
+        self.tool("recover", dead[1], HEAPPROF_STATE_DIR=parent)
+        self.assertEqual(list(parent.iterdir()), [])
+
+    def test_all(self):
+        self.use_plain_state_directory()
+        dead = [self.killed(), self.killed()]
+        with self.holder() as program:
+            done = self.alone("recover", "--all")
+            self.assertEqual(done.stdout.split(), [f"heapprof.holds.{pid}.1.pb.gz" for pid in sorted(dead)])
+            self.assertEqual(self.states(), [f"{program.pid}.heapprof"])
+        for path in self.profile_files():
+            self.check_recovered(pprof_reader.load(path))
+        self.tool("recover", program.pid)
+        done = self.alone("recover", "--all")
+        self.check_one_line(done, "no process")
+
+    def test_without_operands(self):
+        """What could be recovered is listed."""
+        self.use_plain_state_directory()
+        self.check_one_line(self.alone("recover"), "no process")
+        dead = self.killed()
+        with self.holder() as program:
+            done = self.alone("recover")
+        self.assertEqual([line.split()[:3] for line in done.stdout.splitlines()[1:]], [[str(dead), "dead", "holds"]])
+        self.assertNotIn(str(program.pid), done.stdout)
+        self.assertIn("recover --all", done.stderr)
+        self.assertEqual((self.states(), self.profile_files()), (sorted(f"{p}.heapprof" for p in (dead, program.pid)), []))
+
+    def test_reused_pid(self):
+        """The process of that pid is another one now: the state is that of the dead one."""
+        dead = self.killed()
+        with self.start(["sleep", "60"], preload=False) as other:
+            patch(self.state_file(dead), PID, other.pid.to_bytes(4, "little"))
+            self.state_file(dead).rename(self.state_file(other.pid))
+            self.assertEqual(self.listed()[other.pid]["state"], "dead")
+            self.check_recovered(self.recover(other.pid))
+        self.assertEqual(self.states(), [])
+
+    def test_latest_of_a_pid(self):
+        """Two dead processes had the same pid: the later one first."""
+        first, second = self.killed(), self.killed("work", "work")
+        patch(self.state_file(first), PID, second.to_bytes(4, "little"))
+        self.assertEqual(self.recover(second).total("alloc_objects", counted), 2 * WORK_OBJECTS)
+        self.assertEqual(self.recover(second).total("alloc_objects", counted), WORK_OBJECTS)
+        self.assertEqual(len(self.profile_files()), 2)
+
+    def test_killed_before_its_exec_was_over(self):
+        """The state of the program before exec stays when the one after it is not profiled."""
+        with self.start(["/bin/sh", "-c", "x=$(echo y); unset LD_PRELOAD; echo ready; exec sleep 60"], sample=1) as program:
+            program.read_until("ready")
+            wait_until(lambda: os.path.basename(os.readlink(f"/proc/{program.pid}/exe")) == "sleep", "exec")
+            self.assertEqual(self.listed()[program.pid]["state"], "dead")
+            profile = self.recover(program.pid)
+        self.assertIn(profile.comment_values()["program"], ("sh", "dash"))
+
+
+class Refusals(StateCase):
+    def test_living(self):
+        with self.holder() as program:
+            for operand in (program.pid, self.state_file(program.pid)):
+                self.check_one_line(self.tool("recover", operand, expect=1), f"heapprof dump {program.pid}")
+            self.assertEqual(self.states(), [f"{program.pid}.heapprof"])
+            self.assertEqual(self.profile_files(), [])
+
+    def test_arguments(self):
+        self.check_one_line(self.tool("recover", "--all", "17", expect=2), "17")
+        self.check_one_line(self.tool("recover", "-o", "x", expect=2), "--output")
+        self.check_one_line(self.tool("recover", "-o", "x", "1", "2", expect=2), "--output")
+        self.check_one_line(self.tool("recover", "-o", "x", "--all", expect=2), "--output")
+        self.check_one_line(self.tool("recover", "--keep=x", "1", expect=2), "--keep")
+        self.check_one_line(self.tool("recover", 999999999, expect=1), 999999999)
+        self.check_one_line(self.tool("recover", "none", expect=1), "none", "No such file")
+        self.check_one_line(self.tool("recover", self.dir, expect=1), self.dir, "directory")
+        self.check_one_line(self.tool("recover", "/dev/null", expect=1), "/dev/null")
+        self.check_one_line(self.tool("recover", "", expect=1))
+
+    def check_kept(self, dead):
+        self.assertEqual(self.states(), [f"{dead}.heapprof"])
+
+    def test_taken_name(self):
+        dead = self.killed()
+        (self.out_dir / "x").write_text("precious")
+        self.check_one_line(self.tool("recover", dead, "-o", "x", expect=1), "x", self.state_file(dead))
+        self.assertEqual((self.out_dir / "x").read_text(), "precious")
+        self.check_kept(dead)
+        self.assertEqual(self.tool("recover", dead, "-f", "-o", "x").stdout, "x\n")
+        self.assertEqual(self.read("x").total("alloc_objects", counted), WORK_OBJECTS)
+        self.assertEqual(self.states(), [])
+
+    @cases("/dev/full", "none/x", ".")
+    def test_cannot_be_written(self, where):
+        dead = self.killed()
+        self.check_one_line(self.tool("recover", dead, "-f", "-o", where, expect=1), where, self.state_file(dead))
+        self.check_kept(dead)
+
+    def test_directory_without_permission(self):
+        dead = self.killed()
+        folder = self.dir / "full"
+        folder.mkdir()
+        # For root, permissions are no hindrance; a limit on the size of files is.
+        done = subprocess.run(["sh", "-c", f"ulimit -f 1; trap '' XFSZ; exec {paths.TOOL} recover {dead}"], cwd=folder, text=True,
+                              capture_output=True, env=self.tool_environment())
+        self.assertEqual(done.returncode, 1, done)
+        self.check_one_line(done, self.state_file(dead))
+        self.assertEqual(list(folder.iterdir()), [])
+        self.check_kept(dead)
+
+    def test_standard_output(self):
+        """Who knows whether the reader keeps it: the state stays."""
+        dead = self.killed()
+        done = subprocess.run([paths.TOOL, "recover", str(dead), "-o", "-"], capture_output=True, cwd=self.out_dir,
+                              env=self.tool_environment())
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        profile = pprof_reader.Profile(pprof_reader.gunzip_one_member(done.stdout))
+        self.assertEqual(profile.total("alloc_objects", counted), WORK_OBJECTS)
+        self.check_kept(dead)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""P3: LD_PRELOAD is inherited by programs that have no use for us. G3: programs that wait. S1: fakechroot. U1: growth."""
+import os
+import shutil
+import subprocess
+
+from harness.case import ALLOCATORS, Case, cases
+from hazards.toolbox import AsWithout, program, skip_unless
+
+CHAIN = r"""
+echo begin
+perl -e 'print "perl\n"; system("$ENV{STATIC}") == 0 or die; exec "$ENV{SETUID}", "set" or die'
+"$STATIC" second; echo "status $?"
+"$SETUID"; echo "status $?"
+exec "$STATIC" last
+"""
+
+
+def built(folder, name, *flags):
+    source = folder / f"{name}.c"
+    source.write_text('#include <stdio.h>\n#include <stdlib.h>\n'
+                      'int main(int c, char **v) { char *p = malloc(1000); sprintf(p, "' + name + ' %d %s", c, c > 1 ? v[1] : "");'
+                      'puts(p); fflush(stdout); free(p); return c > 1 ? 0 : 3; }\n')
+    done = subprocess.run(["gcc", "-O1", *flags, "-o", folder / name, source], capture_output=True, text=True)
+    return folder / name if done.returncode == 0 else None
+
+
+class P3Chain(Case):
+    """P3: sh, perl, a static and a setuid program, one after the other: nobody writes a word that it would not without us, and
+    only who sampled leaves a profile."""
+
+    def run_chain(self, shell, **options):
+        folder = self.dir / "programs"
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+        static, setuid = built(folder, "static", "-static"), built(folder, "setuid")
+        self.assertTrue(static and setuid)
+        os.chmod(setuid, 0o4755)
+        return self.profiled([shell, "-c", CHAIN], expect=None, STATIC=static, SETUID=setuid, **options)
+
+    @cases("dash", "bash")
+    def test_says_the_same(self, shell):
+        plain = self.run_chain(shell, preload=False)
+        self.assertIn("static 2 last", plain.out)
+        for sample in (1, None, "64G"):
+            run = self.run_chain(shell, sample=sample)
+            self.assertEqual((run.status, run.out, run.err), (plain.status, plain.out, plain.err))
+            if sample == "64G":
+                self.assertEqual((run.files, list(self.state_dir.iterdir())), ([], []))
+            for path in self.state_dir.iterdir():  # what sampled before it became another program
+                path.unlink()
+            self.clear_profiles()
+
+    def test_32_bit(self):
+        """ld.so says that it cannot preload us into a 32-bit program, in its own words, and goes on: so must the chain."""
+        program_32 = built(self.dir, "narrow", "-m32")
+        skip_unless(program_32, "gcc makes no 32-bit programs here")
+        run = self.profiled(["sh", "-c", '"$0" a; "$0"; echo "status $?"', program_32], sample=1)
+        self.assertEqual(run.out, "narrow 2 a\nnarrow 1 \nstatus 3\n")
+        self.assertTrue(all("libheapprof" in line and "ignored" in line for line in run.err.splitlines()), run.err)
+
+
+class P2RawFork(Case):
+    """P2: children of a bare clone, which no fork handler sees. Seen to fail by the mutant forks_unnoticed."""
+
+    @cases(*ALLOCATORS)
+    def test_each_is_exact(self, allocator):
+        run = self.profiled([program("hz_p2_raw_fork.c")], allocator=allocator, sample=1)
+        by_pid = {profile.comment_values()["pid"]: profile for profile in run.profiles}
+        self.assertEqual((set(by_pid), len(by_pid)), (set(run.shadows), 4), run.err)
+        for pid, profile in by_pid.items():
+            self.check_exact(profile, run.shadows[pid])
+
+
+class G3Poll(Case):
+    """G3: a client in poll, epoll_wait and nanosleep notices nothing of 100 snapshots taken from outside."""
+
+    def test_outside_dumps_interrupt_nothing(self):
+        with self.start([program("hz_g3_poll.c")], sample=1) as waiting:
+            waiting.read_until("ready")
+            for _ in range(100):
+                self.tool("dump", waiting.pid, "-f", "-o", "snapshot.pb.gz")
+            run = waiting.end("go\n")
+        self.assertEqual((run.status, run.out), (0, "interrupted 0\n"))
+
+
+class U1Growth(AsWithout):
+    """U1: the state file is opened each time it grows, and closed. Seen to fail by the mutant descriptor_left_open."""
+
+    def command(self):
+        return [program("hz_u1_growth.c")]
+
+
+class S1Fakechroot(AsWithout):
+    """S1: a preload that replaces half of libc's file functions and allocates in them."""
+
+    def command(self):
+        skip_unless(shutil.which("fakechroot"), "fakechroot is not installed")
+        return ["fakechroot", "sh", "-c", "ls / >/dev/null && cat /etc/debian_version && find /usr/share/doc/bash -name 'c*' | sort"]

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: MIT
+"""`make mutants`: breaks one rule at a time in a copy of the sources, and demands that a test notices.
+
+A mutant is a change of the sources that violates one invariant, and tests of which at least one must fail. One that survives, or that
+no longer applies because the text it changes is gone, fails the run. Arguments choose mutants by name.
+"""
+import argparse
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+@dataclasses.dataclass
+class Mutant:
+    name: str
+    breaks: str  # what it violates, with the hazard's number
+    file: str
+    old: str
+    new: str
+    tests: list
+
+
+MUTANTS = [
+    Mutant("lock_while_unwinding", "I3, U2, G5: a lock is held while the stack is walked", "core/record.c",
+           "  struct live_entry entry = {.stack = intern(start), .weight = sampler_weigh(size_bytes)};\n",
+           "  static _Atomic int held;\n"
+           "  while (atomic_exchange(&held, 1) != 0)\n    ;\n"
+           "  struct live_entry entry = {.stack = intern(start), .weight = sampler_weigh(size_bytes)};\n"
+           "  atomic_store(&held, 0);\n",
+           ["hazards/test_signals.G5Jump", "hazards/test_unwinding.U3Fork"]),
+    Mutant("pipe_left_open", "I5, U1: libunwind's pipe stays open", "core/cfi.c",
+           "is_pipe_end(int fd, ino_t *inode)\n{\n", "is_pipe_end(int fd, ino_t *inode)\n{\n  return false;\n",
+           ["hazards/test_unwinding.U1"]),
+    Mutant("descriptor_left_open", "I5, U1: the state file stays open when it grows", "core/region.c",
+           "  char *base = ours ? map_file(fd, from, to) : NULL;\n  sys_close(fd);\n",
+           "  char *base = ours ? map_file(fd, from, to) : NULL;\n",
+           ["hazards/test_followers.U1Growth"]),
+    Mutant("pid_for_fork", "I9, P1: another pid is taken for a fork", "core/process.h",
+           "  return LIKELY(atomic_load_explicit(process_token, memory_order_acquire) != 0);\n",
+           "  extern int getpid(void);\n"
+           "  static int known;\n"
+           "  int pid = getpid();\n"
+           "  if (known == 0)\n    known = pid;\n"
+           "  if (pid != known) {\n    known = pid;\n    atomic_store(process_token, 0);\n  }\n"
+           "  return LIKELY(atomic_load_explicit(process_token, memory_order_acquire) != 0);\n",
+           ["hazards/test_processes.P1"]),
+    Mutant("forks_unnoticed", "I9, P2: a forked child writes its parent's region", "core/process.c",
+           "  (void)sys_madvise(token, PAGE_BYTES, MADV_WIPEONFORK);", "",
+           ["hazards/test_followers.P2"]),
+    Mutant("record_after_free", "I8, A1: the table is updated after the real free", "interpose/hooks_c.c",
+           "  record_free(pointer);\n  real.free(pointer);\n", "  real.free(pointer);\n  record_free(pointer);\n",
+           ["hazards/test_allocators.Row1", "hazards/test_handover"]),
+    Mutant("realloc_not_put_back", "I8, A2: a failed realloc loses the entry", "interpose/allocation.c",
+           "    record_put_back(resize->pointer, resize->entry);\n", "    record_taken_was_freed(resize->entry);\n",
+           ["hazards/test_allocators.Row2"]),
+    Mutant("errno_changed", "I8, A6: errno is not what the real function left", "core/cfi.c",
+           "  signals_restore(before);\n  errno = saved_errno;\n  return job.rule;", "  signals_restore(before);\n  errno = saved_errno ^ 1;\n  return job.rule;",
+           ["preload/test_exact.Exact.test_totals[errno_keep", "hazards/test_allocators.Row6"]),
+    Mutant("stale_rules", "U4: rules outlive the library they were of", "core/rules.h",
+           "(uint64_t)pc ^ atomic_load_explicit(&rule_generation, memory_order_acquire) << 48", "(uint64_t)pc", ["hazards/test_unwinding.U4", "unit/test_rules"]),
+    Mutant("unbounded_reads", "I6, U7: the stack is read wherever a rule leads", "core/stack_bounds.h",
+           "  if (UNLIKELY(address < window->low || address >= window->high) && !stack_window_widen(window, address))\n    return false;\n",
+           "", ["hazards/test_unwinding.U7"]),
+    Mutant("no_headroom", "I6, U6: a walk begins without room for it", "core/stack_bounds.c",
+           "    open_foreign(window, sp);\n    return STACK_ROOM_UNKNOWN;\n", "    open_foreign(window, sp);\n    return STACK_ROOM_AMPLE;\n",
+           ["hazards/test_unwinding.U6", "hazards/test_runtimes.U6FullDepth"]),
+    Mutant("no_bootstrap", "S1: dlsym's own requests find no memory", "interpose/bootstrap.c",
+           "void *bootstrap_get(size_t size)\n{\n", "void *bootstrap_get(size_t size)\n{\n  return NULL;\n",
+           ["hazards/test_startup.S1", "preload/test_programs"]),
+    Mutant("no_alternate_stack", "G2: the handler does not ask for the signal stack", "interpose/signal.c",
+           "SA_ONSTACK | SA_RESTART", "SA_RESTART", ["hazards/test_planted.G2"]),
+    Mutant("takes_the_signal", "G1: the signal is taken from a program that uses it", "interpose/signal.c",
+           " || (before.sa_flags & SA_SIGINFO) != 0 || before.sa_handler != SIG_DFL", "", ["hazards/test_signals.G1", "preload/test_dumps"]),
+    Mutant("follows_symlinks", "I10, P7: a planted name is followed", "core/region.c",
+           "O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC", "O_RDWR | O_CREAT | O_CLOEXEC", ["hazards/test_planted.P7"]),
+    Mutant("overwrites", "I10: a profile takes the place of a file that is there", "core/writer.c",
+           "  int result = sys_rename_noreplace(writer->path, final_path);",
+           "  int result = (int)sys_call(SYS_rename, (long)writer->path, (long)final_path, 0, 0, 0, 0);", ["preload/test_files", "preload/test_dumps"]),
+    Mutant("not_reserved", "P7: pages of a full tmpfs are touched", "core/region.c",
+           "    result = sys_fallocate(fd, from, to - from);\n", "    result = sys_ftruncate(fd, to);\n",
+           ["torture/test_resources", "preload/test_files"]),
+    Mutant("not_confined", "P8: system calls behind a seccomp filter", "core/confinement.c",
+           "  atomic_store(&sys_is_confined, true);\n", "", ["hazards/test_confinement"]),
+    Mutant("unweighted", "I11: a sample stands for itself only", "core/sampler.c",
+           "    weight = 1 / prng_one_minus_exp(((double)size_bytes + 1) / (double)interval_bytes);\n", "",
+           ["unit/test_sampler", "stat/"]),
+    Mutant("child_keeps_tallies", "I9: a child starts with its parent's sums", "core/process.c",
+           "  stacks_clear();\n", "", ["preload/test_processes"]),
+    Mutant("state_left_behind", "the state file outlives a clean exit", "interpose/lifecycle.c",
+           "    region_remove_file();", "    (void)0;", ["preload/test_files", "preload/test_dumps"]),
+    Mutant("thread_per_process", "I5, S6: a helper thread", "interpose/fork.c",
+           "  (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);\n",
+           "  (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);\n"
+           "  static char stack[65536] __attribute__((aligned(16)));\n"
+           "  extern int clone(int (*)(void *), void *, int, void *, ...);\n"
+           "  extern int pause(void);\n"
+           "  (void)clone((int (*)(void *))(void *)pause, stack + sizeof stack, 0x10f00, NULL);\n",
+           ["hazards/test_startup.S6"]),
+    Mutant("counts_twice", "A5: a request is counted by two hooks", "interpose/hooks_c.c",
+           "  if (counting == COUNTING_INSIDE || __builtin", "  if (__builtin",
+           ["hazards/test_allocators.Row3", "preload/test_exact"]),
+]
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def copy_sources(to):
+    shutil.copytree(SOURCE, to, symlinks=True,
+                    ignore=shutil.ignore_patterns(".git", "node_modules", "heapprof-*", "demo", "__pycache__", "built"))
+
+
+def build(tree):
+    """None, or what the compiler said."""
+    for target in ("all", "check-build"):  # one after the other: both make the library
+        done = subprocess.run(["make", "-s", f"-j{os.cpu_count()}", target], cwd=tree, capture_output=True, text=True)
+        if done.returncode != 0:
+            return done.stderr[-1000:]
+    return None
+
+
+def run_tests(tree, tests):
+    """Returns (did any fail, the last line)."""
+    environment = {**os.environ, "HEAPPROF_LIB": f"{tree}/libheapprof.so", "HEAPPROF_BUILDDIR": str(tree), "HEAPPROF_SRCDIR": str(tree)}
+    done = subprocess.run([sys.executable, "tests/run", *tests], cwd=tree, env=environment, capture_output=True, text=True)
+    lines = done.stdout.splitlines() or [done.stderr[-200:]]
+    failures = [line.split()[1] for line in lines if line.startswith("FAILED")]
+    return failures, lines[-1]
+
+
+def judge(mutant, tree):
+    """Returns None if a test noticed, else why not."""
+    path = tree / mutant.file
+    original = path.read_text()
+    if mutant.old not in original:
+        return f"does not apply: {mutant.file} no longer has the text it changes"
+    try:
+        path.write_text(original.replace(mutant.old, mutant.new, 1))
+        problem = build(tree)
+        if problem:
+            return f"does not compile: {problem}"
+        failures, summary = run_tests(tree, mutant.tests)
+        if not failures:
+            return f"SURVIVES: {summary}"
+        say(f"           noticed by {failures[0]}" + (f" and {len(failures) - 1} more" if len(failures) > 1 else ""))
+        return None
+    finally:
+        path.write_text(original)
+
+
+def check_control(tree):
+    """Without a mutant all those tests pass: else a failure would show nothing."""
+    failures, summary = run_tests(tree, sorted({test for mutant in MUTANTS for test in mutant.tests}))
+    say(f"control    {summary}")
+    return not failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="mutants to try; all")
+    parser.add_argument("--skip-control", action="store_true", help="do not run the tests on the unchanged sources first")
+    options = parser.parse_args()
+    chosen = [mutant for mutant in MUTANTS if not options.names or mutant.name in options.names]
+    if not chosen:
+        parser.error(f"there is none of these names; there are {', '.join(mutant.name for mutant in MUTANTS)}")
+    tree = pathlib.Path(tempfile.mkdtemp(prefix="mutants.", dir=os.environ.get("TMPDIR"))) / "tree"
+    survivors = 0
+    try:
+        copy_sources(tree)
+        problem = build(tree)
+        if problem:
+            sys.exit(f"the sources do not build: {problem}")
+        if not options.skip_control and not check_control(tree):
+            sys.exit("the tests fail without any mutant")
+        for mutant in chosen:
+            started = time.monotonic()
+            say(f"try        {mutant.name}: {mutant.breaks}")
+            problem = judge(mutant, tree)
+            survivors += problem is not None
+            say(f"{'killed' if problem is None else 'FAILED':<10} {mutant.name} ({time.monotonic() - started:.0f} s) {problem or ''}")
+    finally:
+        shutil.rmtree(tree.parent, ignore_errors=True)
+    say(f"{len(chosen) - survivors} killed, {survivors} failed")
+    return survivors != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/peak.h"
+
+#include "core/prng.h"
+#include "unit.h"
+
+#include <ucontext.h>
+
+enum { STACKS = 24, LIVE = 2000, THREADS = 4 };
+
+static uint32_t ids[STACKS];
+
+static void make_stacks(void)
+{
+  unit_region();
+  for (uintptr_t i = 0; i < STACKS; i++)
+    require((ids[i] = stacks_intern((uintptr_t[]){0x400000 + i, 0x500000}, 2, 0)) != 0);
+}
+
+static struct stack_record *stack_at(unsigned number)
+{
+  return (struct stack_record *)region_at(ids[number]);
+}
+
+static struct tally_sums at_peak(unsigned number)
+{
+  return peak_read(stack_at(number), region_header()->peak_bytes_q4);
+}
+
+static uint64_t bytes_of_all_at_peak(void)
+{
+  uint64_t bytes = 0;
+  for (unsigned i = 0; i < STACKS; i++)
+    bytes += at_peak(i).bytes_q4;
+  return bytes;
+}
+
+static struct sample_weight bytes(uint64_t size)
+{
+  return (struct sample_weight){.size_bytes = size, .objects_q16 = 65536};
+}
+
+/* The sums that a stack should have, by a program too simple to be wrong. */
+
+struct model_sums {
+  uint64_t objects_q16, bytes_q4;
+  double allocated_objects, allocated_bytes, freed_objects, freed_bytes; /* variances */
+};
+
+struct object {
+  unsigned stack;
+  struct sample_weight weight;
+};
+
+static struct model {
+  struct model_sums stacks[STACKS], stacks_at_peak[STACKS];
+  uint64_t total_q4, peak_q4;
+  struct object live[LIVE];
+  unsigned live_count;
+} model;
+
+static void model_count(struct object object, bool is_allocation)
+{
+  struct model_sums *sums = &model.stacks[object.stack];
+  double w = (double)object.weight.objects_q16 / 65536, s = (double)object.weight.size_bytes;
+  uint64_t bytes_q4 = (uint64_t)(s * w * 16 + 0.5), sign = is_allocation ? 1 : -1ull;
+  sums->objects_q16 += sign * object.weight.objects_q16;
+  sums->bytes_q4 += sign * bytes_q4;
+  *(is_allocation ? &sums->allocated_objects : &sums->freed_objects) += w * (w - 1);
+  *(is_allocation ? &sums->allocated_bytes : &sums->freed_bytes) += s * s * w * (w - 1);
+  model.total_q4 += sign * bytes_q4;
+  if (model.total_q4 <= model.peak_q4)
+    return;
+  model.peak_q4 = model.total_q4;
+  memcpy(model.stacks_at_peak, model.stacks, sizeof model.stacks);
+}
+
+static void allocate(uint64_t *random)
+{
+  struct object object = {.stack = (unsigned)(prng_next(random) % STACKS),
+                          .weight = {prng_next(random) % 100000, 65536 + prng_next(random) % (1 << 20)}};
+  if (prng_next(random) % 4 == 0)
+    object.weight = bytes(prng_next(random) % 3);
+  stacks_count_allocation(ids[object.stack], object.weight);
+  model_count(object, true);
+  model.live[model.live_count++] = object;
+}
+
+static void release(uint64_t *random)
+{
+  unsigned which = (unsigned)(prng_next(random) % model.live_count);
+  struct object object = model.live[which];
+  stacks_count_free(ids[object.stack], object.weight);
+  model_count(object, false);
+  model.live[which] = model.live[--model.live_count];
+}
+
+static double or_zero(double difference)
+{
+  return difference > 0 ? difference : 0;
+}
+
+static void must_agree(void)
+{
+  require(region_header()->in_use_bytes_q4 == model.total_q4 && region_header()->peak_bytes_q4 == model.peak_q4);
+  for (unsigned i = 0; i < STACKS; i++) {
+    const struct model_sums *right = &model.stacks_at_peak[i];
+    struct tally_sums sums = at_peak(i);
+    require(sums.objects_q16 == right->objects_q16 && sums.bytes_q4 == right->bytes_q4);
+    if (right->objects_q16 == 0)
+      continue; /* what is left of the doubles are rounding errors */
+    require(sums.variance_objects == or_zero(right->allocated_objects - right->freed_objects));
+    require(sums.variance_bytes == or_zero(right->allocated_bytes - right->freed_bytes));
+  }
+  require(bytes_of_all_at_peak() == model.peak_q4);
+}
+
+CHILD_TEST(one_thread_is_exact)
+{
+  uint64_t random = 7;
+  make_stacks();
+  must_agree();
+  for (unsigned step = 0; step < 40000; step++) {
+    /* Tides: how full it may get changes all the time, so that there are long ways down and up, and new peaks late. */
+    unsigned tide = 1 + (unsigned)(LIVE / 2 * (1 + step / 20000) * ((step / 1500) % 4) / 4);
+    if (model.live_count < tide || model.live_count == 0)
+      allocate(&random);
+    else
+      release(&random);
+    if (step % 37 == 0)
+      must_agree();
+  }
+  must_agree();
+  while (model.live_count > 0)
+    release(&random);
+  must_agree();
+  require(region_header()->in_use_bytes_q4 == 0 && model.peak_q4 > 0);
+}
+
+CHILD_TEST(value_at_the_peak_stays)
+{
+  make_stacks();
+  stacks_count_allocation(ids[0], bytes(100));
+  stacks_count_allocation(ids[1], bytes(50)); /* the peak: 150 */
+  stacks_count_free(ids[0], bytes(100));
+  require(at_peak(0).bytes_q4 == 1600 && at_peak(0).objects_q16 == 65536 && at_peak(1).bytes_q4 == 800);
+  stacks_count_allocation(ids[2], bytes(100)); /* as high, but not higher */
+  require(at_peak(0).bytes_q4 == 1600 && at_peak(2).bytes_q4 == 0);
+  stacks_count_allocation(ids[2], bytes(1)); /* 151 */
+  require(at_peak(0).bytes_q4 == 0 && at_peak(1).bytes_q4 == 800 && at_peak(2).bytes_q4 == 1616);
+  stacks_count_allocation(ids[3], bytes(0));
+  require(at_peak(3).objects_q16 == 0 && bytes_of_all_at_peak() == 151 * 16);
+  stacks_clear();
+  require(peak_read(stack_at(0), 0).bytes_q4 == 0 && stack_at(2)->peaks[0].stamp == 0 &&
+          stack_at(2)->peaks[1].stamp == 0);
+}
+
+/* A thread has raised the total and was held up before it could move the peak. */
+CHILD_TEST(whoever_comes_next_moves_the_peak)
+{
+  make_stacks();
+  stacks_count_allocation(ids[0], bytes(100));
+  region_header()->in_use_bytes_q4 += 50 * 16;
+  stacks_count_free(ids[0], bytes(100));
+  require(region_header()->peak_bytes_q4 == 150 * 16 && at_peak(0).bytes_q4 == 1600);
+}
+
+/* A handler that leaves realloc by longjmp: the object may be freed without ever having been counted. */
+CHILD_TEST(total_below_zero_is_no_peak)
+{
+  make_stacks();
+  stacks_count_allocation(ids[0], bytes(100));
+  stacks_count_free(ids[0], bytes(100));
+  stacks_count_free(ids[0], bytes(100));
+  require((int64_t)region_header()->in_use_bytes_q4 == -1600 && region_header()->peak_bytes_q4 == 1600);
+  stacks_count_allocation(ids[1], bytes(60));
+  require(region_header()->peak_bytes_q4 == 1600 && at_peak(0).bytes_q4 == 1600 && at_peak(1).bytes_q4 == 0);
+}
+
+/* Slots that somebody is writing for ever. */
+
+static void change_at_new_peaks(unsigned peaks)
+{
+  for (unsigned i = 0; i < peaks; i++) {
+    uint64_t before = stacks_read(stack_at(0)).in_use.bytes_q4;
+    stacks_count_allocation(ids[1], bytes(1000)); /* a new peak */
+    stacks_count_allocation(ids[0], bytes(1));
+    stacks_count_free(ids[1], bytes(10));
+    stacks_count_allocation(ids[2], bytes(10000));
+    uint64_t peak = region_header()->peak_bytes_q4;
+    stacks_count_free(ids[2], bytes(10000));
+    stacks_count_free(ids[0], bytes(1)); /* keeps before + 1 */
+    require(region_header()->peak_bytes_q4 == peak);
+    require(at_peak(0).bytes_q4 == before + 16 && stacks_read(stack_at(0)).in_use.bytes_q4 == before);
+    stacks_count_allocation(ids[2], bytes(20000 + i));
+    stacks_count_free(ids[2], bytes(10));
+  }
+}
+
+CHILD_TEST(held_slot_is_left_alone)
+{
+  make_stacks();
+  struct stack_record *stack = stack_at(0);
+  for (unsigned held = 0; held < PEAK_SLOTS; held++) {
+    change_at_new_peaks(3);
+    uint64_t stamp = stack->peaks[held].stamp | PEAK_IS_WRITTEN, other = stack->peaks[1 - held].stamp;
+    stack->peaks[held].stamp = stamp;
+    change_at_new_peaks(5);
+    require(stack->peaks[held].stamp == stamp && stack->peaks[1 - held].stamp != other);
+    stack->peaks[held].stamp &= ~PEAK_IS_WRITTEN;
+  }
+}
+
+CHILD_TEST(two_held_slots_cost_the_older)
+{
+  make_stacks();
+  struct stack_record *stack = stack_at(0);
+  change_at_new_peaks(4);
+  unsigned older = stack->peaks[0].stamp > stack->peaks[1].stamp;
+  uint64_t newer = stack->peaks[1 - older].stamp |= PEAK_IS_WRITTEN;
+  stack->peaks[older].stamp |= PEAK_IS_WRITTEN;
+  change_at_new_peaks(5);
+  require(stack->peaks[1 - older].stamp == newer && (stack->peaks[older].stamp & PEAK_IS_WRITTEN) == 0);
+}
+
+CHILD_TEST(unfinished_slot_reads_as_now)
+{
+  make_stacks();
+  stacks_count_allocation(ids[0], bytes(100));
+  stack_at(0)->peaks[0].stamp =
+      region_header()->peak_bytes_q4 | PEAK_IS_WRITTEN; /* left before the values were stored */
+  stacks_count_free(ids[0], bytes(100));
+  require(at_peak(0).bytes_q4 == 0);
+  stacks_count_allocation(ids[0], bytes(300));
+  stacks_count_free(ids[0], bytes(300)); /* at the next peak all is well */
+  require(at_peak(0).bytes_q4 == 4800);
+}
+
+/* A thread that is held up at any one instruction of a sample while others go on: the processor stops behind each instruction
+ * (its trap flag), and at the chosen one the handler plays the others. */
+
+enum { TRAP_FLAG = 0x100, HELD_UP_BYTES = 7 };
+
+static volatile unsigned steps_to_go;
+static sigjmp_buf *way_out;
+static uint64_t total_before, held_before; /* by all, by stack 0 */
+
+static void begin_round(void)
+{
+  stacks_count_allocation(ids[0], bytes(100000)); /* a new peak */
+  total_before = region_header()->in_use_bytes_q4 / 16;
+  held_before = stacks_read(stack_at(0)).in_use.bytes_q4 / 16;
+}
+
+static void expect_about(uint64_t q4, uint64_t expected_bytes)
+{
+  int64_t off = (int64_t)(q4 - expected_bytes * 16);
+  require(llabs(off) <= HELD_UP_BYTES * 16);
+}
+
+struct others {
+  void (*play)(void);
+  void (*expect)(void);
+};
+
+static void go_up_and_down(void)
+{
+  stacks_count_allocation(ids[1], bytes(1000)); /* a new peak */
+  stacks_count_free(ids[0], bytes(200));
+  stacks_count_allocation(ids[0], bytes(5000)); /* another */
+  stacks_count_free(ids[0], bytes(5000));
+  stacks_count_allocation(ids[2], bytes(9000)); /* the last */
+  stacks_count_free(ids[0], bytes(500));
+  stacks_count_free(ids[2], bytes(9000));
+  stacks_count_allocation(ids[0], bytes(700));
+  stacks_count_free(ids[1], bytes(1000));
+}
+
+static void expect_the_last_peak(void)
+{
+  expect_about(region_header()->peak_bytes_q4, total_before + 1000 - 200 + 9000);
+  expect_about(at_peak(0).bytes_q4, held_before - 200);
+  require(at_peak(1).bytes_q4 == 1000 * 16 && at_peak(2).bytes_q4 == 9000 * 16);
+}
+
+static void stay_below(void)
+{
+  stacks_count_free(ids[0], bytes(4000));
+  stacks_count_allocation(ids[1], bytes(300));
+  stacks_count_allocation(ids[0], bytes(1000));
+  stacks_count_free(ids[1], bytes(300));
+}
+
+static void expect_the_old_peak(void)
+{
+  expect_about(region_header()->peak_bytes_q4, total_before);
+  expect_about(at_peak(0).bytes_q4, held_before);
+  require(at_peak(1).bytes_q4 == 0);
+}
+
+static const struct others *others, busy = {go_up_and_down, expect_the_last_peak},
+                                    quiet = {stay_below, expect_the_old_peak};
+
+static void on_step(int number, siginfo_t *info, void *context)
+{
+  (void)number, (void)info;
+  if (steps_to_go == 0 || --steps_to_go > 0)
+    return;
+  ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
+  if (way_out != NULL)
+    siglongjmp(*way_out, 1);
+  others->play();
+}
+
+static void set_trap_flag(bool is_on)
+{
+  uint64_t mask = ~(uint64_t)TRAP_FLAG, flag = is_on ? TRAP_FLAG : 0;
+  __asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
+                   "pushfq\n\t"
+                   "andq %0, (%%rsp)\n\t"
+                   "orq %1, (%%rsp)\n\t"
+                   "popfq\n\t"
+                   "lea 128(%%rsp), %%rsp"
+                   :
+                   : "r"(mask), "r"(flag)
+                   : "memory", "cc");
+}
+
+/* False: it was over before. */
+static bool interrupt_after(unsigned steps, void (*change)(uint32_t, struct sample_weight), struct sample_weight weight)
+{
+  steps_to_go = steps;
+  set_trap_flag(true);
+  change(ids[0], weight);
+  set_trap_flag(false);
+  return steps_to_go == 0;
+}
+
+static void set_up_steps(const struct others *chosen)
+{
+  make_stacks();
+  others = chosen;
+  struct sigaction action = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
+  require(sigaction(SIGTRAP, &action, NULL) == 0);
+}
+
+/* The thread sanitizer's own code, thousands of instructions, would be stepped through too. */
+static void interrupt_everywhere(void (*change)(uint32_t, struct sample_weight), const struct others *chosen)
+{
+  unsigned steps = 1;
+  if (UNIT_IS_THREAD_SANITIZED)
+    return;
+  set_up_steps(chosen);
+  for (begin_round(); interrupt_after(steps, change, bytes(HELD_UP_BYTES)); steps++) {
+    others->expect();
+    begin_round();
+  }
+  require(steps > 50);
+}
+
+CHILD_TEST(free_held_up_while_peaks_pass)
+{
+  interrupt_everywhere(stacks_count_free, &busy);
+}
+
+CHILD_TEST(free_held_up_below_the_peak)
+{
+  interrupt_everywhere(stacks_count_free, &quiet);
+}
+
+CHILD_TEST(allocation_held_up_while_peaks_pass)
+{
+  interrupt_everywhere(stacks_count_allocation, &busy);
+}
+
+CHILD_TEST(allocation_held_up_below_the_peak)
+{
+  interrupt_everywhere(stacks_count_allocation, &quiet);
+}
+
+/* The handler does not come back. */
+static bool leave_after(unsigned steps)
+{
+  sigjmp_buf here;
+  way_out = &here;
+  if (sigsetjmp(here, 1) != 0)
+    return true;
+  (void)interrupt_after(steps, stacks_count_free, bytes(HELD_UP_BYTES));
+  return false;
+}
+
+CHILD_TEST(left_anywhere)
+{
+  unsigned steps = 1;
+  if (UNIT_IS_THREAD_SANITIZED)
+    return;
+  set_up_steps(&busy);
+  for (begin_round(); leave_after(steps); steps++) {
+    others->play();
+    others->expect();
+    begin_round();
+  }
+  require(steps > 50);
+}
+
+/* Threads. */
+
+static pthread_barrier_t barrier;
+
+/* All hold what they allocate until all have: the peak is everything, and nothing is in flight when it is reached. */
+static void *hold_together(void *number)
+{
+  enum { ROUNDS = 30, EACH = 400 };
+  for (unsigned round = 1; round <= ROUNDS; round++) {
+    uint64_t before = region_header()->peak_bytes_q4, each = 16 * round;
+    pthread_barrier_wait(&barrier);
+    for (unsigned i = 0; i < EACH; i++)
+      stacks_count_allocation(ids[i % STACKS], bytes(each));
+    pthread_barrier_wait(&barrier);
+    for (unsigned i = 0; i < EACH; i++)
+      stacks_count_free(ids[i % STACKS], bytes(each));
+    pthread_barrier_wait(&barrier);
+    if (number != NULL)
+      continue;
+    require(region_header()->peak_bytes_q4 == THREADS * EACH * each * 16 && region_header()->peak_bytes_q4 > before);
+    for (unsigned i = 0; i < STACKS; i++)
+      require(at_peak(i).bytes_q4 == THREADS * each * 16 * (EACH / STACKS + (i < EACH % STACKS)));
+  }
+  return NULL;
+}
+
+CHILD_TEST(threads_that_hold_together)
+{
+  make_stacks();
+  require(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+  unit_run_threads(THREADS, hold_together);
+  require(region_header()->in_use_bytes_q4 == 0);
+}
+
+enum { SIZE_MAX_BYTES = 512, TIDES = 60, STEPS = 3000, HELD = 1000 };
+
+/* Up and down at random, every tide a little higher. Between two of them all is quiet. */
+static void *walk(void *number)
+{
+  uint64_t random = 3 + (uintptr_t)number;
+  struct object held[HELD];
+  unsigned count = 0;
+  for (unsigned tide = 1; tide <= TIDES; tide++) {
+    for (unsigned step = 0; step < STEPS; step++) {
+      unsigned full = HELD * tide / TIDES * (1 + step % 100) / 100;
+      if (count < full) {
+        held[count] =
+            (struct object){(unsigned)(prng_next(&random) % STACKS), bytes(prng_next(&random) % SIZE_MAX_BYTES)};
+        stacks_count_allocation(ids[held[count].stack], held[count].weight);
+        count++;
+      } else if (count > 0) {
+        count--;
+        stacks_count_free(ids[held[count].stack], held[count].weight);
+      }
+    }
+    pthread_barrier_wait(&barrier);
+    if (number == NULL) {
+      int64_t off = (int64_t)(bytes_of_all_at_peak() - region_header()->peak_bytes_q4);
+      require(llabs(off) <= THREADS * SIZE_MAX_BYTES * 16);
+    }
+    pthread_barrier_wait(&barrier);
+  }
+  while (count-- > 0)
+    stacks_count_free(ids[held[count].stack], held[count].weight);
+  return NULL;
+}
+
+CHILD_TEST(threads_are_off_by_what_is_in_flight)
+{
+  make_stacks();
+  require(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+  unit_run_threads(THREADS, walk);
+  require(region_header()->in_use_bytes_q4 == 0 && region_header()->peak_bytes_q4 > 16 * SIZE_MAX_BYTES);
+}
+
+static _Atomic bool is_done;
+static _Atomic uint64_t reads;
+
+static void *read_all_the_time(void *unused)
+{
+  (void)unused;
+  uint64_t last = 0;
+  while (!is_done) {
+    uint64_t peak = region_header()->peak_bytes_q4;
+    require(peak >= last);
+    last = peak;
+    for (unsigned i = 0; i < STACKS; i++) {
+      struct tally_sums sums = at_peak(i);
+      require(sums.bytes_q4 < 1ull << 40 && sums.objects_q16 < 1ull << 40); /* below zero would be above that */
+    }
+    reads++;
+  }
+  return NULL;
+}
+
+CHILD_TEST(reading_beside_writers)
+{
+  pthread_t reader;
+  make_stacks();
+  require(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+  require(pthread_create(&reader, NULL, read_all_the_time, NULL) == 0);
+  for (uint64_t wanted = 10; reads < wanted;)
+    unit_run_threads(THREADS, walk);
+  is_done = true;
+  require(pthread_join(reader, NULL) == 0);
+}
+
+int main(void)
+{
+  (void)unit_directory();
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(one_thread_is_exact),
+      cmocka_unit_test(value_at_the_peak_stays),
+      cmocka_unit_test(whoever_comes_next_moves_the_peak),
+      cmocka_unit_test(total_below_zero_is_no_peak),
+      cmocka_unit_test(held_slot_is_left_alone),
+      cmocka_unit_test(two_held_slots_cost_the_older),
+      cmocka_unit_test(unfinished_slot_reads_as_now),
+      cmocka_unit_test(free_held_up_while_peaks_pass),
+      cmocka_unit_test(free_held_up_below_the_peak),
+      cmocka_unit_test(allocation_held_up_while_peaks_pass),
+      cmocka_unit_test(allocation_held_up_below_the_peak),
+      cmocka_unit_test(left_anywhere),
+      cmocka_unit_test(threads_that_hold_together),
+      cmocka_unit_test(threads_are_off_by_what_is_in_flight),
+      cmocka_unit_test(reading_beside_writers),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

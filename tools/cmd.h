@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* A subcommand: one file cmd_NAME.c, one const entry in the table of heapprof.c. Usage texts, completions and the
+ * check of the manual come from these entries. */
+#ifndef HEAPPROF_CMD_H
+#define HEAPPROF_CMD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct cmd_option {
+  const char *name;     /* without dashes */
+  char letter;          /* 0: only the long form */
+  const char *argument; /* what the option takes, as usage shows it: "FILE"; NULL: nothing */
+  const char *help;     /* one line */
+};
+
+struct cmd_line;
+
+struct command {
+  const char *name;
+  const char *operands;                    /* as usage shows them: "PID... " */
+  const char *summary;                     /* one line, starts with a verb */
+  const struct cmd_option *options;        /* ends with an empty one; --help is always there */
+  bool stops_at_operand;                   /* what follows the first operand are not options of ours: run */
+  int (*run)(const struct cmd_line *line); /* the exit status */
+};
+
+#define CMD_OPTIONS_END                                                                                                \
+  {                                                                                                                    \
+    0                                                                                                                  \
+  }
+
+/* clang-format off */
+/* Options that several commands have mean the same in each. */
+#define CMD_OPTION_OUTPUT {"output", 'o', "FILE", "write FILE; - is standard output"}
+#define CMD_OPTION_FORCE {"force", 'f', NULL, "replace a file that is there"} /* save_replacing() */
+#define CMD_OPTION_SAMPLE_INDEX {"sample-index", 0, "TYPE", "inuse_space, inuse_objects, alloc_space or alloc_objects"}
+#define CMD_OPTION_JSON {"json", 0, NULL, "print JSON"}
+/* clang-format on */
+
+/* A command line, parsed. */
+struct cmd_line {
+  const struct command *command;
+  int count;           /* of operands */
+  char **operands;     /* ends with NULL */
+  const char **values; /* by position in command->options; "" for a flag that was given, NULL: not given */
+};
+
+/* The value of an option, NULL if it was not given. */
+const char *cmd_value(const struct cmd_line *line, const char *option);
+bool cmd_has(const struct cmd_line *line, const char *option);
+
+/* A whole number in [low, high], `fallback` if it was not given. False, after a message: not one. */
+bool cmd_number(const struct cmd_line *line, const char *option, uint64_t low, uint64_t high, uint64_t fallback,
+                uint64_t *number);
+
+/* Says what is wrong and where help is; returns EXIT_USAGE. */
+int cmd_misused(const struct cmd_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The commands, ending with NULL; defined in heapprof.c. */
+extern const struct command *const commands[];
+
+/* Finds the command of argv[0], parses, runs. */
+int cmd_main(int argc, char **argv);
+
+/* Usage on standard output, from the entry. */
+void cmd_print_help(const struct command *command);
+
+#endif

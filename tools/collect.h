@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* From the state that processes left in a run folder to profiles with names and lines.
+ *
+ * A process of our own does it, so that we can go on passing signals, and so that a file that is too much for the
+ * library that reads debug information costs the lines, not the profile. What cannot be written keeps its state file.
+ *
+ * Signals: call with all of them held back (child_start does that). Threads: from the only one.
+ */
+#ifndef HEAPPROF_COLLECT_H
+#define HEAPPROF_COLLECT_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A profile that was written. */
+struct collected_profile {
+  int pid;
+  char program[65];
+  char *path;
+  uint64_t samples;
+  double peak_bytes, peak_variance;
+  bool is_whole; /* false: some of its samples were in memory of the process only */
+};
+
+struct collection {
+  const char *folder, *pattern; /* the caller's; without a folder there is nothing to collect */
+  pid_t program;                /* the process that was started ... */
+  const char *command;          /* ... and its arguments, for the comments */
+  GPtrArray *profiles;          /* struct collected_profile * */
+  char *problem;                /* why the first that could not be written could not; NULL: there was none */
+  unsigned kept;                /* state files that stay therefore */
+  /* Of collect.c. */
+  bool has_ended; /* the program */
+  pid_t worker;   /* 0: none is at work */
+  int reports;    /* its file, -1: none yet */
+  guint reports_read;
+  guint patience; /* as many files may lie there */
+};
+
+void collection_init(struct collection *collection, const char *folder, const char *pattern);
+void collection_clear(struct collection *collection);
+
+/* While the program runs, about once a second: where many processes come and go, their state does not pile up. */
+void collection_keep_up(void *collection);
+
+/* Writes what is left. SIGINT and SIGTERM, SIGHUP, SIGQUIT cut it short, and so does time: then lines, or names as
+ * well, are left out and a message says so. */
+void collection_finish(struct collection *collection);
+
+#endif

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// The page: what is chosen, and what changes with it.
+
+import { Card } from "./card.js";
+import { changeText, frameLines, placesText, valueText } from "./describe.js";
+import { byId, element } from "./dom.js";
+import { Flame } from "./flame.js";
+import { functionRows, matcher, quoted, sumOfMatches } from "./functions.js";
+import { showHeader } from "./header.js";
+import { at, Profile } from "./profile.js";
+import { percentage, quantity } from "./quantity.js";
+import { Table } from "./table.js";
+import { CalleeTree, CallerTree, sameNode } from "./trees.js";
+
+const SEARCH_DELAY_MS = 150;
+
+const profile = new Profile(JSON.parse(byId("profile").textContent));
+const choice = { type: profile.shown, direction: "callees", measure: "value", search: "" };
+let tree, zoomed, rows, matches;
+
+const card = new Card(byId("card"));
+const flame = new Flame(byId("flame"), {
+  describe: (node) => [node.name, placesText(profile, node), ...frameLines(view(), node).map((line) => line.join(" "))]
+    .filter(Boolean).join(", "),
+  onZoom: zoomTo,
+  onPoint: (node, frame) => (node === null ? card.hide() : card.show(view(), node, frame)),
+});
+const table = new Table(byId("functions"), byId("function-count"), byId("all-functions"), {
+  onChoose: (name) => {
+    byId("search").value = `^${quoted(name)}$`;
+    search();
+    byId("graph").scrollIntoView({ block: "start" });
+  },
+});
+
+function view() {
+  return { ...choice, profile, tree, zoomed, matches, isDifference: profile.isDifference };
+}
+
+function zoomTo(node) {
+  setZoomed(node);
+  flame.focus(node);
+}
+
+function setZoomed(node) {
+  zoomed = node;
+  byId("reset").disabled = zoomed === tree.root;
+  card.hide();
+  flame.show(view());
+}
+
+/** After another value or direction was chosen. */
+function plant() {
+  const sums = profile.sums(choice.type);
+  const before = tree;
+  tree = choice.direction === "callees" ? new CalleeTree(profile, sums) : new CallerTree(profile, sums);
+  zoomed = before?.constructor === tree.constructor ? sameNode(tree, zoomed, choice.measure) : tree.root;
+  byId("reset").disabled = zoomed === tree.root;
+  rows = functionRows(profile, sums);
+  search();
+}
+
+function search() {
+  choice.search = byId("search").value;
+  matches = matcher(profile, choice.search);
+  showMatches();
+  card.hide();
+  flame.show(view());
+  table.show(rows, tree.sums, profile.isDifference, matches);
+}
+
+function showMatches() {
+  const { unit, total } = tree.sums;
+  let text = "";
+  if (matches !== null) {
+    const found = sumOfMatches(profile, tree.sums, matches);
+    const share = percentage(found.value, total.value[0]);
+    text = `${valueText(found, unit)} (${share})${profile.isDifference ? `, change ${changeText(found, unit)}` : ""}`;
+  }
+  byId("matched").textContent = text;
+  byId("clear").hidden = matches === null;
+}
+
+/* What can be chosen. */
+
+function valueCard(type) {
+  const input = element("input", { type: "radio", name: "type", value: type.name });
+  input.checked = type.name === choice.type;
+  const numbers = totalOf(type);
+  const parts = [element("span", { class: "title" }, type.name), element("span", { class: "total" }, quantity(numbers.value, type.unit))];
+  const note = profile.isDifference ? changeText(numbers, type.unit) : valueText(numbers, type.unit).split(" ")[1] ?? "";
+  return element("label", {}, input, ...parts, element("span", { class: "note" }, note));
+}
+
+/** Only the sums of the type that is shown are kept, so these are added up here. */
+function totalOf(type) {
+  const sum = (column) => (column ? [column.reduce((all, number) => all + number, 0)] : null);
+  return at({ value: sum(type.value), variance: sum(type.variance), base: sum(type.base), change_variance: sum(type.change_variance) }, 0);
+}
+
+function onChoice(name, change) {
+  for (const input of document.querySelectorAll(`input[name="${name}"]`)) {
+    input.addEventListener("change", () => change(input.value));
+  }
+}
+
+function setTheme(theme) {
+  if (theme === "auto") {
+    delete document.documentElement.dataset.theme;
+  } else {
+    document.documentElement.dataset.theme = theme;
+  }
+}
+
+function listen() {
+  onChoice("type", (value) => { choice.type = value; plant(); });
+  onChoice("direction", (value) => { choice.direction = value; plant(); });
+  onChoice("measure", (value) => { choice.measure = value; setZoomed(tree.root); });
+  onChoice("theme", setTheme);
+  let timer;
+  byId("search").addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(search, SEARCH_DELAY_MS);
+  });
+  byId("clear").addEventListener("click", () => {
+    byId("search").value = "";
+    search();
+    byId("search").focus();
+  });
+  byId("reset").addEventListener("click", () => setZoomed(tree.root));
+  document.addEventListener("keydown", onKey);
+  new ResizeObserver(onResize).observe(byId("flame"));
+}
+
+function onKey(event) {
+  const isTyping = event.target.matches("input[type=search]");
+  if (event.key === "Escape" && !isTyping && zoomed !== tree.root) {
+    zoomTo(tree.root);
+  } else if (event.key === "/" && !isTyping) {
+    byId("search").focus();
+    event.preventDefault();
+  }
+}
+
+let drawnWidth = 0;
+function onResize() {
+  const width = byId("flame").clientWidth;
+  if (width !== drawnWidth) {
+    drawnWidth = width;
+    flame.show(view());
+  }
+}
+
+showHeader(profile);
+byId("types").append(...profile.types.map(valueCard));
+document.body.classList.toggle("difference", profile.isDifference);
+listen();
+drawnWidth = byId("flame").clientWidth;
+plant();

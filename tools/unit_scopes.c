@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/unit_scopes.h"
+
+#include "tools/sorted.h"
+
+#include <dwarf.h>
+
+/* Deeper trees are no compiler's. */
+enum { DEPTH_MAX = 500 };
+
+struct walk {
+  struct unit_scopes *found;
+  const uint64_t *addresses;
+  uint32_t count;
+  bool enters_all; /* also types and functions without any of the addresses */
+};
+
+static void walk_children(struct walk *walk, Dwarf_Die *parent, int32_t scope, unsigned depth);
+
+/* True if any address lies in it. */
+static bool mark_addresses(struct walk *walk, Dwarf_Die *die, int32_t scope)
+{
+  Dwarf_Addr base, start, end;
+  ptrdiff_t position = 0;
+  bool is_hit = false;
+  while ((position = dwarf_ranges(die, position, &base, &start, &end)) > 0)
+    for (uint32_t i = sorted_lower_bound(walk->addresses, walk->count, start);
+         i < walk->count && walk->addresses[i] < end; i++) {
+      walk->found->innermost[i] = scope;
+      is_hit = true;
+    }
+  return is_hit;
+}
+
+static void visit_function(struct walk *walk, Dwarf_Die *die, int32_t parent, unsigned depth)
+{
+  struct unit_scope scope = {*die, parent, dwarf_tag(die) == DW_TAG_inlined_subroutine};
+  int32_t index = (int32_t)walk->found->scopes->len;
+  bool is_hit = mark_addresses(walk, die, index);
+  if (is_hit)
+    g_array_append_val(walk->found->scopes, scope);
+  if (is_hit || walk->enters_all)
+    walk_children(walk, die, is_hit ? index : parent, depth);
+}
+
+static void visit(struct walk *walk, Dwarf_Die *die, int32_t scope, unsigned depth)
+{
+  switch (dwarf_tag(die)) {
+  case DW_TAG_subprogram:
+  case DW_TAG_inlined_subroutine:
+  case DW_TAG_entry_point: visit_function(walk, die, scope, depth); break;
+  case DW_TAG_lexical_block:
+  case DW_TAG_try_block:
+  case DW_TAG_catch_block:
+  case DW_TAG_with_stmt:
+  case DW_TAG_common_block:
+  case DW_TAG_namespace:
+  case DW_TAG_module: walk_children(walk, die, scope, depth); break;
+  default:
+    if (walk->enters_all)
+      walk_children(walk, die, scope, depth);
+  }
+}
+
+static void walk_children(struct walk *walk, Dwarf_Die *parent, int32_t scope, unsigned depth)
+{
+  Dwarf_Die die;
+  if (depth >= DEPTH_MAX || dwarf_child(parent, &die) != 0)
+    return;
+  for (;;) {
+    visit(walk, &die, scope, depth + 1);
+    Dwarf_Die next;
+    if (dwarf_siblingof(&die, &next) != 0 || next.addr <= die.addr) /* a sibling that leads back never ends */
+      return;
+    die = next;
+  }
+}
+
+static bool misses_any(const struct unit_scopes *found, uint32_t count)
+{
+  for (uint32_t i = 0; i < count; i++)
+    if (found->innermost[i] == UNIT_SCOPE_NONE)
+      return true;
+  return false;
+}
+
+struct unit_scopes *unit_scopes_find(Dwarf_Die *unit, const uint64_t *addresses, uint32_t count)
+{
+  struct unit_scopes *found = g_new(struct unit_scopes, 1);
+  found->scopes = g_array_new(FALSE, FALSE, sizeof(struct unit_scope));
+  found->innermost = g_new(int32_t, count);
+  for (uint32_t i = 0; i < count; i++)
+    found->innermost[i] = UNIT_SCOPE_NONE;
+  struct walk walk = {found, addresses, count, false};
+  walk_children(&walk, unit, UNIT_SCOPE_NONE, 0);
+  /* Functions inside types and local ones lie outside of what they are declared in. */
+  walk.enters_all = misses_any(found, count);
+  if (walk.enters_all)
+    walk_children(&walk, unit, UNIT_SCOPE_NONE, 0);
+  return found;
+}
+
+void unit_scopes_free(struct unit_scopes *scopes)
+{
+  g_array_free(scopes->scopes, TRUE);
+  g_free(scopes->innermost);
+  g_free(scopes);
+}
