@@ -90,11 +90,10 @@ static bool read_slot(const struct peak *slot, uint64_t peak, struct tally_sums 
   if (atomic_load_explicit(&slot->stamp, memory_order_acquire) != peak)
     return false;
   held->samples = 0;
-  held->objects_q16 = atomic_load_explicit(&slot->objects_q16, memory_order_relaxed);
-  held->bytes_q4 = atomic_load_explicit(&slot->bytes_q4, memory_order_relaxed);
-  held->variance_objects = atomic_load_explicit(&slot->variance_objects, memory_order_relaxed);
-  held->variance_bytes = atomic_load_explicit(&slot->variance_bytes, memory_order_relaxed);
-  atomic_thread_fence(memory_order_acquire);
+  held->objects_q16 = atomic_load_explicit(&slot->objects_q16, memory_order_acquire);
+  held->bytes_q4 = atomic_load_explicit(&slot->bytes_q4, memory_order_acquire);
+  held->variance_objects = atomic_load_explicit(&slot->variance_objects, memory_order_acquire);
+  held->variance_bytes = atomic_load_explicit(&slot->variance_bytes, memory_order_acquire);
   return atomic_load_explicit(&slot->stamp, memory_order_relaxed) == peak;
 }
 

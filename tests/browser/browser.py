@@ -55,7 +55,8 @@ class Browser:
     def ask(self, method, path, body):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         prefix = f"/session/{self.session}" if self.session else ""
-        connection.request(method, prefix + path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
+        text = None if body is None else json.dumps(body)
+        connection.request(method, prefix + path, text, {"Content-Type": "application/json"})
         answer = json.loads(connection.getresponse().read())["value"]
         connection.close()
         if isinstance(answer, dict) and "error" in answer:

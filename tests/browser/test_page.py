@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """The page of heapprof report, as a person meets it: in a browser, with a mouse or a keyboard."""
-import json
 import math
 import random
 import re
@@ -18,7 +17,8 @@ STACKS = [
     ([("alloc", "lib.c", 7), ("read", "app.c", 31), ("main", "app.c", 2)], (300, 3 << 20, 100, 1 << 20), (25, 9e8, 16, 1e8)),
     ([("alloc", "lib.c", 9), ("parse", "app.c", 45), ("main", "app.c", 3)], (70, 2 << 20, 20, 2 << 20), (4, 1e8, 1, 1e8)),
     ([("alloc", "lib.c", 8), ("parse", "app.c", 46), ("main", "app.c", 3)], (30, 1 << 20, 10, 1 << 20), (1, 1e8, 1, 1e8)),
-    ([("walk", "tree.c", 5), ("walk", "tree.c", 6), ("walk", "tree.c", 6), ("main", "app.c", 4)], (64, 1 << 19, 0, 0), (0, 0, 0, 0)),
+    ([("walk", "tree.c", 5), ("walk", "tree.c", 6), ("walk", "tree.c", 6), ("main", "app.c", 4)], (64, 1 << 19, 0, 0),
+     (0, 0, 0, 0)),
 ]
 COMMENTS = (("version", "0.1.0"), ("program", "shop"), ("pid", "4711"), ("command", "./shop --all"),
             ("sampling_interval_bytes", "524288"), ("samples", "1234"), ("lost.live_table", "2"), ("lost.total", "2"))
@@ -179,7 +179,7 @@ class Graph(PageCase):
         self.open_report(path, options=["--sample-index=alloc_space"])
         self.assertTrue(self.browser.run("return document.querySelector('input[value=alloc_space]').checked"))
         cells = {row[0]: row[1:] for row in self.rows()}
-        self.assertEqual(cells["alloc"], ["lib.c", f"6MB {error(1.1e9, 'bytes')} 48.00%", f"6MB {error(1.1e9, 'bytes')} 48.00%"])
+        self.assertEqual(cells["alloc"], ["lib.c", *[f"6MB {error(1.1e9, 'bytes')} 48.00%"] * 2])
         self.assertEqual(cells["walk"], ["tree.c", "512kB exact 4.00%", "512kB exact 4.00%"])
         self.assertEqual(cells["main"][1:], ["0 0%", f"12.50MB {error(5.1e9, 'bytes')} 100%"])
         self.check_quiet()
@@ -209,8 +209,8 @@ class Graph(PageCase):
         for name in ("main", "parse", "alloc"):
             self.assertAlmostEqual(self.box(name)[0], left, delta=1.5)
             self.assertAlmostEqual(self.box(name)[2], whole, delta=1.5)
-        self.assertEqual(self.browser.run("return [...document.querySelectorAll('.frame.fade')].map((f) => f.getAttribute('name'))"),
-                         ["all", "main"])
+        faded = self.browser.run("return [...document.querySelectorAll('.frame.fade')].map((f) => f.getAttribute('name'))")
+        self.assertEqual(faded, ["all", "main"])
         self.browser.click("#reset")
         self.wait_drawn()
         self.assertEqual((self.box("parse"), self.names()), (before, names))
@@ -443,7 +443,8 @@ class Looks(PageCase):
     def test_theme(self, theme):
         """What the system asks for, and the switch."""
         names = [(f"{word}{number}", "a.c", 1) for number in range(40) for word in ("f", "read_", "ns::g")]
-        path = self.write(stacks=[*STACKS, *(([name, ("main", "app.c", 1)], (1, 1 << 17, 1, 1 << 17), (1, 1e8, 1, 1e8)) for name in names)])
+        many = [([name, ("main", "app.c", 1)], (1, 1 << 17, 1, 1 << 17), (1, 1e8, 1, 1e8)) for name in names]
+        path = self.write(stacks=[*STACKS, *many])
         self.open_report(path, theme=theme)
         self.assertEqual(self.is_dark(), theme == "dark")
         self.check_contrast()
@@ -462,7 +463,8 @@ class Looks(PageCase):
     @timeout(180)
     def test_tones_of_a_difference(self, theme):
         def stacks(numbers):
-            return [([(f"f{i}", "a.c", 1), ("main", "a.c", 1)], (1, n << 20, 1, n << 20), (0, 0, 0, 0)) for i, n in enumerate(numbers)]
+            return [([(f"f{i}", "a.c", 1), ("main", "a.c", 1)], (1, n << 20, 1, n << 20), (0, 0, 0, 0))
+                    for i, n in enumerate(numbers)]
         old = self.write("old", stacks=stacks([10, 10, 10, 10, 10, 1, 3, 6, 9]))
         new = self.write("new", stacks=stacks([1, 3, 6, 9, 10, 10, 10, 10, 10]))
         self.open_report(old, new, theme=theme)
@@ -479,12 +481,14 @@ class Looks(PageCase):
         self.assertGreaterEqual(self.browser.run("return parseFloat(getComputedStyle(document.body).fontSize)"), font)
         left, _, drawn, _ = self.box("all")
         self.assertGreater(drawn, 0.9 * width)
-        sticking = self.browser.run("return [...document.querySelectorAll('body *')].filter((node) => { "
-                                    "const box = node.getBoundingClientRect(); return box.width > 1 && box.right > innerWidth + 1; })"
-                                    ".map((node) => node.outerHTML.slice(0, 80))")
+        sticking = self.browser.run("""
+          const sticksOut = (box) => box.width > 1 && box.right > innerWidth + 1;
+          return [...document.querySelectorAll('body *')].filter((node) => sticksOut(node.getBoundingClientRect()))
+            .map((node) => node.outerHTML.slice(0, 80));""")
         self.assertEqual(sticking, [])
-        small = self.browser.run("return [...document.querySelectorAll('body :not(script, style, noscript *)')].filter((node) => "
-                                 "node.getClientRects().length && parseFloat(getComputedStyle(node).fontSize) < 11).length")
+        small = self.browser.run("""
+          const isSmall = (node) => node.getClientRects().length && parseFloat(getComputedStyle(node).fontSize) < 11;
+          return [...document.querySelectorAll('body :not(script, style, noscript *)')].filter(isSmall).length;""")
         self.assertEqual(small, 0)
         self.check_quiet()
 
@@ -499,15 +503,16 @@ class Looks(PageCase):
 
 
 class Content(PageCase):
-    HOSTILE = ["</script><script>window.hacked = 1</script>", "<img src=x onerror=window.hacked=2>", "<!--<script>", "-->", "]]>",
-               "a\u2028b\u2029c", '");window.hacked=3;("', "'-window.hacked-'", "${window.hacked=4}", "<svg onload=window.hacked=5>",
-               "javascript:window.hacked=6", "__proto__", "constructor", "toString", "&lt;b&gt;", "@PROFILE@ @SCRIPT@", "\\", "^(.*)+$",
-               "\x1b[31mred", "\u202egnp.exe", "é 漢字 🙂", "x" * 5000]
+    HOSTILE = ["</script><script>window.hacked = 1</script>", "<img src=x onerror=window.hacked=2>", "<!--<script>", "-->",
+               "]]>", "a\u2028b\u2029c", '");window.hacked=3;("', "'-window.hacked-'", "${window.hacked=4}",
+               "<svg onload=window.hacked=5>", "javascript:window.hacked=6", "__proto__", "constructor", "toString",
+               "&lt;b&gt;", "@PROFILE@ @SCRIPT@", "\\", "^(.*)+$", "\x1b[31mred", "\u202egnp.exe", "é 漢字 🙂", "x" * 5000]
 
     @timeout(180)
     def test_hostile_names(self):
         stacks = [([(name, f"{name}.c", 3), ("main", "<b>main.c", 1)], (1, 1 << 20, 1, 1 << 20), None) for name in self.HOSTILE]
-        comments = [(name.replace(":", ""), name) for name in self.HOSTILE] + [("program", self.HOSTILE[0]), ("command", self.HOSTILE[1])]
+        comments = [*((name.replace(":", ""), name) for name in self.HOSTILE), ("program", self.HOSTILE[0]),
+                    ("command", self.HOSTILE[1])]
         path = self.write(self.HOSTILE[10].replace("/", ""), stacks=stacks, comments=comments, mapping=self.HOSTILE[0])
         self.open_report(path, path)
         self.assertEqual(self.names(), sorted(["all", "main", *self.HOSTILE]))
@@ -517,11 +522,10 @@ class Content(PageCase):
         self.choose("direction", "callers")
         self.browser.run("document.querySelectorAll('details').forEach((node) => (node.open = true))")
         self.search(re.escape(self.HOSTILE[0]).replace("\\ ", " "))
-        self.assertEqual(self.browser.run("return [...document.querySelectorAll('td.name')].map((cell) => cell.textContent)"),
-                         [self.HOSTILE[0]])
+        in_table = "return [...document.querySelectorAll('td.name')].map((cell) => cell.textContent)"
+        self.assertEqual(self.browser.run(in_table), [self.HOSTILE[0]])
         self.browser.run("document.getElementById('clear').click()")
-        self.assertEqual(set(self.browser.run("return [...document.querySelectorAll('td.name')].map((cell) => cell.textContent)")),
-                         {"main", *self.HOSTILE})
+        self.assertEqual(set(self.browser.run(in_table)), {"main", *self.HOSTILE})
         self.assertEqual(self.text("h1"), self.HOSTILE[0])
         self.assertIn(self.HOSTILE[1], self.browser.run("return document.getElementById('everything').textContent"))
         self.assertIsNone(self.browser.run("return window.hacked ?? null"))
@@ -559,8 +563,8 @@ class Content(PageCase):
         self.assertEqual(self.browser.run("return document.title"), "shop: heap profile")
         facts = dict(self.browser.run("return [...document.querySelectorAll('#facts div')].map((fact) => "
                                       "[...fact.children].map((part) => part.textContent))"))
-        self.assertEqual(facts, {"PID": "4711", "Written": "2023-11-14 22:13:20 UTC", "Sampled": "one per 512kB", "Samples": "1,234",
-                                 "Lost": "2 (live_table 2)", "Command": "./shop --all"})
+        self.assertEqual(facts, {"PID": "4711", "Written": "2023-11-14 22:13:20 UTC", "Sampled": "one per 512kB",
+                                 "Samples": "1,234", "Lost": "2 (live_table 2)", "Command": "./shop --all"})
         self.check_quiet()
 
     @timeout(180)
@@ -568,7 +572,8 @@ class Content(PageCase):
         """Of a profile without samples, and of a value that is all zero."""
         path = self.write(stacks=[(frames, (*values[:2], 0, 0), None) for frames, values, _ in STACKS])
         self.open_report(path)
-        self.assertTrue(self.browser.run("return document.querySelector('input[value=alloc_space]').checked"), "the one that is not")
+        checked = self.browser.run("return document.querySelector('input[name=type]:checked').value")
+        self.assertEqual(checked, "alloc_space", "the default is all zero")
         self.browser.click("input[value=inuse_space]")
         self.assertEqual(self.text("#flame"), "There is no inuse_space here.")
         self.choose("type", "alloc_objects")
@@ -608,9 +613,10 @@ class Content(PageCase):
         values = prefixes(profile, "alloc_space")
         self.assertEqual({path: value for path, (value, _) in drawn.items()}, {path: values[path] for path in drawn})
         narrow = min(drawn, key=lambda path: (drawn[path], path))
-        self.browser.run(f"{FRAMES}.find((frame) => JSON.stringify(frame.__data__.ancestors().map((above) => above.data.name).reverse()"
-                         ".slice(1)) === arguments[0]).dispatchEvent(new MouseEvent('click', {bubbles: true}))",
-                         json.dumps(narrow, separators=(",", ":")))
+        self.browser.run(f"""
+          const path = (frame) => frame.__data__.ancestors().map((above) => above.data.name).reverse().slice(1).join();
+          const frame = {FRAMES}.find((frame) => path(frame) === arguments[0]);
+          frame.dispatchEvent(new MouseEvent('click', {{ bubbles: true }}));""", ",".join(narrow))
         self.wait_drawn()
         deepest = max(self.drawn(), key=len)
         self.assertEqual(len(deepest), 100)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""heapprof report, up to the file: what is in it, what is written where, and what is refused. tests/browser looks at the page."""
+"""heapprof report up to the file: what is in it, what is written where, what is refused. tests/browser looks at the page."""
 import json
 import math
 import os
@@ -93,8 +93,9 @@ class Report(Views):
         self.assertTrue(policy.startswith("default-src 'none'; "), policy)
         self.assertNotRegex(policy, r"unsafe|https?:|\*")
         code = page.split('<pre id="licences">')[0] + page.split("</pre>")[-1]
-        self.assertEqual(set(re.findall(r"https?://[^\s\"'`)]*", code)) - {
-            f"http://www.w3.org/{name}" for name in ("2000/svg", "1999/xhtml", "1999/xlink", "XML/1998/namespace", "2000/xmlns/")}, set())
+        namespaces = {f"http://www.w3.org/{name}"
+                      for name in ("2000/svg", "1999/xhtml", "1999/xlink", "XML/1998/namespace", "2000/xmlns/")}
+        self.assertLessEqual(set(re.findall(r"https?://[^\s\"'`)]*", code)), namespaces)
         self.assertNotRegex(code, r"<(script|link|img|iframe|object|embed)[^>]*\s(src|href)=\"(?!data:)")
         self.assertEqual(page.count("<script"), 2)
         for package in json.loads((SOURCE / "package.json").read_text())["dependencies"]:
@@ -179,11 +180,12 @@ class Build(Views):
         """The same command, linked without the page."""
         program = self.dir / "heapprof"
         source = [paths.SOURCE / "tools" / name for name in ("heapprof.c", "report_page.c")]
-        flags = [*make_variable("TOOLS_CFLAGS").split(), *make_variable("SANITIZE").split(), "-D_GNU_SOURCE", f"-I{paths.SOURCE}"]
+        flags = [*make_variable("TOOLS_CFLAGS").split(), *make_variable("SANITIZE").split(), "-D_GNU_SOURCE",
+                 f"-I{paths.SOURCE}"]
         libraries = [*make_variable("TOOLS_LIBS").split(), "-liberty", "-lm", "-ldl"]
-        subprocess.run([*make_variable("CC").split(), "-std=gnu11", *flags, "-o", program, *source, paths.BUILD / "libheapprof_tools.a",
-                        paths.BUILD / "libheapprof_core.a",
-                        *libraries], check=True)
+        archives = [paths.BUILD / "libheapprof_tools.a", paths.BUILD / "libheapprof_core.a"]
+        subprocess.run([*make_variable("CC").split(), "-std=gnu11", *flags, "-o", program, *source, *archives, *libraries],
+                       check=True)
         path = self.make("m", {("f", "main"): (1, 2, 3, 4)})
         done = subprocess.run([program, "report", path], capture_output=True, text=True, cwd=self.out_dir)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "", f"heapprof: {WITHOUT}\n"))

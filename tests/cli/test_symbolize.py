@@ -372,6 +372,21 @@ class DebugInformation(SymbolizeCase):
         self.set_call(self.program)
         self.check_lines(self.symbolize()[1])
 
+    @cases("one unit", "two units")
+    def test_dropped_functions(self, where):
+        """What the linker leaves out stays in the debug information, at address 0 and over what is there."""
+        dropped = "void dropped(void) { __asm__(\".fill 100000, 1, 0x90\"); }\n"
+        kept = "int main(void) { return 0; }\n"
+        files = [dropped + kept + dropped.replace("dropped", "dropped2")] if where == "one unit" else [dropped, kept, dropped]
+        for i, text in enumerate(files):
+            (self.dir / f"file{i}.cc").write_text(text.replace("dropped", f"dropped_{i}"))
+        self.program = self.dir / "dropping"
+        subprocess.run(["g++", "-g", "-O1", "-ffunction-sections", "-Wl,--gc-sections", "-o", self.program,
+                        *sorted(self.dir.glob("file*.cc"))], check=True)
+        self.address = next(s.address for s in elf.functions(self.program) if s.name == "main")
+        self.assertLess(self.address, 100000)
+        self.assertEqual([frame[0] for frame in self.symbolize()[1]], ["main"])
+
     def test_whole_way(self):
         run = self.profiled([self.program], sample=1)
         path = run.files[0]
@@ -617,19 +632,24 @@ class Hostile(SymbolizeCase):
         self.assertIn("shop::fill", [frames[0][0] for frames in self.frames(self.profile).values() if frames])
 
     def test_libdw_eats_memory(self):
+        """There is an end to it, and nothing else is lost."""
         variables = self.preloaded("""
             #include <stdlib.h>
-            #include <string.h>
+            #include <sys/resource.h>
             void *dwarf_getsrc_die(void *d, unsigned long a)
             {
               (void)d, (void)a;
-              for (;;)
-                if (malloc(1UL << 33) == 0)
+              struct rlimit limit;
+              getrlimit(RLIMIT_DATA, &limit);
+              while (limit.rlim_cur != RLIM_INFINITY)
+                if (malloc(1UL << 26) == 0)
                   abort();
+              return 0;
             }
             """)
         done = self.symbolize(None, **variables)
         self.assertIn("program: reading its debug information failed", done.stderr)
+        self.assertIn("shop::fill", [frames[0][0] for frames in self.frames(self.profile).values() if frames])
 
 
 class Command(SymbolizeCase):

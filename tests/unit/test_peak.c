@@ -217,7 +217,8 @@ CHILD_TEST(two_held_slots_cost_the_older)
   struct stack_record *stack = stack_at(0);
   change_at_new_peaks(4);
   unsigned older = stack->peaks[0].stamp > stack->peaks[1].stamp;
-  uint64_t newer = stack->peaks[1 - older].stamp |= PEAK_IS_WRITTEN;
+  uint64_t newer = stack->peaks[1 - older].stamp | PEAK_IS_WRITTEN;
+  stack->peaks[1 - older].stamp = newer;
   stack->peaks[older].stamp |= PEAK_IS_WRITTEN;
   change_at_new_peaks(5);
   require(stack->peaks[1 - older].stamp == newer && (stack->peaks[older].stamp & PEAK_IS_WRITTEN) == 0);
@@ -504,8 +505,9 @@ CHILD_TEST(reading_beside_writers)
   make_stacks();
   require(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
   require(pthread_create(&reader, NULL, read_all_the_time, NULL) == 0);
-  for (uint64_t wanted = 10; reads < wanted;)
+  do
     unit_run_threads(THREADS, walk);
+  while (reads < 10);
   is_done = true;
   require(pthread_join(reader, NULL) == 0);
 }

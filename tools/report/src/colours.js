@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which of the colours in style.css a frame has: one that stays the same for a name, or in a difference how much it changed.
+// Which of the colours in style.css a frame has: one that stays the same for a name, or in a difference how much it
+// changed.
 
 import { isNoise } from "./profile.js";
 import { halfWidth } from "./quantity.js";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is said about a frame, as lines of [label, text]: in the card that follows the pointer, and to assistive technology.
+// What is said about a frame, as lines of [label, text]: in the card that follows the pointer, and to assistive
+// technology.
 
 import { isNoise } from "./profile.js";
 import { errorText, halfWidth, percentage, quantity, signed } from "./quantity.js";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The graph: d3-flame-graph lays out and draws what can be seen of a tree below (and above) the frame that is zoomed to.
-// Pointer, keyboard and what assistive technology is told are added here.
+// The graph: d3-flame-graph lays out and draws what can be seen of a tree below (and above) the frame that is zoomed
+// to. Pointer, keyboard and what assistive technology is told are added here.
 
 import flamegraph from "d3-flame-graph";
 import { select } from "d3-selection";
@@ -15,8 +15,8 @@ const LEVELS_MAX = 1000;
 
 export class Flame {
   /**
-   * options: describe(node): a text for assistive technology; onZoom(node); onPoint(node or null, element): the pointer or the
-   * focus is on a frame, or on none
+   * options: describe(node): a text for assistive technology; onZoom(node); onPoint(node or null, element): the pointer
+   * or the focus is on a frame, or on none
    */
   constructor(container, options) {
     this.container = container;
@@ -61,7 +61,7 @@ export class Flame {
     return { name: node.name, value: node.total[this.view.measure], node, children: [] };
   }
 
-  /** What is wide enough, as the library wants it: the callers of the zoomed frame, each as wide as the graph, and below it. */
+  /** What can be seen, as the library wants it: what is above the zoomed frame, each as wide as it, and what is below. */
   visible(width) {
     const { measure, zoomed } = this.view;
     const whole = zoomed.total[measure];
@@ -140,6 +140,7 @@ export class Flame {
     const frame = select(drawn).datum();
     if (event.key === "Enter" || event.key === " ") {
       this.options.onZoom(frame.data.node);
+      this.focus(frame.data.node);
     } else {
       const next = this.neighbour(frame, event.key);
       if (next === undefined) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What each function allocated itself (flat) and with all it called (cum): the rows of the table, and what a search adds up.
+// What each function allocated itself (flat) and with all it called (cum): the rows of the table, and what a search
+// adds up.
 
 import { addAt, noNumbers } from "./profile.js";
 

@@ -11,7 +11,8 @@ function comment(profile, key) {
 
 export function timeText(milliseconds) {
   const time = new Date(milliseconds);
-  return milliseconds > 0 && !Number.isNaN(time.getTime()) ? `${time.toISOString().slice(0, 19).replace("T", " ")} UTC` : "";
+  const isKnown = milliseconds > 0 && !Number.isNaN(time.getTime());
+  return isKnown ? `${time.toISOString().slice(0, 19).replace("T", " ")} UTC` : "";
 }
 
 function intervalText(profile) {
@@ -50,11 +51,12 @@ function factList(pairs) {
 }
 
 function everything(profile) {
+  const written = ["written", timeText(profile.time_ms) || "unknown"];
   const comments = profile.comments.map(([key, text]) => [key || "comment", text]);
-  const mappings = profile.mappings.map(([path, id]) => [path || "(no file)", id === "" ? "no build id" : `build id ${id}`]);
+  const mappings = profile.mappings.map(([path, id]) => [path || "(no file)", id ? `build id ${id}` : "no build id"]);
   return [
     element("h3", {}, profile.name),
-    element("dl", { class: "facts all" }, ...factList([["written", timeText(profile.time_ms) || "unknown"], ...comments])),
+    element("dl", { class: "facts all" }, ...factList([written, ...comments])),
     ...(mappings.length === 0 ? [] : [
       element("h4", {}, "Programs and libraries"), element("dl", { class: "facts all" }, ...factList(mappings)),
     ]),

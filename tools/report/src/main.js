@@ -7,8 +7,8 @@ import { byId, element } from "./dom.js";
 import { Flame } from "./flame.js";
 import { functionRows, matcher, quoted, sumOfMatches } from "./functions.js";
 import { showHeader } from "./header.js";
-import { at, Profile } from "./profile.js";
-import { percentage, quantity } from "./quantity.js";
+import { Profile, SUMS } from "./profile.js";
+import { errorText, percentage, quantity } from "./quantity.js";
 import { Table } from "./table.js";
 import { CalleeTree, CallerTree, sameNode } from "./trees.js";
 
@@ -22,7 +22,7 @@ const card = new Card(byId("card"));
 const flame = new Flame(byId("flame"), {
   describe: (node) => [node.name, placesText(profile, node), ...frameLines(view(), node).map((line) => line.join(" "))]
     .filter(Boolean).join(", "),
-  onZoom: zoomTo,
+  onZoom: (node) => zoomTo(node),
   onPoint: (node, frame) => (node === null ? card.hide() : card.show(view(), node, frame)),
 });
 const table = new Table(byId("functions"), byId("function-count"), byId("all-functions"), {
@@ -38,11 +38,6 @@ function view() {
 }
 
 function zoomTo(node) {
-  setZoomed(node);
-  flame.focus(node);
-}
-
-function setZoomed(node) {
   zoomed = node;
   byId("reset").disabled = zoomed === tree.root;
   card.hide();
@@ -87,15 +82,17 @@ function valueCard(type) {
   const input = element("input", { type: "radio", name: "type", value: type.name });
   input.checked = type.name === choice.type;
   const numbers = totalOf(type);
-  const parts = [element("span", { class: "title" }, type.name), element("span", { class: "total" }, quantity(numbers.value, type.unit))];
-  const note = profile.isDifference ? changeText(numbers, type.unit) : valueText(numbers, type.unit).split(" ")[1] ?? "";
-  return element("label", {}, input, ...parts, element("span", { class: "note" }, note));
+  const error = errorText(numbers.value, numbers.variance, type.unit);
+  return element("label", {}, input,
+    element("span", { class: "title" }, type.name),
+    element("span", { class: "total" }, quantity(numbers.value, type.unit)),
+    element("span", { class: "note" }, profile.isDifference ? changeText(numbers, type.unit) : error));
 }
 
 /** Only the sums of the type that is shown are kept, so these are added up here. */
 function totalOf(type) {
-  const sum = (column) => (column ? [column.reduce((all, number) => all + number, 0)] : null);
-  return at({ value: sum(type.value), variance: sum(type.variance), base: sum(type.base), change_variance: sum(type.change_variance) }, 0);
+  const sum = (column) => column?.reduce((all, number) => all + number, 0) ?? null;
+  return Object.fromEntries(SUMS.map((key) => [key, sum(type[key])]));
 }
 
 function onChoice(name, change) {
@@ -115,7 +112,7 @@ function setTheme(theme) {
 function listen() {
   onChoice("type", (value) => { choice.type = value; plant(); });
   onChoice("direction", (value) => { choice.direction = value; plant(); });
-  onChoice("measure", (value) => { choice.measure = value; setZoomed(tree.root); });
+  onChoice("measure", (value) => { choice.measure = value; zoomTo(tree.root); });
   onChoice("theme", setTheme);
   let timer;
   byId("search").addEventListener("input", () => {
@@ -127,7 +124,7 @@ function listen() {
     search();
     byId("search").focus();
   });
-  byId("reset").addEventListener("click", () => setZoomed(tree.root));
+  byId("reset").addEventListener("click", () => zoomTo(tree.root));
   document.addEventListener("keydown", onKey);
   new ResizeObserver(onResize).observe(byId("flame"));
 }

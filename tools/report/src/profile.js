@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The profile that the page holds, as tools/heap_json.c writes it: a tree of functions in the order of a walk from the root,
-// so that a parent comes before its children, and for each type the numbers of the nodes where stacks end.
+// The profile that the page holds, as tools/heap_json.c writes it: a tree of functions in the order of a walk from the
+// root, so that a parent comes before its children, and for each type the numbers of the nodes where stacks end.
 
-const SUMS = ["value", "variance", "base", "change_variance"];
+export const SUMS = ["value", "variance", "base", "change_variance"];
 
 export class Profile {
   constructor(json) {
@@ -61,8 +61,8 @@ export class Profile {
   }
 
   /**
-   * What a type counts, by node: own.value for stacks that end there, total.value for those that run through it; and the same
-   * of variance, base, change_variance, which are null where nobody knows them.
+   * What a type counts, by node: own.value for stacks that end there, total.value for those that run through it; and
+   * the same of variance, base, change_variance, which are null where nobody knows them.
    */
   sums(typeName) {
     if (!this.ofType.has(typeName)) {
@@ -126,5 +126,6 @@ export function noNumbers(arrays) {
 
 /** Is a change no more than sampling explains, at 95 %? null: nobody knows */
 export function isNoise(numbers, halfWidth) {
-  return numbers.change_variance === null ? null : Math.abs(numbers.value - numbers.base) <= halfWidth(numbers.change_variance);
+  const { value, base, change_variance: variance } = numbers;
+  return variance === null ? null : Math.abs(value - base) <= halfWidth(variance);
 }

@@ -21,14 +21,14 @@ const PROFILE_COLUMNS = [
   FILE_COLUMN,
   { id: "flat", title: "Flat", hint: "allocated by the function itself", order: byNumber((row) => row.flat.value),
     cell: (row, table) => valueCell(row.flat, table) },
-  { id: "cum", title: "Cum", hint: "allocated by the function and all it called", order: byNumber((row) => row.cum.value),
-    cell: (row, table) => valueCell(row.cum, table) },
+  { id: "cum", title: "Cum", hint: "allocated by the function and all it called",
+    order: byNumber((row) => row.cum.value), cell: (row, table) => valueCell(row.cum, table) },
 ];
 const DIFFERENCE_COLUMNS = [
   FUNCTION_COLUMN,
   FILE_COLUMN,
-  { id: "flat", title: "Flat change", hint: "of what the function itself allocated", order: byNumber((row) => change(row.flat)),
-    cell: (row, table) => changeCell(row.flat, table) },
+  { id: "flat", title: "Flat change", hint: "of what the function itself allocated",
+    order: byNumber((row) => change(row.flat)), cell: (row, table) => changeCell(row.flat, table) },
   { id: "cum", title: "Cum change", hint: "of what the function and all it called allocated",
     order: byNumber((row) => change(row.cum)), cell: (row, table) => changeCell(row.cum, table) },
   { id: "after", title: "Cum now", hint: "in the newer profile", order: byNumber((row) => row.cum.value),
@@ -76,7 +76,9 @@ function bar(value, half, largest) {
 export class Table {
   /** options: onChoose(name) */
   constructor(table, note, button, options) {
-    Object.assign(this, { table, note, button, options, limit: ROWS_AT_FIRST, sorted: { id: "flat", isReversed: false } });
+    Object.assign(this, { table, note, button, options });
+    this.limit = ROWS_AT_FIRST;
+    this.sorted = { id: "flat", isReversed: false };
     button.addEventListener("click", () => {
       this.limit = Infinity;
       this.draw();
@@ -85,13 +87,16 @@ export class Table {
 
   /** rows: functionRows; matches: of function numbers, or null */
   show(rows, sums, isDifference, matches) {
-    this.columns = isDifference ? DIFFERENCE_COLUMNS : PROFILE_COLUMNS;
+    const hasFiles = rows.some((row) => row.files.size > 0);
+    const columns = isDifference ? DIFFERENCE_COLUMNS : PROFILE_COLUMNS;
+    this.columns = columns.filter((column) => hasFiles || column !== FILE_COLUMN);
     this.rows = matches === null ? rows : rows.filter((row) => matches(row.number));
     this.allCount = rows.length;
     this.sums = sums;
     this.table.classList.toggle("without-errors", sums.own.variance === null);
     this.whole = { value: sums.total.value[0] };
-    this.largest = rows.reduce((most, { cum }) => Math.max(most, cum.value, isDifference ? Math.abs(change(cum)) : 0), 0);
+    const size = isDifference ? (cum) => Math.max(cum.value, Math.abs(change(cum))) : (cum) => cum.value;
+    this.largest = rows.reduce((most, { cum }) => Math.max(most, size(cum)), 0);
     this.draw();
   }
 
@@ -101,8 +106,8 @@ export class Table {
     const shown = sorted.slice(0, this.limit);
     this.table.tHead.replaceChildren(element("tr", {}, ...this.columns.map((column) => this.head(column))));
     this.table.tBodies[0].replaceChildren(...shown.map((row) => this.row(row)));
-    const all = this.rows.length === this.allCount ? count(this.allCount) : `${count(this.rows.length)} of ${count(this.allCount)}`;
-    this.note.textContent = `${all} ${this.allCount === 1 ? "function" : "functions"}`;
+    const chosen = this.rows.length === this.allCount ? "" : `${count(this.rows.length)} of `;
+    this.note.textContent = `${chosen}${count(this.allCount)} ${this.allCount === 1 ? "function" : "functions"}`;
     this.button.hidden = shown.length === sorted.length;
     this.button.textContent = `Show all ${count(sorted.length)}`;
   }
@@ -125,7 +130,8 @@ export class Table {
   row(row) {
     return element("tr", {}, ...this.columns.map((column) => {
       const kind = column.id === "name" || column.id === "file" ? column.id : "number";
-      const parts = column.cell(row, this).flatMap((part, i) => (i > 0 ? [" ", part] : [part])); // copied text has spaces
+      // Spaces between the parts, for who copies the text.
+      const parts = column.cell(row, this).flatMap((part, i) => (i > 0 ? [" ", part] : [part]));
       return element("td", { class: kind, "data-title": column.title }, ...parts);
     }));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The two trees that the graph can show. Nodes are made when they are asked for and are wide enough to be seen, so the size of
-// a profile does not matter.
+// The two trees that the graph can show. Nodes are made when they are asked for and are wide enough to be seen, so the
+// size of a profile does not matter.
 //
 // A node: name, parent, total and own (numbers: profile.js), places.
 
