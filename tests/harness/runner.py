@@ -30,7 +30,8 @@ EXIT_PASSED, EXIT_FAILED, EXIT_SKIPPED = 0, 1, 77
 DEFAULT_TIMEOUT = 60
 PATIENCE = 5  # limits are for an idle machine; where others want the processor too, this many times as long
 # Of the tests, not of the library: no setting of the caller's reaches a program under test.
-OUR_VARIABLES = {"HEAPPROF_LIB", "HEAPPROF_BUILDDIR", "HEAPPROF_SRCDIR", "HEAPPROF_TORTURE"}
+OUR_VARIABLES = {"HEAPPROF_LIB", "HEAPPROF_BUILDDIR", "HEAPPROF_SRCDIR", "HEAPPROF_TORTURE",
+                 "HEAPPROF_TORTURE_SEED"}
 FOLDER_ORDER = ["harness", "unit", "policy", "preload"]
 
 
