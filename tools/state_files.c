@@ -150,10 +150,11 @@ static int open_directory(const char *path)
   return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
 }
 
-static bool is_run_folder(const char *path)
+/* Of a `heapprof run` that has ended: while it runs, processes may still want to make their files there. */
+static bool is_left_run_folder(const char *path)
 {
   g_autofree char *name = g_path_get_basename(path);
-  return g_str_has_prefix(name, RUN_FOLDER_PREFIX);
+  return g_str_has_prefix(name, RUN_FOLDER_PREFIX) && !process_runs(atoi(name + sizeof RUN_FOLDER_PREFIX - 1));
 }
 
 static bool unlink_same(int directory, const char *path, const struct stat *status, GError **error)
@@ -179,7 +180,7 @@ bool state_files_remove(const char *path, const struct stat *status, GError **er
     return fail(error, "cannot remove", path, errno);
   bool removed = unlink_same(directory, path, status, error);
   (void)close(directory);
-  if (removed && is_run_folder(folder))
+  if (removed && is_left_run_folder(folder))
     (void)rmdir(folder); /* as long as others have files in it, it stays */
   return removed;
 }
@@ -190,8 +191,7 @@ GPtrArray *state_files_remove_empty_folders(void)
   g_autoptr(GPtrArray) directories = state_files_directories();
   for (guint i = 0; i < directories->len; i++) {
     const char *path = g_ptr_array_index(directories, i);
-    g_autofree char *name = g_path_get_basename(path);
-    if (is_run_folder(path) && !process_runs(atoi(name + sizeof RUN_FOLDER_PREFIX - 1)) && rmdir(path) == 0)
+    if (is_left_run_folder(path) && rmdir(path) == 0)
       g_ptr_array_add(removed, g_strdup(path));
   }
   return removed;

@@ -5,6 +5,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -170,6 +171,14 @@ class Status(RunCase):
         self.assertRegex(done.stderr, r"\Aheapprof: HEAPPROF_LIBRARY=/nowhere/libheapprof.so: .*; nothing is started\n\Z")
         self.assertEqual(list(self.out_dir.iterdir()), [])
 
+    @cases("a b", "a:b", "$LIB")
+    def test_library_that_cannot_be_named(self, folder):
+        (self.dir / folder).mkdir()
+        library = shutil.copy(paths.LIB, self.dir / folder)
+        done = self.tool("run", "--", "touch", "started", expect=1, HEAPPROF_LIBRARY=library)
+        self.assertRegex(done.stderr, r"\Aheapprof: .* cannot be preloaded: LD_PRELOAD has no way to write .*; nothing is ")
+        self.assertEqual(list(self.out_dir.iterdir()), [])
+
 
 class Transparent(RunCase):
     """What a program sees and does is what it would be without us."""
@@ -241,11 +250,23 @@ class Transparent(RunCase):
         self.assertRegex(seen["HEAPPROF_STATE_DIR"], rf"\A{self.state_dir}/run\.\d+\Z")
         self.assertNotIn("HEAPPROF_FOLLOW", seen)
 
+    def test_preloaded_already(self):
+        other = self.victim("libplugin.so")
+        done = self.tool("run", "-q", "--", "sh", "-c", 'echo "$LD_PRELOAD"', LD_PRELOAD=f"{paths.LIB} {other}")
+        self.assertEqual(done.stdout, f"{paths.LIB}:{other}\n")
+
     def test_environment_without_options(self):
         seen = dict(line.split("=", 1) for line in self.tool("run", "-q", "env", HEAPPROF_SAMPLE="7K").stdout.splitlines())
         self.assertEqual((seen["LD_PRELOAD"], seen["HEAPPROF_SAMPLE"], seen["HEAPPROF_DUMP"]),
                          (str(paths.LIB), "7K", "keep,signal"))
         self.assertNotIn("HEAPPROF_SIGNAL", seen)
+
+    def test_pattern_of_the_environment_that_is_none(self):
+        """One line, and not one from every process."""
+        done = self.tool("run", "--sample=1", "--", "sh", "-c", f"{self.victim('leak')} >/dev/null; echo \"$HEAPPROF_OUT\"",
+                         HEAPPROF_OUT="%q")
+        self.assertEqual(done.stdout, f"{self.out_dir}/heapprof.%e.%p.%n.pb.gz\n")
+        self.assertRegex(done.stderr, r"\Aheapprof: HEAPPROF_OUT=%q is not accepted \(a path .*\); using /.*\nheapprof: peak ")
 
     def test_folder_is_private(self):
         done = self.tool("run", "-q", "--", "sh", "-c", 'stat -c %a "$HEAPPROF_STATE_DIR"')
@@ -258,8 +279,8 @@ class Signals(RunCase):
             signal.SIGWINCH, signal.SIGPIPE, signal.SIGURG, signal.SIGIO, signal.SIGPROF, signal.SIGTSTP, signal.SIGABRT,
             signal.SIGSEGV, signal.SIGRTMIN + 1]
 
-    def started(self, code, *arguments, **options):
-        process = self.popen("-q", "--", *python(code, *arguments), **options)
+    def started(self, code, *arguments, options=(), **popen):
+        process = self.popen("-q", *options, "--", *python(code, *arguments), **popen)
         return process, int(process.stdout.readline().split()[1])
 
     def counted(self, process):
@@ -281,6 +302,19 @@ class Signals(RunCase):
         process.stdin.write("end\n")
         process.stdin.close()
         self.assertEqual(process.wait(30), 0)
+
+    def test_that_came_before_the_end(self):
+        """They were for the program: what we do at its end is not cut short by them."""
+        process, pid = self.started(COUNTS, int(signal.SIGUSR1), options=["--sample=4K"])
+        os.kill(process.pid, signal.SIGSTOP)
+        self.wait_until(lambda: self.state(process.pid) == "T", "we stop")
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+            os.kill(process.pid, number)
+        os.kill(pid, signal.SIGKILL)
+        self.wait_until(lambda: self.state(pid) == "Z", "the program ends")
+        os.kill(process.pid, signal.SIGCONT)
+        self.assertEqual((process.stderr.read(), process.wait()), ("", 137))
+        self.assertEqual(len(self.profile_files()), 1)
 
     def test_value_of_a_queued_one(self):
         process = self.popen("-q", "--", *python(QUEUED))
@@ -344,11 +378,18 @@ class Terminal(RunCase):
     """Under a shell with job control, on a pseudo-terminal."""
 
     def shell(self, script):
-        """Returns a function that waits for text, one that types, and one that waits for the end."""
+        """Returns a function that waits for text and one that types."""
+        return self.on_terminal("bash", "--norc", "-mc", script, paths.TOOL)[1:]
+
+    def session(self, *command):
+        """heapprof run as the first process of a session, without a shell: its id, and the same functions."""
+        return self.on_terminal(paths.TOOL, "run", "-q", "--", *command)
+
+    def on_terminal(self, *command):
         pid, master = pty.fork()
         if pid == 0:
             os.chdir(self.out_dir)
-            os.execvpe("bash", ["bash", "--norc", "-mc", script, str(paths.TOOL)], self.tool_environment(TERM="dumb"))
+            os.execvpe(command[0], list(map(str, command)), self.tool_environment(TERM="dumb"))
         self.addCleanup(os.close, master)
         self.addCleanup(self.end, pid)
         self.seen = ""
@@ -368,37 +409,42 @@ class Terminal(RunCase):
             self.assertIsNotNone(found)
             self.seen = self.seen[found.end():]
             return found
-        return expect, lambda text: os.write(master, text.encode())
+        return pid, expect, lambda text: os.write(master, text.encode())
 
     @staticmethod
     def end(pid):
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
-    def run_counting(self, number):
-        return f"\"$0\" run -q -- {sys.executable} -c '{COUNTS}' {int(number)}; echo status $?"
-
     @cases(("\x03", signal.SIGINT), ("\x1c", signal.SIGQUIT))
     def test_keys_arrive_once(self, key, number):
-        expect, type_in = self.shell(self.run_counting(number))
+        """We are held up, so that what we pass on cannot melt into what the program has not seen yet."""
+        pid, expect, type_in = self.session(*python(COUNTS, int(number)))
         expect("ready")
+        os.kill(pid, signal.SIGSTOP)
         type_in(key)
-        for _ in range(200):
+
+        def counted():
             type_in("say\n")
-            counts = expect(r"\[(.*)\]\r\n")[1]
-            if counts:
-                break
-        time.sleep(0.1)
-        type_in("say\n")
-        self.assertEqual(expect(r"\[(.*)\]\r\n")[1], f"({int(number)}, 1)")
-        type_in("end\n")
-        expect("status 0")
+            return expect(r"\[(.*)\]\r\n")[1]
+        self.wait_until(counted, "the key arrives")
+        os.kill(pid, signal.SIGCONT)
+        self.wait_until(lambda: not self.is_pending(pid, number), "we have seen it, too")
+        time.sleep(0.05)
+        self.assertEqual(counted(), f"({int(number)}, 1)")
+
+    @staticmethod
+    def is_pending(pid, number):
+        pending = re.search(r"ShdPnd:\s*(\w+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]
+        return int(pending, 16) & 1 << number - 1
 
     def test_interrupt_ends_both(self):
-        expect, type_in = self.shell('"$0" run -q -- sh -c "echo ready; exec sleep 50"; echo status $?')
+        """The key was for the program, not for what we do at its end."""
+        expect, type_in = self.shell('"$0" run --sample=1 -- bash -c "echo ready; read x"; echo status $?')
         expect("ready")
         type_in("\x03")
-        expect("status 130")
+        self.assertNotIn("interrupted", expect(r"(?s)(.*)status 130")[1])
+        self.assertEqual(len(self.profile("bash")), 1)
         self.check_nothing_left()
 
     def test_stop_and_continue(self):
@@ -411,6 +457,17 @@ class Terminal(RunCase):
         type_in("line\n")
         expect("read line")
         expect("status 3")
+
+    def test_continued_alone(self):
+        """Who continues us, and not the whole job, continues the program."""
+        os.mkfifo(self.out_dir / "fifo")
+        expect, type_in = self.shell('"$0" run -q -- bash -c "echo ready; read x <>fifo; echo \\$x >read"\n'
+                                     'kill -CONT $(jobs -p); echo continued; until [ -s read ]; do sleep 0.05; done; echo over')
+        expect("ready")
+        type_in("\x1a")
+        expect("continued")
+        (self.out_dir / "fifo").write_text("line\n")
+        expect("over")
 
     def test_background_job_that_reads(self):
         expect, type_in = self.shell('"$0" run -q -- sh -c "read x; echo read \\$x; exit 3" &\n'
@@ -448,6 +505,14 @@ class Profiles(RunCase):
         self.check_nothing_left()
         self.assertIn("leak.c", {function.filename.rpartition("/")[2] for function in profile.functions})
         self.assertEqual(profile.comment_values()["command"], self.victim("leak"))
+
+    def test_operator_new_is_left_out(self):
+        """As in the profiles that programs write themselves: the innermost frame is who asked for the object."""
+        self.tool("run", "--sample=1", "--", self.victim("names"))
+        profile, = self.profile("names").values()
+        innermost = {sample.raw_frames()[0] for sample in profile.samples}
+        self.assertIn("shop::Basket::reserve", innermost)
+        self.assertEqual({name for name in innermost if name.startswith("operator new")}, set())
 
     def test_read_by_pprof(self):
         self.tool("run", "--sample=1", "--", self.victim("leak"), expect=7)
@@ -668,6 +733,34 @@ class Obstacles(RunCase):
     @staticmethod
     def can_mount(mount):
         return subprocess.run(["unshare", "-m", "mount", "-t", "tmpfs", "none", mount], capture_output=True).returncode == 0
+
+    def test_state_of_an_earlier_run(self):
+        """Of the same process id: it is not ours to read or to remove."""
+        script = 'mkdir "$HEAPPROF_STATE_DIR/run.$$"; echo text >"$HEAPPROF_STATE_DIR/run.$$/1.heapprof"; exec "$@"'
+        command = [paths.TOOL, "run", "--sample=1", "--", "sh", "-c", 'echo "$HEAPPROF_STATE_DIR"']
+        done = subprocess.run(["sh", "-c", script, "-", *command], env=self.tool_environment(), cwd=self.out_dir,
+                              capture_output=True, text=True)
+        self.assertRegex(done.stdout, rf"\A{self.state_dir}/run\.\d+-1\n\Z", done.stderr)
+        left, = (path for path in self.state_dir.rglob("*") if path.is_file())
+        self.assertEqual(left.read_text(), "text\n")
+
+    def test_files_that_are_no_state(self):
+        """What its process could not even begin goes; what nobody understands stays, and is mentioned."""
+        script = ': >"$HEAPPROF_STATE_DIR/999999998.heapprof"; head -c 32768 /dev/zero >"$HEAPPROF_STATE_DIR/999999997.heapprof"'
+        self.tool("run", "--sample=1", "--", "sh", "-c", script)
+        self.check_nothing_left()
+        done = self.tool("run", "-q", "--sample=1", "--", "sh", "-c", 'echo text >"$HEAPPROF_STATE_DIR/999999999.heapprof"')
+        self.assertRegex(done.stderr, r"\Aheapprof: .*; the state of 1 process stays in ")
+        left, = (path for path in self.state_dir.rglob("*") if path.is_file())
+        self.assertEqual(left.read_text(), "text\n")
+
+    def test_long_state_directory(self):
+        path = self.state_dir / "/".join(["x" * 200] * 5)
+        path.mkdir(parents=True)
+        path = path / ("y" * (1020 - len(str(path))))
+        done = self.tool("run", "--sample=1", "--", self.victim("leak"), expect=7, HEAPPROF_STATE_DIR=path)
+        self.assertIn("heapprof: the path of the state directory is too long; profiles are written by the programs", done.stderr)
+        self.assertEqual(len(self.profile("leak")), 1)
 
     def test_no_state_directory(self):
         done = self.tool("run", "--sample=1", "--", self.victim("leak"), expect=7, HEAPPROF_STATE_DIR="/proc/nowhere")

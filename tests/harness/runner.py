@@ -170,6 +170,8 @@ def run_job(job, keep):
 
 def run_one(path, class_name, method):
     """The other side of run_job: runs one test method in this process."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)  # under nohup or behind & they are ignored, and stay so in who is started
     cls = getattr(load_module(paths.TESTS / path), class_name)
     result = unittest.TestResult()
     cls(method).run(result)
