@@ -38,6 +38,7 @@ int main(int argc, char **argv)
   struct itimerspec every = {{0, 5000000}, {0, 5000000}}, never = {{0, 0}, {0, 0}};
   REQUIRE(argc > 1 && (null = fopen("/dev/null", "w")) != NULL);
   library = argv[1];
+  hz_churn(0, 64 << 20); /* a sample for certain: every profile has something to say */
   long seconds = hz_argument(argc, argv, 2, 3);
   hz_alarm(seconds + 8);
   for (long i = 0; i < 8; i++)
