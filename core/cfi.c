@@ -29,7 +29,7 @@ enum { COMPILER_STACK_BYTES = 64 << 10 };
 enum { WORDS_MAX = 16 };
 
 static enum cfi_state state = CFI_NO_LIBRARY;
-static char *compiler_stack;
+static char compiler_stack[COMPILER_STACK_BYTES] __attribute__((aligned(64))); /* not mapped: that could be refused */
 
 static struct {
   unw_addr_space_t (*create_addr_space)(unw_accessors_t *, int);
@@ -250,7 +250,7 @@ static void compile(void *argument)
 packed_rule cfi_compile(uintptr_t pc)
 {
   struct compilation job = {.pc = pc, .rule = RULE_ABSENT};
-  if (compiler_stack == NULL || !sys_may_call(SYS_rt_sigprocmask)) /* which libunwind calls in every rule */
+  if (!sys_may_call(SYS_rt_sigprocmask)) /* which libunwind calls in every rule */
     return RULE_FRAME_POINTER;
   int saved_errno = errno;
   struct blocked_signals before = signals_block();
@@ -372,6 +372,8 @@ static enum cfi_state load(void)
   if (library == NULL || !resolve(library))
     return CFI_NO_LIBRARY;
   struct foretold_pipe pipe = foretell_pipe();
+  if (!pipe.is_known && !is_the_programs) /* one that comes all the same would stay open */
+    return CFI_NO_DESCRIPTOR;
   enum cfi_state result = first_use();
   if (!is_the_programs)
     close_if_it_came(&pipe);
@@ -380,8 +382,7 @@ static enum cfi_state load(void)
 
 enum cfi_state cfi_init(void)
 {
-  compiler_stack = sys_map_anonymous(COMPILER_STACK_BYTES);
-  state = compiler_stack == NULL ? CFI_NO_MEMORY : load();
+  state = load();
   return state;
 }
 

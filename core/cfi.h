@@ -20,6 +20,7 @@ enum cfi_state {
   CFI_NO_LIBRARY,     /* libunwind-x86_64.so.8 is not installed */
   CFI_NO_FIND_OBJECT, /* glibc before 2.35 */
   CFI_NO_MEMORY,
+  CFI_NO_DESCRIPTOR, /* none was free, so that libunwind's pipe could not be told from the program's own */
   CFI_ABANDONED, /* in a child that was forked while another thread was compiling */
 };
 

@@ -3,6 +3,7 @@
 
 #include "core/arena.h"
 #include "core/cfi.h"
+#include "core/descriptor.h"
 #include "core/live.h"
 #include "core/message.h"
 #include "core/on_stack.h"
@@ -76,7 +77,7 @@ static void add_number(struct profile *profile, struct arena *arena, const char 
 static void add_command_line(struct profile *profile, struct arena *arena)
 {
   char line[COMMAND_LINE_MAX];
-  int fd = sys_open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC, 0);
+  int fd = descriptor_open("/proc/self/cmdline", O_RDONLY, 0);
   if (fd < 0)
     return;
   long size = sys_pread(fd, line, sizeof line - 1, 0);
@@ -150,6 +151,7 @@ static const char *unwinder_name(void)
   case CFI_NO_LIBRARY: return "frame pointers only: libunwind-x86_64.so.8 was not found";
   case CFI_NO_FIND_OBJECT: return "frame pointers only: no _dl_find_object (glibc before 2.35)";
   case CFI_ABANDONED: return "frame pointers only: forked while the rule compiler was at work";
+  case CFI_NO_DESCRIPTOR: return "frame pointers only: no file descriptor was free at the start";
   case CFI_NO_MEMORY: break;
   }
   return "frame pointers only: no memory for the rule compiler";
@@ -189,7 +191,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
 static void put_host(struct text *path)
 {
   char host[65] = "";
-  int fd = sys_open("/proc/sys/kernel/hostname", O_RDONLY | O_CLOEXEC, 0);
+  int fd = descriptor_open("/proc/sys/kernel/hostname", O_RDONLY, 0);
   long size = fd >= 0 ? sys_pread(fd, host, sizeof host - 1, 0) : 0;
   if (fd >= 0)
     sys_close(fd);
@@ -291,9 +293,12 @@ static void run(void *argument)
     expand_pattern(&path, job->number);
   else
     text_put(&path, job->path);
-  struct arena arena = {.chunks = NULL};
-  job->result = path.cut ? -ENAMETOOLONG : write_profile(job, name, &arena);
-  arena_release(&arena);
+  job->result = path.cut ? -ENAMETOOLONG : -EBADF;
+  for (int attempt = 0; job->result == -EBADF && attempt < DESCRIPTOR_ATTEMPTS; attempt++) {
+    struct arena arena = {.chunks = NULL};
+    job->result = write_profile(job, name, &arena);
+    arena_release(&arena);
+  }
   if (job->result != 0 && has_changed_root() && settings->verbose == 0)
     return;
   if (job->result != 0) {
@@ -311,7 +316,7 @@ int dump_write(const char *path, const char *reason)
   (void)process_settle(); /* a forked child writes its own profile, not its parent's */
   struct dump_job job = {.path = path, .reason = reason};
   job.number = path == NULL ? atomic_fetch_add(&dumps_started, 1) + 1 : 0;
-  if (!on_fresh_stack(run, &job, DUMP_STACK_BYTES)) {
+  if (process_lost_everything() || !on_fresh_stack(run, &job, DUMP_STACK_BYTES)) {
     message_print("no memory for a profile", NULL);
     return -ENOMEM;
   }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/elfsym.h"
 
+#include "core/descriptor.h"
 #include "core/sys.h"
 
 #include <elf.h>
@@ -201,7 +202,7 @@ enum elfsym_table elfsym_resolve(const char *path, const uint8_t *build_id, size
                                  struct elfsym_query *queries, size_t count, struct arena *arena)
 {
   enum elfsym_table table = ELFSYM_NO_TABLE;
-  struct elf_file file = {.fd = sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0)};
+  struct elf_file file = {.fd = descriptor_open(path, O_RDONLY | O_NONBLOCK, 0)};
   if (file.fd < 0)
     return table;
   if (read_exactly(file.fd, 0, &file.header, sizeof file.header) && is_elf64(&file) &&

@@ -24,6 +24,7 @@ static int first_pid;
 static _Atomic int is_adopting;
 enum { NOT_BEGUN, BEGINNING, BEGUN };
 static _Atomic int beginning;
+static _Atomic uint64_t samples_without_region;
 
 bool process_init(const struct config *config, const char *program, const char *allocator)
 {
@@ -70,8 +71,19 @@ void process_was_forked(void)
 {
   atomic_store(process_token, 0);
   atomic_store(&is_adopting, 0);
+  atomic_store(&samples_without_region, 0);
   if (region_header() == NULL)
     atomic_store(&beginning, NOT_BEGUN);
+}
+
+void process_lose_sample(void)
+{
+  atomic_fetch_add_explicit(&samples_without_region, 1, memory_order_relaxed);
+}
+
+bool process_lost_everything(void)
+{
+  return atomic_load(&samples_without_region) > 0 && (region_header() == NULL || !process_is_settled());
 }
 
 static void count_inherited(struct live_entry entry)
@@ -103,6 +115,7 @@ static void adopt(void *result)
   free_inherited_locks();
   stacks_clear();
   live_adopt_each(count_inherited);
+  atomic_fetch_add(&region_header()->lost[LOSS_region], atomic_exchange(&samples_without_region, 0));
   region_announce();
   dump_restart_numbering();
   if (!settings->seed_given)

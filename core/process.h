@@ -36,6 +36,12 @@ void process_begin(void);
 /* Makes the region this process's own if it is not. False: it cannot be used now. */
 bool process_settle(void);
 
+/* A sample that found no region, or one that is not this process's: counted as lost as soon as there is one. */
+void process_lose_sample(void);
+
+/* Did this process sample, but never had a region to count in? */
+bool process_lost_everything(void);
+
 /* What a child frees while it is not settled: kept aside until it is. */
 bool process_defer_free(const void *pointer);
 

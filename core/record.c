@@ -102,8 +102,10 @@ static void forget_stale(const void *pointer)
 
 static void record(const void *pointer, size_t size_bytes, const struct unwind_start *start)
 {
-  if (UNLIKELY(region_header() == NULL) || (!process_is_settled() && !process_settle()))
+  if (UNLIKELY(region_header() == NULL) || (!process_is_settled() && !process_settle())) {
+    process_lose_sample();
     return;
+  }
   struct live_entry entry = {.stack = intern(start), .weight = sampler_weigh(size_bytes)};
   if (entry.stack == 0) {
     region_lose(LOSS_region);

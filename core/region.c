@@ -2,6 +2,7 @@
 #include "core/region.h"
 
 #include "core/compiler.h"
+#include "core/descriptor.h"
 #include "core/message.h"
 #include "core/sys.h"
 #include "core/text.h"
@@ -132,7 +133,7 @@ static uint64_t process_start_unix_ns(void)
 {
   enum { NS_PER_TICK = 10000000 };
   char line[1024];
-  int fd = sys_open("/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+  int fd = descriptor_open("/proc/self/stat", O_RDONLY, 0);
   if (fd < 0)
     return UINT64_MAX;
   long size = sys_pread(fd, line, sizeof line - 1, 0);
@@ -152,13 +153,25 @@ static uint64_t process_start_unix_ns(void)
 static bool is_from_before_exec(void)
 {
   struct region_header header;
-  int fd = sys_open(region.path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0); /* it may be a fifo */
+  int fd = descriptor_open(region.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0); /* it may be a fifo */
   if (fd < 0)
     return false;
   bool is_whole = sys_pread(fd, &header, sizeof header, 0) == (long)sizeof header;
   sys_close(fd);
   return is_whole && memcmp(header.magic, REGION_MAGIC, sizeof header.magic) == 0 &&
          header.created_unix_ns >= process_start_unix_ns();
+}
+
+/* -EBADF: the program closed it behind our back, each time. */
+static int create_exclusively(void)
+{
+  int fd = -EBADF;
+  for (int attempt = 0; attempt < DESCRIPTOR_ATTEMPTS && fd == -EBADF; attempt++) {
+    fd = descriptor_open(region.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (fd == -EBADF)
+      sys_unlink(region.path);
+  }
+  return fd;
 }
 
 /* Opens the file of this process; the name is kept in region.path. Containers that share the directory, a user and a pid
@@ -178,10 +191,10 @@ static int create_file(void)
     text_put(&path, ".heapprof");
     if (path.cut)
       return -ENAMETOOLONG;
-    fd = sys_open(region.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    fd = create_exclusively();
     if (fd == -EEXIST && is_from_before_exec()) {
       sys_unlink(region.path);
-      fd = sys_open(region.path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+      fd = create_exclusively();
     }
   }
   return fd;
@@ -210,18 +223,26 @@ static char *map_first(uint64_t size)
   return base;
 }
 
-/* The file may be out of reach by now (chroot, dropped privileges) or its file system full. */
-static char *map_more_of_file(uint64_t from, uint64_t to)
+static char *map_of_file(uint64_t from, uint64_t to)
 {
-  if (region.path[0] == '\0' || atomic_load(&region_header()->file_end) != from)
-    return NULL;
-  int fd = sys_open(region.path, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0);
+  int fd = descriptor_open(region.path, O_RDWR | O_NOFOLLOW, 0);
   if (fd < 0)
     return NULL;
   struct stat status;
   bool ours = sys_fstat(fd, &status) == 0 && status.st_dev == region.device && status.st_ino == region.inode;
   char *base = ours ? map_file(fd, from, to) : NULL;
   sys_close(fd);
+  return base;
+}
+
+/* The file may be out of reach by now (chroot, dropped privileges) or its file system full. */
+static char *map_more_of_file(uint64_t from, uint64_t to)
+{
+  char *base = NULL;
+  if (region.path[0] == '\0' || atomic_load(&region_header()->file_end) != from)
+    return NULL;
+  for (int attempt = 0; attempt < DESCRIPTOR_ATTEMPTS && base == NULL; attempt++)
+    base = map_of_file(from, to);
   if (base != NULL)
     atomic_store(&region_header()->file_end, to);
   return base;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/writer.h"
 
+#include "core/descriptor.h"
 #include "core/sys.h"
 #include "core/text.h"
 
@@ -28,17 +29,21 @@ int writer_open(struct writer *writer, const char *final_path)
   struct rlimit limit;
   writer->limit = sys_get_limit(RLIMIT_FSIZE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
   writer->written = 0;
-  writer->fd = sys_open(writer->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  writer->fd = descriptor_open(writer->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (writer->fd == -EBADF)
+    sys_unlink(writer->path);
   return writer->fd < 0 ? writer->fd : 0;
 }
 
 int writer_put(struct writer *writer, const void *bytes, size_t size)
 {
+  enum { INTERRUPTIONS_MAX = 1000 }; /* a file system that is interrupted for ever must not hang the program */
+  int interruptions = 0;
   if (size > writer->limit - writer->written)
     return -EFBIG;
   for (const char *rest = bytes; size > 0;) {
     long put = sys_write(writer->fd, rest, size);
-    if (put == -EINTR)
+    if (put == -EINTR && ++interruptions < INTERRUPTIONS_MAX)
       continue;
     if (put <= 0)
       return put < 0 ? (int)put : -EIO;

@@ -138,6 +138,8 @@ static void finish(const char *reason)
 
 void lifecycle_exit(const char *reason)
 {
+  if (inert_reason() == NULL && config.dump_at_exit && process_lost_everything() && !atomic_exchange(&has_exited, true))
+    message_print("no memory for a profile", NULL);
   if (inert_reason() != NULL || !process_owns_region())
     return;
   /* A handler that calls exit between the first line and the last would find the exit under way, and end the process. */

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/descriptor.h"
+
+#include "core/sys.h"
+
+#include <errno.h>
+
+/* The kernel's table of descriptors has 64 places, or a larger power of two. Beyond its end the number would be slow to get. */
+enum { TABLE_MIN = 64, OURS = 8, DISTANCE = 16 };
+
+static int upwards_of(int fd)
+{
+  int table = TABLE_MIN;
+  while (table < fd + DISTANCE + OURS && table < 1 << 30)
+    table *= 2;
+  return table - OURS;
+}
+
+/* Was its number taken for another file? If not now, never before. The descriptor is asked last: that opens the moment. */
+static bool is_taken(int fd, const char *path)
+{
+  struct stat named, open;
+  bool is_there = sys_stat(path, &named) == 0;
+  int result = sys_fstat(fd, &open);
+  if (result != 0)
+    return result == -EBADF;
+  return is_there && (open.st_dev != named.st_dev || open.st_ino != named.st_ino);
+}
+
+int descriptor_open(const char *path, int flags, unsigned mode)
+{
+  int low = sys_open(path, flags | O_CLOEXEC, mode);
+  if (low < 0)
+    return low;
+  int high = (int)sys_call(SYS_fcntl, low, F_DUPFD_CLOEXEC, upwards_of(low), 0, 0, 0);
+  if (high < 0)
+    return high == -EBADF ? -EBADF : low;
+  if (is_taken(low, path)) {
+    sys_close(high);
+    return -EBADF;
+  }
+  sys_close(low);
+  return high;
+}
