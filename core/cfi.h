@@ -21,7 +21,7 @@ enum cfi_state {
   CFI_NO_FIND_OBJECT, /* glibc before 2.35 */
   CFI_NO_MEMORY,
   CFI_NO_DESCRIPTOR, /* none was free, so that libunwind's pipe could not be told from the program's own */
-  CFI_ABANDONED, /* in a child that was forked while another thread was compiling */
+  CFI_ABANDONED,     /* in a child that was forked while another thread was compiling */
 };
 
 /* Loads libunwind (RTLD_LOCAL: its _Unwind_* must not shadow libgcc's) and closes the pipe its start-up leaves open. From the

@@ -313,6 +313,7 @@ int dump_write(const char *path, const char *reason)
 {
   if (settings == NULL)
     return -EAGAIN;       /* before the constructor */
+  process_begin();        /* no sample yet: an empty profile has its mappings and comments all the same */
   (void)process_settle(); /* a forked child writes its own profile, not its parent's */
   struct dump_job job = {.path = path, .reason = reason};
   job.number = path == NULL ? atomic_fetch_add(&dumps_started, 1) + 1 : 0;

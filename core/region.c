@@ -308,10 +308,19 @@ static bool grow(void)
   return true;
 }
 
+/* One who grows may be held up for long, by a slow disk: who comes after the first that waited in vain does not wait. */
+static bool lock_for_growth(void)
+{
+  static _Atomic bool is_stalled;
+  bool is_ours = atomic_load(&is_stalled) ? lock_try(&region_growth_lock) : lock_try_for_a_moment(&region_growth_lock);
+  atomic_store(&is_stalled, !is_ours);
+  return is_ours;
+}
+
 /* True when there is more room than `capacity` now, whoever made it. */
 static bool grow_beyond(uint64_t capacity)
 {
-  if (!lock_try_for_a_moment(&region_growth_lock))
+  if (!lock_for_growth())
     return atomic_load(&region.capacity) > capacity;
   bool grown = atomic_load(&region.capacity) > capacity || grow();
   lock_release(&region_growth_lock);
@@ -466,6 +475,8 @@ bool region_is_in_file(void)
 void region_remove_file(void)
 {
   struct region_header *header = region_header();
-  if (region.path[0] != '\0' && header != NULL && header->pid == (uint32_t)sys_getpid())
+  struct stat named;
+  if (region.path[0] != '\0' && header != NULL && header->pid == (uint32_t)sys_getpid() &&
+      sys_lstat(region.path, &named) == 0 && named.st_dev == region.device && named.st_ino == region.inode)
     sys_unlink(region.path);
 }

@@ -27,7 +27,8 @@
 static struct config config;
 static char executable[MODULE_PATH_MAX];
 static char program[64]; /* as started: programs that write themselves a title overwrite what libc points to */
-static _Atomic bool has_exited;
+/* Whose exit was seen: a destructor that runs after ours may fork a child, which has an exit of its own. */
+static _Atomic int exited_pid;
 
 extern HIDDEN const char __ehdr_start[], _end[];
 
@@ -136,15 +137,21 @@ static void finish(const char *reason)
     region_remove_file(); /* else it holds what is wanted, or the profile that could not be written */
 }
 
+static bool is_first_exit(void)
+{
+  int self = sys_getpid();
+  return atomic_exchange(&exited_pid, self) != self;
+}
+
 void lifecycle_exit(const char *reason)
 {
-  if (inert_reason() == NULL && config.dump_at_exit && process_lost_everything() && !atomic_exchange(&has_exited, true))
+  if (inert_reason() == NULL && config.dump_at_exit && process_lost_everything() && is_first_exit())
     message_print("no memory for a profile", NULL);
   if (inert_reason() != NULL || !process_owns_region())
     return;
   /* A handler that calls exit between the first line and the last would find the exit under way, and end the process. */
   struct blocked_signals before = signals_block();
-  if (!atomic_exchange(&has_exited, true))
+  if (is_first_exit())
     finish(reason);
   signals_restore(before);
 }

@@ -11,6 +11,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Whose own memory is far more than the limit. gcc says so with macros, clang 14 with features. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define WATCHED_BY_A_SANITIZER
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define WATCHED_BY_A_SANITIZER
+#endif
+
 enum {
   SILENT_SECONDS_MAX = 120, /* longer than a download may stand still */
   REPLY_BYTES_MAX = 1 << 30,
@@ -75,7 +84,7 @@ static void limit_resource(int resource, rlim_t most)
 /* What libdw allocates grows with what the file says, not with what it is. */
 static void limit_memory(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef WATCHED_BY_A_SANITIZER
   long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
   if (pages > 0 && page_bytes > 0)
     limit_resource(RLIMIT_DATA, (rlim_t)pages * (rlim_t)page_bytes / 4 * 3);

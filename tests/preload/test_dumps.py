@@ -76,6 +76,17 @@ class OnSignal(Case):
                                                          "inuse_objects": 100 * (i + 1), "inuse_space": 49500 * (i + 1)})
         self.check_exact(run.profiles[3], run.shadows[run.pid])
 
+    def test_before_the_first_sample(self):
+        with self.start([self.victim("signals")], sample="64G") as program:
+            program.read_until("ready")
+            os.kill(program.pid, signal.SIGUSR2)
+            program.wait_for_files(1)
+            run = program.end("end\n")
+        self.assertEqual((run.status, run.err, len(run.files)), (0, "", 1))
+        self.check_lint(run.profile, program=os.path.realpath(self.victim("signals")))
+        self.assertEqual(run.profile.samples, [])
+        self.assertEqual(list(self.state_dir.iterdir()), [])
+
     @cases(("USR1", signal.SIGUSR1), ("SIGPROF", signal.SIGPROF), ("12", signal.SIGUSR2), ("10", signal.SIGUSR1),
            ("RTMIN+3", signal.SIGRTMIN + 3), ("RTMAX-1", signal.SIGRTMAX - 1), ("RTMIN", signal.SIGRTMIN))
     def test_another_signal(self, name, number):

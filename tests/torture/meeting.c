@@ -3,7 +3,7 @@
  * unloaded, a profile. The guest does one thing meanwhile, at a moment that a tracer chooses: each getppid is a point at which it may
  * be held, so that it comes between two system calls of the host (refuse.c).
  *
- *   meeting FOLDER PLUGIN ACTION
+ *   meeting FOLDER PLUGIN|none ACTION
  *
  *   nothing
  *   close       all descriptors, as daemons do, and use the numbers for files of its own: nobody may touch those
@@ -56,11 +56,13 @@ static void dump(const char *name)
     heapprof_dump(path);
 }
 
+/* Not when the guest closes all: the loader would map a file of the guest's instead. */
 static void load_and_unload(void)
 {
+  if (strcmp(plugin, "none") == 0)
+    return;
   void *library = dlopen(plugin, RTLD_NOW);
-  if (library != NULL) /* else the guest has closed its file */
-    dlclose(library);
+  REQUIRE(library != NULL && dlclose(library) == 0);
 }
 
 static void *be_host(void *unused)

@@ -12,7 +12,7 @@
  *   kill     SIGKILL before it is made, to all
  *   signal   SIGUSR1 during the call: its handler runs when it is over, or as soon as signals are not blocked
  *   hold     another thread comes between. That one waits at its next getppid until the call is about to be made, goes on to the one
- *            after that, and waits there until the call is over.
+ *            after that, and waits there until the call is over. Should anybody wait for a lock meanwhile, the call is made.
  *
  * REPORT gets a line `WHOSE CALL N [DESCRIPTOR] [PATH]` for each such call, in order, with ` refused` at the end if it was. It traces the program, so it
  * works for system calls that no preload can intercept. Exit status: the program's, as a shell has it.
@@ -21,6 +21,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -291,6 +292,15 @@ static void kill_all(void)
       kill(tracees[i].pid, SIGKILL);
 }
 
+/* Somebody waits for a lock of the program, which the one who is held may have. */
+static void at_wait(struct tracee *tracee, const struct __ptrace_syscall_info *info)
+{
+  bool is_lock = info->entry.nr == SYS_futex && (info->entry.args[1] & FUTEX_CMD_MASK) == FUTEX_WAIT &&
+                 (info->entry.args[1] & FUTEX_PRIVATE_FLAG) != 0;
+  if (is_lock && meeting == BEGUN && tracee != host)
+    go_on(host);
+}
+
 static void refuse(struct tracee *tracee, const struct __ptrace_syscall_info *info, int error)
 {
   switch (error) {
@@ -313,6 +323,7 @@ static void at_entry(struct tracee *tracee, const struct __ptrace_syscall_info *
   enum party party = whose(tracee, info);
   if (info->entry.nr == SYS_getppid)
     at_getppid(tracee);
+  at_wait(tracee, info);
   long call = (long)info->entry.nr;
   if (party == OWN || call < 0 || call >= CALLS_MAX)
     return;
