@@ -53,8 +53,8 @@ static bool grow_strings(struct string_table *table, struct arena *arena)
   return true;
 }
 
-/* The id of a copy of the text; 0, which is "", when memory runs out (the arena knows). */
-static profile_string intern(struct profile *profile, struct arena *arena, const char *text)
+/* The id of a copy of valid text; 0, which is "", when memory runs out (the arena knows). */
+static profile_string intern_valid(struct profile *profile, struct arena *arena, const char *text)
 {
   struct string_table *table = &profile->strings;
   size_t length = strlen(text);
@@ -69,6 +69,18 @@ static profile_string intern(struct profile *profile, struct arena *arena, const
   table->entries[table->count++] = (struct string_entry){.text = copy, .length = length};
   *slot = (uint32_t)table->count;
   return *slot - 1;
+}
+
+/* Protocol buffers want UTF-8: some readers would reject the whole profile because of one file's name. */
+static profile_string intern(struct profile *profile, struct arena *arena, const char *text)
+{
+  if (LIKELY(text_is_utf8(text)))
+    return intern_valid(profile, arena, text);
+  char *valid = arena_copy_text(arena, text, strlen(text));
+  if (valid == NULL)
+    return 0;
+  text_make_utf8(valid);
+  return intern_valid(profile, arena, valid);
 }
 
 bool profile_add_comment(struct profile *profile, struct arena *arena, const char *line)

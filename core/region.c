@@ -476,7 +476,10 @@ void region_remove_file(void)
 {
   struct region_header *header = region_header();
   struct stat named;
-  if (region.path[0] != '\0' && header != NULL && header->pid == (uint32_t)sys_getpid() &&
-      sys_lstat(region.path, &named) == 0 && named.st_dev == region.device && named.st_ino == region.inode)
+  if (region.path[0] == '\0' || header == NULL || header->pid != (uint32_t)sys_getpid())
+    return;
+  bool is_another =
+      sys_lstat(region.path, &named) == 0 && (named.st_dev != region.device || named.st_ino != region.inode);
+  if (!is_another)
     sys_unlink(region.path);
 }

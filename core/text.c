@@ -49,6 +49,39 @@ void text_put_hex_bytes(struct text *text, const uint8_t *bytes, size_t size)
   }
 }
 
+/* Of the character that begins here; 0: none does. What follows the terminator is never read: it is no second byte. */
+static size_t character_bytes(const uint8_t *first)
+{
+  if (first[0] < 0x80)
+    return 1;
+  if (first[0] < 0xc2 || first[0] > 0xf4)
+    return 0;
+  size_t size = first[0] < 0xe0 ? 2 : first[0] < 0xf0 ? 3 : 4;
+  uint8_t low = first[0] == 0xe0 ? 0xa0 : first[0] == 0xf0 ? 0x90 : 0x80;  /* not longer than need be */
+  uint8_t high = first[0] == 0xed ? 0x9f : first[0] == 0xf4 ? 0x8f : 0xbf; /* no surrogates, nothing beyond U+10FFFF */
+  if (first[1] < low || first[1] > high)
+    return 0;
+  for (size_t i = 2; i < size; i++)
+    if ((first[i] & 0xc0) != 0x80)
+      return 0;
+  return size;
+}
+
+bool text_is_utf8(const char *string)
+{
+  for (size_t size; *string != '\0'; string += size)
+    if ((size = character_bytes((const uint8_t *)string)) == 0)
+      return false;
+  return true;
+}
+
+void text_make_utf8(char *string)
+{
+  for (size_t size; *string != '\0'; string += size > 0 ? size : 1)
+    if ((size = character_bytes((const uint8_t *)string)) == 0)
+      *string = '?';
+}
+
 const char *text_basename(const char *path)
 {
   const char *slash = strrchr(path, '/');

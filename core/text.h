@@ -30,6 +30,11 @@ void text_put_hex(struct text *text, uint64_t value);
 /* Two lowercase digits a byte. */
 void text_put_hex_bytes(struct text *text, const uint8_t *bytes, size_t size);
 
+/* Is it well-formed UTF-8 (RFC 3629)? Paths and names of symbols can be any bytes. */
+bool text_is_utf8(const char *string);
+/* Replaces each byte that is not part of well-formed UTF-8 by '?'. */
+void text_make_utf8(char *string);
+
 /* The last component of a path; the path itself without a slash. */
 const char *text_basename(const char *path);
 

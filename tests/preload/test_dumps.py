@@ -2,6 +2,7 @@
 """When profiles are written: at exit, on the signal, by API; and where."""
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -43,6 +44,14 @@ class AtExit(Case):
         run = self.profiled([self.victim("pair"), 1], sample="64G")
         self.assertEqual((run.files, run.err, run.out), ([], "", ""))
         self.assertEqual(list(self.state_dir.iterdir()), [])
+
+    def test_name_that_is_no_text(self):
+        """Strings of a profile are UTF-8, whatever bytes the program's name has: some readers would refuse it all."""
+        program = os.path.join(self.dir, os.fsdecode(b"caf\xe9 \xc3\xa9"))
+        shutil.copy(self.victim("leak"), program)
+        run = self.profiled([program], sample=1, expect=7)
+        self.check_exact(run.profile, run.shadows[run.pid])
+        self.check_lint(run.profile, program=f"{self.dir}/caf? é")
 
     def test_file(self):
         run = self.profiled([self.victim("leak")], sample=1, expect=7)

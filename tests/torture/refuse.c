@@ -14,7 +14,7 @@
  *   hold     another thread comes between. That one waits at its next getppid until the call is about to be made, goes on to the one
  *            after that, and waits there until the call is over. Should anybody wait for a lock meanwhile, the call is made.
  *
- * REPORT gets a line `WHOSE CALL N [DESCRIPTOR] [PATH]` for each such call, in order, with ` refused` at the end if it was. It traces the program, so it
+ * REPORT gets `main begins 0` where the program says so, and a line `WHOSE CALL N [DESCRIPTOR] [PATH]` for each such call, in order, with ` refused` at the end if it was. It traces the program, so it
  * works for system calls that no preload can intercept. Exit status: the program's, as a shell has it.
  */
 #include <ctype.h>
@@ -269,6 +269,7 @@ static void at_getppid(struct tracee *tracee)
 {
   if (!tracee->is_past_start) {
     tracee->is_past_start = true;
+    fputs("main begins 0\n", report);
   } else if (meeting == PLANNED || (meeting == BEGUN && tracee == guest)) {
     guest = tracee;
     guest->is_held = true;

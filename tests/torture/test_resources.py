@@ -184,10 +184,10 @@ class Refused(Supervised):
     # What must be refused besides, for there to be such a call at all.
     GIVEN = {"link": f"direct:renameat2:1+:{errno.EINVAL}"}
 
-    def check_refusal(self, refusal, given):
+    def check_refusal(self, refusal, given, is_certain):
         run, lines = self.supervise(",".join(part for part in (given, refusal) if part))
         refused = [line for line in lines if line.endswith(" refused")]
-        self.assertTrue(refused, f"{refusal}: there was no such call")
+        self.assertTrue(refused or not is_certain, f"{refusal}: there was no such call")
         is_muted = any(re.search(r" (write|fstat) ", line) and "/stderr." in line for line in refused)
         self.judge(run, "\n".join([refusal, *refused[:5]]), sum(" unlink " in line for line in refused), is_muted)
 
@@ -198,11 +198,12 @@ class Refused(Supervised):
         calls = [one for one in self.calls(given or "none") if one[:2] == (whose, call)]
         self.assertTrue(calls, "there is no such call")
         for _, _, n in self.some_of(calls, EACH):
+            is_certain = n < calls[-1][2]  # one mapping more or less depends on addresses
             for error in ERRORS[whose][call]:
                 for and_later in ("", "+"):
                     with self.subTest(f"{whose} {call} {n}{and_later} {error}"):
                         number = error if error == "short" else getattr(errno, error)
-                        self.check_refusal(f"{whose}:{call}:{n}{and_later}:{number}", given)
+                        self.check_refusal(f"{whose}:{call}:{n}{and_later}:{number}", given, is_certain or n == 1)
 
 
 class Interrupted(Supervised):
@@ -210,7 +211,8 @@ class Interrupted(Supervised):
 
     @timeout(amount(60, 600))
     def test_signal(self):
-        calls = [call for call in self.calls() if call[0] == "direct"]
+        calls = self.calls()
+        calls = [call for call in calls[calls.index(("main", "begins", 0)):] if call[0] == "direct"]  # now there is a handler
         for whose, call, n in self.some_of(calls, amount(25, 600)):
             run, _ = self.supervise(f"{whose}:{call}:{n}:signal")
             self.judge(run, f"{call} {n}")

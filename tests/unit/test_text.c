@@ -45,6 +45,32 @@ static void cuts_what_does_not_fit(void **state)
   }
 }
 
+static void expect_utf8(const char *bytes, const char *expected)
+{
+  char copy[64];
+  strcpy(copy, bytes);
+  text_make_utf8(copy);
+  assert_string_equal(copy, expected);
+  assert_int_equal(text_is_utf8(bytes), strcmp(bytes, expected) == 0);
+  assert_true(text_is_utf8(copy));
+}
+
+static void makes_utf8(void **state)
+{
+  (void)state;
+  expect_utf8("", "");
+  expect_utf8("plain \x7f", "plain \x7f");
+  expect_utf8("\xc2\x80 \xdf\xbf \xe0\xa0\x80 \xed\x9f\xbf", "\xc2\x80 \xdf\xbf \xe0\xa0\x80 \xed\x9f\xbf");
+  expect_utf8("\xef\xbf\xbf \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf", "\xef\xbf\xbf \xf0\x90\x80\x80 \xf4\x8f\xbf\xbf");
+  expect_utf8("\x80 \xc0\x80 \xc1\xbf \xff", "? ?? ?? ?");
+  expect_utf8("\xe0\x9f\xbf \xed\xa0\x80", "??? ???");
+  expect_utf8("\xf0\x8f\xbf\xbf \xf4\x90\x80\x80 \xf5\x80\x80\x80", "???? ???? ????");
+  expect_utf8("\xc3", "?");
+  expect_utf8("\xe2\x82", "??");
+  expect_utf8("\xf0\x9f\x98", "???");
+  expect_utf8("\xc3x\xc3\xa4", "?x\xc3\xa4");
+}
+
 static void finds_the_last_component(void **state)
 {
   (void)state;
@@ -130,6 +156,7 @@ int main(void)
       cmocka_unit_test(builds_text),
       cmocka_unit_test(cuts_what_does_not_fit),
       cmocka_unit_test(finds_the_last_component),
+      cmocka_unit_test(makes_utf8),
       cmocka_unit_test(message_is_one_line),
       cmocka_unit_test(long_message_is_cut_and_ended),
       cmocka_unit_test(closed_standard_error_costs_the_line),
