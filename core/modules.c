@@ -16,7 +16,7 @@ struct lock modules_lock;
 
 static struct module modules[MODULES_MAX];
 static _Atomic unsigned module_count;
-static _Atomic unsigned shifted_count; /* modules whose recorded addresses differ from the real ones */
+_Atomic unsigned modules_shifted_count; /* modules whose recorded addresses differ from the real ones */
 static char main_executable[MODULE_PATH_MAX];
 
 /* Where shifted modules are recorded: no process has memory there, and each gets 4 GiB. */
@@ -222,7 +222,7 @@ static const struct module *add_module(const struct dl_find_object *object)
   }
   record_module(module, &image, object->dlfo_link_map);
   if (module->shift != 0)
-    atomic_fetch_add(&shifted_count, 1);
+    atomic_fetch_add(&modules_shifted_count, 1);
   atomic_store_explicit(&module_count, count + 1, memory_order_release);
   return module;
 }
@@ -272,10 +272,8 @@ void modules_check_unloaded(void)
   signals_restore(before);
 }
 
-uint64_t modules_recorded_pc(uintptr_t pc)
+uint64_t modules_shifted_pc(uintptr_t pc)
 {
-  if (LIKELY(atomic_load_explicit(&shifted_count, memory_order_relaxed) == 0))
-    return pc;
   for (unsigned i = atomic_load_explicit(&module_count, memory_order_acquire); i-- > 0;)
     if (!modules[i].is_unloaded && pc >= modules[i].image.low && pc < modules[i].image.high)
       return pc + modules[i].shift;

@@ -12,9 +12,11 @@
 #ifndef HEAPPROF_MODULES_H
 #define HEAPPROF_MODULES_H
 
+#include "core/compiler.h"
 #include "core/lock.h"
 #include "core/region.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -70,7 +72,13 @@ bool module_holds(const struct module *module, uintptr_t address, size_t size);
 void modules_check_unloaded(void);
 
 /* The address to record for `pc`. */
-uint64_t modules_recorded_pc(uintptr_t pc);
+extern HIDDEN _Atomic unsigned modules_shifted_count;
+uint64_t modules_shifted_pc(uintptr_t pc);
+
+static ALWAYS_INLINE uint64_t modules_recorded_pc(uintptr_t pc)
+{
+  return LIKELY(atomic_load_explicit(&modules_shifted_count, memory_order_relaxed) == 0) ? pc : modules_shifted_pc(pc);
+}
 
 /* Visits every recorded segment; NULL at the end. Start with *position = 0. */
 struct module_record *modules_next(uint64_t *position);

@@ -108,16 +108,59 @@ static inline enum step step(struct stack_window *window, struct frame *frame, u
   return STEP_LOST;
 }
 
+/* Nearly all frames: a known rule, CFA from sp or bp, bp kept or saved at the CFA, everything on this stack. False: nothing was
+ * done, step() knows. Offsets are multiples of a word, so where the CFA is aligned the words are. */
+static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct frame *frame, unsigned *place)
+{
+  uint64_t key = rule_key(frame->pc);
+  unsigned guessed = atomic_load_explicit(&rule_cache_next[*place], memory_order_relaxed);
+  packed_rule rule = rule_cache_get_at(guessed, key);
+  if (UNLIKELY(rule == RULE_ABSENT)) {
+    guessed = rule_cache_find(frame->pc, key);
+    rule = rule_cache_get_at(guessed, key);
+    atomic_store_explicit(&rule_cache_next[*place], (uint16_t)guessed, memory_order_relaxed);
+  }
+  *place = guessed;
+  enum rule_kind kind = rule_kind(rule);
+  enum rule_bp saved = rule_bp(rule);
+  uintptr_t span = window->high - window->low;
+  uintptr_t cfa = (kind == RULE_SP ? frame->sp : frame->bp) + (uintptr_t)rule_cfa_offset(rule);
+  uintptr_t return_at = cfa + (uintptr_t)rule_ra_offset(rule), bp_at = cfa + (uintptr_t)rule_bp_offset(rule);
+  if (UNLIKELY((unsigned)kind - RULE_SP > RULE_BP - RULE_SP || saved > RULE_BP_AT_CFA || cfa % sizeof cfa != 0 ||
+               cfa <= frame->sp || return_at - window->low >= span))
+    return false;
+  uintptr_t return_address = *(const volatile uintptr_t *)return_at;
+  if (UNLIKELY(return_address == 0))
+    return false;
+  if (saved == RULE_BP_AT_CFA) {
+    if (UNLIKELY(bp_at - window->low >= span))
+      return false;
+    frame->bp = *(const volatile uintptr_t *)bp_at;
+  }
+  frame->pc = return_address - 1;
+  frame->sp = cfa;
+  return true;
+}
+
+static NOINLINE enum step step_unusually(struct stack_window *window, struct frame *frame, uint32_t *flags)
+{
+  return step(window, frame, flags);
+}
+
 unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, uintptr_t *pcs, unsigned depth,
                      uint32_t *flags)
 {
   struct frame frame = {.pc = start->return_address - 1, .sp = start->sp, .bp = start->bp};
-  unsigned count = 0;
+  unsigned count = 0, place = rule_cache_start(frame.pc);
   enum step stepped = STEP_CALLER;
   for (unsigned steps = 0; stepped == STEP_CALLER && count < depth && steps < depth + HIDDEN_FRAMES_MAX; steps++) {
     if (!is_hidden(frame.pc))
       pcs[count++] = modules_recorded_pc(frame.pc);
-    stepped = step(window, &frame, flags);
+    if (LIKELY(step_usually(window, &frame, &place)))
+      continue;
+    struct frame unusual = frame; /* of its own: the address of `frame` would keep it out of registers */
+    stepped = step_unusually(window, &unusual, flags);
+    frame = unusual;
   }
   if (stepped != STEP_END)
     *flags |= STACK_TRUNCATED;
