@@ -52,15 +52,15 @@ EXIT_HOOK(_exit)
 EXIT_HOOK(_Exit)
 EXIT_HOOK(quick_exit)
 
-/* Both take arguments by need; all that may be there are handed on. Allocators call them when they start, while we look for the real
- * ones. The last thing they do is a jump, so that a call that returns
- * twice (vfork) finds no frame of ours gone. */
+/* Both take arguments by need; all that may be there are handed on. The last thing they do is a jump, so that a call that returns
+ * twice (vfork) finds no frame of ours gone.
+ *
+ * They never look the real ones up: allocators call them when they start, with a lock held, and a look-up that fails allocates
+ * (hazard A7). Until the constructor has run, the bare system call is as good. */
 int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
   if (option == PR_SET_SECCOMP)
     begin_confinement();
-  if (UNLIKELY(real.prctl == NULL))
-    real_ensure();
   return LIKELY(real.prctl != NULL) ? real.prctl(option, a, b, c, d) : fallback_prctl(option, a, b, c, d);
 }
 
@@ -69,8 +69,6 @@ long syscall(long number, long a, long b, long c, long d, long e, long f)
   /* A filter that is NULL is a question: which operations are there? */
   if (number == SYS_seccomp && (a == SECCOMP_SET_MODE_STRICT || (a == SECCOMP_SET_MODE_FILTER && c != 0)))
     begin_confinement();
-  if (UNLIKELY(real.syscall == NULL))
-    real_ensure();
   return LIKELY(real.syscall != NULL) ? real.syscall(number, a, b, c, d, e, f)
                                       : fallback_syscall(number, a, b, c, d, e, f);
 }

@@ -22,9 +22,17 @@ static void early_free(void *pointer)
     real.free(pointer);
 }
 
+static size_t early_malloc_usable_size(void *pointer)
+{
+  if (pointer == NULL || bootstrap_owns(pointer))
+    return pointer == NULL ? 0 : bootstrap_size(pointer);
+  real_ensure();
+  return real.malloc_usable_size != early_malloc_usable_size ? real.malloc_usable_size(pointer) : 0;
+}
+
 extern HIDDEN const char __ehdr_start[], _end[];
 
-struct real_functions real = {.free = early_free};
+struct real_functions real = {.free = early_free, .malloc_usable_size = early_malloc_usable_size};
 struct real_origins real_is_allocators;
 
 static _Atomic bool is_resolved;
