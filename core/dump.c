@@ -15,6 +15,7 @@
 #include "core/sampler.h"
 #include "core/sys.h"
 #include "core/text.h"
+#include "core/ticks.h"
 #include "core/writer.h"
 
 #include <errno.h>
@@ -34,7 +35,7 @@ void dump_init(const struct config *config, const char *program)
 {
   settings = config;
   program_name = program;
-  start_ticks = __builtin_ia32_rdtsc();
+  start_ticks = ticks_now();
   start_ns = clock_ns(CLOCK_MONOTONIC);
   if (sys_getcwd(start_directory, sizeof start_directory) <= 0 || start_directory[0] != '/')
     start_directory[0] = '\0';
@@ -128,20 +129,29 @@ static uint64_t total_samples(void)
   return samples;
 }
 
+/* For readers of the region, who cannot ask our clocks once we are gone. */
+static void leave_clocks(struct region_header *header, double ticks_per_second)
+{
+  uint64_t cpu_ns = sys_cpu_ns();
+  atomic_store_explicit(&header->ticks_per_second, (uint64_t)ticks_per_second, memory_order_relaxed);
+  if (cpu_ns != 0)
+    atomic_store_explicit(&header->cpu_ns, cpu_ns, memory_order_relaxed);
+}
+
 uint64_t dump_sampling_ns(void)
 {
   struct region_header *header = region_header();
   if (header == NULL)
     return 0;
   uint64_t timed = atomic_load_explicit(&header->timed_samples, memory_order_relaxed);
-  uint64_t ticks = __builtin_ia32_rdtsc() - start_ticks, ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
+  uint64_t ticks = ticks_now() - start_ticks, ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
   if (timed == 0 || ticks == 0 || ns == 0)
     return 0;
-  if (process_is_settled()) /* for readers of the region, who cannot ask our clock */
-    atomic_store_explicit(&header->ticks_per_second, (uint64_t)((double)ticks * 1e9 / (double)ns),
-                          memory_order_relaxed);
+  if (process_is_settled())
+    leave_clocks(header, (double)ticks * 1e9 / (double)ns);
   double ticks_per_sample = (double)atomic_load_explicit(&header->timed_ticks, memory_order_relaxed) / (double)timed;
-  return (uint64_t)(ticks_per_sample * (double)total_samples() * ((double)ns / (double)ticks));
+  double look_up_ticks = (double)atomic_load_explicit(&header->look_up_ticks, memory_order_relaxed);
+  return (uint64_t)((ticks_per_sample * (double)total_samples() + look_up_ticks) * ((double)ns / (double)ticks));
 }
 
 static const char *unwinder_name(void)
@@ -184,6 +194,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
   add_losses(profile, arena, header);
   add_number(profile, arena, "own_bytes", atomic_load_explicit(&header->own_bytes, memory_order_relaxed));
   add_number(profile, arena, "sampling_ns", dump_sampling_ns());
+  add_number(profile, arena, "cpu_ns", atomic_load_explicit(&header->cpu_ns, memory_order_relaxed));
 }
 
 /* Names. */

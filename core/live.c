@@ -128,6 +128,16 @@ static _Atomic uint64_t *bucket_of(unsigned level, uint64_t hash)
   return atomic_load_explicit(&levels[level], memory_order_acquire) + (turned & (buckets - 1)) * BUCKET_SLOTS;
 }
 
+/* A second filter, by object instead of page: saturating counts by another part of the hash. On a page with a sample most objects
+ * are not samples, and one load tells them from it. Raised and lowered with the first. */
+enum { OBJECT_FILTER_BYTES = 1 << 18 };
+static _Atomic uint8_t object_filter[OBJECT_FILTER_BYTES];
+
+static _Atomic uint8_t *object_filter_of(uint64_t hash)
+{
+  return &object_filter[hash >> 12 & (OBJECT_FILTER_BYTES - 1)];
+}
+
 static uint64_t tag_of(uint64_t hash)
 {
   return hash & SLOT_TAG_MASK;
@@ -180,6 +190,8 @@ static bool index_add(uint64_t hash, uint32_t node)
 static uint32_t index_remove(const void *pointer)
 {
   uint64_t hash = hash_of(pointer), tag = tag_of(hash);
+  if (LIKELY(atomic_load_explicit(object_filter_of(hash), memory_order_relaxed) == 0))
+    return 0;
   for (unsigned level = atomic_load_explicit(&levels_used, memory_order_acquire); level-- > 0;) {
     _Atomic uint64_t *bucket = bucket_of(level, hash);
     for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
@@ -196,20 +208,30 @@ static uint32_t index_remove(const void *pointer)
 
 /* The filter. */
 
-static void filter_raise(const void *pointer)
+static void count_up(_Atomic uint8_t *count)
 {
-  _Atomic uint8_t *count = live_filter_of(pointer);
   uint8_t old = atomic_load_explicit(count, memory_order_relaxed);
   while (old != LIVE_FILTER_SATURATED && !atomic_compare_exchange_weak(count, &old, (uint8_t)(old + 1)))
     ;
 }
 
-static void filter_lower(const void *pointer)
+static void count_down(_Atomic uint8_t *count)
 {
-  _Atomic uint8_t *count = live_filter_of(pointer);
   uint8_t old = atomic_load_explicit(count, memory_order_relaxed);
   while (old != LIVE_FILTER_SATURATED && old != 0 && !atomic_compare_exchange_weak(count, &old, (uint8_t)(old - 1)))
     ;
+}
+
+static void filter_raise(const void *pointer)
+{
+  count_up(live_filter_of(pointer));
+  count_up(object_filter_of(hash_of(pointer)));
+}
+
+static void filter_lower(const void *pointer)
+{
+  count_down(live_filter_of(pointer));
+  count_down(object_filter_of(hash_of(pointer)));
 }
 
 void live_filter_mark_forever(const void *pointer)
@@ -253,6 +275,11 @@ static uint32_t take_out(const void *pointer)
   filter_lower(pointer);
   atomic_store_explicit(&node_at(position)->pointer, 0, memory_order_relaxed);
   return position;
+}
+
+bool live_may_hold(const void *pointer)
+{
+  return atomic_load_explicit(object_filter_of(hash_of(pointer)), memory_order_relaxed) != 0;
 }
 
 bool live_remove(const void *pointer, struct live_entry *entry)

@@ -11,6 +11,7 @@
 #define HEAPPROF_RECORD_H
 
 #include "core/live.h"
+#include "core/sampler.h"
 #include "core/unwind.h"
 
 #include <stdbool.h>
@@ -22,7 +23,9 @@ void record_init(unsigned depth);
 /* In a forked child: the buffers that other threads of the parent were using are free. */
 void record_was_forked(void);
 
-void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start);
+/* The sample that was decided on, and its exact units. */
+void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
+                       struct sampler_decision decision);
 
 /* Adds to the exact count that every profile carries as its own check. */
 void record_exact_units(uint64_t units);

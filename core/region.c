@@ -446,6 +446,8 @@ bool region_adopt(const struct config *config)
   atomic_store(&header->peak_bytes_q4, 0);
   atomic_store(&header->timed_samples, 0);
   atomic_store(&header->timed_ticks, 0);
+  atomic_store(&header->look_up_ticks, 0);
+  atomic_store(&header->cpu_ns, 0);
   for (unsigned loss = 0; loss < REGION_LOSSES; loss++)
     atomic_store(&header->lost[loss], 0);
   for (unsigned segment = 0; segment_start(segment) < capacity; segment++) {

@@ -84,6 +84,8 @@ struct region_header {
   _Atomic uint64_t stacks;
   _Atomic uint64_t in_use_bytes_q4; /* of all stacks, estimated, in 1/16 bytes */
   _Atomic uint64_t peak_bytes_q4;   /* the highest value of in_use_bytes_q4 so far */
+  _Atomic uint64_t look_up_ticks;   /* what frees of samples took, estimated from some of them */
+  _Atomic uint64_t cpu_ns;          /* processor time of the process, when it last wrote a profile or was asked */
 };
 
 enum region_record_type {

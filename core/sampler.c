@@ -4,6 +4,9 @@
 #include "core/compiler.h"
 #include "core/prng.h"
 #include "core/process.h"
+#include "core/ticks.h"
+
+enum { TIMED_ONE_IN = 8 }; /* reading the clock costs a tenth of a sample */
 
 __thread struct sampler_thread sampler_thread __attribute__((tls_model("initial-exec")));
 _Atomic int sampler_mode = SAMPLER_STARTING;
@@ -47,7 +50,9 @@ void sampler_reseed(uint64_t salt)
 struct sampler_decision sampler_decide(size_t size_bytes)
 {
   struct sampler_thread *thread = &sampler_thread;
-  struct sampler_decision decision = {.is_sampled = false, .units_counted = 0};
+  struct sampler_decision decision = {.is_sampled = false, .units_counted = 0, .ticks = 0};
+  bool is_timed = thread->turn % TIMED_ONE_IN == 0;
+  uint64_t begin = is_timed ? ticks_now() : 0;
   int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
   if (UNLIKELY(mode == SAMPLER_STARTING)) {
     thread->countdown = 0;
@@ -77,6 +82,8 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   process_begin();
   decision.is_sampled = true;
   decision.units_counted = counted;
+  decision.ticks = is_timed ? ticks_since(begin) : 0;
+  thread->turn++;
   return decision;
 }
 

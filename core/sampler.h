@@ -27,7 +27,8 @@ struct sampler_thread {
   uint64_t prng;
   uintptr_t stack_low; /* [low, high): verified to be readable, see stack_bounds.h */
   uintptr_t stack_high;
-  uint32_t turn; /* of the samples, to time some of them */
+  uint32_t turn;         /* of the samples, to time some of them */
+  uint16_t look_up_turn; /* of freed pointers that are looked up, likewise */
   bool is_seeded;
   bool is_resolving; /* this thread is inside dlsym, called by real_ensure */
 };
@@ -67,6 +68,7 @@ is_due:
 struct sampler_decision {
   bool is_sampled;
   uint64_t units_counted; /* allocated by this thread since its last decision, this one included */
+  uint64_t ticks;         /* that deciding took; 0: this sample is not timed */
 };
 
 /* Draws the next distance. */

@@ -173,6 +173,15 @@ static inline uint64_t clock_ns(clockid_t clock)
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Of all threads of the process; 0: it may not be asked. */
+static inline uint64_t sys_cpu_ns(void)
+{
+  struct timespec now;
+  if (sys_call(SYS_clock_gettime, CLOCK_PROCESS_CPUTIME_ID, (long)&now, 0, 0, 0, 0) != 0)
+    return 0;
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 /* Can 8 bytes at `address` be read? The kernel copies the new mask in before it rejects the impossible `how`, so the call
  * answers EFAULT or EINVAL and changes nothing. No descriptor is needed. (The trick is Abseil's.) */
 static inline bool sys_is_readable(uintptr_t address)

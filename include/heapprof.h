@@ -60,7 +60,7 @@ struct heapprof_stats {
   uint64_t lost_compile_busy; /* a frame rule was being compiled elsewhere: the stack was cut there */
 
   uint64_t own_bytes;   /* memory mapped by the profiler */
-  uint64_t sampling_ns; /* time spent in recording samples, from one in eight of them */
+  uint64_t sampling_ns; /* time spent in samples and their frees, from some of them */
 
   const char *inert_reason; /* NULL: profiling; else why there is nothing to see */
 };

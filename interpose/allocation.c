@@ -12,8 +12,7 @@ void allocation_finish(void *pointer, size_t size, struct sampler_decision decis
   }
   if (!decision.is_sampled)
     return;
-  record_allocation(pointer, size, start);
-  record_exact_units(decision.units_counted);
+  record_allocation(pointer, size, start, decision);
 }
 
 struct request request_begin(size_t size, bool is_counted)

@@ -164,7 +164,10 @@ static void put_cost(const struct facts *facts)
   if (facts->sampling_ns > 0 && facts->samples > 0)
     g_string_append_printf(text, ", %s each",
                            quantity((double)facts->sampling_ns / (double)facts->samples, "nanoseconds").text);
-  if (facts->sampling_ns > 0 && facts->running_ns > 0)
+  if (facts->sampling_ns > 0 && facts->cpu_ns > 0)
+    g_string_append_printf(text, ", %s of the processor time",
+                           percentage((double)facts->sampling_ns, (double)facts->cpu_ns).text);
+  else if (facts->sampling_ns > 0 && facts->running_ns > 0)
     g_string_append_printf(text, ", %s of the time it ran",
                            percentage((double)facts->sampling_ns, (double)facts->running_ns).text);
   put_row("profiler", "%s", text->str);

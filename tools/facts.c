@@ -153,6 +153,7 @@ static void read_process(struct facts *facts)
   (void)heap_comment_number(heap, "samples", &facts->samples);
   (void)heap_comment_number(heap, "own_bytes", &facts->own_bytes);
   (void)heap_comment_number(heap, "sampling_ns", &facts->sampling_ns);
+  (void)heap_comment_number(heap, "cpu_ns", &facts->cpu_ns);
   if (heap_comment_number(heap, "created_unix_ns", &created) && created <= INT64_MAX)
     facts->created_unix_ns = (int64_t)created;
   if (facts->created_unix_ns > 0 && heap->time_unix_ns > facts->created_unix_ns)

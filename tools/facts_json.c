@@ -90,7 +90,8 @@ static void set_process(json_t *object, const struct heap *heap)
                  {"estimated_units", "estimated_units"},
                  {"peak_inuse_space", "peak_inuse_space"},
                  {"own_bytes", "own_bytes"},
-                 {"sampling_ns", "sampling_ns"}};
+                 {"sampling_ns", "sampling_ns"},
+                 {"cpu_ns", "cpu_ns"}};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     set_comments(object, texts[i].name, heap, texts[i].key);
   for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)

@@ -24,6 +24,7 @@ static const struct {
     {"lost.", RULE_ADD},
     {"own_bytes", RULE_ADD},
     {"sampling_ns", RULE_ADD},
+    {"cpu_ns", RULE_ADD},
     {"sampling_interval_bytes", RULE_LARGEST},
     {"created_unix_ns", RULE_SAME},
     {"stacks", RULE_SAME},

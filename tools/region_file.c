@@ -12,6 +12,7 @@ static const size_t region_bytes_max = (size_t)REGION_FIRST_SEGMENT_BYTES << (RE
 
 struct region_file {
   struct mapped_file *bytes;
+  uint64_t cpu_ns; /* 0: as the header says */
 };
 
 static struct region_file *of_mapped(struct mapped_file *bytes)
@@ -86,6 +87,11 @@ struct region_file *region_file_of_bytes(const void *bytes, size_t size, const c
   return checked(of_mapped(mapped_file_of_bytes(bytes, size, name)), error);
 }
 
+void region_file_set_cpu_ns(struct region_file *file, uint64_t cpu_ns)
+{
+  file->cpu_ns = cpu_ns;
+}
+
 const struct stat *region_file_status(const struct region_file *file)
 {
   return mapped_file_status(file->bytes);
@@ -135,7 +141,8 @@ static uint64_t sampling_ns(const struct region_header *header, uint64_t samples
   double ticks_per_second = (double)atomic_load_explicit(&header->ticks_per_second, memory_order_relaxed);
   if (timed == 0 || ticks_per_second == 0)
     return 0;
-  double ns = ticks / timed * (double)samples / ticks_per_second * 1e9;
+  double look_ups = (double)atomic_load_explicit(&header->look_up_ticks, memory_order_relaxed);
+  double ns = (ticks / timed * (double)samples + look_ups) / ticks_per_second * 1e9;
   return ns < 1e18 ? (uint64_t)ns : 0;
 }
 
@@ -150,6 +157,7 @@ static void summarize(struct region_log *log, struct region_summary *summary)
     add_stack(summary, &sums);
   }
   summary->sampling_ns = sampling_ns(region_log_header(log), summary->samples);
+  summary->cpu_ns = atomic_load_explicit(&region_log_header(log)->cpu_ns, memory_order_relaxed);
   int64_t peak = (int64_t)atomic_load_explicit(&region_log_header(log)->peak_bytes_q4, memory_order_relaxed);
   summary->peak_bytes = MAX((double)peak / 16, summary->in_use_bytes);
 }
@@ -173,6 +181,8 @@ struct heap *region_file_read(struct region_file *file, enum region_moment momen
   if (!begin(file, &log, error))
     return NULL;
   summarize(&log, &summary);
+  if (file->cpu_ns != 0)
+    summary.cpu_ns = file->cpu_ns;
   struct heap *heap = region_heap_of_log(&log, &summary, moment, reason, mapped_file_name(file->bytes));
   if (end(file, &log, error))
     return heap;

@@ -36,6 +36,7 @@ struct region_summary {
   uint64_t lost_samples; /* those losses that dropped a sample */
   uint64_t own_bytes;
   uint64_t sampling_ns;                                                    /* 0: not known yet */
+  uint64_t cpu_ns;                                                         /* of the process; 0: not known */
   double in_use_bytes, in_use_objects, allocated_bytes, allocated_objects; /* estimates */
   double in_use_bytes_variance;
   double peak_bytes; /* the highest estimate of in_use_bytes so far */
@@ -59,6 +60,9 @@ const struct stat *region_file_status(const struct region_file *file);
 struct region_file *region_file_of_bytes(const void *bytes, size_t size, const char *name, GError **error);
 
 bool region_file_summarize(struct region_file *file, struct region_summary *summary, GError **error);
+
+/* Of the process now, where somebody can tell: else it is what the process has last said itself. */
+void region_file_set_cpu_ns(struct region_file *file, uint64_t cpu_ns);
 
 /* A heap without symbols: mappings, locations, samples, comments as the shim's own dumps have them. */
 struct heap *region_file_read(struct region_file *file, enum region_moment moment, const char *reason, GError **error);

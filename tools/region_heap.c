@@ -378,6 +378,8 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
   add_number(heap, "own_bytes", summary->own_bytes);
   if (summary->sampling_ns > 0)
     add_number(heap, "sampling_ns", summary->sampling_ns);
+  if (summary->cpu_ns > 0)
+    add_number(heap, "cpu_ns", summary->cpu_ns);
   add_number(heap, "created_unix_ns", summary->created_unix_ns);
   add_number(heap, "peak_inuse_space", to_number(summary->peak_bytes));
   if (!summary->is_whole)

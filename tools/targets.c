@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Its codes are errno values. */
@@ -372,6 +373,16 @@ char *target_command(const struct target *target)
   return g_steal_pointer(&text);
 }
 
+/* 0: it has ended. */
+static uint64_t cpu_ns_of(int pid)
+{
+  clockid_t clock;
+  struct timespec time;
+  if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0)
+    return 0;
+  return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 struct heap *target_read(const struct target *target, enum region_moment moment, const char *reason, GError **error)
 {
   g_autofree char *command = target_command(target);
@@ -387,8 +398,11 @@ struct heap *target_read(const struct target *target, enum region_moment moment,
   const struct stat *status = region_file_status(file);
   if (status->st_ino != target->status.st_ino || status->st_dev != target->status.st_dev)
     g_set_error(error, TARGETS_ERROR, ESTALE, "%s is another file by now", target->path);
-  else
+  else {
+    if (target->is_alive)
+      region_file_set_cpu_ns(file, cpu_ns_of(target->pid));
     heap = region_file_read(file, moment, reason, error);
+  }
   if (heap != NULL && target->is_alive)
     heap_add_comment(heap, "command", "%s", command);
   region_file_close(file);

@@ -71,6 +71,7 @@ class LikeItsOwn(StateCase):
         self.assertEqual((inside.pop("reason"), outside.pop("reason")), ("signal", "dump"))
         self.assertIn("libunwind", inside.pop("unwinder"))
         self.assertAlmostEqual(outside.pop("sampling_ns") / inside.pop("sampling_ns"), 1, delta=0.01)
+        self.assertGreater(outside.pop("cpu_ns"), inside.pop("cpu_ns"), "asked later, of the kernel")
         self.assertEqual(outside, inside)
         self.assertGreater(outside["samples"], 10)
 

@@ -43,7 +43,7 @@ class Info(Views):
         self.assertEqual({value["type"]: value["total"] for value in info["values"]}, profile.totals())
         self.assertEqual((info["programs"], info["pids"], info["merged"]), (["leak"], [str(run.pid)], []))
         self.assertIn("victims/leak", info["commands"][0])
-        for key in ("sampling_interval_bytes", "samples", "exact_units", "estimated_units", "own_bytes", "sampling_ns"):
+        for key in ("sampling_interval_bytes", "samples", "exact_units", "estimated_units", "own_bytes", "sampling_ns", "cpu_ns"):
             self.assertEqual(info[key], comments[key], key)
         self.assertEqual((info["period"], info["time_unix_ns"]), (profile.period, profile.time_nanos))
         self.assertEqual(info["stacks"], len(profile.samples))
@@ -88,6 +88,8 @@ class Info(Views):
         self.assertEqual(rows["check"],
                          "1.88kB were allocated exactly, 1.97kB by the samples: 5.21% too much, 0.98 standard errors")
         self.assertEqual(rows["profiler"], "64kB of memory, 60ms in samples, 3ms each, 0.5% of the time it ran")
+        newer = self.make("newer", {("main",): (10, 1000, 0, 0)}, comments=[*comments.items(), ("cpu_ns", 240_000_000)])
+        self.assertEqual(self.rows(newer)["profiler"], "64kB of memory, 60ms in samples, 3ms each, 25.00% of the processor time")
         self.assertEqual(rows["taken"], "2023-11-14 22:13:32 UTC")
         self.assertEqual(rows["started"], "2023-11-14 22:13:20 UTC, 12.0 s before")
         text = self.tool("info", path).stdout

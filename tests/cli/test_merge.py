@@ -45,7 +45,7 @@ class Merge(Views):
         profiles = [pprof_reader.load(path) for path in files]
         for kind in TYPES:
             self.assertEqual(stacks(merged, kind), sum_of(stacks(profile, kind) for profile in profiles), kind)
-        for key in ("samples", "exact_units", "estimated_units", "lost.total", "own_bytes", "sampling_ns"):
+        for key in ("samples", "exact_units", "estimated_units", "lost.total", "own_bytes", "sampling_ns", "cpu_ns"):
             self.assertEqual(merged.comment_values()[key], sum(p.comment_values()[key] for p in profiles), key)
         self.assertIn(f"# heapprof merged: {len(files)} profiles", merged.comments)
 

@@ -207,7 +207,7 @@ static void record_in_child(void)
 {
   struct unwind_start start = UNWIND_START_HERE();
   record_exact_units(5); /* not settled: not counted anywhere */
-  record_allocation(address(500), 64, &start);
+  record_allocation(address(500), 64, &start, (struct sampler_decision){.is_sampled = true});
   require(process_owns_region() && region_header()->exact_units == 0);
   record_exact_units(5);
   require(region_header()->exact_units == 5 && live_count() == 101);
@@ -223,13 +223,27 @@ CHILD_TEST(first_sample_of_a_child_settles_it)
   must_be_as_before();
 }
 
+/* What samples cost is told of their frees, too. */
+CHILD_TEST(look_ups_are_timed)
+{
+  prepare(); /* frees 50 */
+  uint64_t ticks = region_header()->look_up_ticks;
+  require(ticks >= 8);
+  for (uintptr_t i = 1000; i < 1032; i++)
+    record_free(address(i)); /* there is none, but the page holds one: that is not counted */
+  require(region_header()->look_up_ticks == ticks);
+  for (uintptr_t i = 50; i < 66; i++)
+    record_free(address(i));
+  require(region_header()->look_up_ticks > ticks);
+}
+
 /* One whose free never reached us: its address is given out again. */
 CHILD_TEST(address_given_out_twice_was_freed)
 {
   struct unwind_start start = UNWIND_START_HERE();
   prepare();
   record_init(16);
-  record_allocation(address(3), 10, &start);
+  record_allocation(address(3), 10, &start, (struct sampler_decision){.is_sampled = true});
   require(live_count() == 100 && sums().in_use.samples == 99);
 }
 
@@ -246,6 +260,7 @@ int main(void)
       cmocka_unit_test(realloc_in_a_child_settles_it),
       cmocka_unit_test(process_without_a_region_cannot_settle),
       cmocka_unit_test(first_sample_of_a_child_settles_it),
+      cmocka_unit_test(look_ups_are_timed),
       cmocka_unit_test(address_given_out_twice_was_freed),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

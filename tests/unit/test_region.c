@@ -449,6 +449,7 @@ static void adopt(void)
   struct region_header *header = region_header();
   require(header->pid == (uint32_t)getpid() && header->parent_pid == (uint32_t)getppid());
   require(header->exact_units == 0 && header->lost[0] == 0 && header->timed_samples == 0 && header->stacks == 77);
+  require(header->look_up_ticks == 0 && header->cpu_ns == 0);
   require(header->sample_interval_bytes == 99 && strcmp(header->program, "unit") == 0);
   require(count() == records && later_record->number == 7 && first_record->number == 1);
   first_record->number = 5;

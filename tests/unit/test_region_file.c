@@ -188,7 +188,9 @@ static void test_summary(void **state)
   make(maker);
   maker_header(maker)->timed_samples = 2;
   maker_header(maker)->timed_ticks = 3000;
+  maker_header(maker)->look_up_ticks = 64;
   maker_header(maker)->ticks_per_second = 1000000000;
+  maker_header(maker)->cpu_ns = 80000;
   struct region_file *file = region_file_of_bytes(maker->bytes, maker->end, "made", NULL);
   struct region_summary summary;
   assert_true(region_file_summarize(file, &summary, NULL));
@@ -197,7 +199,8 @@ static void test_summary(void **state)
   assert_int_equal(summary.samples, 5);
   assert_true(summary.in_use_bytes == 238.5 && summary.allocated_bytes == 338.5);
   assert_true(summary.in_use_bytes_variance == 238.5);
-  assert_int_equal(summary.sampling_ns, 7500);
+  assert_int_equal(summary.sampling_ns, 7500 + 64);
+  assert_int_equal(summary.cpu_ns, 80000);
   assert_true(summary.is_whole);
   assert_string_equal(summary.allocator, "/lib/liballocator.so");
   g_free(maker);

@@ -1,32 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Much of one thing, and what it does to memory: `scale stacks N` allocates once from each of N call stacks, `scale live N` keeps
  * N small objects, `scale threads N` starts N threads at once that allocate and wait for each other. Prints the resident set. */
+#include "many_stacks.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void *one_side(unsigned path, int depth);
-static void *other_side(unsigned path, int depth);
-
-static void *turn(unsigned path, int depth)
-{
-  if (depth == 0)
-    return malloc(64);
-  return (path & 1) != 0 ? one_side(path >> 1, depth - 1) : other_side(path >> 1, depth - 1);
-}
-
-__attribute__((noinline)) static void *one_side(unsigned path, int depth)
-{
-  void *volatile result = turn(path, depth);
-  return result;
-}
-
-__attribute__((noinline)) static void *other_side(unsigned path, int depth)
-{
-  void *volatile result = turn(path, depth);
-  return result;
-}
 
 static pthread_barrier_t barrier;
 
@@ -76,7 +56,7 @@ int main(int argc, char **argv)
   }
   void **kept = calloc((size_t)count + 1, sizeof *kept);
   for (long i = 0; i < count; i++)
-    kept[i] = argc == 3 && strcmp(argv[1], "stacks") == 0 ? turn((unsigned)i, 20) : malloc(16);
+    kept[i] = argc == 3 && strcmp(argv[1], "stacks") == 0 ? allocate_from_stack((unsigned)i) : malloc(16);
   printf("resident %ld\n", resident_kib());
   return kept[0] == NULL;
 }
