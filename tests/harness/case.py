@@ -161,6 +161,7 @@ class Case(unittest.TestCase):
 
     # A test that asserted nothing has failed: see run().
     checks_made = 0
+    programs_started = 0
 
     def __getattribute__(self, name):
         if name.startswith("assert"):
@@ -169,6 +170,8 @@ class Case(unittest.TestCase):
 
     def run(self, result=None):
         result = super().run(result)
+        if self.programs_started and result.wasSuccessful() and not result.skipped:
+            self.figure(runs=self.programs_started)
         if result.wasSuccessful() and not result.skipped and not self.checks_made:
             result.failures.append((self, "the test asserted nothing"))
         return result
@@ -211,6 +214,7 @@ class Case(unittest.TestCase):
         return environment
 
     def start(self, arguments, cwd=None, preexec_fn=None, pass_fds=(), **environment):
+        self.programs_started += 1
         return Program(self, [str(a) for a in arguments],
                        {"cwd": cwd or self.dir, "preexec_fn": preexec_fn, "pass_fds": pass_fds,
                         "env": self.environment(**environment)})
@@ -248,6 +252,11 @@ class Case(unittest.TestCase):
     def clear_profiles(self):
         for path in self.profile_files():
             path.unlink()
+
+    @staticmethod
+    def figure(**figures):
+        """What was measured, for whoever reads the results: runner.py collects it."""
+        print("figures:", " ".join(f"{name}={value}" for name, value in figures.items()), flush=True)
 
     def check_lint(self, profile, program=None):
         self.assertEqual(lint.lint(profile, program), [])

@@ -24,6 +24,8 @@ import time
 import traceback
 import unittest
 
+from torture import table
+
 from . import paths
 
 EXIT_PASSED, EXIT_FAILED, EXIT_SKIPPED = 0, 1, 77
@@ -50,6 +52,8 @@ class Outcome:
     name: str
     state: str  # "passed", "failed" or "skipped"
     text: str = ""
+    figures: tuple = ()  # (name, value) as Case.figure() printed them
+    seconds: float = 0
 
 
 def load_module(path):
@@ -146,6 +150,12 @@ def unit_outcomes(job, status, output):
     return outcomes
 
 
+def figures_of(output):
+    """What Case.figure() printed."""
+    return tuple(tuple(word.split("=", 1)) for line in re.findall(r"^figures: (.*)$", output, re.MULTILINE) for word in line.split()
+                 if "=" in word)
+
+
 def run_job(job, keep):
     if job.broken:
         return [Outcome(job.name, "failed", job.broken)]
@@ -161,7 +171,7 @@ def run_job(job, keep):
     if job.is_unit:
         return unit_outcomes(job, status, output)
     if status == EXIT_PASSED:
-        return [Outcome(job.name, "passed")]
+        return [Outcome(job.name, "passed", figures=figures_of(output))]
     if status == EXIT_SKIPPED:
         return [Outcome(job.name, "skipped", output.strip().splitlines()[-1])]
     where = f"\n(files kept in {directory})" if keep else ""
@@ -188,16 +198,18 @@ class Report:
     def __init__(self):
         self.lock = threading.Lock()
         self.counts = {"passed": 0, "failed": 0, "skipped": 0}
+        self.outcomes = []
 
-    def add(self, outcome, seconds):
+    def add(self, outcome):
         with self.lock:
             self.counts[outcome.state] += 1
+            self.outcomes.append(outcome)
             if outcome.state == "failed":
                 text = outcome.text.rstrip().replace("\n", "\n    ")
-                print(f"FAILED  {outcome.name}  ({seconds:.1f} s)\n    {text}", flush=True)
+                print(f"FAILED  {outcome.name}  ({outcome.seconds:.1f} s)\n    {text}", flush=True)
             else:
-                reason = f": {outcome.text}" if outcome.text else ""
-                print(f"{outcome.state}  {outcome.name}{reason}  ({seconds:.1f} s)", flush=True)
+                text = outcome.text or " ".join("=".join(figure) for figure in outcome.figures if figure[0] != "runs")
+                print(f"{outcome.state}  {outcome.name}{': ' if text else ''}{text}  ({outcome.seconds:.1f} s)", flush=True)
 
     def finish(self):
         counts = self.counts
@@ -211,6 +223,7 @@ def main(arguments):
     parser.add_argument("--list", action="store_true", help="print the names, run nothing")
     parser.add_argument("--quick", action="store_true", help="skip the tests that take long")
     parser.add_argument("--keep", action="store_true", help="keep the directories of the tests")
+    parser.add_argument("--table", action="store_true", help="end with a table: hazards, matrix, resources, programs, soak")
     parser.add_argument("--jobs", type=int, default=2, help="tests at a time (2)")
     parser.add_argument("parts", nargs="*", metavar="NAME PART", help="run only tests whose name contains one of these")
     options = parser.parse_args(arguments)
@@ -222,15 +235,18 @@ def main(arguments):
 
     def run_and_report(job):
         if options.quick and job.is_slow:
-            return report.add(Outcome(job.name, "skipped", "slow"), 0)
+            return report.add(Outcome(job.name, "skipped", "slow"))
         start = time.monotonic()
         outcomes = run_job(job, options.keep)
         for outcome in outcomes:
-            report.add(outcome, time.monotonic() - start)
+            outcome.seconds = time.monotonic() - start
+            report.add(outcome)
 
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         # list(), so that a bug in here ends the run instead of vanishing in a future.
         list(pool.map(run_and_report, jobs))
+    if options.table:
+        print(table.of(report.outcomes))
     return report.finish()
 
 

@@ -49,6 +49,10 @@ class Runner(Case):
         done = subprocess.run(command, capture_output=True, check=False)
         self.assertEqual(done.returncode, status, done)
 
+    def test_figures(self):
+        self.assertEqual(runner.figures_of("figures: seed=7 ratio=1.5\nfigures of speech\nfigures: runs=2\n"),
+                         (("seed", "7"), ("ratio", "1.5"), ("runs", "2")))
+
     def test_nothing_run_is_a_failure(self):
         self.assertEqual(runner.main(["a name that no test has"]), 1)
         self.assertTrue(issubclass(Case, unittest.TestCase))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """P1, P4, P5: vfork, daemons, and ways to exit."""
+import itertools
 import pathlib
 import random
 
 from harness.case import cases, timeout
-from hazards.toolbox import AsWithout, Discriminates, Hazard, amount, program, program_with_library
+from hazards.toolbox import INTERVALS, AsWithout, Discriminates, Hazard, amount, program, program_with_library
 
 
 class P1Vfork(AsWithout, Discriminates):
@@ -38,16 +39,20 @@ class P5Exit(Hazard):
     under shims whose destructor waits (killed by the alarm) or gives memory back (SIGSEGV)."""
     RUNS = amount(50, 1000)
 
-    def run_way(self, way, run):
-        command, chance = [program_with_library("hz_p5_exit.c"), way], random.Random(5)
-        return (run([*command, chance.randrange(100, 20000)]) for _ in range(self.RUNS))
+    def runs_of(self, way):
+        """Yields the sampling interval and the run."""
+        command, chance, samples = [program_with_library("hz_p5_exit.c"), way], random.Random(5), itertools.cycle(INTERVALS)
+        for sample in itertools.islice(samples, self.RUNS):
+            yield sample, self.profiled([*command, chance.randrange(100, 20000)], sample=sample)
 
     @cases("signal", "late", "threads")
     @timeout(amount(120, 1800))
     def test_profile_is_whole(self, way):
-        for run in self.run_way(way, lambda command: self.profiled(command, sample=1)):
+        for sample, run in self.runs_of(way):
             self.assertEqual(run.out, "late\n" if way == "late" else "")
-            self.check_lint(run.profile)
+            self.assertIn(len(run.profiles), {1} if sample == 1 else {0, 1})
+            for profile in run.profiles:
+                self.check_lint(profile)
             self.clear_profiles()
 
     def statuses(self, way, name):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the hazard tests share. A class is one hazard of docs/hazards.md, and takes from here what applies to it:
 
-  AsWithout      the victim ends and says the same with the profiler as without it, at R = 1 and at the default
-  Exact          the profile says what the victim counted, on every allocator
+  AsWithout      the victim ends and says the same with the profiler as without it, at R = 1, at 4096 and at the default
+  Exact          the same, and at R = 1 the profile says what the victim counted, on every allocator
   Discriminates  the same victim fails under each shim of tests/broken that has the hazard, and passes under the control:
                  so that the other tests are known to be able to fail
 
@@ -23,6 +23,7 @@ VICTIMS = paths.TESTS / "victims"
 BROKEN = paths.TESTS / "broken"
 HEADERS = [VICTIMS / "hz_victim.h", VICTIMS / "shadow.h", BROKEN / "mini_shim.h"]
 WARNINGS = ["-Wall", "-Wextra"]
+INTERVALS = (1, 4096, None)  # bytes between samples; None: the default
 TORTURE = os.environ.get("HEAPPROF_TORTURE", "") not in ("", "0")
 
 
@@ -63,9 +64,9 @@ def library(name, *flags):
     return compile(VICTIMS / name, "-shared", "-fPIC", "-O2", *flags)
 
 
-def program_with_library(name):
+def program_with_library(name, *flags):
     """Linked with hz_library, which is initialised before a preloaded library and torn down after it."""
-    return program(name, "-rdynamic", "-Wl,--no-as-needed", library("hz_library.c"))
+    return program(name, *flags, "-rdynamic", "-Wl,--no-as-needed", library("hz_library.c"))
 
 
 def shim(name, *flags):
@@ -97,13 +98,17 @@ class Hazard(Case):
 
 
 class AsWithout(Hazard):
-    samples = (1, None)  # sampling intervals to run at; None: the default
+    samples = INTERVALS
+
+    def options(self):
+        """For the program, with us and without."""
+        return {}
 
     def test_as_without(self):
-        command = self.command()
-        plain = self.plain(command)
+        command, options = self.command(), self.options()
+        plain = self.plain(command, **options)
         for sample in self.samples:
-            run = self.profiled(command, expect=None, sample=sample)
+            run = self.profiled(command, expect=None, sample=sample, **options)
             self.assertEqual(self.outcome(run), self.outcome(plain), f"HEAPPROF_SAMPLE={sample}; {run.err}")
 
 
@@ -123,7 +128,7 @@ class Discriminates(Hazard):
             self.assertTrue(any(outcome != plain for outcome in runs), f"{name} went unnoticed")
 
 
-class Exact(Discriminates):
+class Exact(AsWithout, Discriminates):
     """What shows in the counts: at R = 1 the profile is what the victim counted."""
 
     @cases(*ALLOCATORS)

@@ -4,6 +4,7 @@ import re
 
 from harness import paths
 from harness.case import Case
+from torture.table import hazard_rows
 
 FILES = ("hazards", "torture", "preload", "cli")
 
@@ -12,10 +13,25 @@ class Hazards(Case):
     def test_every_row_has_its_tests(self):
         classes = {name for folder in FILES for path in (paths.TESTS / folder).glob("test_*.py")
                    for name in re.findall(r"^class (\w+)", path.read_text(), re.MULTILINE)}
-        text = (paths.SOURCE / "docs/hazards.md").read_text()
-        rows = re.findall(r"^\| ([USPGA]\d) \|.*\| (.*) \|$", text, re.MULTILINE)
+        rows = hazard_rows()
         self.assertEqual(len(rows), 8 + 6 + 9 + 5 + 8)
-        for number, tests in rows:
-            for test in tests.split(", "):
+        for number, _, tests in rows:
+            for test in tests:
                 known = (paths.TESTS / f"{test}.py").exists() if "/" in test else test in classes or test == "policy"
                 self.assertTrue(known, f"{number} names {test}")
+
+    def test_every_test_says_how_it_was_seen_to_fail(self):
+        """Which broken shim or mutant shows it."""
+        for path in (paths.TESTS / "hazards").glob("test_*.py"):
+            classes = re.findall(r'^class (\w+)\([^)]*\):\n(?: {4}"""(.*?)""")?', path.read_text(), re.MULTILINE | re.DOTALL)
+            self.assertNotEqual(classes, [])
+            for name, text in classes:
+                self.assertRegex(text, r"[Ss]een\s+to\s+fail", f"{path.name}: {name}")
+
+    def test_mutants_that_tests_name_exist(self):
+        known = set(re.findall(r'Mutant\("(\w+)"', (paths.TESTS / "torture/mutants.py").read_text()))
+        for folder in ("hazards", "torture"):
+            for path in (paths.TESTS / folder).glob("test_*.py"):
+                for sentence in re.findall(r"\bmutants?\s([^.(]*)", path.read_text()):
+                    named = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", sentence))
+                    self.assertEqual(named - known, set(), path.name)

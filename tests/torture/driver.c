@@ -230,7 +230,7 @@ static void do_something_rare(struct worker *worker)
     spawn_program();
   else if (way < 8)
     vfork_and_leave();
-  else
+  else if (!mi_version) /* 2.0.9 crashes now and then, also alone, where threads have ended that had memory */
     send_errand(worker, number);
 }
 

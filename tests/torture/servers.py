@@ -125,7 +125,7 @@ class Postgres(Server):
                                  {**self.client_environment(), "PGAPPNAME": "steady"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.session = ""
         while not self.session:  # its first connection is for a few questions only
-            self.session = self.psql("select pid from pg_stat_activity where application_name = 'steady' and query ~ '^(UPDATE|INSERT|END)'")
+            self.session = self.psql("select pid from pg_stat_activity where application_name = 'steady' and query ~ '^(UPDATE|END)'")
 
     def psql(self, query):
         return self.ask(POSTGRES_BIN / "psql", "-qAtc", query)

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 
 from harness import lint, paths, pprof_reader
-from harness.case import Case, cases
+from harness.case import Case, cases, timeout
 from hazards.toolbox import INTERVALS, amount, skip_unless
 
 SQL = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) SELECT count(*), sum(length(hex(i * 7919))) FROM n;
@@ -79,43 +79,48 @@ class Descriptors(Limited):
 
 
 class AddressSpace(Limited):
-    """P9: `ulimit -v` from the least that the program needs alone. With ALLOWANCE_KIB more it does what it does alone; with less than that,
-    it does too, or says that there is no memory. Seen to fail by the mutant scratch_unchecked."""
-    # Our library and libunwind with their data, the first tables, and 1.3 MiB for a profile.
-    ALLOWANCE_KIB = 16 << 10
-    STEP_KIB = amount(1024, 128)
-    WORDS_OF_NO_MEMORY = re.compile(r"[Oo]ut of memory|cannot allocate memory|failed to map|Cannot allocate|unable to open database", re.IGNORECASE)
+    """P9: `ulimit -v` from the least at which the program runs with our library loaded but idle: with less, ld.so fails, at some limits by
+    SIGSEGV in init_tls(). With ALLOWANCE_KIB more than the program needs alone it does what it does alone; with less, it does too, or says
+    that there is no memory. Seen to fail by the mutant scratch_unchecked."""
+    # 2 MiB are measured, for our library, libunwind and the first tables: where there is no more, the profile goes without.
+    ALLOWANCE_KIB = 6 << 10
+    STEP_KIB = amount(512, 64)
+    WORDS_OF_NO_MEMORY = re.compile(r"out of memory|cannot allocate|failed to map", re.IGNORECASE)
 
     def run_with(self, command, kib, run, **options):
         return run(command, expect=None, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (kib << 10, kib << 10)), **options)
 
-    def least_kib(self, command, expected):
-        """By halves, with a page to spare."""
+    def least_kib(self, command, expected, run_it, **options):
+        """By halves."""
         low, high = 0, 1 << 20
         while high - low > 64:
             middle = (low + high) // 2
-            run = self.run_with(command, middle, self.plain)
+            run = self.run_with(command, middle, run_it, **options)
             low, high = (low, middle) if (run.status, run.out) == expected else (middle, high)
         return high
 
-    @cases(*PROGRAMS)
-    def test_ladder(self, name):
-        command = self.command_of(name)
+    # perl ends alone by SIGSEGV at one limit of eight between 7300 and 8320 KiB, and waits for ever at some: nothing to compare with.
+    @timeout(amount(60, 300))
+    def test_ladder(self):
+        command = self.command_of("sqlite3")
         plain = self.plain(command, expect=None)
-        least = self.least_kib(command, (plain.status, plain.out))
-        served = 0
-        steps = range(least, least + self.ALLOWANCE_KIB + 4 * self.STEP_KIB, self.STEP_KIB)
+        expected = plain.status, plain.out
+        least = self.least_kib(command, expected, self.plain)
+        loaded = self.least_kib(command, expected, self.profiled, only="another")
+        served = refused_kib = 0
+        steps = range(loaded, least + self.ALLOWANCE_KIB + 4 * self.STEP_KIB, self.STEP_KIB)
         for kib, sample in itertools.product(steps, INTERVALS):
             run = self.run_with(command, kib, self.profiled, sample=sample)
             told = f"{kib} KiB, the least alone is {least}, HEAPPROF_SAMPLE={sample}"
-            if kib >= least + self.ALLOWANCE_KIB or (run.status, run.out) == (plain.status, plain.out):
+            if kib >= least + self.ALLOWANCE_KIB or (run.status, run.out) == expected:
                 self.judge(run, plain, told, list(self.out_dir.iterdir()))
                 served += bool(run.files)
             else:
                 self.assertGreater(run.status, 0, f"{told}; {run.err}")  # not by a signal
                 self.assertRegex(run.err, self.WORDS_OF_NO_MEMORY, told)
+                refused_kib = kib - least
             self.clear()
-        self.figure(least_kib=least, steps=len(steps), profiles=served)
+        self.figure(least_kib=least, loaded_kib=loaded, refused_up_to_kib=refused_kib, steps=len(steps), profiles=served)
         self.assertGreater(served, 0)
 
 
@@ -143,8 +148,8 @@ list=$3; place=$2; kept=$4; shift 4; "$@"; status=$?; ls -A "$place" >"$list"; c
         for size in self.SIZES_KIB:
             for sample in INTERVALS:
                 kept.mkdir()
-                run = self.profiled([*namespace, "sh", "-c", self.SCRIPT, "sh", f"{size}k", place, list_path, kept, *self.with_us(place, sample),
-                                     *command], expect=None, LD_PRELOAD=None)
+                script = ["sh", "-c", self.SCRIPT, "sh", f"{size}k", place, list_path, kept]
+                run = self.profiled([*namespace, *script, *self.with_us(place, sample), *command], expect=None, LD_PRELOAD=None)
                 names = list_path.read_text().split()
                 self.judge(run, alone, f"{size} KiB, HEAPPROF_SAMPLE={sample}", list(kept.iterdir()))
                 self.assertEqual([n for n in names if not n.endswith((".pb.gz", ".heapprof"))], [], size)

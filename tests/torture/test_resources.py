@@ -56,6 +56,7 @@ INDIRECT = {
 }
 ERRORS = {"direct": DIRECT, "indirect": INDIRECT}
 EACH = amount(2, None)  # how many n of each call and error; None: all
+SOME = {"pread64": 40}  # of so many that they would take half an hour
 
 
 def is_counted(frames):
@@ -139,9 +140,12 @@ class Consumer(Case):
 
     def judge_totals(self, path, shadow):
         profile = pprof_reader.load(path) if path else None
-        if not profile or not any(is_counted(profile.frames(sample)) for sample in profile.samples):
-            return  # no names: the program's file could not be read
-        if profile.comment_values()["lost.total"] == 0:
+        if not profile:
+            return
+        names = {name for sample in profile.samples for name in profile.frames(sample)}
+        # Else the program's file could not be read, or not to its end.
+        is_named = {"victim_hold", "victim_visit", "victim_descend"} <= names
+        if is_named and profile.comment_values()["lost.total"] == 0:
             self.assertEqual(profile.totals(is_counted), shadow, self.told)
         for sample_type in ("alloc_objects", "alloc_space"):
             self.assertLessEqual(profile.total(sample_type, is_counted), shadow[sample_type], self.told)
@@ -197,7 +201,7 @@ class Refused(Supervised):
         given = self.GIVEN.get(call, "")
         calls = [one for one in self.calls(given or "none") if one[:2] == (whose, call)]
         self.assertTrue(calls, "there is no such call")
-        for _, _, n in self.some_of(calls, EACH):
+        for _, _, n in self.some_of(calls, EACH or SOME.get(call)):
             is_certain = n < calls[-1][2]  # one mapping more or less depends on addresses
             for error in ERRORS[whose][call]:
                 for and_later in ("", "+"):
@@ -228,7 +232,8 @@ class Killed(Supervised):
 
     @timeout(amount(60, 900))
     def test_kill(self):
-        calls = [call for call in self.calls() if call[0] == "direct"]
+        # Of those to block signals there are a few more or less: the n-th is not always at the same moment.
+        calls = [call for call in self.calls() if call[0] == "direct" and call[1] != "rt_sigprocmask"]
         before = 0
         for whose, call, n in sorted(self.some_of(calls, amount(20, None)), key=calls.index):
             run, _ = self.supervise(f"{whose}:{call}:{n}:kill")
@@ -364,10 +369,11 @@ class Memory(Consumer):
         for limit in limits:
             run = self.consume(preexec_fn=lambda limit=limit: set_limit(limit))
             told = f"limit {limit}, ample {ample}; alone: {alone[limit][0]}; {run.err}"
-            if run.status == self.expected.status:
+            if self.lasting(run) == self.lasting(self.expected):
                 self.judge(run, told)
             else:
-                self.assertIn(run.status, self.OWN_FAILURES | {alone[limit][0]}, told)
+                is_own = run.status in self.OWN_FAILURES | {alone[limit][0]} or "library: not loaded" in run.out
+                self.assertTrue(is_own, f"status {run.status}; {told}")
                 self.assertLess(limit, ample, told)
                 self.assertEqual([path.name for path in self.out_dir.iterdir() if path.name.endswith(".tmp")], [], told)
             self.clear()

@@ -40,8 +40,8 @@ class Table(Case):
         self.assertRegex(self.line_of("others", Outcome("harness/test_reader.Reader.test_a", "failed", seconds=1)), r" FAILED +1\.0 ")
 
     def test_figures(self):
-        outcomes = [Outcome(f"torture/test_matrix.Driver.test_random[glibc,own,{n % 2}]", "passed", figures=(("runs", "3"), ("seed", str(n))))
-                    for n in range(20)]
+        outcomes = [Outcome(f"torture/test_matrix.Driver.test_random[glibc,own,{n % 2}]", "passed",
+                            figures=(("runs", "3"), ("seed", str(n)))) for n in range(20)]
         self.assertRegex(self.line_of("matrix glibc,own,1", *outcomes), r" tests 10, runs 30, seed 1 3 5 7 9 11 … \(10\)$")
 
     def test_every_hazard_is_a_line(self):

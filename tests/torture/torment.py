@@ -5,6 +5,7 @@ import pathlib
 import random
 
 from harness import paths
+from harness.case import Case
 from hazards import toolbox
 
 FOLDER = paths.TESTS / "torture"
@@ -15,7 +16,9 @@ LINKED = {"glibc": [], "jemalloc": ["-ljemalloc"], "tcmalloc": ["-ltcmalloc"], "
 def first_seed():
     """HEAPPROF_TORTURE_SEED repeats a run."""
     given = os.environ.get("HEAPPROF_TORTURE_SEED", "")
-    return int(given) if given else random.SystemRandom().randrange(1, 1 << 31)
+    seed = int(given) if given else random.SystemRandom().randrange(1, 1 << 31)
+    Case.figure(seed=seed)
+    return seed
 
 
 def build(source, allocator="glibc", flags=()):

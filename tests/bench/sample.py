@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""What one sample costs: the walk up the stack, places seen for the first time, and how often real programs meet new places."""
+import re
+import shutil
+
+import measure as measuring
+import page as pages
+import plot
+import workloads
+from harness.region_reader import Region
+
+NAME = "sample"
+TITLE = "A sample"
+
+DEPTHS = (8, 16, 32, 64, 128)
+FRAME_GOAL_NS = 5
+EXACT = {"heapprof_exact": "heapprof", "jemalloc_prof_all": "jemalloc", "heapprofile": "gperftools HEAPPROFILE", "heaptrack": "heaptrack"}
+BASES = {"heapprof_exact": "none", "jemalloc_prof_all": "jemalloc", "heapprofile": "tcmalloc", "heaptrack": "none"}
+FRAMES_KEPT = {"heaptrack": 64, "heapprofile": 32}  # deeper stacks are cut
+SETTINGS = {"HEAPPROF_DEPTH": "128", "HEAPPROF_SEED": "1", "HEAPPROF_DUMP": "signal"}
+SAMPLE_LIMIT = 1850          # instructions of a sample and its free, 8 frames deep
+FRAME_LIMIT = 100            # instructions a frame
+HIT_RATE_PROGRAMS = ("sqlite3", "python3", "g++", "nodejs")
+
+
+def parse(run):
+    """{(kind, depth): ns}"""
+    return {(kind, int(depth)): float(ns) for depth, kind, ns in (line.split() for line in run.out.splitlines())}
+
+
+def slope(by_depth):
+    """By least squares, over depths."""
+    middle_x = sum(by_depth) / len(by_depth)
+    middle_y = sum(by_depth.values()) / len(by_depth)
+    return (sum((x - middle_x) * (y - middle_y) for x, y in by_depth.items()) / sum((x - middle_x) ** 2 for x in by_depth))
+
+
+def added_ns(runs, name, kind):
+    """{depth: [ns of a sample in each round]}"""
+    pairs = list(zip(map(parse, runs[name]), map(parse, runs[BASES[name]])))
+    return {depth: [ours[kind, depth] - base[kind, depth] for ours, base in pairs] for depth in DEPTHS}
+
+
+def of_kind(runs, name, kind):
+    added = added_ns(runs, name, kind)
+    limit = FRAMES_KEPT.get(name, DEPTHS[-1])
+    slopes = [slope({depth: values[turn] for depth, values in added.items() if depth <= limit}) for turn in range(len(runs[name]))]
+    return {"total": {str(depth): measuring.summary(values) for depth, values in added.items()}, "frame": measuring.summary(slopes)}
+
+
+def first_sight(runs):
+    """ns that a frame takes longer when its place has not been seen before: from each depth to the next all but a few are new."""
+    values = []
+    for run in map(parse, runs["heapprof_exact"]):
+        extra = sum(run["first", depth] - run["warm", depth] for depth in DEPTHS[1:])
+        values.append(extra / (DEPTHS[-1] - DEPTHS[0]))
+    return measuring.summary(values)
+
+
+def instructions(bench, victim, contender):
+    """{depth: instructions of a pair of malloc and free}"""
+    counts = bench.instructions_by_case([victim, "count", "20"], bench.environment(contender, **SETTINGS))
+    return {int(depth): (found[1] - found[0]) / 80 for depth, found in counts.items() if depth != "before"}
+
+
+def instructions_of_samples(bench, victim):
+    """Added to a pair by a sample; of one 8 frames deep, and of each further frame."""
+    plain = instructions(bench, victim, bench.contenders["none"])
+    ours = instructions(bench, victim, bench.contenders["heapprof_exact"])
+    added = {depth: ours[depth] - plain[depth] for depth in DEPTHS}
+    return {"total": added, "frame": slope(added)}
+
+
+def counting_gdb(environment):
+    """Words in front of a program: gdb counts how often a place was not in the cache, with a breakpoint that never stops."""
+    preload = [f"{name}={value}" for name, value in environment.items()]
+    return ["gdb", "-q", "-batch", "-iex", "set debuginfod enabled off", "-ex", "set breakpoint pending on",
+            "-ex", "set exec-wrapper env " + " ".join(preload), "-ex", "break cfi_compile", "-ex", "ignore 1 100000000",
+            "-ex", "run", "-ex", "info breakpoints", "--args"]
+
+
+def hit_rate(bench, name):
+    """At the default rate, in one run from start to end: frames walked, places among them, rules compiled."""
+    folder = bench.folder()
+    preload = {**bench.contenders["heapprof"].environment(folder), **workloads.variables(name), "HEAPPROF_DUMP": "keep"}
+    command = workloads.command(bench, name, workloads.amount(name), counting_gdb(preload), folder)
+    done = measuring.run(command, bench.environment(bench.contenders["none"]), folder)
+    hits = re.search(r"breakpoint already hit (\d+) time", done.out)
+    stacks = [stack for path in folder.glob("*.heapprof") for stack in Region(path.read_bytes()).stacks]
+    walked = sum(stack.samples * len(stack.pcs) for stack in stacks)
+    shutil.rmtree(folder, ignore_errors=True)
+    if hits is None or walked == 0:
+        raise measuring.Failed(f"{name}: {walked} frames, and gdb says {done.out[-300:]} {done.err[-300:]}")
+    compiled = int(hits[1])
+    return {"samples": sum(stack.samples for stack in stacks), "frames": walked, "compiled": compiled,
+            "places": len({pc for stack in stacks for pc in stack.pcs}), "hit_rate": 1 - compiled / walked}
+
+
+def hit_rates(bench):
+    found = {}
+    for name in HIT_RATE_PROGRAMS:
+        missing = workloads.missing(name) or (None if shutil.which("gdb") else "gdb is not installed")
+        found[name] = {"missing": missing} if missing else hit_rate(bench, name)
+    return found
+
+
+def measure(bench):
+    victim = bench.build("frames.cc", "-std=c++17")
+    contenders = bench.available(*EXACT, *sorted(set(BASES.values())))
+    bench.say("sample: times")
+    runs = bench.interleaved(contenders, [victim, "time"], rounds=9, **SETTINGS)
+    ours = bench.available("none", "heapprof_exact")
+    bench.say("sample: cold caches")
+    cold = bench.interleaved(ours, [victim, "cold"], rounds=3, **SETTINGS)
+    bench.say("sample: instructions")
+    counted = instructions_of_samples(bench, victim)
+    bench.say("sample: rules in real programs")
+    present = [name for name in EXACT if name in runs]
+    return {"warm": {name: of_kind(runs, name, "warm") for name in present},
+            "two_threads": of_kind(runs, "heapprof_exact", "two_threads"),
+            "cold": of_kind(cold, "heapprof_exact", "cold"),
+            "first_sight": first_sight(runs), "instructions": counted, "hit_rates": hit_rates(bench)}
+
+
+def page(results):
+    kinds = [(f"{EXACT[name]}", found) for name, found in results["warm"].items()]
+    kinds[1:1] = [("heapprof, two threads at once", results["two_threads"]), ("heapprof, cold caches", results["cold"])]
+    rows = [[label, *(pages.spread(found["total"][str(depth)], 0) for depth in DEPTHS), pages.spread(found["frame"])]
+            for label, found in kinds]
+    counted = results["instructions"]
+    total = {int(depth): value for depth, value in counted["total"].items()}
+    rows.append(["heapprof, instructions", *(pages.number(total[depth], 0) for depth in DEPTHS), pages.number(counted["frame"])])
+    parts = [
+        "At an interval of 1 every allocation is a sample. A sample is recorded at malloc and taken out at free; the table has ns of "
+        "both, beyond what the same pair takes without the profiler, for stacks whose frames all belong to different functions. The "
+        "last column is the slope: what a frame adds, for walking it, hashing it and comparing it with the stack that is known "
+        "(heaptrack keeps 64 frames, gperftools 32: theirs is up to there). Cold: 64 MiB of other memory were written "
+        "since the last sample.\n",
+        pages.table(["frames", *map(str, DEPTHS), "a frame"], rows),
+        f"A place that is seen for the first time takes {pages.spread(results['first_sight'], 0)} ns more, once.\n",
+        pages.plot("sample", "ns of a sample against the depth of its stack"),
+        *hit_rate_table(results["hit_rates"]),
+        pages.goal("a frame, warm", results["warm"]["heapprof_exact"]["frame"]["median"], FRAME_GOAL_NS, "ns"),
+    ]
+    return "\n".join(parts)
+
+
+def hit_rate_table(found):
+    rows = [[name, f"{one['samples']:,}", f"{one['frames']:,}", f"{one['places']:,}", f"{one['compiled']:,}",
+             f"{one['hit_rate'] * 100:.2f} %"] for name, one in found.items() if "missing" not in one]
+    absent = [f"{name}: {one['missing']}\n" for name, one in found.items() if "missing" in one]
+    return ["How often a frame's rule was in the cache, from start to end of a program at the default interval (rules compiled are "
+            "counted by gdb, frames in the state file that the program left):\n",
+            pages.table(["", "samples", "frames walked", "distinct places", "rules compiled", "hits"], rows), *absent]
+
+
+def plots(results, folder):
+    def points(found):
+        return [(depth, found["total"][str(depth)]) for depth in DEPTHS]
+    series = {EXACT[name]: points(found) for name, found in results["warm"].items()}
+    ours = {"warm": points(results["warm"]["heapprof_exact"]), "two threads at once": points(results["two_threads"]),
+            "cold caches": points(results["cold"])}
+    with plot.figure(folder / "sample.svg", columns=2, width_in=9) as (left, right):
+        plot.lines(left, ours, "frames", "ns of a sample, heapprof", log_y=True)
+        plot.lines(right, series, "frames", "ns of a sample, warm", log_y=True)
+
+
+def quick(bench):
+    counted = instructions_of_samples(bench, bench.build("frames.cc", "-std=c++17"))
+    yield "a sample and its free, 8 frames", counted["total"][8], SAMPLE_LIMIT, "instructions"
+    yield "each further frame", counted["frame"], FRAME_LIMIT, "instructions"
