@@ -90,7 +90,7 @@ static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t
     return -UNW_ENOINFO;
   uint32_t entries;
   memcpy(&entries, job->module->eh_frame_hdr + 8, sizeof entries);
-  unw_dyn_info_t table = {.start_ip = job->module->code.low, .end_ip = job->module->code.high};
+  unw_dyn_info_t table = {.start_ip = job->module->image.low, .end_ip = job->module->image.high};
   table.format = UNW_INFO_FORMAT_REMOTE_TABLE;
   table.u.rti.segbase = (uintptr_t)job->module->eh_frame_hdr;
   table.u.rti.table_data = (uintptr_t)job->module->eh_frame_hdr + 12;

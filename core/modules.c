@@ -11,6 +11,7 @@
 #include <elf.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 struct lock modules_lock;
 
@@ -94,6 +95,19 @@ static bool read_headers(uintptr_t start, struct image *image)
       return true;
     }
   return false;
+}
+
+/* What the loader knows as one object begins with the ELF header. Of an executable with gaps it tells the single segments. */
+static uintptr_t find_image(const struct dl_find_object *object, struct image *image)
+{
+  const struct link_map *map = object->dlfo_link_map;
+  bool is_main = map->l_name != NULL && map->l_name[0] == '\0';
+  const uintptr_t candidates[] = {(uintptr_t)object->dlfo_map_start, map->l_addr,
+                                  is_main ? page_down(getauxval(AT_PHDR)) : 0};
+  for (size_t i = 0; i < COUNT_OF(candidates); i++)
+    if (candidates[i] != 0 && read_headers(candidates[i], image))
+      return candidates[i];
+  return 0;
 }
 
 static void read_segments(const struct image *image, uintptr_t start, struct module *module)
@@ -184,7 +198,8 @@ static bool overlaps(struct address_range a, struct address_range b)
 
 static bool is_same_object(const struct module *module, const struct dl_find_object *object)
 {
-  return module->link_map == object->dlfo_link_map && module->image.low == (uintptr_t)object->dlfo_map_start &&
+  uintptr_t start = (uintptr_t)object->dlfo_map_start;
+  return module->link_map == object->dlfo_link_map && start >= module->image.low && start < module->image.high &&
          module->eh_frame_hdr == object->dlfo_eh_frame;
 }
 
@@ -201,14 +216,14 @@ static const struct module *add_module(const struct dl_find_object *object)
 {
   unsigned count = atomic_load_explicit(&module_count, memory_order_relaxed);
   struct image image;
-  uintptr_t start = (uintptr_t)object->dlfo_map_start;
-  if (count == MODULES_MAX || !read_headers(start, &image))
+  uintptr_t start = count < MODULES_MAX ? find_image(object, &image) : 0;
+  if (start == 0)
     return NULL;
   struct module *module = &modules[count];
   memset(module, 0, sizeof *module);
   read_segments(&image, start, module);
   module->link_map = object->dlfo_link_map;
-  module->code = (struct address_range){start, (uintptr_t)object->dlfo_map_end};
+  module->found_at = (uintptr_t)object->dlfo_map_start;
   module->eh_frame_hdr = object->dlfo_eh_frame;
   for (unsigned i = 0; i < count; i++) {
     if (!overlaps(modules[i].image, module->image))
@@ -249,7 +264,7 @@ static void check_unloaded(void)
   for (unsigned i = 0; i < count; i++) {
     struct dl_find_object object;
     if (modules[i].is_unloaded ||
-        (find_object((void *)modules[i].image.low, &object) == 0 && is_same_object(&modules[i], &object)))
+        (find_object((void *)modules[i].found_at, &object) == 0 && is_same_object(&modules[i], &object)))
       continue;
     mark_unloaded(&modules[i]);
     any = true;

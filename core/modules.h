@@ -50,8 +50,9 @@ struct module {
   struct address_range readable[MODULE_SEGMENTS_MAX];
   unsigned readable_count;
   const uint8_t *eh_frame_hdr; /* NULL: no CFI */
-  struct address_range code;   /* what _dl_find_object gave */
-  uint64_t shift;              /* added to a real address to get the recorded one */
+  uintptr_t
+      found_at;   /* an address that _dl_find_object knows: not each is one, where segments have gaps between them */
+  uint64_t shift; /* added to a real address to get the recorded one */
   bool is_unloaded;
   uint32_t records[MODULE_SEGMENTS_MAX];
   unsigned record_count;

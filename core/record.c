@@ -11,7 +11,8 @@ enum {
   SHALLOW_DEPTH = 128,
   SHALLOW_HEADROOM_BYTES = 4 << 10,
   DEEP_HEADROOM_BYTES = 8 << 10,
-  FREES_TIMED_ONE_IN = 8, /* of samples; reading the clock takes a good part of what they take */
+  FREES_TIMED_ONE_IN = 8,   /* of samples; reading the clock takes a good part of what they take */
+  MISSES_TIMED_ONE_IN = 32, /* of objects on a page with a sample, which take less than reading the clock */
   /* The branch that leads here is hardly ever taken, so it was not foreseen, and nothing behind it can see what that took.
    * Without this, what is told stays up to a third below what is seen from outside (tests/bench/overhead.py). */
   UNFORESEEN_TICKS = 20,
@@ -121,6 +122,13 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
   stacks_count_allocation(entry.stack, entry.weight);
 }
 
+static NOINLINE void add_free_ticks(uint64_t ticks)
+{
+  struct region_header *header = region_header();
+  if (ticks > 0 && process_is_settled() && header != NULL)
+    atomic_fetch_add_explicit(&header->look_up_ticks, ticks, memory_order_relaxed);
+}
+
 void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
                        struct sampler_decision decision)
 {
@@ -134,6 +142,10 @@ void record_allocation(const void *pointer, size_t size_bytes, const struct unwi
     atomic_fetch_add_explicit(&header->timed_ticks, decision.ticks + ticks + UNFORESEEN_TICKS, memory_order_relaxed);
     atomic_fetch_add_explicit(&header->timed_samples, 1, memory_order_relaxed);
   }
+  if (sampler_thread.look_up_ticks > 0) {
+    add_free_ticks(sampler_thread.look_up_ticks);
+    sampler_thread.look_up_ticks = 0;
+  }
 }
 
 void record_exact_units(uint64_t units)
@@ -143,19 +155,29 @@ void record_exact_units(uint64_t units)
     atomic_fetch_add_explicit(&header->exact_units, units, memory_order_relaxed);
 }
 
-static NOINLINE void time_look_up(uint64_t begin)
+/* The middle one of so many: a thread that frees few is not charged for all of them at the first, which is the slowest. */
+static ALWAYS_INLINE bool is_timed_one_of(uint8_t *turn, unsigned count)
 {
-  uint64_t ticks = ticks_since(begin);
-  struct region_header *header = region_header();
-  if (ticks > 0 && process_is_settled() && header != NULL)
-    atomic_fetch_add_explicit(&header->look_up_ticks, FREES_TIMED_ONE_IN * (ticks + UNFORESEEN_TICKS),
-                              memory_order_relaxed);
+  return UNLIKELY(++*turn % count == count / 2);
 }
 
-/* The middle one of so many: a thread that frees few is not charged for all of them at the first, which is the slowest. */
-static ALWAYS_INLINE bool is_look_up_timed(void)
+static NOINLINE void note_miss(uint64_t begin)
 {
-  return UNLIKELY(++sampler_thread.look_up_turn % FREES_TIMED_ONE_IN == FREES_TIMED_ONE_IN / 2);
+  uint64_t ticks = ticks_since(begin);
+  if (ticks > 0)
+    sampler_thread.look_up_ticks += MISSES_TIMED_ONE_IN * ((uint32_t)ticks + UNFORESEEN_TICKS);
+}
+
+/* Nothing shared is written for an object that is not in the table: what looking took waits for the thread's next sample. */
+static ALWAYS_INLINE bool is_looked_up_in_vain(const void *pointer)
+{
+  bool is_timed = is_timed_one_of(&sampler_thread.miss_turn, MISSES_TIMED_ONE_IN);
+  uint64_t begin = is_timed ? ticks_now() : 0;
+  if (UNLIKELY(live_may_hold(pointer)))
+    return false;
+  if (is_timed)
+    note_miss(begin);
+  return true;
 }
 
 static void free_one(const void *pointer)
@@ -169,28 +191,28 @@ static void free_one(const void *pointer)
 
 void record_free(const void *pointer)
 {
-  if (LIKELY(!live_may_hold(pointer)))
+  if (LIKELY(is_looked_up_in_vain(pointer)))
     return;
-  bool is_timed = is_look_up_timed();
+  bool is_timed = is_timed_one_of(&sampler_thread.free_turn, FREES_TIMED_ONE_IN);
   uint64_t begin = is_timed ? ticks_now() : 0;
   free_one(pointer);
-  if (UNLIKELY(is_timed))
-    time_look_up(begin);
+  if (is_timed)
+    add_free_ticks(FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS));
 }
 
 bool record_take(const void *pointer, struct live_entry *entry)
 {
-  if (LIKELY(!live_may_hold(pointer)))
+  if (LIKELY(is_looked_up_in_vain(pointer)))
     return false;
-  bool is_timed = is_look_up_timed();
+  bool is_timed = is_timed_one_of(&sampler_thread.free_turn, FREES_TIMED_ONE_IN);
   uint64_t begin = is_timed ? ticks_now() : 0;
   if (!process_is_settled() && !process_settle()) {
     (void)process_defer_free(pointer);
     return false;
   }
   bool is_found = live_remove(pointer, entry);
-  if (UNLIKELY(is_timed))
-    time_look_up(begin);
+  if (is_timed)
+    add_free_ticks(FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS));
   return is_found;
 }
 

@@ -106,24 +106,42 @@ static bool make_private_directory(const char *path)
   return found == 0 && S_ISDIR(status.st_mode) && status.st_uid == sys_geteuid() && (status.st_mode & 077) == 0;
 }
 
-static bool choose_directory(const struct config *config, struct text *path)
+/* The n-th place to try; false: there is none. An empty path: not this one. */
+static bool name_directory(const struct config *config, unsigned n, struct text *path)
 {
+  path->length = 0;
+  path->bytes[0] = '\0';
+  path->cut = false;
   if (config->state_dir[0] != '\0') {
     text_put(path, config->state_dir);
-    struct stat status;
-    return (sys_lstat(path->bytes, &status) == 0 || sys_mkdir(path->bytes, 0700) == 0) && !path->cut;
+    return n == 0;
   }
-  if (config->runtime_dir[0] == '/') {
+  if (n == 0 && config->runtime_dir[0] == '/') {
     text_put(path, config->runtime_dir);
     text_put(path, "/heapprof");
-    if (!path->cut && make_private_directory(path->bytes))
-      return true;
-    path->length = 0;
-    path->cut = false;
+  } else if (n == 1) {
+    text_put(path, "/dev/shm/heapprof-");
+    text_put_u64(path, sys_geteuid());
   }
-  text_put(path, "/dev/shm/heapprof-");
-  text_put_u64(path, sys_geteuid());
-  return make_private_directory(path->bytes);
+  if (path->cut)
+    path->bytes[path->length = 0] = '\0';
+  return n < 2;
+}
+
+static bool make_given_directory(const char *path)
+{
+  struct stat status;
+  return sys_lstat(path, &status) == 0 || sys_mkdir(path, 0700) == 0;
+}
+
+static bool choose_directory(const struct config *config, struct text *path)
+{
+  bool is_given = config->state_dir[0] != '\0';
+  for (unsigned n = 0; name_directory(config, n, path); n++)
+    if (path->bytes[0] != '\0' && !path->cut &&
+        (is_given ? make_given_directory(path->bytes) : make_private_directory(path->bytes)))
+      return true;
+  return false;
 }
 
 static char state_directory[CONFIG_PATH_MAX + 64]; /* chosen once: a child does not look at the environment again */
@@ -174,22 +192,36 @@ static int create_exclusively(void)
   return fd;
 }
 
-/* Opens the file of this process; the name is kept in region.path. Containers that share the directory, a user and a pid
- * take the next free name. */
+/* In region.path. Containers that share the directory, a user and a pid take the next free name. False: it is too long. */
+static bool name_file(unsigned attempt)
+{
+  struct text path = TEXT_INIT(region.path);
+  text_put(&path, state_directory);
+  text_put(&path, "/");
+  text_put_u64(&path, (uint64_t)sys_getpid());
+  if (attempt > 0) {
+    text_put(&path, "-");
+    text_put_u64(&path, attempt);
+  }
+  text_put(&path, ".heapprof");
+  return !path.cut;
+}
+
+void region_remove_from_before_exec(const struct config *config)
+{
+  struct text directory = TEXT_INIT(state_directory);
+  for (unsigned n = 0; name_directory(config, n, &directory); n++)
+    if (directory.bytes[0] != '\0' && !directory.cut && name_file(0) && is_from_before_exec())
+      sys_unlink(region.path);
+  region.path[0] = '\0';
+}
+
+/* Opens the file of this process. */
 static int create_file(void)
 {
   int fd = -EEXIST;
   for (unsigned attempt = 0; attempt < 8 && fd == -EEXIST; attempt++) {
-    struct text path = TEXT_INIT(region.path);
-    text_put(&path, state_directory);
-    text_put(&path, "/");
-    text_put_u64(&path, (uint64_t)sys_getpid());
-    if (attempt > 0) {
-      text_put(&path, "-");
-      text_put_u64(&path, attempt);
-    }
-    text_put(&path, ".heapprof");
-    if (path.cut)
+    if (!name_file(attempt))
       return -ENAMETOOLONG;
     fd = create_exclusively();
     if (fd == -EEXIST && is_from_before_exec()) {

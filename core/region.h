@@ -115,6 +115,9 @@ bool region_adopt(const struct config *config);
 /* Lets others read an adopted region: its tallies are right now. */
 void region_announce(void);
 
+/* At the start: removes what the program left that this process was before exec. Makes nothing. */
+void region_remove_from_before_exec(const struct config *config);
+
 /* Removes the file. The mapping stays: threads may still be counting. */
 void region_remove_file(void);
 

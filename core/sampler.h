@@ -27,8 +27,10 @@ struct sampler_thread {
   uint64_t prng;
   uintptr_t stack_low; /* [low, high): verified to be readable, see stack_bounds.h */
   uintptr_t stack_high;
-  uint32_t turn;         /* of the samples, to time some of them */
-  uint16_t look_up_turn; /* of freed pointers that are looked up, likewise */
+  uint32_t turn;          /* of the samples, to time some of them */
+  uint8_t free_turn;      /* of their frees, likewise */
+  uint8_t miss_turn;      /* of frees that look for one in vain */
+  uint32_t look_up_ticks; /* that those took which found nothing, since the last sample */
   bool is_seeded;
   bool is_resolving; /* this thread is inside dlsym, called by real_ensure */
 };

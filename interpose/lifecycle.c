@@ -91,6 +91,8 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
   const char *reason = inert_find_reason();
   if (reason == NULL || getauxval(AT_SECURE) == 0)
     config_load(&config);
+  if (getauxval(AT_SECURE) == 0)
+    region_remove_from_before_exec(&config);
   if (!config_selects(&config, program)) {
     inert_enter("HEAPPROF_ONLY names other programs", config.verbose >= 1);
     return;

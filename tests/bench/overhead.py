@@ -54,7 +54,7 @@ def page(results):
     goals = "".join(pages.goal(f"told differs from seen, R = {pages.human_bytes(row['interval'])}, depth {row['depth']}",
                                off_percent(row), TOLERANCE_PERCENT, "%", 0) for row in results["rows"])
     return f"""Every profile has sampling_ns, the time that went into samples and their frees, cpu_ns, that of the process, and
-own_bytes; `heapprof info` says them in words. They come from one sample in eight and one look-up of a free in 32, by the
+own_bytes; `heapprof info` says them in words. They come from one sample in eight and some of the frees, by the
 time-stamp counter ([sampling.md](sampling.md), 11).
 Not in them: the instructions that every malloc and free has more (see the fast path), first sights of code, and dumps.
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Names, callers and mappings, as seen by our reader and by the pprofs."""
 import itertools
+import os
 import re
 import shutil
 import subprocess
 
 from harness import paths, tools
 from harness.case import Case, cases
+from hazards.toolbox import program as hazard_program
 
 SAMPLE_TYPES = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
 ALLOCATION_FUNCTIONS = re.compile(r"(__libc_|__GI_)?(malloc|calloc|realloc|reallocarray|free|memalign|aligned_alloc|posix_memalign|"
@@ -31,6 +33,16 @@ class Stacks(Case):
         self.assertEqual(profile.frames(sample)[:4], ["victim_leaf", "victim_middle", "victim_outer", "main"])
         self.assertEqual(sample.values["alloc_objects"], 1000)
         self.assertEqual(sample.labels, {})
+
+    def test_executable_with_gaps(self):
+        """Of which the loader knows each segment by itself (nodejs is such a program)."""
+        program = hazard_program("hz_gaps.c", "-no-pie", "-Wl,--section-start=.far=0x900000")
+        run = self.profiled([program], sample=1)
+        self.check_exact(run.profile, run.shadows[run.pid])
+        self.check_lint(run.profile, program=os.path.realpath(program))
+        sample, = run.profile.select(lambda frames: "victim_far" in frames)
+        self.assertEqual(run.profile.frames(sample)[:3], ["victim_far", "victim_near", "main"])
+        self.assertEqual({mapping.filename for mapping in run.profile.mappings if "anon" in mapping.filename}, set())
 
     def test_no_frame_of_ours(self):
         for victim in ("everything", "new_delete", "aligned", "strings"):

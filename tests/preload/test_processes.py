@@ -35,6 +35,13 @@ class Exec(Case):
         run = self.profiled([self.victim("exec")], allocator=allocator, sample=1)
         self.check_run_exact(run)
 
+    def test_exec_of_a_program_that_takes_no_sample(self):
+        """What the shell had in its state file goes when the shell does."""
+        script = "seq() { x=$(printf '%1000s'); }; seq; ls $HEAPPROF_STATE_DIR; export HEAPPROF_SAMPLE=64G; exec true"
+        run = self.profiled(["bash", "-c", script], sample=1)
+        self.assertRegex(run.out, r"\.heapprof")
+        self.assertEqual(list(self.state_dir.iterdir()), [])
+
     def test_dump_before(self):
         """Same pid, same name, both images count their dumps from 1: no file is lost all the same."""
         run = self.profiled([self.victim("exec"), "dump"], sample=1)

@@ -226,12 +226,17 @@ CHILD_TEST(first_sample_of_a_child_settles_it)
 /* What samples cost is told of their frees, too. */
 CHILD_TEST(look_ups_are_timed)
 {
+  struct unwind_start start = UNWIND_START_HERE();
   prepare(); /* frees 50 */
   uint64_t ticks = region_header()->look_up_ticks;
   require(ticks >= 8);
   for (uintptr_t i = 1000; i < 1032; i++)
-    record_free(address(i)); /* there is none, but the page holds one: that is not counted */
-  require(region_header()->look_up_ticks == ticks);
+    record_free(address(i)); /* there is none, but the page holds one: that is counted at the next sample */
+  require(region_header()->look_up_ticks == ticks && sampler_thread.look_up_ticks > 0);
+  record_init(16);
+  record_allocation(address(2000), 64, &start, (struct sampler_decision){.is_sampled = true});
+  require(region_header()->look_up_ticks > ticks && sampler_thread.look_up_ticks == 0);
+  ticks = region_header()->look_up_ticks;
   for (uintptr_t i = 50; i < 66; i++)
     record_free(address(i));
   require(region_header()->look_up_ticks > ticks);
