@@ -166,8 +166,15 @@ static uint64_t process_start_unix_ns(void)
   return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + ticks * NS_PER_TICK;
 }
 
+/* Containers that share the directory count their processes for themselves. 0: not known. */
+static uint64_t pid_namespace(void)
+{
+  struct stat status;
+  return sys_stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+}
+
 /* Is the file at region.path from the program that this process was before exec? Its heap is gone, so it makes way. A file that
- * is older is the last word of a dead process whose pid we got. */
+ * is older is the last word of a dead process whose pid we got, one of another namespace may be of one that lives. */
 static bool is_from_before_exec(void)
 {
   struct region_header header;
@@ -176,8 +183,8 @@ static bool is_from_before_exec(void)
     return false;
   bool is_whole = sys_pread(fd, &header, sizeof header, 0) == (long)sizeof header;
   sys_close(fd);
-  return is_whole && memcmp(header.magic, REGION_MAGIC, sizeof header.magic) == 0 &&
-         header.created_unix_ns >= process_start_unix_ns();
+  return is_whole && memcmp(header.magic, REGION_MAGIC, sizeof header.magic) == 0 && header.pid_namespace != 0 &&
+         header.pid_namespace == pid_namespace() && header.created_unix_ns >= process_start_unix_ns();
 }
 
 /* -EBADF: the program closed it behind our back, each time. */
@@ -305,6 +312,7 @@ bool region_create(const struct config *config, const char *program, const char 
   header->first_segment_bytes = REGION_FIRST_SEGMENT_BYTES;
   header->pid = (uint32_t)sys_getpid();
   header->created_unix_ns = clock_ns(CLOCK_REALTIME);
+  header->pid_namespace = pid_namespace();
   header->sample_interval_bytes = config->sample_interval_bytes;
   header->depth = config->depth;
   struct text program_text = TEXT_INIT(header->program), allocator_text = TEXT_INIT(header->allocator);
@@ -470,6 +478,7 @@ bool region_adopt(const struct config *config)
   header->parent_pid = old->pid;
   header->pid = (uint32_t)sys_getpid();
   header->created_unix_ns = clock_ns(CLOCK_REALTIME);
+  header->pid_namespace = pid_namespace();
   header->sample_interval_bytes = config->sample_interval_bytes;
   atomic_store(&header->log_end, log_end);
   atomic_store(&header->file_end, region.path[0] != '\0' ? capacity : 0);

@@ -86,6 +86,9 @@ struct region_header {
   _Atomic uint64_t peak_bytes_q4;   /* the highest value of in_use_bytes_q4 so far */
   _Atomic uint64_t look_up_ticks;   /* what frees of samples took, estimated from some of them */
   _Atomic uint64_t cpu_ns;          /* processor time of the process, when it last wrote a profile or was asked */
+
+  uint64_t
+      pid_namespace; /* inode of the one that pid counts in; 0: not known. By the owner, before the file gets readable */
 };
 
 enum region_record_type {

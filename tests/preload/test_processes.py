@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """fork, vfork and exec: each process has its own profile."""
+from harness import region_reader
 from harness.case import ALLOCATORS, Case, cases, in_victim
 
 
@@ -41,6 +42,14 @@ class Exec(Case):
         run = self.profiled(["bash", "-c", script], sample=1)
         self.assertRegex(run.out, r"\.heapprof")
         self.assertEqual(list(self.state_dir.iterdir()), [])
+
+    def test_file_of_another_namespace_stays(self):
+        """In a container that shares the directory, the same pid may be another, living process."""
+        script = ("set -- $HEAPPROF_STATE_DIR/*; printf '\\377\\377\\377\\377\\377\\377\\377\\377' | dd of=$1 bs=1 seek=600 "
+                  "conv=notrunc status=none; export HEAPPROF_SAMPLE=64G; exec true")
+        self.profiled(["bash", "-c", script], sample=1)
+        left, = self.state_dir.iterdir()
+        self.assertEqual(region_reader.load(left).pid_namespace, 2**64 - 1)
 
     def test_dump_before(self):
         """Same pid, same name, both images count their dumps from 1: no file is lost all the same."""
