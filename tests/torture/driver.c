@@ -149,7 +149,7 @@ static void fork_quietly(unsigned long number, int generations)
 __attribute__((noinline)) static struct tally wild_child(unsigned long number)
 {
   static struct worker own;
-  own = (struct worker){.tally = {.allocated = {0}}};
+  own = (struct worker){.is_wild = true};
   seed_worker(&own, number);
   for (int i = 0; i < 200; i++)
     operate(&own, &own);

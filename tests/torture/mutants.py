@@ -151,7 +151,7 @@ def say(text):
 
 def copy_sources(to):
     shutil.copytree(SOURCE, to, symlinks=True,
-                    ignore=shutil.ignore_patterns(".git", "node_modules", "heapprof-*", "demo", "__pycache__", "built"))
+                    ignore=shutil.ignore_patterns(".git", "node_modules", "heapprof-[0-9]*", "demo", "__pycache__", "built"))
 
 
 def build(tree):
