@@ -41,7 +41,7 @@ FOLDER_ORDER = ["harness", "unit", "policy", "preload"]
 class Job:
     name: str
     command: list
-    timeout: float = DEFAULT_TIMEOUT
+    timeout: float = PATIENCE * DEFAULT_TIMEOUT
     is_unit: bool = False
     is_slow: bool = False
     broken: str = ""  # why it cannot even be started
