@@ -99,6 +99,10 @@ class Row7Lock(AsWithout):
     def command(self):
         return [program_with_library("hz_a7_lock.c", "-fno-builtin")]
 
+    @timeout(10)
+    def test_as_without(self):
+        super().test_as_without()
+
 
 class Row7Sanitizers(Hazard):
     """Row 7: programs with a sanitizer behave as without us, and are told about it. Shared runtimes insist on being first: they are told
