@@ -190,8 +190,6 @@ static bool index_add(uint64_t hash, uint32_t node)
 static uint32_t index_remove(const void *pointer)
 {
   uint64_t hash = hash_of(pointer), tag = tag_of(hash);
-  if (LIKELY(atomic_load_explicit(object_filter_of(hash), memory_order_relaxed) == 0))
-    return 0;
   for (unsigned level = atomic_load_explicit(&levels_used, memory_order_acquire); level-- > 0;) {
     _Atomic uint64_t *bucket = bucket_of(level, hash);
     for (unsigned i = 0; i < BUCKET_SLOTS; i++) {

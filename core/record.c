@@ -99,7 +99,7 @@ static uint32_t intern(const struct unwind_start *start)
 static void forget_stale(const void *pointer)
 {
   struct live_entry stale;
-  if (UNLIKELY(live_filter_may_hold(pointer)) && live_remove(pointer, &stale))
+  if (UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer) && live_remove(pointer, &stale))
     stacks_count_free(stale.stack, stale.weight);
 }
 
@@ -180,6 +180,18 @@ static ALWAYS_INLINE bool is_looked_up_in_vain(const void *pointer)
   return true;
 }
 
+/* The clock when what a free takes is measured for others, else 0. */
+static ALWAYS_INLINE uint64_t begin_free(void)
+{
+  return is_timed_one_of(&sampler_thread.free_turn, FREES_TIMED_ONE_IN) ? ticks_now() : 0;
+}
+
+static ALWAYS_INLINE void end_free(uint64_t begin)
+{
+  if (begin != 0)
+    add_free_ticks(FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS));
+}
+
 static void free_one(const void *pointer)
 {
   struct live_entry entry;
@@ -193,26 +205,22 @@ void record_free(const void *pointer)
 {
   if (LIKELY(is_looked_up_in_vain(pointer)))
     return;
-  bool is_timed = is_timed_one_of(&sampler_thread.free_turn, FREES_TIMED_ONE_IN);
-  uint64_t begin = is_timed ? ticks_now() : 0;
+  uint64_t begin = begin_free();
   free_one(pointer);
-  if (is_timed)
-    add_free_ticks(FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS));
+  end_free(begin);
 }
 
 bool record_take(const void *pointer, struct live_entry *entry)
 {
   if (LIKELY(is_looked_up_in_vain(pointer)))
     return false;
-  bool is_timed = is_timed_one_of(&sampler_thread.free_turn, FREES_TIMED_ONE_IN);
-  uint64_t begin = is_timed ? ticks_now() : 0;
+  uint64_t begin = begin_free();
   if (!process_is_settled() && !process_settle()) {
     (void)process_defer_free(pointer);
     return false;
   }
   bool is_found = live_remove(pointer, entry);
-  if (is_timed)
-    add_free_ticks(FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS));
+  end_free(begin);
   return is_found;
 }
 

@@ -107,20 +107,6 @@ static ALWAYS_INLINE struct rule_cache_entry *rule_cache_set(uintptr_t pc)
   return rule_cache[(uint64_t)pc * 0x9e3779b97f4a7c15u >> 52];
 }
 
-/* RULE_ABSENT (0) when the cache does not hold it. */
-static ALWAYS_INLINE packed_rule rule_cache_get(uintptr_t pc)
-{
-  uint64_t key = rule_key(pc);
-  const struct rule_cache_entry *set = rule_cache_set(pc);
-  for (unsigned way = 0; way < RULE_CACHE_WAYS; way++) {
-    uint64_t mixed = atomic_load_explicit(&set[way].key_xor_rule, memory_order_relaxed);
-    uint64_t rule = atomic_load_explicit(&set[way].rule, memory_order_relaxed);
-    if ((mixed ^ rule) == key && rule != 0)
-      return rule;
-  }
-  return RULE_ABSENT;
-}
-
 /* Which place a walk went on with from this one, last time: most stacks share their outer frames. Only a guess, which the key of
  * the guessed entry confirms; it takes the hash of the next pc, and the load of that pc, out of the way from frame to frame.
  * Writers: any thread, any value below the number of entries. */
@@ -148,6 +134,13 @@ static inline unsigned rule_cache_find(uintptr_t pc, uint64_t key)
   while (way < RULE_CACHE_WAYS - 1 && rule_cache_get_at(first + way, key) == RULE_ABSENT)
     way++;
   return first + way;
+}
+
+/* RULE_ABSENT (0) when the cache does not hold it. */
+static inline packed_rule rule_cache_get(uintptr_t pc)
+{
+  uint64_t key = rule_key(pc);
+  return rule_cache_get_at(rule_cache_find(pc, key), key);
 }
 
 void rule_cache_put(uintptr_t pc, packed_rule rule);

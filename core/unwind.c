@@ -86,7 +86,7 @@ static inline enum step step_by_cfa(struct stack_window *window, struct frame *f
   return STEP_CALLER;
 }
 
-static inline enum step step(struct stack_window *window, struct frame *frame, uint32_t *flags)
+static NOINLINE enum step step(struct stack_window *window, struct frame *frame, uint32_t *flags)
 {
   packed_rule rule = rule_cache_get(frame->pc);
   if (UNLIKELY(rule == RULE_ABSENT))
@@ -142,11 +142,6 @@ static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct
   return true;
 }
 
-static NOINLINE enum step step_unusually(struct stack_window *window, struct frame *frame, uint32_t *flags)
-{
-  return step(window, frame, flags);
-}
-
 unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, uintptr_t *pcs, unsigned depth,
                      uint32_t *flags)
 {
@@ -159,7 +154,7 @@ unsigned unwind_walk(const struct unwind_start *start, struct stack_window *wind
     if (LIKELY(step_usually(window, &frame, &place)))
       continue;
     struct frame unusual = frame; /* of its own: the address of `frame` would keep it out of registers */
-    stepped = step_unusually(window, &unusual, flags);
+    stepped = step(window, &unusual, flags);
     frame = unusual;
   }
   if (stepped != STEP_END)
