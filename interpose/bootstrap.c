@@ -33,6 +33,11 @@ void *bootstrap_get(size_t size)
   return arena + at + ALIGNMENT;
 }
 
+bool bootstrap_is_used(void)
+{
+  return atomic_load(&arena_used) > 0;
+}
+
 bool bootstrap_owns(const void *pointer)
 {
   return (uintptr_t)pointer - (uintptr_t)arena < ARENA_BYTES;

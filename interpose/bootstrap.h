@@ -15,6 +15,8 @@ void bootstrap_init(void);
 /* Zeroed, aligned to 16 bytes. */
 void *bootstrap_get(size_t size);
 
+bool bootstrap_is_used(void);
+
 bool bootstrap_owns(const void *pointer);
 
 /* Bytes from the pointer to the end of its block. */

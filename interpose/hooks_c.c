@@ -176,12 +176,7 @@ void free_aligned_sized(void *pointer, size_t alignment, size_t size)
 }
 
 /* But this one: servers that count their memory ask for every object, when it comes and when it goes. */
-static NOINLINE size_t usable_size_noted(void *pointer)
-{
-  return bootstrap_owns(pointer) ? bootstrap_size(pointer) : real.malloc_usable_size(pointer);
-}
-
 size_t malloc_usable_size(void *pointer)
 {
-  return UNLIKELY(live_filter_may_hold(pointer)) ? usable_size_noted(pointer) : real.malloc_usable_size(pointer);
+  return real_usable_size(pointer);
 }

@@ -22,17 +22,18 @@ static void early_free(void *pointer)
     real.free(pointer);
 }
 
-static size_t early_malloc_usable_size(void *pointer)
+static size_t careful_malloc_usable_size(void *pointer)
 {
-  if (pointer == NULL || bootstrap_owns(pointer))
-    return pointer == NULL ? 0 : bootstrap_size(pointer);
+  if (bootstrap_owns(pointer))
+    return bootstrap_size(pointer);
   real_ensure();
-  return real.malloc_usable_size != early_malloc_usable_size ? real.malloc_usable_size(pointer) : 0;
+  return pointer != NULL && real.malloc_usable_size != NULL ? real.malloc_usable_size(pointer) : 0;
 }
 
 extern HIDDEN const char __ehdr_start[], _end[];
 
-struct real_functions real = {.free = early_free, .malloc_usable_size = early_malloc_usable_size};
+struct real_functions real = {.free = early_free};
+size_t (*real_usable_size)(void *pointer) = careful_malloc_usable_size;
 struct real_origins real_is_allocators;
 
 static _Atomic bool is_resolved;
@@ -118,6 +119,8 @@ void real_ensure(void)
   for (size_t i = CORE_HOOKS; i < COUNT_OF(hooks); i++)
     resolve(&hooks[i], &missing);
   sampler_thread.is_resolving = false;
+  /* Another library's dlsym, or a handler while this thread was in there, may hold an object of the arena for ever. */
+  real_usable_size = bootstrap_is_used() ? careful_malloc_usable_size : real.malloc_usable_size;
   atomic_store_explicit(&is_resolved, true, memory_order_release);
 }
 

@@ -24,6 +24,9 @@ struct real_functions {
 
 extern HIDDEN struct real_functions real;
 
+/* Where our malloc_usable_size goes: to the real one, past the bootstrap arena if anything is in there. */
+extern HIDDEN size_t (*real_usable_size)(void *pointer);
+
 /* Does the real function come from the object that provides malloc? Then its hook counts; else what it calls is counted. */
 struct real_origins {
 #define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) bool symbol;

@@ -74,6 +74,8 @@ MUTANTS = [
     Mutant("no_bootstrap", "S1: dlsym's own requests find no memory", "interpose/bootstrap.c",
            "void *bootstrap_get(size_t size)\n{\n", "void *bootstrap_get(size_t size)\n{\n  return NULL;\n",
            ["hazards/test_startup.S1", "preload/test_programs"]),
+    Mutant("bootstrap_size_unknown", "S1: the real allocator is asked about an object of the bootstrap arena", "interpose/real.c",
+           "bootstrap_is_used() ? careful_malloc_usable_size : ", "", ["hazards/test_startup.S1"]),
     Mutant("no_alternate_stack", "G2: the handler does not ask for the signal stack", "interpose/signal.c",
            "SA_ONSTACK | SA_RESTART", "SA_RESTART", ["hazards/test_planted.G2"]),
     Mutant("takes_the_signal", "G1: the signal is taken from a program that uses it", "interpose/signal.c",

@@ -4,6 +4,10 @@
 #include "hz_victim.h"
 #include <dlfcn.h>
 #include <link.h>
+#include <malloc.h>
+
+enum { KEPT_BYTES = 100 };
+static char *kept; /* allocated while somebody looked a symbol up: in a profiler, before it knows the real malloc */
 
 static void allocate(void)
 {
@@ -15,6 +19,14 @@ static void allocate(void)
   p = realloc(p, 16);
   REQUIRE(p != NULL && p[15] == 7);
   free(p);
+  if (kept == NULL)
+    kept = strcpy(malloc(KEPT_BYTES), "kept");
+}
+
+__attribute__((destructor)) static void give_back(void)
+{
+  REQUIRE(kept == NULL || (malloc_usable_size(kept) >= KEPT_BYTES && strcmp(kept, "kept") == 0));
+  free(kept);
 }
 
 void *dlsym(void *restrict handle, const char *restrict name)
