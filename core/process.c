@@ -41,6 +41,13 @@ bool process_init(const struct config *config, const char *program, const char *
   return true;
 }
 
+/* Somebody may find no region, and say so when there is one: of the count and the region, who comes last sees both. */
+static void count_lost_samples(void)
+{
+  if (process_is_settled() && region_header() != NULL)
+    atomic_fetch_add(&region_header()->lost[LOSS_region], atomic_exchange(&samples_without_region, 0));
+}
+
 static void begin(void *unused)
 {
   (void)unused;
@@ -48,7 +55,8 @@ static void begin(void *unused)
     return;
   if (process_is_settled()) /* the first to allocate may be a vfork child: the region is its parent's all the same */
     region_header()->pid = (uint32_t)first_pid;
-  atomic_store(process_token, 1);         /* a child that was forked before there was a region owns the one it makes */
+  atomic_store(process_token, 1); /* a child that was forked before there was a region owns the one it makes */
+  count_lost_samples();
   (void)cfi_compile(getauxval(AT_ENTRY)); /* so that the main program is in every profile */
 }
 
@@ -78,7 +86,8 @@ void process_was_forked(void)
 
 void process_lose_sample(void)
 {
-  atomic_fetch_add_explicit(&samples_without_region, 1, memory_order_relaxed);
+  atomic_fetch_add(&samples_without_region, 1);
+  count_lost_samples();
 }
 
 bool process_lost_everything(void)
@@ -115,12 +124,12 @@ static void adopt(void *result)
   free_inherited_locks();
   stacks_clear();
   live_adopt_each(count_inherited);
-  atomic_fetch_add(&region_header()->lost[LOSS_region], atomic_exchange(&samples_without_region, 0));
   region_announce();
   dump_restart_numbering();
   if (!settings->seed_given)
     sampler_reseed((uint64_t)sys_getpid());
   atomic_store_explicit(process_token, 1, memory_order_release);
+  count_lost_samples();
   live_adopt_settle(count_deferred_free);
   modules_check_unloaded();
   *is_settled = true;

@@ -203,6 +203,77 @@ CHILD_TEST(process_without_a_region_cannot_settle)
   require(!process_settle() && !process_is_settled());
 }
 
+static uint64_t lost_samples(void)
+{
+  return region_header()->lost[LOSS_region];
+}
+
+/* The constructor has run, nothing was sampled yet. */
+static void prepare_without_region(void)
+{
+  unit_config(&config);
+  require(process_init(&config, "unit", "") && region_header() == NULL);
+}
+
+CHILD_TEST(samples_before_there_is_a_region_count_as_lost)
+{
+  prepare_without_region();
+  process_lose_sample();
+  process_lose_sample();
+  require(process_lost_everything());
+  process_begin();
+  require(process_owns_region() && lost_samples() == 2 && !process_lost_everything());
+  process_lose_sample();
+  require(lost_samples() == 3);
+}
+
+enum { LOSERS = 4 };
+static _Atomic unsigned losing, lost;
+
+/* The last thread makes the region when all others lose samples, which they do until it is there. */
+static void *lose_or_begin(void *number)
+{
+  if ((uintptr_t)number == LOSERS) {
+    while (losing < LOSERS)
+      cpu_relax();
+    process_begin();
+    return NULL;
+  }
+  losing++;
+  for (bool is_there = false; !is_there; lost++) {
+    is_there = region_header() != NULL;
+    process_lose_sample();
+  }
+  return NULL;
+}
+
+CHILD_TEST(none_is_forgotten_while_the_region_is_made)
+{
+  prepare_without_region();
+  unit_run_threads(LOSERS + 1, lose_or_begin);
+  require(lost_samples() == lost);
+}
+
+static void lose_in_child(void)
+{
+  process_lose_sample();
+  require(!process_is_settled() && lost_samples() == 3); /* its parent's */
+  require(process_settle() && lost_samples() == 1);
+  process_lose_sample();
+  require(lost_samples() == 2);
+  region_remove_file();
+}
+
+CHILD_TEST(child_counts_what_it_lost_itself)
+{
+  prepare();
+  for (int i = 0; i < 3; i++)
+    process_lose_sample();
+  require(unit_fork(lose_in_child) == UNIT_PASSED);
+  require(lost_samples() == 3);
+  must_be_as_before();
+}
+
 static void record_in_child(void)
 {
   struct unwind_start start = UNWIND_START_HERE();
@@ -264,6 +335,9 @@ int main(void)
       cmocka_unit_test(threads_of_a_child_settle_together),
       cmocka_unit_test(realloc_in_a_child_settles_it),
       cmocka_unit_test(process_without_a_region_cannot_settle),
+      cmocka_unit_test(samples_before_there_is_a_region_count_as_lost),
+      cmocka_unit_test(none_is_forgotten_while_the_region_is_made),
+      cmocka_unit_test(child_counts_what_it_lost_itself),
       cmocka_unit_test(first_sample_of_a_child_settles_it),
       cmocka_unit_test(look_ups_are_timed),
       cmocka_unit_test(address_given_out_twice_was_freed),
