@@ -42,3 +42,13 @@ int descriptor_open(const char *path, int flags, unsigned mode)
   sys_close(low);
   return high;
 }
+
+long descriptor_read_file(const char *path, int flags, void *buffer, size_t size_bytes)
+{
+  int fd = descriptor_open(path, flags | O_RDONLY, 0);
+  if (fd < 0)
+    return fd;
+  long size = sys_pread(fd, buffer, size_bytes, 0);
+  sys_close(fd);
+  return size;
+}

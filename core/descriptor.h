@@ -11,10 +11,16 @@
 #ifndef HEAPPROF_DESCRIPTOR_H
 #define HEAPPROF_DESCRIPTOR_H
 
+#include <stddef.h>
+
 enum { DESCRIPTOR_ATTEMPTS = 3 };
 
 /* As sys_open. -EBADF: it was closed meanwhile; a file that was to be created is there. Where RLIMIT_NOFILE leaves no upwards, the
  * lowest free number. */
 int descriptor_open(const char *path, int flags, unsigned mode);
+
+/* The first `size_bytes` of a file, or all of it when it is smaller, by one read, as files of /proc want to be read. `flags` go with
+ * O_RDONLY. Returns how many bytes those are, nothing behind them is written; or a negative errno, -EBADF as above. */
+long descriptor_read_file(const char *path, int flags, void *buffer, size_t size_bytes);
 
 #endif

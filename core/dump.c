@@ -78,17 +78,15 @@ static void add_number(struct profile *profile, struct arena *arena, const char 
 static void add_command_line(struct profile *profile, struct arena *arena)
 {
   char line[COMMAND_LINE_MAX];
-  int fd = descriptor_open("/proc/self/cmdline", O_RDONLY, 0);
-  if (fd < 0)
+  long size = descriptor_read_file("/proc/self/cmdline", 0, line, sizeof line - 1);
+  if (size < 0)
     return;
-  long size = sys_pread(fd, line, sizeof line - 1, 0);
-  sys_close(fd);
   while (size > 0 && line[size - 1] == '\0')
     size--;
   for (long i = 0; i < size; i++)
     if ((unsigned char)line[i] < ' ')
       line[i] = ' ';
-  line[size > 0 ? size : 0] = '\0';
+  line[size] = '\0';
   add_text(profile, arena, "command", line);
 }
 
@@ -202,10 +200,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
 static void put_host(struct text *path)
 {
   char host[65] = "";
-  int fd = descriptor_open("/proc/sys/kernel/hostname", O_RDONLY, 0);
-  long size = fd >= 0 ? sys_pread(fd, host, sizeof host - 1, 0) : 0;
-  if (fd >= 0)
-    sys_close(fd);
+  long size = descriptor_read_file("/proc/sys/kernel/hostname", 0, host, sizeof host - 1);
   host[size > 0 ? size : 0] = '\0';
   host[strcspn(host, "\n")] = '\0';
   text_put(path, host[0] != '\0' ? host : "localhost");

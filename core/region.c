@@ -109,14 +109,12 @@ static bool make_private_directory(const char *path)
 /* The n-th place to try; false: there is none. An empty path: not this one. */
 static bool name_directory(const struct config *config, unsigned n, struct text *path)
 {
-  path->length = 0;
-  path->bytes[0] = '\0';
+  bool is_given = config->state_dir[0] != '\0';
+  path->bytes[path->length = 0] = '\0';
   path->cut = false;
-  if (config->state_dir[0] != '\0') {
+  if (is_given) {
     text_put(path, config->state_dir);
-    return n == 0;
-  }
-  if (n == 0 && config->runtime_dir[0] == '/') {
+  } else if (n == 0 && config->runtime_dir[0] == '/') {
     text_put(path, config->runtime_dir);
     text_put(path, "/heapprof");
   } else if (n == 1) {
@@ -125,7 +123,7 @@ static bool name_directory(const struct config *config, unsigned n, struct text 
   }
   if (path->cut)
     path->bytes[path->length = 0] = '\0';
-  return n < 2;
+  return n < (is_given ? 1 : 2);
 }
 
 static bool make_given_directory(const char *path)
@@ -138,8 +136,7 @@ static bool choose_directory(const struct config *config, struct text *path)
 {
   bool is_given = config->state_dir[0] != '\0';
   for (unsigned n = 0; name_directory(config, n, path); n++)
-    if (path->bytes[0] != '\0' && !path->cut &&
-        (is_given ? make_given_directory(path->bytes) : make_private_directory(path->bytes)))
+    if (path->bytes[0] != '\0' && (is_given ? make_given_directory(path->bytes) : make_private_directory(path->bytes)))
       return true;
   return false;
 }
@@ -151,12 +148,10 @@ static uint64_t process_start_unix_ns(void)
 {
   enum { NS_PER_TICK = 10000000 };
   char line[1024];
-  int fd = descriptor_open("/proc/self/stat", O_RDONLY, 0);
-  if (fd < 0)
+  long size = descriptor_read_file("/proc/self/stat", 0, line, sizeof line - 1);
+  if (size < 0)
     return UINT64_MAX;
-  long size = sys_pread(fd, line, sizeof line - 1, 0);
-  sys_close(fd);
-  line[size > 0 ? size : 0] = '\0';
+  line[size] = '\0';
   const char *field = strrchr(line, ')'); /* the program's name may hold spaces: count from behind it */
   for (int number = 2; field != NULL && number < 22; number++)
     field = strchr(field + 1, ' ');
@@ -178,12 +173,9 @@ static uint64_t pid_namespace(void)
 static bool is_from_before_exec(void)
 {
   struct region_header header;
-  int fd = descriptor_open(region.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0); /* it may be a fifo */
-  if (fd < 0)
-    return false;
-  bool is_whole = sys_pread(fd, &header, sizeof header, 0) == (long)sizeof header;
-  sys_close(fd);
-  return is_whole && memcmp(header.magic, REGION_MAGIC, sizeof header.magic) == 0 && header.pid_namespace != 0 &&
+  int flags = O_NOFOLLOW | O_NONBLOCK; /* it may be a fifo */
+  return descriptor_read_file(region.path, flags, &header, sizeof header) == (long)sizeof header &&
+         memcmp(header.magic, REGION_MAGIC, sizeof header.magic) == 0 && header.pid_namespace != 0 &&
          header.pid_namespace == pid_namespace() && header.created_unix_ns >= process_start_unix_ns();
 }
 
@@ -218,7 +210,7 @@ void region_remove_from_before_exec(const struct config *config)
 {
   struct text directory = TEXT_INIT(state_directory);
   for (unsigned n = 0; name_directory(config, n, &directory); n++)
-    if (directory.bytes[0] != '\0' && !directory.cut && name_file(0) && is_from_before_exec())
+    if (directory.bytes[0] != '\0' && name_file(0) && is_from_before_exec())
       sys_unlink(region.path);
   region.path[0] = '\0';
 }

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/heap.h"
 
+#include "tools/intern.h"
+
 #include <stdarg.h>
 #include <string.h>
 
 static const char comment_start[] = "# heapprof ";
-
-static guint hash_function(gconstpointer key)
-{
-  const struct heap_function *function = key;
-  return g_direct_hash(function->name) * 31 + g_direct_hash(function->system_name) * 17 +
-         g_direct_hash(function->file) + (guint)function->start_line;
-}
-
-static gboolean is_same_function(gconstpointer a, gconstpointer b)
-{
-  const struct heap_function *one = a, *other = b;
-  return one->name == other->name && one->system_name == other->system_name && one->file == other->file &&
-         one->start_line == other->start_line;
-}
 
 /* Never without memory: the address of the element behind the last one must be one. */
 static GArray *new_array(guint element_bytes)
@@ -40,7 +28,7 @@ struct heap *heap_new(const char *name)
   heap->samples = new_array(sizeof(struct heap_sample));
   heap->values = new_array(sizeof(int64_t));
   heap->comments = g_ptr_array_new();
-  heap->function_index = g_hash_table_new_full(hash_function, is_same_function, g_free, NULL);
+  heap->function_index = intern_index_new();
   heap->name = heap_text(heap, name);
   heap->default_type = heap->drop_frames = heap->keep_frames = heap->doc_url = heap_text(heap, "");
   heap->period_type = (struct heap_type){heap_text(heap, ""), heap_text(heap, "")};
@@ -65,12 +53,7 @@ void heap_free(struct heap *heap)
 
 const char *heap_text(struct heap *heap, const char *text)
 {
-  if (text == NULL)
-    text = "";
-  if (g_utf8_validate(text, -1, NULL))
-    return g_string_chunk_insert_const(heap->strings, text);
-  g_autofree char *valid = g_utf8_make_valid(text, -1);
-  return g_string_chunk_insert_const(heap->strings, valid);
+  return intern_text(heap->strings, text);
 }
 
 const char *heap_text_of_bytes(struct heap *heap, const char *bytes, size_t size)
@@ -109,16 +92,7 @@ uint32_t heap_add_location(struct heap *heap, uint64_t address, uint32_t mapping
 
 uint32_t heap_add_function(struct heap *heap, struct heap_function function)
 {
-  function.name = heap_text(heap, function.name);
-  function.system_name = heap_text(heap, function.system_name);
-  function.file = heap_text(heap, function.file);
-  gpointer found;
-  if (g_hash_table_lookup_extended(heap->function_index, &function, NULL, &found))
-    return GPOINTER_TO_UINT(found);
-  uint32_t index = heap->functions->len;
-  g_array_append_val(heap->functions, function);
-  g_hash_table_insert(heap->function_index, g_memdup2(&function, sizeof function), GUINT_TO_POINTER(index));
-  return index;
+  return intern_function(heap->function_index, heap->functions, heap->strings, function);
 }
 
 void heap_set_lines(struct heap *heap, uint32_t location, const struct heap_line *lines, uint32_t count)

@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/symbol_set.h"
 
+#include "tools/intern.h"
+
 /* Functions: name, system name, file, start line. Sites: offset, origin, lines of function and number. */
 #define PACKED_TYPE "(a(sssx)a(tya(ux)))"
-
-static guint hash_function(gconstpointer key)
-{
-  const struct heap_function *function = key;
-  return g_str_hash(function->system_name) * 31 + g_str_hash(function->file) * 17 + (guint)function->start_line;
-}
-
-static gboolean is_same_function(gconstpointer a, gconstpointer b)
-{
-  const struct heap_function *one = a, *other = b;
-  return one->start_line == other->start_line && g_str_equal(one->system_name, other->system_name) &&
-         g_str_equal(one->name, other->name) && g_str_equal(one->file, other->file);
-}
 
 struct symbol_set *symbol_set_new(void)
 {
@@ -24,7 +13,7 @@ struct symbol_set *symbol_set_new(void)
   set->lines = g_array_new(FALSE, FALSE, sizeof(struct heap_line));
   set->sites = g_array_new(FALSE, FALSE, sizeof(struct symbol_site));
   set->site_index = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-  set->function_index = g_hash_table_new_full(hash_function, is_same_function, g_free, NULL);
+  set->function_index = intern_index_new();
   set->strings = g_string_chunk_new(64 << 10);
   return set;
 }
@@ -42,28 +31,9 @@ void symbol_set_free(struct symbol_set *set)
   g_free(set);
 }
 
-static const char *own_text(struct symbol_set *set, const char *text)
-{
-  if (text == NULL)
-    return "";
-  if (g_utf8_validate(text, -1, NULL))
-    return g_string_chunk_insert_const(set->strings, text);
-  g_autofree char *valid = g_utf8_make_valid(text, -1);
-  return g_string_chunk_insert_const(set->strings, valid);
-}
-
 uint32_t symbol_set_function(struct symbol_set *set, struct heap_function function)
 {
-  function.name = own_text(set, function.name);
-  function.system_name = own_text(set, function.system_name);
-  function.file = own_text(set, function.file);
-  gpointer found;
-  if (g_hash_table_lookup_extended(set->function_index, &function, NULL, &found))
-    return GPOINTER_TO_UINT(found);
-  uint32_t index = set->functions->len;
-  g_array_append_val(set->functions, function);
-  g_hash_table_insert(set->function_index, g_memdup2(&function, sizeof function), GUINT_TO_POINTER(index));
-  return index;
+  return intern_function(set->function_index, set->functions, set->strings, function);
 }
 
 void symbol_set_add(struct symbol_set *set, uint64_t offset, enum symbol_origin origin, const struct heap_line *lines,
@@ -142,9 +112,7 @@ static void unpack_functions(struct symbol_set *set, GVariant *functions)
   struct heap_function function;
   while (g_variant_iter_next(&iter, "(&s&s&sx)", &function.name, &function.system_name, &function.file,
                              &function.start_line)) {
-    function.name = own_text(set, function.name);
-    function.system_name = own_text(set, function.system_name);
-    function.file = own_text(set, function.file);
+    function = intern_texts(set->strings, function);
     g_array_append_val(set->functions, function);
   }
 }

@@ -12,7 +12,7 @@ import sys
 import time
 
 from harness import paths, pprof_reader
-from harness.case import Case, Run, cases, timeout
+from harness.case import Case, Run, cases
 from harness.tools import pprof_top
 
 # Says of itself what a program inherits.
@@ -108,6 +108,15 @@ class RunCase(Case):
     def child_of(process):
         child, = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         return int(child)
+
+    def working_signals(self):
+        """heapprof run of the victim `signals`, which has done its work; and the number of the victim."""
+        process = self.popen("--sample=1", "--", self.victim("signals"))
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        process.stdin.write("work\n")
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), "done\n")
+        return process, self.child_of(process)
 
     def check_nothing_left(self):
         self.assertEqual([str(path) for path in self.state_dir.rglob("*")], [])
@@ -342,11 +351,7 @@ class Signals(RunCase):
         self.assertEqual(done.returncode, 128 + signal.SIGALRM)
 
     def test_snapshot_by_signal(self):
-        process = self.popen("--sample=1", "--", self.victim("signals"))
-        self.assertEqual(process.stdout.readline(), "ready\n")
-        process.stdin.write("work\n")
-        process.stdin.flush()
-        self.assertEqual(process.stdout.readline(), "done\n")
+        process, _ = self.working_signals()
         os.kill(process.pid, signal.SIGUSR2)
         self.wait_until(self.profile_files, "a profile on request")
         out, err = process.communicate("end\n")
@@ -586,12 +591,7 @@ class Profiles(RunCase):
 
     def test_killed(self):
         """All that it had until then, to the byte."""
-        process = self.popen("--sample=1", "--", self.victim("signals"))
-        self.assertEqual(process.stdout.readline(), "ready\n")
-        process.stdin.write("work\n")
-        process.stdin.flush()
-        self.assertEqual(process.stdout.readline(), "done\n")
-        pid = self.child_of(process)
+        process, pid = self.working_signals()
         os.kill(pid, signal.SIGKILL)
         _, err = process.communicate()
         self.assertEqual(process.returncode, 137)
@@ -683,12 +683,7 @@ for pid in children:
 
     def test_run_killed(self):
         """Nobody is left to collect: recover finds what there is."""
-        process = self.popen("--sample=1", "--", self.victim("signals"))
-        self.assertEqual(process.stdout.readline(), "ready\n")
-        process.stdin.write("work\n")
-        process.stdin.flush()
-        self.assertEqual(process.stdout.readline(), "done\n")
-        pid = self.child_of(process)
+        process, pid = self.working_signals()
         process.kill()
         process.wait()
         os.kill(pid, signal.SIGKILL)

@@ -9,15 +9,11 @@
 #include "tools/source.h"
 #include "tools/sums.h"
 
+#include "must.h"
+
 #include <stdio.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                                                \
-  do {                                                                                                                 \
-    if (!(condition))                                                                                                  \
-      g_error("line %d: not so: %s", __LINE__, #condition);                                                            \
-  } while (0)
 
 static void check_samples(const struct heap *heap)
 {

@@ -5,17 +5,13 @@
 #include "tools/region_file.h"
 #include "tools/save.h"
 
+#include "must.h"
+
 #include <string.h>
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t limit);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t limit, unsigned seed);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                                                \
-  do {                                                                                                                 \
-    if (!(condition))                                                                                                  \
-      g_error("line %d: not so: %s", __LINE__, #condition);                                                            \
-  } while (0)
 
 static void check_samples(const struct heap *heap)
 {

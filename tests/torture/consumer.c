@@ -8,6 +8,7 @@
  * A SIGUSR1 makes it allocate, and fork a child that does, from a place of its own.
  * With CONSUMER_PEAK in the environment it prints the most address space that it ever had, in KiB, to standard error.
  */
+#include "descend.h"
 #include "hz_victim.h"
 
 #include <dirent.h>
@@ -27,26 +28,6 @@ static void print_descriptors(void)
     if (fcntl(fd, F_GETFD) >= 0)
       end += sprintf(end, " %d", fd);
   dprintf(1, "%s\n", line);
-}
-
-/* Each way down is a place of its own. */
-VICTIM void victim_descend(int levels, unsigned way)
-{
-  if (levels == 0)
-    free(shadow_add(malloc(16), 16));
-  else if (way & 1)
-    victim_descend(levels - 1, way >> 1);
-  else
-    victim_descend(levels - 1, way >> 1);
-  __asm__ volatile("" ::: "memory");
-}
-
-VICTIM void victim_visit(int levels)
-{
-  for (unsigned way = 0; way < 1u << levels; way++) {
-    victim_descend(levels, way);
-    shadow_remove(16);
-  }
 }
 
 static char *objects[1 << 16];

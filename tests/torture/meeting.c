@@ -14,6 +14,7 @@
  *   allocate    at many new places
  *   threads     start some that allocate
  */
+#include "descend.h"
 #include "hz_victim.h"
 
 #include <dlfcn.h>
@@ -27,26 +28,6 @@ enum { FILES = 12, LEVELS = 9, FEW_LEVELS = 7 };
 extern int heapprof_dump(const char *path) __attribute__((weak));
 
 static const char *folder, *plugin;
-
-/* Each way down is a place of its own: the state grows. */
-VICTIM void victim_descend(int levels, unsigned way)
-{
-  if (levels == 0)
-    free(shadow_add(malloc(16), 16));
-  else if (way & 1)
-    victim_descend(levels - 1, way >> 1);
-  else
-    victim_descend(levels - 1, way >> 1);
-  __asm__ volatile("" ::: "memory");
-}
-
-VICTIM void victim_visit(int levels)
-{
-  for (unsigned way = 0; way < 1u << levels; way++) {
-    victim_descend(levels, way);
-    shadow_remove(16);
-  }
-}
 
 static void dump(const char *name)
 {

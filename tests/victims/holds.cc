@@ -5,6 +5,7 @@
  *   peak  allocates much, and frees it
  *   fork  makes a child that only waits, and says its number
  *   end   says what it counted, and returns */
+#include "orders.h"
 #include "shadow.h"
 
 #include <cstring>
@@ -80,15 +81,6 @@ static void fork_one()
     pause();
   REQUIRE(snprintf(line, sizeof line, "%d\n", static_cast<int>(child)) > 0);
   say(line);
-}
-
-static bool read_order(char *order, size_t capacity)
-{
-  size_t length = 0;
-  while (length < capacity - 1 && read(STDIN_FILENO, order + length, 1) == 1 && order[length] != '\n')
-    length++;
-  order[length] = '\0';
-  return length > 0;
 }
 
 int main(int argc, char **argv)

@@ -3,10 +3,10 @@
  *   work     allocates some, keeps half, says "done"
  *   unblock  ends block
  *   end      says how often its own handler ran, and returns */
+#include "orders.h"
 #include "shadow.h"
 
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 
 static volatile sig_atomic_t handled;
@@ -24,16 +24,6 @@ VICTIM void victim_work(void)
     free(shadow_add(malloc(5 * i), 5 * i));
     shadow_remove(5 * i);
   }
-}
-
-/* Byte by byte, without stdio: a signal may interrupt it. */
-static bool read_order(char *order, size_t capacity)
-{
-  size_t length = 0;
-  while (length < capacity - 1 && read(STDIN_FILENO, order + length, 1) == 1 && order[length] != '\n')
-    length++;
-  order[length] = '\0';
-  return length > 0;
 }
 
 int main(int argc, char **argv)
