@@ -128,14 +128,20 @@ static _Atomic uint64_t *bucket_of(unsigned level, uint64_t hash)
   return atomic_load_explicit(&levels[level], memory_order_acquire) + (turned & (buckets - 1)) * BUCKET_SLOTS;
 }
 
-/* A second filter, by object instead of page: saturating counts by another part of the hash. On a page with a sample most objects
- * are not samples, and one load tells them from it. Raised and lowered with the first. */
-enum { OBJECT_FILTER_BYTES = 1 << 18 };
+/* A second filter, by object instead of page: saturating counts of four bits by another part of the hash. On a page with a sample most
+ * objects are not samples, and one load tells them from it. Raised and lowered with the first. */
+enum { OBJECT_FILTER_BYTES = 1 << 18, OBJECT_FILTER_COUNT_MAX = 15 };
 static _Atomic uint8_t object_filter[OBJECT_FILTER_BYTES];
 
 static _Atomic uint8_t *object_filter_of(uint64_t hash)
 {
   return &object_filter[hash >> 12 & (OBJECT_FILTER_BYTES - 1)];
+}
+
+/* Which half of the byte is this object's count. */
+static unsigned object_filter_shift(uint64_t hash)
+{
+  return hash >> 31 & 4;
 }
 
 static uint64_t tag_of(uint64_t hash)
@@ -204,37 +210,72 @@ static uint32_t index_remove(const void *pointer)
   return 0;
 }
 
-/* The filter. */
+/* The filters. */
 
-static void count_up(_Atomic uint8_t *count)
+static uint8_t raised_page(uint8_t byte, uint8_t bit)
 {
-  uint8_t old = atomic_load_explicit(count, memory_order_relaxed);
-  while (old != LIVE_FILTER_SATURATED && !atomic_compare_exchange_weak(count, &old, (uint8_t)(old + 1)))
+  return (byte & LIVE_FILTER_COUNT_MAX) == LIVE_FILTER_COUNT_MAX ? byte | bit : (uint8_t)(byte + 1) | bit;
+}
+
+static uint8_t lowered_page(uint8_t byte)
+{
+  uint8_t count = byte & LIVE_FILTER_COUNT_MAX;
+  if (count == LIVE_FILTER_COUNT_MAX || count == 0)
+    return byte;
+  return count == 1 ? 0 : byte - 1;
+}
+
+static void page_raise(const void *pointer)
+{
+  _Atomic uint8_t *page = live_filter_of(pointer);
+  uint8_t old = atomic_load_explicit(page, memory_order_relaxed), bit = live_filter_bit_of(pointer);
+  while (!atomic_compare_exchange_weak(page, &old, raised_page(old, bit)))
     ;
 }
 
-static void count_down(_Atomic uint8_t *count)
+static void page_lower(const void *pointer)
 {
-  uint8_t old = atomic_load_explicit(count, memory_order_relaxed);
-  while (old != LIVE_FILTER_SATURATED && old != 0 && !atomic_compare_exchange_weak(count, &old, (uint8_t)(old - 1)))
+  _Atomic uint8_t *page = live_filter_of(pointer);
+  uint8_t old = atomic_load_explicit(page, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak(page, &old, lowered_page(old)))
+    ;
+}
+
+static void object_raise(uint64_t hash)
+{
+  _Atomic uint8_t *counts = object_filter_of(hash);
+  uint8_t old = atomic_load_explicit(counts, memory_order_relaxed),
+          max = OBJECT_FILTER_COUNT_MAX << object_filter_shift(hash);
+  while ((old & max) != max &&
+         !atomic_compare_exchange_weak(counts, &old, (uint8_t)(old + (1 << object_filter_shift(hash)))))
+    ;
+}
+
+static void object_lower(uint64_t hash)
+{
+  _Atomic uint8_t *counts = object_filter_of(hash);
+  uint8_t old = atomic_load_explicit(counts, memory_order_relaxed),
+          max = OBJECT_FILTER_COUNT_MAX << object_filter_shift(hash);
+  while ((old & max) != max && (old & max) != 0 &&
+         !atomic_compare_exchange_weak(counts, &old, (uint8_t)(old - (1 << object_filter_shift(hash)))))
     ;
 }
 
 static void filter_raise(const void *pointer)
 {
-  count_up(live_filter_of(pointer));
-  count_up(object_filter_of(hash_of(pointer)));
+  page_raise(pointer);
+  object_raise(hash_of(pointer));
 }
 
 static void filter_lower(const void *pointer)
 {
-  count_down(live_filter_of(pointer));
-  count_down(object_filter_of(hash_of(pointer)));
+  page_lower(pointer);
+  object_lower(hash_of(pointer));
 }
 
 void live_filter_mark_forever(const void *pointer)
 {
-  atomic_store(live_filter_of(pointer), LIVE_FILTER_SATURATED);
+  atomic_store(live_filter_of(pointer), UINT8_MAX);
 }
 
 /* The table. */
@@ -277,7 +318,11 @@ static uint32_t take_out(const void *pointer)
 
 bool live_may_hold(const void *pointer)
 {
-  return atomic_load_explicit(object_filter_of(hash_of(pointer)), memory_order_relaxed) != 0;
+  if (LIKELY(!live_filter_may_be(pointer)))
+    return false;
+  uint64_t hash = hash_of(pointer);
+  uint8_t counts = atomic_load_explicit(object_filter_of(hash), memory_order_relaxed);
+  return (counts >> object_filter_shift(hash) & OBJECT_FILTER_COUNT_MAX) != 0;
 }
 
 bool live_remove(const void *pointer, struct live_entry *entry)

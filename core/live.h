@@ -24,7 +24,7 @@ struct live_entry {
 /* Raises the filter, then shows the entry. The pointer must not be in the table. */
 bool live_add(const void *pointer, struct live_entry entry);
 
-/* A second look at what live_filter_may_hold let through. False: it is not in the table, like most objects on a page with one that is.
+/* A closer look at what live_filter_may_hold let through. False: it is not in the table, like most objects on a page with one that is.
  */
 bool live_may_hold(const void *pointer);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The page filter in front of free: does the page of this pointer hold a sampled object?
+/* The page filter in front of free: does the page of this pointer hold a sampled object, and could it be this one?
  *
- * One saturating byte per page, indexed by the upper 20 bits of the low 32 of the address: frees near each other share a cache
- * line, and at one sample per 512 KiB one page in 128 answers yes. A wrong yes costs a look-up. There is no wrong no: the byte
- * is raised before the object enters the live table and lowered after it left. A byte that reached 255 stays there.
+ * One byte per page, indexed by the upper 20 bits of the low 32 of the address: frees near each other share a cache line, and at one
+ * sample per 512 KiB one page in 128 has a byte that is not 0. Its lower half counts the sampled objects of the page; its upper half
+ * has a bit for each of four parts that they fall in by their address, so that three of four other objects of the page are told from a
+ * single sampled one without another load. A wrong yes costs a look-up. There is no wrong no: the byte is raised before the object
+ * enters the live table and lowered after it left. A count that reached 15 stays there, bits go when the count is 0 again.
  *
  * Threads, signals: lock-free. Memory: 1 MiB of .bss, one page of it per 16 MiB of heap is ever touched. Fork: copied on write.
  */
@@ -16,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LIVE_FILTER_PAGE_SHIFT = 12, LIVE_FILTER_BYTES = 1 << 20, LIVE_FILTER_SATURATED = 255 };
+enum { LIVE_FILTER_PAGE_SHIFT = 12, LIVE_FILTER_BYTES = 1 << 20, LIVE_FILTER_COUNT_MAX = 15 };
 
 extern HIDDEN _Atomic uint8_t live_filter[LIVE_FILTER_BYTES];
 
@@ -31,6 +33,17 @@ static ALWAYS_INLINE bool live_filter_may_hold(const void *pointer)
   bool is_raised;
   __asm__("cmpb $0, %[count]" : "=@ccne"(is_raised) : [count] "m"(*live_filter_of(pointer)));
   return is_raised;
+}
+
+/* The bit of this object in the byte of its page. */
+static ALWAYS_INLINE uint8_t live_filter_bit_of(const void *pointer)
+{
+  return (uint8_t)(0x10 << ((uint32_t)((uintptr_t)pointer >> 4) * 0x9e3779b1u >> 30));
+}
+
+static ALWAYS_INLINE bool live_filter_may_be(const void *pointer)
+{
+  return (atomic_load_explicit(live_filter_of(pointer), memory_order_relaxed) & live_filter_bit_of(pointer)) != 0;
 }
 
 #endif

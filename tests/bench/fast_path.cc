@@ -3,9 +3,10 @@
  *
  *   fast_path time MS          prints "CASE NS" for each case: the median of blocks, measured for that many milliseconds
  *   fast_path count N          under callgrind: runs each case N times, then 5 N times, with a dump of counts after each
- *   fast_path live MS HELD     under heapprof at R = 1: pairs and frees in a heap of HELD objects and as many
- *                              holes, where no object was sampled, and where each was
- *   fast_path live_count N HELD  the same for callgrind
+ *   fast_path live MS HELD     under heapprof at R = 1: pairs and frees in a heap with HELD live samples, one on each
+ *                              page, and in the same heap without
+ *   fast_path live_dense MS HELD  the same where all that is held is a live sample
+ *   fast_path live_count N HELD  as live_dense, for callgrind
  */
 #include <atomic>
 #include <cstdint>
@@ -224,36 +225,67 @@ static uint64_t free_spread(unsigned count)
   return spent;
 }
 
-/* Makes a heap of that many small objects with as many holes among them, for pairs to find. */
-static void **hold(unsigned held)
+/* A heap of small objects, four and four: every other one is freed, and leaves a hole for pairs to find. */
+enum { GROUP = 4, GROUPS_A_PAGE = 8 };
+
+struct heap {
+  void **pointers;
+  size_t count;
+};
+
+static heap make_heap(size_t groups)
 {
-  void **pointers = (void **)malloc(2 * held * sizeof *pointers);
-  for (unsigned i = 0; i < 2 * held; i++)
-    pointers[i] = keep(malloc(i % 4 < 2 ? 64 : 200));
-  for (unsigned i = 0; i < 2 * held; i += 2)
-    free(pointers[i]);
-  return pointers;
+  heap made = {(void **)malloc(groups * GROUP * sizeof(void *)), groups * GROUP};
+  for (size_t i = 0; i < made.count; i++)
+    made.pointers[i] = keep(malloc(i % GROUP < GROUP / 2 ? 64 : 200));
+  for (size_t i = 0; i < made.count; i += 2) {
+    free(made.pointers[i]);
+    made.pointers[i] = nullptr;
+  }
+  return made;
 }
 
-static void release(void **pointers, unsigned held)
+static void release(heap made)
 {
-  for (unsigned i = 1; i < 2 * held; i += 2)
-    free(pointers[i]);
-  free(pointers);
+  for (size_t i = 0; i < made.count; i++)
+    free(made.pointers[i]);
+  free(made.pointers);
+}
+
+/* All that is held is a live sample, or nothing is. */
+static heap hold_densely(unsigned held, bool is_sampled)
+{
+  if (is_sampled)
+    heapprof_start();
+  heap made = make_heap(held / (GROUP / 2));
+  heapprof_stop();
+  return made;
+}
+
+/* One object of a page is a live sample, as when a heap of 128 times as many pages is sampled every 512 KiB. It takes the place of one
+ * that was not. */
+static heap hold_sparsely(unsigned held, bool is_sampled)
+{
+  heap made = make_heap((size_t)held * GROUPS_A_PAGE);
+  for (size_t i = 1; i < made.count; i += GROUP * GROUPS_A_PAGE)
+    free(made.pointers[i]);
+  if (is_sampled)
+    heapprof_start();
+  for (size_t i = 1; i < made.count; i += GROUP * GROUPS_A_PAGE)
+    made.pointers[i] = keep(malloc(64));
+  heapprof_stop();
+  return made;
 }
 
 /* The same heap twice: what lies in it is not sampled, then it is. What is measured never is. */
-static void with_and_without(unsigned held, void (*measure_heap)(const char *kind, unsigned amount), unsigned amount)
+static void with_and_without(heap hold(unsigned held, bool is_sampled), unsigned held,
+                             void (*measure_heap)(const char *kind, unsigned amount), unsigned amount)
 {
-  for (const char *kind : {"without", "with"}) {
-    if (strcmp(kind, "with") == 0)
-      heapprof_start();
-    else
-      heapprof_stop();
-    void **pointers = hold(held);
-    heapprof_stop();
-    measure_heap(kind, amount);
-    release(pointers, held);
+  heapprof_stop();
+  for (bool is_sampled : {false, true}) {
+    heap made = hold(held, is_sampled);
+    measure_heap(is_sampled ? "with" : "without", amount);
+    release(made);
   }
 }
 
@@ -293,9 +325,11 @@ int main(int argc, char **argv)
   else if (strcmp(mode, "count") == 0)
     count_cases(amount);
   else if (strcmp(mode, "live") == 0)
-    with_and_without(held, time_heap, amount);
+    with_and_without(hold_sparsely, held, time_heap, amount);
+  else if (strcmp(mode, "live_dense") == 0)
+    with_and_without(hold_densely, held, time_heap, amount);
   else if (strcmp(mode, "live_count") == 0)
-    with_and_without(held, count_heap, amount);
+    with_and_without(hold_densely, held, count_heap, amount);
   else
     return 2;
   if (!is_live) {

@@ -39,6 +39,8 @@ LIVE_PAGE_LIMIT = 60
 MAPPED_LIMIT = 220 << 10  # 187 KiB, half of it zlib and protobuf-c
 TLS_LIMIT = 64            # promise I7
 UNSAMPLED = {"HEAPPROF_SAMPLE": "64G", "HEAPPROF_SEED": "1"}
+LIVE_PAGES = {"pair": "the same object again", "sparse": "objects spread over many pages, one live sample on each",
+              "dense": "objects spread over many pages, all that is held a live sample"}
 FEW_HELD, MANY_HELD = 1000, 100_000  # live samples: of a process of 0.5 GiB, and of 50 GiB
 
 
@@ -81,11 +83,15 @@ def count_live_page(bench, victim):
 
 
 def time_live_pages(bench, victim, held):
-    """ns that a free takes more: of one object again and again, and of objects spread over many pages."""
+    """ns that a free takes more: of one object again and again, and of objects spread over many pages, where one object of each page is
+    a live sample, or all that is held."""
     contender = bench.contenders["heapprof"]
-    rounds = [parse(bench.run(contender, [victim, "live", "15", str(held)], HEAPPROF_SAMPLE="1", HEAPPROF_DUMP="signal"))
-              for _ in range(11)]
-    return {kind: measuring.summary([one[f"{kind}_with"] - one[f"{kind}_without"] for one in rounds]) for kind in ("pair", "spread")}
+    rounds = {mode: [parse(bench.run(contender, [victim, mode, "15", str(held)], HEAPPROF_SAMPLE="1", HEAPPROF_DUMP="signal"))
+                     for _ in range(11)] for mode in ("live", "live_dense")}
+
+    def added(mode, kind):
+        return measuring.summary([one[f"{kind}_with"] - one[f"{kind}_without"] for one in rounds[mode]])
+    return {"pair": added("live_dense", "pair"), "sparse": added("live", "spread"), "dense": added("live_dense", "spread")}
 
 
 WRITES = {
@@ -153,10 +159,10 @@ def tables(results):
 
 
 def live_pages(results):
-    rows = [[label, pages.spread(results[key]["pair"]), pages.spread(results[key]["spread"])]
+    rows = [[label, *(pages.spread(results[key][kind]) for kind in LIVE_PAGES)]
             for label, key in ((f"{FEW_HELD:,} live samples", "live_page_few"), (f"{MANY_HELD:,} live samples", "live_page_many"))]
     return ["ns that a free takes longer on a page that holds live samples, in a program that holds so many:\n",
-            pages.table(["", "the same object again", "objects spread over many pages"], rows)]
+            pages.table(["", *LIVE_PAGES.values()], rows)]
 
 
 def page(results):
@@ -186,9 +192,9 @@ def goals(results):
         pages.goal("the same, the limit", added_when_unsampled(results, "malloc_free_64"), PAIR_LIMIT, ""),
         pages.goal("shared memory written by a pair that is not sampled", shared, 0, "", digits=0),
         pages.goal("shared memory written by a free on a page with live samples", locked, 0, "", digits=0),
-        *(pages.goal(f"a free on a page with live samples, {words}, {held:,} held", results[key][kind]["median"], LIVE_PAGE_GOAL_NS, "ns")
+        *(pages.goal(f"a free on a page with live samples, {held:,} held, {words}", results[key][kind]["median"], LIVE_PAGE_GOAL_NS, "ns")
           for held, key in ((FEW_HELD, "live_page_few"), (MANY_HELD, "live_page_many"))
-          for kind, words in (("pair", "same object"), ("spread", "spread"))),
+          for kind, words in LIVE_PAGES.items()),
     ])
 
 

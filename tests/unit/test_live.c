@@ -23,6 +23,11 @@ static bool is_entry(const struct live_entry *got, uint64_t number)
          got->weight.objects_q16 == expected.weight.objects_q16;
 }
 
+static unsigned count_of(const void *pointer)
+{
+  return *live_filter_of(pointer) & LIVE_FILTER_COUNT_MAX;
+}
+
 static bool filter_is_empty(void)
 {
   for (size_t i = 0; i < LIVE_FILTER_BYTES; i++)
@@ -163,8 +168,8 @@ CHILD_TEST(threads_agree_with_the_shadow)
   for (uint64_t i = 0; i < POINTERS; i++)
     require(live_remove(address(i, 16), &got) == (shadow[i] == PRESENT));
   require(live_count() == 0);
-  for (uint64_t i = 0; i < POINTERS; i++) /* 256 pointers a page: what reached 255 stays, the rest is zero */
-    require(*live_filter_of(address(i, 16)) == 0 || *live_filter_of(address(i, 16)) == LIVE_FILTER_SATURATED);
+  for (uint64_t i = 0; i < POINTERS; i++) /* 256 pointers a page: what reached 15 stays, the rest is zero */
+    require(*live_filter_of(address(i, 16)) == 0 || count_of(address(i, 16)) == LIVE_FILTER_COUNT_MAX);
 }
 
 /* The filter. */
@@ -172,28 +177,43 @@ CHILD_TEST(threads_agree_with_the_shadow)
 CHILD_TEST(filter_counts_the_objects_of_a_page)
 {
   struct live_entry got;
-  const _Atomic uint8_t *count = live_filter_of(address(0, 16));
   require(!live_filter_may_hold(address(0, 16)));
-  for (uint64_t i = 0; i < 254; i++) {
+  for (uint64_t i = 0; i < 14; i++) {
     require(live_add(address(i, 8), entry(i)));
-    require(*count == i + 1 && live_filter_may_hold(address(0, 8)));
+    require(count_of(address(0, 8)) == i + 1 && live_filter_may_hold(address(0, 8)));
   }
   require(!live_filter_may_hold(address(1, 4096)));
-  for (uint64_t i = 0; i < 254; i++)
-    require(live_remove(address(i, 8), &got) && *count == 253 - i);
-  require(!live_filter_may_hold(address(0, 16)));
+  for (uint64_t i = 0; i < 14; i++) {
+    require(live_filter_may_be(address(i, 8)));
+    require(live_remove(address(i, 8), &got) && count_of(address(0, 8)) == 13 - i);
+  }
+  require(*live_filter_of(address(0, 16)) == 0);
+}
+
+/* Of the objects on a page with one sample, the filter lets through that one, and one of four others. */
+CHILD_TEST(filter_tells_objects_of_a_page_apart)
+{
+  struct live_entry got;
+  unsigned passed = 0;
+  for (uint64_t sampled = 0; sampled < 256; sampled++) {
+    require(live_add(address(sampled, 16), entry(sampled)));
+    require(live_filter_may_be(address(sampled, 16)) && live_may_hold(address(sampled, 16)));
+    for (uint64_t other = 0; other < 256; other++)
+      passed += live_filter_may_be(address(other, 16));
+    require(live_remove(address(sampled, 16), &got) && !live_filter_may_be(address(sampled, 16)));
+  }
+  require(passed > 256 * 256 * 23 / 100 && passed < 256 * 256 * 27 / 100);
 }
 
 CHILD_TEST(filter_saturates)
 {
   struct live_entry got;
-  const _Atomic uint8_t *count = live_filter_of(address(0, 4));
   for (uint64_t i = 0; i < 400; i++)
-    require(live_add(address(i, 4), entry(i)));
-  require(*count == LIVE_FILTER_SATURATED);
+    require(live_add(address(i, 4), entry(i)) && live_filter_may_be(address(i, 4)));
+  require(count_of(address(0, 4)) == LIVE_FILTER_COUNT_MAX);
   for (uint64_t i = 0; i < 400; i++)
     require(live_remove(address(i, 4), &got) && live_filter_may_hold(address(i, 4)));
-  require(*count == LIVE_FILTER_SATURATED);
+  require(count_of(address(0, 4)) == LIVE_FILTER_COUNT_MAX);
 }
 
 CHILD_TEST(filter_can_be_marked_for_ever)
@@ -201,7 +221,7 @@ CHILD_TEST(filter_can_be_marked_for_ever)
   struct live_entry got;
   live_filter_mark_forever(address(0, 1));
   require(live_add(address(0, 1), entry(0)) && live_remove(address(0, 1), &got));
-  require(live_filter_may_hold(address(0, 1)));
+  require(live_filter_may_hold(address(0, 1)) && live_filter_may_be(address(0, 1)));
 }
 
 CHILD_TEST(filter_of_an_address_is_that_of_its_page)
@@ -239,14 +259,14 @@ CHILD_TEST(adoption_counts_what_it_saw_and_lost)
     memset(visits, 0, sizeof visits);
     memset(frees, 0, sizeof frees);
     for (uint64_t i = 0; i < 1000; i++)
-      require(live_add(address(i, 64), entry(i)));
+      require(live_add(address(i, 640), entry(i)));
     for (uint64_t i = 0; i < 100; i++) /* freed before it was visited */
-      require(live_remove_during_adoption(address(i, 64)));
-    require(!live_remove_during_adoption(address(5, 64)) && !live_remove_during_adoption(address(5000, 64)));
+      require(live_remove_during_adoption(address(i, 640)));
+    require(!live_remove_during_adoption(address(5, 640)) && !live_remove_during_adoption(address(5000, 640)));
     live_adopt_each(visit);
     require(visited == 900);
     for (uint64_t i = 100; i < 150; i++) /* freed after */
-      require(live_remove_during_adoption(address(i, 64)));
+      require(live_remove_during_adoption(address(i, 640)));
     live_adopt_settle(settle);
     require(settled == 50 && live_count() == 850);
     for (uint64_t i = 0; i < 1000; i++)
@@ -254,14 +274,14 @@ CHILD_TEST(adoption_counts_what_it_saw_and_lost)
     live_adopt_settle(settle);
     require(settled == 50);
     for (uint64_t i = 0; i < 2000; i++) /* an entry that was added later is not of that adoption */
-      require(live_add(address(i + 5000, 80), entry(i)));
-    require(live_remove_during_adoption(address(5007, 80)));
+      require(live_add(address(i + 5000, 800), entry(i)));
+    require(live_remove_during_adoption(address(5007, 800)));
     live_adopt_settle(settle);
     require(settled == 50);
     for (uint64_t i = 0; i < 2000; i++)
-      require(live_remove(address(i + 5000, 80), &got) == (i != 7));
+      require(live_remove(address(i + 5000, 800), &got) == (i != 7));
     for (uint64_t i = 150; i < 1000; i++)
-      require(live_remove(address(i, 64), &got) && is_entry(&got, i));
+      require(live_remove(address(i, 640), &got) && is_entry(&got, i));
     require(live_count() == 0 && filter_is_empty());
   }
 }
@@ -328,6 +348,7 @@ int main(void)
       cmocka_unit_test(churn_does_not_grow_it),
       cmocka_unit_test(threads_agree_with_the_shadow),
       cmocka_unit_test(filter_counts_the_objects_of_a_page),
+      cmocka_unit_test(filter_tells_objects_of_a_page_apart),
       cmocka_unit_test(filter_saturates),
       cmocka_unit_test(filter_can_be_marked_for_ever),
       cmocka_unit_test(filter_of_an_address_is_that_of_its_page),
