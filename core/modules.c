@@ -236,8 +236,10 @@ static const struct module *add_module(const struct dl_find_object *object)
       module->shift = SHIFTED_BASE + ((uint64_t)count << 32) - page_down(start);
   }
   record_module(module, &image, object->dlfo_link_map);
-  if (module->shift != 0)
+  if (module->shift != 0) {
     atomic_fetch_add(&modules_shifted_count, 1);
+    atomic_fetch_add(&rule_generation, 1); /* trails of before have its addresses as they are */
+  }
   atomic_store_explicit(&module_count, count + 1, memory_order_release);
   return module;
 }

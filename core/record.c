@@ -35,29 +35,47 @@ void record_was_forked(void)
 {
   for (size_t i = 0; i < COUNT_OF(spare_buffers); i++)
     lock_release(&spare_buffers[i].lock);
+  trails_were_forked();
 }
 
-static uint32_t intern_walked(const uintptr_t *pcs, unsigned depth, uint32_t flags)
+/* The stack, into `pcs`, which has room for depth_limit of them; from there into the table, unless it is the last one again. */
+static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, struct stack_window *window,
+                                          struct trail *trail, uintptr_t *pcs)
 {
+  uint32_t flags = 0;
+  struct trail_cursor cursor = trail_begin(trail);
+  unsigned depth = unwind_walk(start, window, &cursor, pcs, depth_limit, &flags);
+  trail_end(&cursor);
   if (UNLIKELY((flags & STACK_TRUNCATED) != 0))
     region_lose(LOSS_truncated);
-  return stacks_intern(pcs, depth, flags);
+  uint32_t stack = trail_stack(&cursor);
+  if (stack != 0)
+    return stack;
+  uint64_t hash = trail_hash(&cursor);
+  stack = hash != 0 ? stacks_intern_hashed(hash, pcs, depth, flags) : stacks_intern(pcs, depth, flags);
+  if (LIKELY(!stacks_is_stand_in(stack))) /* which counts each time */
+    trail_set_stack(trail, stack);
+  return stack;
+}
+
+static ALWAYS_INLINE uint32_t intern_own(const struct unwind_start *start, struct stack_window *window, uintptr_t *pcs)
+{
+  struct trail *trail = trail_take();
+  uint32_t stack = intern_walk(start, window, trail, pcs);
+  trail_give_back(trail);
+  return stack;
 }
 
 static NOINLINE uint32_t intern_shallow(const struct unwind_start *start, struct stack_window *window)
 {
   uintptr_t pcs[SHALLOW_DEPTH];
-  uint32_t flags = 0;
-  unsigned depth = unwind_walk(start, window, pcs, depth_limit, &flags);
-  return intern_walked(pcs, depth, flags);
+  return intern_own(start, window, pcs);
 }
 
 static NOINLINE uint32_t intern_deep(const struct unwind_start *start, struct stack_window *window)
 {
   uintptr_t pcs[CONFIG_DEPTH_MAX];
-  uint32_t flags = 0;
-  unsigned depth = unwind_walk(start, window, pcs, depth_limit, &flags);
-  return intern_walked(pcs, depth, flags);
+  return intern_own(start, window, pcs);
 }
 
 static COLD uint32_t intern_caller(const struct unwind_start *start)
@@ -74,9 +92,7 @@ static COLD uint32_t intern_foreign(const struct unwind_start *start, struct sta
   for (size_t i = 0; i < COUNT_OF(spare_buffers); i++) {
     if (!lock_try(&spare_buffers[i].lock))
       continue;
-    uint32_t flags = 0;
-    unsigned depth = unwind_walk(start, window, spare_buffers[i].pcs, depth_limit, &flags);
-    uint32_t stack = intern_walked(spare_buffers[i].pcs, depth, flags);
+    uint32_t stack = intern_walk(start, window, NULL, spare_buffers[i].pcs);
     lock_release(&spare_buffers[i].lock);
     return stack;
   }

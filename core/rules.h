@@ -107,40 +107,18 @@ static ALWAYS_INLINE struct rule_cache_entry *rule_cache_set(uintptr_t pc)
   return rule_cache[(uint64_t)pc * 0x9e3779b97f4a7c15u >> 52];
 }
 
-/* Which place a walk went on with from this one, last time: most stacks share their outer frames. Only a guess, which the key of
- * the guessed entry confirms; it takes the hash of the next pc, and the load of that pc, out of the way from frame to frame.
- * Writers: any thread, any value below the number of entries. */
-enum { RULE_CACHE_PLACES = RULE_CACHE_SETS * RULE_CACHE_WAYS, RULE_CACHE_STARTS = 1024 };
-extern HIDDEN _Atomic uint16_t rule_cache_next[RULE_CACHE_PLACES + RULE_CACHE_STARTS];
-
-/* Where walks from this pc begin to guess. */
-static ALWAYS_INLINE unsigned rule_cache_start(uintptr_t pc)
-{
-  return RULE_CACHE_PLACES + (unsigned)(pc % RULE_CACHE_STARTS);
-}
-
-static ALWAYS_INLINE packed_rule rule_cache_get_at(unsigned place, uint64_t key)
-{
-  const struct rule_cache_entry *entry = &rule_cache[0][0] + place;
-  uint64_t mixed = atomic_load_explicit(&entry->key_xor_rule, memory_order_relaxed);
-  uint64_t rule = atomic_load_explicit(&entry->rule, memory_order_relaxed);
-  return LIKELY((mixed ^ rule) == key) ? rule : RULE_ABSENT;
-}
-
-/* Of the entry with that key; any place when there is none. */
-static inline unsigned rule_cache_find(uintptr_t pc, uint64_t key)
-{
-  unsigned first = (unsigned)(rule_cache_set(pc) - &rule_cache[0][0]), way = 0;
-  while (way < RULE_CACHE_WAYS - 1 && rule_cache_get_at(first + way, key) == RULE_ABSENT)
-    way++;
-  return first + way;
-}
-
 /* RULE_ABSENT (0) when the cache does not hold it. */
-static inline packed_rule rule_cache_get(uintptr_t pc)
+static ALWAYS_INLINE packed_rule rule_cache_get(uintptr_t pc)
 {
   uint64_t key = rule_key(pc);
-  return rule_cache_get_at(rule_cache_find(pc, key), key);
+  const struct rule_cache_entry *set = rule_cache_set(pc);
+  for (unsigned way = 0; way < RULE_CACHE_WAYS; way++) {
+    uint64_t mixed = atomic_load_explicit(&set[way].key_xor_rule, memory_order_relaxed);
+    uint64_t rule = atomic_load_explicit(&set[way].rule, memory_order_relaxed);
+    if ((mixed ^ rule) == key && rule != 0)
+      return rule;
+  }
+  return RULE_ABSENT;
 }
 
 void rule_cache_put(uintptr_t pc, packed_rule rule);

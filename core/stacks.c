@@ -44,14 +44,14 @@ static struct stack_record *stack_at(uint32_t granule)
   return (struct stack_record *)region_at(granule);
 }
 
-static bool is_same_stack(uint32_t granule, uint64_t hash, const uintptr_t *pcs, unsigned depth, uint32_t flags)
+static bool is_same_stack(uint32_t granule, const uintptr_t *pcs, unsigned depth, uint32_t flags)
 {
   const struct stack_record *stack = stack_at(granule);
-  return stack->record.hash == hash && stack->record.constant_words == depth && stack->flags == flags &&
+  return stack->record.constant_words == depth && stack->flags == flags &&
          memcmp(stack->pcs, pcs, depth * sizeof *pcs) == 0;
 }
 
-static uint32_t append(uint64_t hash, const uintptr_t *pcs, unsigned depth, uint32_t flags)
+static uint32_t append(const uintptr_t *pcs, unsigned depth, uint32_t flags)
 {
   size_t size = sizeof(struct stack_record) + depth * sizeof *pcs;
   uint32_t granule;
@@ -62,7 +62,7 @@ static uint32_t append(uint64_t hash, const uintptr_t *pcs, unsigned depth, uint
   stack->flags = flags;
   if (depth > 0)
     memcpy(stack->pcs, pcs, depth * sizeof *pcs);
-  region_publish(&stack->record, REGION_RECORD_STACK, stack->pcs, depth, hash);
+  region_publish(&stack->record, REGION_RECORD_STACK, stack->pcs, depth, region_hash_words(stack->pcs, depth));
   return granule;
 }
 
@@ -72,10 +72,15 @@ static uint32_t stand_in(void)
   uint32_t granule = atomic_load(&full_stack);
   if (granule != 0)
     return granule;
-  uint32_t fresh = append(region_hash_words(NULL, 0), NULL, 0, STACK_TABLE_FULL | STACK_TRUNCATED);
+  uint32_t fresh = append(NULL, 0, STACK_TABLE_FULL | STACK_TRUNCATED);
   if (fresh != 0 && atomic_compare_exchange_strong(&full_stack, &granule, fresh))
     return fresh;
   return granule;
+}
+
+bool stacks_is_stand_in(uint32_t stack)
+{
+  return stack == atomic_load_explicit(&full_stack, memory_order_relaxed);
 }
 
 static uint32_t count_without_room(uint32_t substitute)
@@ -86,7 +91,14 @@ static uint32_t count_without_room(uint32_t substitute)
 
 uint32_t stacks_intern(const uintptr_t *pcs, unsigned depth, uint32_t flags)
 {
-  uint64_t hash = region_hash_words(pcs, depth);
+  uint64_t hash = STACKS_HASH_START;
+  for (unsigned i = depth; i-- > 0;)
+    hash = stacks_hash_add(hash, pcs[i]);
+  return stacks_intern_hashed(hash, pcs, depth, flags);
+}
+
+uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsigned depth, uint32_t flags)
+{
   uint32_t tag = (uint32_t)(hash >> 32), granule = 0, substitute = stand_in();
   for (unsigned level = 0; level < LEVELS; level++) {
     _Atomic uint64_t *slots = level_at(level);
@@ -98,14 +110,14 @@ uint32_t stacks_intern(const uintptr_t *pcs, unsigned depth, uint32_t flags)
       uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
       if (value == 0) {
         /* The record is whole before the slot shows it: nobody ever waits for another thread's half-made bucket. */
-        if (granule == 0 && (granule = append(hash, pcs, depth, flags)) == 0)
+        if (granule == 0 && (granule = append(pcs, depth, flags)) == 0)
           return count_without_room(substitute);
         if (atomic_compare_exchange_strong(slot, &value, (uint64_t)tag << 32 | granule)) {
           atomic_fetch_add_explicit(&region_header()->stacks, 1, memory_order_relaxed);
           return granule;
         }
       }
-      if ((uint32_t)(value >> 32) == tag && is_same_stack((uint32_t)value, hash, pcs, depth, flags))
+      if ((uint32_t)(value >> 32) == tag && is_same_stack((uint32_t)value, pcs, depth, flags))
         return (uint32_t)value; /* a record appended in vain keeps its zeros and is left out of profiles */
     }
   }

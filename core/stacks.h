@@ -35,8 +35,21 @@ struct sample_weight {
   uint64_t objects_q16;
 };
 
+/* The hash of a stack, from its outermost frame inwards: stacks that differ in their inner frames have part of the way in common. */
+#define STACKS_HASH_START 0xcbf29ce484222325u
+
+static inline uint64_t stacks_hash_add(uint64_t hash, uintptr_t pc)
+{
+  hash = (hash ^ pc) * 0x9fb21c651e98df25u;
+  return hash ^ hash >> 29;
+}
+
 /* The bucket of a stack, made if it is new. 0: there is no room even for a stand-in. */
 uint32_t stacks_intern(const uintptr_t *pcs, unsigned depth, uint32_t flags);
+uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsigned depth, uint32_t flags);
+
+/* Is it the stand-in for those that found no room? */
+bool stacks_is_stand_in(uint32_t stack);
 
 void stacks_count_allocation(uint32_t stack, struct sample_weight weight);
 void stacks_count_free(uint32_t stack, struct sample_weight weight);

@@ -21,17 +21,12 @@ static bool is_hidden(uintptr_t pc)
   return pc >= hidden.low && pc < hidden.high;
 }
 
-/* A frame: the pc to look its rule up with, and the registers that rules speak of. */
-struct frame {
-  uintptr_t pc;
-  uintptr_t sp;
-  uintptr_t bp;
-};
-
 enum step {
   STEP_CALLER,
-  STEP_END, /* that was the outermost frame */
+  STEP_OUT, /* that was the outermost frame, by its rule */
+  STEP_END, /* that was the outermost frame, by what stands on the stack */
   STEP_LOST,
+  STEP_FULL, /* there is a caller, and no place for it */
 };
 
 /* No CFI. A frame pointer is believed as far as it keeps to the stack and moves up it. */
@@ -101,40 +96,36 @@ static NOINLINE enum step step(struct stack_window *window, struct frame *frame,
       return STEP_LOST;
     return step_by_cfa(window, frame, rule, cfa + (uintptr_t)rule_addend(rule));
   case RULE_SIGNAL: return step_over_signal(window, frame);
-  case RULE_OUTERMOST: return STEP_END;
+  case RULE_OUTERMOST: return STEP_OUT;
   case RULE_FRAME_POINTER: *flags |= STACK_FRAME_POINTERS; return step_by_frame_pointer(window, frame);
   case RULE_ABSENT: break;
   }
   return STEP_LOST;
 }
 
-/* Nearly all frames: a known rule, CFA from sp or bp, bp kept or saved at the CFA, everything on this stack. False: nothing was
- * done, step() knows. Offsets are multiples of a word, so where the CFA is aligned the words are. */
-static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct frame *frame, unsigned *place)
+/* Nearly all frames: a known rule, CFA from sp or bp, bp kept or saved at the CFA, everything on this stack and above sp. False:
+ * nothing was done, step() knows. Offsets are multiples of a word, so where the CFA is aligned the words are. */
+static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct frame *frame, struct trail_step *made)
 {
-  uint64_t key = rule_key(frame->pc);
-  unsigned guessed = atomic_load_explicit(&rule_cache_next[*place], memory_order_relaxed);
-  packed_rule rule = rule_cache_get_at(guessed, key);
-  if (UNLIKELY(rule == RULE_ABSENT)) {
-    guessed = rule_cache_find(frame->pc, key);
-    rule = rule_cache_get_at(guessed, key);
-    atomic_store_explicit(&rule_cache_next[*place], (uint16_t)guessed, memory_order_relaxed);
-  }
-  *place = guessed;
+  packed_rule rule = rule_cache_get(frame->pc);
   enum rule_kind kind = rule_kind(rule);
   enum rule_bp saved = rule_bp(rule);
-  uintptr_t span = window->high - window->low;
   uintptr_t cfa = (kind == RULE_SP ? frame->sp : frame->bp) + (uintptr_t)rule_cfa_offset(rule);
   uintptr_t return_at = cfa + (uintptr_t)rule_ra_offset(rule), bp_at = cfa + (uintptr_t)rule_bp_offset(rule);
+  uintptr_t span = window->high - window->low;
   if (UNLIKELY((unsigned)kind - RULE_SP > RULE_BP - RULE_SP || saved > RULE_BP_AT_CFA || cfa % sizeof cfa != 0 ||
-               cfa <= frame->sp || return_at - window->low >= span))
+               cfa <= frame->sp || return_at < frame->sp || return_at - window->low >= span))
     return false;
   uintptr_t return_address = *(const volatile uintptr_t *)return_at;
   if (UNLIKELY(return_address == 0))
     return false;
+  *made = (struct trail_step){.return_at = (uint32_t)((return_at - frame->sp) / sizeof cfa),
+                              .bp_at = TRAIL_BP_KEPT,
+                              .counts_from_bp = kind == RULE_BP};
   if (saved == RULE_BP_AT_CFA) {
-    if (UNLIKELY(bp_at - window->low >= span))
+    if (UNLIKELY(bp_at < frame->sp || bp_at - window->low >= span))
       return false;
+    made->bp_at = (uint32_t)((bp_at - frame->sp) / sizeof cfa);
     frame->bp = *(const volatile uintptr_t *)bp_at;
   }
   frame->pc = return_address - 1;
@@ -142,24 +133,81 @@ static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct
   return true;
 }
 
-unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, uintptr_t *pcs, unsigned depth,
-                     uint32_t *flags)
+struct walk {
+  struct stack_window *window;
+  struct trail_cursor *trail;
+  uintptr_t *pcs;
+  unsigned count, depth;
+};
+
+static ALWAYS_INLINE enum step put_frame(struct walk *walk, uintptr_t pc)
+{
+  if (UNLIKELY(is_hidden(pc)))
+    return STEP_CALLER;
+  if (UNLIKELY(walk->count == walk->depth))
+    return STEP_FULL;
+  walk->pcs[walk->count++] = modules_recorded_pc(pc);
+  return STEP_CALLER;
+}
+
+/* As far as the last walk went the same way. False: not a single step. */
+static ALWAYS_INLINE bool follow_trail(struct walk *walk, struct frame *frame, enum step *stepped)
+{
+  struct trail_cursor *trail = walk->trail;
+  int first = trail_find(trail, frame), known = first;
+  if (known < 0)
+    return false;
+  const struct trail_frame *frames = trail->trail->frames;
+  uintptr_t bp = frame->bp;
+  while (known > 0 && trail_goes_on(trail->trail, known, walk->window, &bp) &&
+         (*stepped = put_frame(walk, frames[known - 1].frame.pc)) == STEP_CALLER)
+    known--;
+  if (frames[known].step.return_at == TRAIL_OUTERMOST)
+    *stepped = STEP_OUT;
+  else if (*stepped == STEP_FULL)
+    known--;
+  if (known == 0 && *stepped == (frames[0].step.is_hidden ? STEP_FULL : STEP_OUT))
+    trail->kept_count = (unsigned)first + 1;
+  else
+    trail_note_again(trail, first, known + 1, frame->bp);
+  trail->known = known - 1;
+  *frame = frames[known].frame;
+  frame->bp = bp;
+  return known != first || *stepped != STEP_CALLER;
+}
+
+static ALWAYS_INLINE enum step step_by_rule(struct walk *walk, struct frame *frame, uint32_t *flags)
+{
+  struct frame from = *frame;
+  struct trail_step made = {.return_at = TRAIL_UNUSUAL};
+  enum step stepped = STEP_CALLER;
+  if (UNLIKELY(!step_usually(walk->window, frame, &made))) {
+    struct frame unusual = from; /* of its own: the address of `frame` would keep it out of registers */
+    stepped = step(walk->window, &unusual, flags);
+    *frame = unusual;
+    if (!is_hidden(from.pc)) /* only now may it be known that its library came to lie where another one was */
+      walk->pcs[walk->count - 1] = modules_recorded_pc(from.pc);
+    made.return_at = stepped == STEP_OUT ? TRAIL_OUTERMOST : TRAIL_UNUSUAL;
+  }
+  made.is_hidden = is_hidden(from.pc);
+  trail_note(walk->trail, &from, made);
+  return LIKELY(stepped == STEP_CALLER) ? put_frame(walk, frame->pc) : stepped;
+}
+
+unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
+                     uintptr_t *pcs, unsigned depth, uint32_t *flags)
 {
   struct frame frame = {.pc = start->return_address - 1, .sp = start->sp, .bp = start->bp};
-  unsigned count = 0, place = rule_cache_start(frame.pc);
-  enum step stepped = STEP_CALLER;
-  for (unsigned steps = 0; stepped == STEP_CALLER && count < depth && steps < depth + HIDDEN_FRAMES_MAX; steps++) {
-    if (!is_hidden(frame.pc))
-      pcs[count++] = modules_recorded_pc(frame.pc);
-    if (LIKELY(step_usually(window, &frame, &place)))
-      continue;
-    struct frame unusual = frame; /* of its own: the address of `frame` would keep it out of registers */
-    stepped = step(window, &unusual, flags);
-    frame = unusual;
-  }
-  if (stepped != STEP_END)
+  struct walk walk = {.window = window, .trail = trail, .pcs = pcs, .depth = depth};
+  enum step stepped = put_frame(&walk, frame.pc);
+  for (unsigned steps = 0; stepped == STEP_CALLER && steps < depth + HIDDEN_FRAMES_MAX; steps++)
+    if (!follow_trail(&walk, &frame, &stepped))
+      stepped = step_by_rule(&walk, &frame, flags);
+  if ((stepped == STEP_FULL || stepped == STEP_CALLER) && trail->kept_count == 0) /* where it goes on to */
+    trail_note(trail, &frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = true});
+  if (stepped != STEP_OUT && stepped != STEP_END)
     *flags |= STACK_TRUNCATED;
-  return count > 0 ? count : unwind_caller(start, pcs, flags);
+  return walk.count > 0 ? walk.count : unwind_caller(start, pcs, flags);
 }
 
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags)

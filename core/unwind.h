@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* The walker: from the frame that called malloc to the outermost one, by cached frame rules and bounded reads.
  *
- * Costs one cache probe and two bounded loads a frame when warm. The addresses it gives lie inside the calling instruction
- * (return address - 1), except for a frame that a signal interrupted: there it is the interrupted instruction itself.
+ * Costs one cache probe and two bounded loads a frame when warm, and a load where the last walk of the thread came by (trail.h). The
+ * addresses it gives lie inside the calling instruction (return address - 1), except for a frame that a signal interrupted: there it
+ * is the interrupted instruction itself.
  *
- * Threads, signals: safe, no lock is held while walking. Stack: under 512 bytes. Fork: nothing to do. Failure: a short stack with
+ * Threads, signals: safe, nobody is kept waiting meanwhile. Stack: under 512 bytes. Fork: nothing to do. Failure: a short stack with
  * STACK_TRUNCATED; at least the caller is always there.
  */
 #ifndef HEAPPROF_UNWIND_H
 #define HEAPPROF_UNWIND_H
 
 #include "core/stack_bounds.h"
+#include "core/trail.h"
 
 #include <stdint.h>
 
@@ -27,9 +29,10 @@ struct unwind_start {
                          .sp = (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(uintptr_t),                          \
                          .bp = ((const uintptr_t *)__builtin_frame_address(0))[0]})
 
-/* Fills pcs, innermost first, at most `depth`; returns how many. *flags gets enum stack_flag. */
-unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, uintptr_t *pcs, unsigned depth,
-                     uint32_t *flags);
+/* Fills pcs, innermost first, at most `depth`; returns how many. *flags gets enum stack_flag. The trail is one that has begun, and is
+ * left to be ended. */
+unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
+                     uintptr_t *pcs, unsigned depth, uint32_t *flags);
 
 /* The caller alone. */
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags);

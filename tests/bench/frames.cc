@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Allocations at the bottom of deep stacks, whose frames are all of different functions.
  *
- *   frames time         prints "DEPTH KIND NS" for a pair of malloc and free: first (stacks not seen before, one pair), warm, two_threads
+ *   frames time         prints "DEPTH KIND NS" for a pair of malloc and free: first (stacks not seen before, one pair), warm (the same
+ *                       stack again), site (two places in one function in turn), moved (the whole stack elsewhere each time),
+ *                       two_threads (warm)
  *   frames cold         the same, each pair after the caches were filled with other memory
  *   frames count N      under callgrind: N pairs at each depth, then 5 N, with a dump of counts after each
  */
 #include <algorithm>
+#include <alloca.h>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +24,15 @@
 
 /* All frames that a walk sees. Below main there are three of libc and of the start code. */
 static const unsigned depths[] = {8, 16, 32, 64, 128};
-enum { DEPTH_MAX = 128, OTHER_FRAMES = 7, BLOCKS = 41, PAIRS = 50, COLD_PAIRS = 21, COLD_BYTES = 64 << 20 };
+enum {
+  DEPTH_MAX = 128,
+  OTHER_FRAMES = 7,
+  BLOCKS = 41,
+  PAIRS = 50,
+  COLD_PAIRS = 21,
+  MOVED_PAIRS = 1001,
+  COLD_BYTES = 64 << 20
+};
 
 typedef double action_in_depth(unsigned pairs);
 
@@ -51,15 +62,43 @@ static double now_ns(clockid_t clock)
   return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
+__attribute__((always_inline)) static inline void make_pair()
+{
+  void *pointer = malloc(64);
+  __asm__ volatile("" : "+r"(pointer) : : "memory");
+  free(pointer);
+}
+
 __attribute__((noinline)) static double make_pairs(unsigned pairs)
 {
   double begin = now_ns(CLOCK_THREAD_CPUTIME_ID);
-  for (unsigned i = 0; i < pairs; i++) {
-    void *pointer = malloc(64);
-    __asm__ volatile("" : "+r"(pointer) : : "memory");
-    free(pointer);
+  for (unsigned i = 0; i < pairs; i++)
+    make_pair();
+  return (now_ns(CLOCK_THREAD_CPUTIME_ID) - begin) / pairs;
+}
+
+__attribute__((noinline)) static double make_pairs_at_two_sites(unsigned pairs)
+{
+  double begin = now_ns(CLOCK_THREAD_CPUTIME_ID);
+  for (unsigned i = 0; i < pairs; i += 2) {
+    make_pair();
+    make_pair();
   }
   return (now_ns(CLOCK_THREAD_CPUTIME_ID) - begin) / pairs;
+}
+
+__attribute__((noinline)) static double make_one(unsigned)
+{
+  double begin = now_ns(CLOCK_MONOTONIC);
+  make_pair();
+  return now_ns(CLOCK_MONOTONIC) - begin;
+}
+
+__attribute__((noinline)) static double with_room(size_t bytes, unsigned depth)
+{
+  volatile char *room = (volatile char *)alloca(bytes);
+  room[0] = 1;
+  return at_depth(depth, make_one, 1) * room[0];
 }
 
 static double median(double *values, unsigned count)
@@ -68,18 +107,27 @@ static double median(double *values, unsigned count)
   return values[count / 2];
 }
 
-static double warm(unsigned depth)
+static double warm(unsigned depth, action_in_depth *action)
 {
   double blocks[BLOCKS];
   for (double &block : blocks)
-    block = at_depth(depth, make_pairs, PAIRS);
+    block = at_depth(depth, action, PAIRS);
   return median(blocks, BLOCKS);
+}
+
+/* No two stacks in a row have a frame in common but the outermost. */
+static double moved(unsigned depth)
+{
+  double pairs[MOVED_PAIRS];
+  for (unsigned i = 0; i < MOVED_PAIRS; i++)
+    pairs[i] = with_room(64 + i % 2 * 80, depth);
+  return median(pairs, MOVED_PAIRS);
 }
 
 static void *warm_in_thread(void *depth)
 {
   static __thread double result;
-  result = warm(*(const unsigned *)depth);
+  result = warm(*(const unsigned *)depth, make_pairs);
   double *copy = (double *)malloc(sizeof *copy);
   *copy = result;
   return copy;
@@ -104,7 +152,9 @@ static void time_all()
 {
   for (unsigned depth : depths) {
     printf("%u first %.1f\n", depth, at_depth(depth, make_pairs, 1));
-    printf("%u warm %.1f\n", depth, warm(depth));
+    printf("%u warm %.1f\n", depth, warm(depth, make_pairs));
+    printf("%u site %.1f\n", depth, warm(depth, make_pairs_at_two_sites));
+    printf("%u moved %.1f\n", depth, moved(depth));
   }
   for (unsigned depth : depths)
     printf("%u two_threads %.1f\n", depth, in_two_threads(depth));

@@ -57,7 +57,11 @@ static NOINLINE unsigned compare_stacks(void)
     busy = region_header()->lost[LOSS_compile_busy];
     flags = 0;
     (void)stack_window_open(&window, start.sp, 0);
-    count = unwind_walk(&start, &window, pcs, FRAMES, &flags);
+    struct trail *trail = trail_take();
+    struct trail_cursor cursor = trail_begin(trail);
+    count = unwind_walk(&start, &window, &cursor, pcs, FRAMES, &flags);
+    trail_end(&cursor);
+    trail_give_back(trail);
   }
   /* libgcc's first frame is this function's own. */
   bool is_same = count + 1 == trace.count && memcmp(pcs, trace.pcs + 1, count * sizeof *pcs) == 0;
@@ -286,7 +290,17 @@ __asm__(".text\n"
 
 static uintptr_t walked[FRAMES];
 static uint32_t walked_flags;
+static uint32_t walked_again,
+    walks; /* the number that was set after the last walk, if it was the same; how many there were */
 static unsigned depth_limit = FRAMES;
+
+static uint64_t hash_of(const uintptr_t *pcs, unsigned count)
+{
+  uint64_t hash = STACKS_HASH_START;
+  for (unsigned i = count; i-- > 0;)
+    hash = stacks_hash_add(hash, pcs[i]);
+  return hash;
+}
 
 static NOINLINE unsigned walk(void)
 {
@@ -294,7 +308,26 @@ static NOINLINE unsigned walk(void)
   struct stack_window window;
   walked_flags = 0;
   (void)stack_window_open(&window, start.sp, 0);
-  return unwind_walk(&start, &window, walked, depth_limit, &walked_flags);
+  struct trail *trail = trail_take();
+  struct trail_cursor cursor = trail_begin(trail);
+  unsigned count = unwind_walk(&start, &window, &cursor, walked, depth_limit, &walked_flags);
+  trail_end(&cursor);
+  assert_true(trail_hash(&cursor) == 0 || trail_hash(&cursor) == hash_of(walked, count));
+  walked_again = trail_stack(&cursor);
+  trail_set_stack(trail, ++walks);
+  trail_give_back(trail);
+  return count;
+}
+
+/* The same without anything known. */
+static NOINLINE unsigned walk_anew(uintptr_t *pcs)
+{
+  struct unwind_start start = UNWIND_START_HERE();
+  struct stack_window window;
+  uint32_t flags = 0;
+  (void)stack_window_open(&window, start.sp, 0);
+  struct trail_cursor none = trail_begin(NULL);
+  return unwind_walk(&start, &window, &none, pcs, depth_limit, &flags);
 }
 
 static bool is_inside(uintptr_t pc, uintptr_t function)
@@ -359,6 +392,129 @@ static void depth_is_limited(void **state)
   depth_limit = FRAMES;
 }
 
+/* The same stack time after time: 1 where the walk was known, 0 where not, as after one for which rules had to be compiled. */
+static NOINLINE void walk_again(uint32_t again[3], unsigned turns)
+{
+  uintptr_t first[FRAMES];
+  uint32_t flags = 0;
+  unsigned count = 0;
+  for (unsigned turn = 0; turn < turns; turn++) {
+    unsigned now = walk();
+    again[turn % 3] = walked_again == walks - 1 ? 1 : walked_again;
+    assert_true(turn == 0 ||
+                (now == count && memcmp(first, walked, now * sizeof *first) == 0 && flags == walked_flags));
+    memcpy(first, walked, now * sizeof *first);
+    count = now;
+    flags = walked_flags;
+  }
+}
+
+static void the_same_walk_is_known(void **state)
+{
+  (void)state;
+  uint32_t again[3];
+  for (unsigned pass = 0; pass < 2; pass++) /* the first compiles all the rules */
+    for (depth_limit = 1; depth_limit < FRAMES; depth_limit += depth_limit < 12 ? 1 : 97) {
+      (void)walk(); /* from another place */
+      walk_again(again, 3);
+      assert_true(pass == 0 || (again[0] == 0 && again[1] == 1 && again[2] == 1));
+    }
+  depth_limit = FRAMES;
+  atomic_fetch_add(&rule_generation, 1); /* a library was unloaded */
+  walk_again(again, 3);
+  assert_true(again[0] == 0 && again[1] == 0 && again[2] == 1);
+}
+
+/* Frames of many sizes, left and entered again at each level: stacks that have their outer frames in common, or some in between. */
+static unsigned tree_walks, tree_frames;
+
+static NOINLINE unsigned climb(uint64_t *random, unsigned levels);
+
+static NOINLINE unsigned climb_further(uint64_t *random, unsigned levels)
+{
+  volatile char *room = alloca(1 + prng_next(random) % 3 * 48);
+  room[0] = 0;
+  return climb(random, levels - 1) + (unsigned)room[0];
+}
+
+static NOINLINE unsigned look(void)
+{
+  uintptr_t anew[FRAMES];
+  unsigned count = walk();
+  assert_int_equal(walk_anew(anew), count);
+  /* The innermost pc is of another call. */
+  assert_memory_equal(walked + 1, anew + 1, (count - 1) * sizeof *anew);
+  tree_walks++;
+  return count;
+}
+
+static NOINLINE unsigned climb(uint64_t *random, unsigned levels)
+{
+  unsigned sum = 0;
+  for (unsigned branch = 0; levels > 0 && branch < 2; branch++)
+    switch (prng_next(random) % 4) {
+    case 0: sum += look(); break;
+    case 1: sum += climb(random, levels - 1) + 1; break;
+    case 2: sum += call_with_frame_pointer(look); break;
+    default: sum += climb_further(random, levels) - 1; break;
+    }
+  __asm__ volatile("" ::: "memory");
+  return sum;
+}
+
+static void walks_on_a_trail_are_as_without(void **state)
+{
+  (void)state;
+  uint64_t random = 11;
+  for (int tree = 0; tree < 200; tree++)
+    tree_frames += climb(&random, 14);
+  assert_in_range(tree_walks, 2000, UINT32_MAX);
+  for (unsigned levels = 1; levels < 300; levels += 13) /* more frames than a trail has, and fewer again */
+    (void)recurse(levels), (void)recurse(levels % 7);
+  expect_same(46, 1000);
+}
+
+static jmp_buf left_walk;
+
+static void leave_walk(int signal)
+{
+  (void)signal;
+  siglongjmp(left_walk, 1);
+}
+
+/* A walk that is left by siglongjmp, at any instruction: the next one from above takes the trail over and is right. */
+static NOINLINE unsigned walk_deeper(unsigned levels)
+{
+  volatile unsigned local = levels;
+  return levels == 0 ? walk() : walk_deeper(levels - 1) + local - levels;
+}
+
+static void a_walk_may_be_left(void **state)
+{
+  (void)state;
+  uintptr_t anew[FRAMES];
+  struct sigaction action = {.sa_handler = leave_walk, .sa_flags = SA_NODEFER}, before;
+  assert_int_equal(sigaction(SIGVTALRM, &action, &before), 0);
+  volatile unsigned left = 0;
+  for (volatile unsigned turn = 0; turn < 3000; turn++) {
+    if (sigsetjmp(left_walk, 1) == 0) {
+      struct itimerval soon = {.it_value.tv_usec = 1 + turn % 50};
+      setitimer(ITIMER_VIRTUAL, &soon, NULL);
+      for (unsigned levels = 5; levels < 100000; levels++)
+        (void)walk_deeper(levels % 30 + 2);
+    } else {
+      left++;
+    }
+    unsigned count = walk();
+    assert_int_equal(walk_anew(anew), count);
+    assert_memory_equal(walked + 1, anew + 1, (count - 1) * sizeof *anew);
+    if (left >= 100)
+      break;
+  }
+  sigaction(SIGVTALRM, &before, NULL);
+  assert_true(left >= 100);
+}
+
 static void caller_alone(void **state)
 {
   (void)state;
@@ -388,7 +544,11 @@ static void wild_registers_are_survived(void **state)
     struct stack_window window;
     uint32_t flags = 0;
     (void)stack_window_open(&window, start.sp, 0);
-    unsigned count = unwind_walk(&start, &window, pcs, COUNT_OF(pcs), &flags);
+    struct trail *trail = trail_take();
+    struct trail_cursor cursor = trail_begin(trail);
+    unsigned count = unwind_walk(&start, &window, &cursor, pcs, COUNT_OF(pcs), &flags);
+    trail_end(&cursor);
+    trail_give_back(trail);
     assert_in_range(count, 1, COUNT_OF(pcs));
   }
   munmap(memory, 3 * PAGE);
@@ -555,6 +715,9 @@ int main(int count, char **arguments)
       cmocka_unit_test(garbage_for_a_frame_pointer_ends_the_stack),
       cmocka_unit_test(code_outside_of_any_file),
       cmocka_unit_test(depth_is_limited),
+      cmocka_unit_test(the_same_walk_is_known),
+      cmocka_unit_test(walks_on_a_trail_are_as_without),
+      cmocka_unit_test(a_walk_may_be_left),
       cmocka_unit_test(caller_alone),
       cmocka_unit_test(wild_registers_are_survived),
       cmocka_unit_test(handler_after_stack_overflow),

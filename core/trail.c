@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/trail.h"
+
+#include "core/modules.h"
+
+static struct trail trails[TRAILS];
+
+struct trail *trail_take(void)
+{
+  struct trail *trail = &trails[lock_thread_identity() * 0x9e3779b97f4a7c15u >> 32 & (TRAILS - 1)];
+  return LIKELY(lock_try(&trail->lock)) ? trail : NULL;
+}
+
+void trail_give_back(struct trail *trail)
+{
+  if (LIKELY(trail != NULL))
+    lock_release(&trail->lock);
+}
+
+void trails_were_forked(void)
+{
+  for (unsigned i = 0; i < TRAILS; i++)
+    lock_release(&trails[i].lock);
+}
+
+struct trail_cursor trail_begin(struct trail *trail)
+{
+  struct trail_cursor cursor = {.trail = trail, .known = -1};
+  if (UNLIKELY(trail == NULL))
+    return cursor;
+  uint64_t generation = atomic_load_explicit(&rule_generation, memory_order_acquire);
+  if (UNLIKELY(trail->generation != generation)) {
+    trail->count = 0;
+    trail->generation = generation;
+  }
+  cursor.known = (int)trail->count - 1;
+  return cursor;
+}
+
+void trail_note_again(struct trail_cursor *cursor, int first, int last, uintptr_t bp)
+{
+  for (int at = first; at >= last && cursor->fresh_count < TRAIL_FRAMES_MAX; at--) {
+    struct trail_frame *fresh = &cursor->trail->fresh[cursor->fresh_count++];
+    *fresh = cursor->trail->frames[at];
+    fresh->frame.bp = bp;
+    if (fresh->step.bp_at != TRAIL_BP_KEPT) /* where it was read just now */
+      bp = *(const volatile uintptr_t *)(fresh->frame.sp + fresh->step.bp_at * sizeof bp);
+  }
+}
+
+/* Puts the fresh frames upon `count` that are there; returns how many there are then. */
+static unsigned put_upon(struct trail *trail, unsigned count, unsigned fresh_count)
+{
+  uint64_t hash = count > 0 ? trail->hashes[count - 1] : STACKS_HASH_START;
+  bool needs_bp = count > 0 && trail->needs_bp[count - 1];
+  for (unsigned left = fresh_count; left-- > 0; count++) {
+    const struct trail_frame *fresh = &trail->fresh[left];
+    needs_bp = fresh->step.counts_from_bp || (needs_bp && fresh->step.bp_at == TRAIL_BP_KEPT);
+    if (LIKELY(!fresh->step.is_hidden))
+      hash = stacks_hash_add(hash, modules_recorded_pc(fresh->frame.pc));
+    trail->frames[count] = *fresh;
+    trail->hashes[count] = hash;
+    trail->needs_bp[count] = needs_bp;
+  }
+  return count;
+}
+
+void trail_end(struct trail_cursor *cursor)
+{
+  struct trail *trail = cursor->trail;
+  if (UNLIKELY(trail == NULL))
+    return;
+  cursor->is_again = cursor->fresh_count == 0 && cursor->kept_count == trail->count && trail->count > 0;
+  if (cursor->is_again)
+    return;
+  /* Left by siglongjmp from here on, it is empty. */
+  trail->count = trail->stack = 0;
+  atomic_signal_fence(memory_order_release);
+  if (cursor->fresh_count == TRAIL_FRAMES_MAX || cursor->kept_count + cursor->fresh_count > TRAIL_FRAMES_MAX)
+    return;
+  unsigned count = put_upon(trail, cursor->kept_count, cursor->fresh_count);
+  atomic_signal_fence(memory_order_release);
+  trail->count = count;
+}
+
+uint64_t trail_hash(const struct trail_cursor *cursor)
+{
+  const struct trail *trail = cursor->trail;
+  return trail != NULL && trail->count > 0 ? trail->hashes[trail->count - 1] : 0;
+}
+
+uint32_t trail_stack(const struct trail_cursor *cursor)
+{
+  return cursor->is_again ? cursor->trail->stack : 0;
+}
+
+void trail_set_stack(struct trail *trail, uint32_t stack)
+{
+  if (LIKELY(trail != NULL))
+    trail->stack = stack;
+}

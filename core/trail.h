@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* The way that a thread's last walk took, so that the next one need not work it out again.
+ *
+ * Two samples of a thread have most of their outer frames in common, and with an interval of 1 often all. Where a walk comes to a pc
+ * and sp that the last one had, and finds the same return address still there, it gets to the same pc and sp: a word compared, instead
+ * of a rule looked up and applied. bp has to be the same only where a later rule counts from it; elsewhere it is data of the program.
+ * What both walks have in common up to the outermost frame stays where it is, with its part of the hash.
+ *
+ * Nothing is believed unchecked: each word is read anew, within the window of the walk that reads it.
+ *
+ * Threads: whoever takes a trail has it alone, nobody waits for one. Threads share them by number; the walk of another thread is
+ * only of no use. Signals: a handler finds its thread's trail in use and does without, or, on an alternate stack within the
+ * thread's own, takes it over (lock.h): then frames may get mixed, which costs samples their right stack, but no index leaves the
+ * arrays. One that is left by siglongjmp is whole or empty. Memory: TRAILS times 12 KiB of .bss, touched as far as stacks are deep.
+ * Fork: copied on write.
+ */
+#ifndef HEAPPROF_TRAIL_H
+#define HEAPPROF_TRAIL_H
+
+#include "core/compiler.h"
+#include "core/lock.h"
+#include "core/rules.h"
+#include "core/stack_bounds.h"
+#include "core/stacks.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A frame: the pc to look its rule up with, and the registers that rules speak of. */
+struct frame {
+  uintptr_t pc;
+  uintptr_t sp;
+  uintptr_t bp;
+};
+
+/* Of a step: where the words lie that it reads, in words above the frame's sp. */
+struct trail_step {
+  uint32_t return_at;  /* or TRAIL_UNUSUAL, TRAIL_OUTERMOST */
+  uint32_t bp_at;      /* or TRAIL_BP_KEPT */
+  bool counts_from_bp; /* its rule does */
+  bool is_hidden;      /* nothing is recorded of the frame */
+};
+
+#define TRAIL_UNUSUAL UINT32_MAX         /* to be made anew each time */
+#define TRAIL_OUTERMOST (UINT32_MAX - 1) /* by its rule, the frame has no caller */
+#define TRAIL_BP_KEPT UINT32_MAX
+
+struct trail_frame {
+  struct frame frame;
+  struct trail_step step;
+};
+
+enum {
+  TRAILS = 32,
+  TRAIL_FRAMES_MAX = 140, /* the usual depth, and our own frames; deeper walks leave no trail */
+};
+
+struct trail {
+  _Alignas(64) struct lock lock;
+  unsigned count;
+  uint32_t stack;                             /* of the last walk; 0: not known */
+  uint64_t generation;                        /* of the rules */
+  struct trail_frame fresh[TRAIL_FRAMES_MAX]; /* of the walk under way, the innermost first */
+  /* Of the last walk, the outermost frame first. */
+  struct trail_frame frames[TRAIL_FRAMES_MAX];
+  uint64_t hashes[TRAIL_FRAMES_MAX]; /* stacks_hash_add() of what is recorded, up to this frame */
+  bool needs_bp[TRAIL_FRAMES_MAX];   /* the frames from here on outwards were found by its bp */
+};
+
+/* On the trail, during a walk. */
+struct trail_cursor {
+  struct trail *trail; /* NULL: nothing is known, nothing will be */
+  int known;           /* the next frame of the last walk that this walk may come to; below 0: none */
+  unsigned fresh_count;
+  unsigned kept_count; /* frames that this walk and the last one end with */
+  bool is_again;       /* this walk is the last one */
+};
+
+/* For the calling thread; NULL: in use. */
+struct trail *trail_take(void);
+void trail_give_back(struct trail *trail);
+
+/* In a forked child: those that other threads of the parent were using are free. */
+void trails_were_forked(void);
+
+/* From the innermost frame of a walk ... */
+struct trail_cursor trail_begin(struct trail *trail);
+
+/* ... by trail_note for each step that was not on the trail, and this for those from frames[first] outwards to frames[last], which
+ * were, before the walk took another way ... */
+void trail_note_again(struct trail_cursor *cursor, int first, int last, uintptr_t bp);
+
+/* ... to the outermost: puts the fresh frames upon those that are kept. */
+void trail_end(struct trail_cursor *cursor);
+
+/* After trail_end. The hash of all that is recorded; 0: not known. The stack that was set after the last walk, if this one is the same;
+ * else 0. */
+uint64_t trail_hash(const struct trail_cursor *cursor);
+uint32_t trail_stack(const struct trail_cursor *cursor);
+void trail_set_stack(struct trail *trail, uint32_t stack);
+
+static ALWAYS_INLINE void trail_note(struct trail_cursor *cursor, const struct frame *frame, struct trail_step step)
+{
+  if (cursor->trail != NULL && LIKELY(cursor->fresh_count < TRAIL_FRAMES_MAX))
+    cursor->trail->fresh[cursor->fresh_count++] = (struct trail_frame){*frame, step};
+}
+
+/* The place where the last walk had this very frame; below 0: nowhere. */
+static ALWAYS_INLINE int trail_find(struct trail_cursor *cursor, const struct frame *frame)
+{
+  int known = cursor->known;
+  while (known >= 0 && cursor->trail->frames[known].frame.sp < frame->sp)
+    known--;
+  cursor->known = known;
+  if (known < 0)
+    return known;
+  const struct trail_frame *at = &cursor->trail->frames[known];
+  bool is_same = at->frame.sp == frame->sp && at->frame.pc == frame->pc;
+  return is_same && (!cursor->trail->needs_bp[known] || at->frame.bp == frame->bp) ? known : -1;
+}
+
+static ALWAYS_INLINE bool trail_read(const struct stack_window *window, uintptr_t address, uintptr_t *value)
+{
+  if (UNLIKELY(address - window->low >= window->high - window->low))
+    return false;
+  *value = *(const volatile uintptr_t *)address;
+  return true;
+}
+
+/* From frames[known] of the last walk, where this walk is, too, with its bp: does the step still lead to the next one outwards? */
+static ALWAYS_INLINE bool trail_goes_on(const struct trail *trail, int known, const struct stack_window *window,
+                                        uintptr_t *bp)
+{
+  const struct trail_frame *at = &trail->frames[known], *next = at - 1;
+  uintptr_t sp = at->frame.sp, return_address, next_bp = *bp;
+  if (at->step.return_at >= TRAIL_OUTERMOST ||
+      !trail_read(window, sp + at->step.return_at * sizeof sp, &return_address) || return_address != next->frame.pc + 1)
+    return false;
+  if (at->step.bp_at != TRAIL_BP_KEPT && !trail_read(window, sp + at->step.bp_at * sizeof sp, &next_bp))
+    return false;
+  if (UNLIKELY(trail->needs_bp[known - 1]) && next_bp != next->frame.bp)
+    return false;
+  *bp = next_bp;
+  return true;
+}
+
+#endif
