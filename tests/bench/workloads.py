@@ -73,7 +73,7 @@ export PGHOST=$PWD PGUSER=postgres PGDATABASE=postgres
 cp -a "$POSTGRES_TEMPLATE" data
 "$@" postgres -D data -k "$PWD" -c listen_addresses= -c fsync=off -c jit=off -c autovacuum=off >log 2>&1 &
 server=$!
-wait_for psql -c 'select 1'
+wait_for grep -q 'ready to accept connections' log
 time pgbench -n -c 2 -t $AMOUNT --random-seed=7 2>/dev/null | grep processed
 kill -INT $server
 wait $server
@@ -99,7 +99,7 @@ WORKLOADS = {
     "python3": (PYTHON, ("/usr/bin/python3",), 40_000, 2_000),
     "g++": (CXX, ("g++",), 9, 3),
     "redis-server": (REDIS, ("redis-server", "redis-benchmark", "redis-cli"), 150_000, 9_000),
-    "postgres": (POSTGRES, (), 1_000, 60),
+    "postgres": (POSTGRES, (), 1_000, 180),
     "nodejs": (NODE, ("node",), 1_600, 450),
 }
 
