@@ -2,6 +2,7 @@
 """Promises about the source files."""
 import re
 import subprocess
+import sys
 
 from harness import paths
 from harness.case import Case
@@ -86,3 +87,10 @@ class Sources(Case):
         for path in source_files():
             for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
                 self.assertIsNone(words.search(line), f"{path}:{number}: {line}")
+
+    def test_every_mutant_applies(self):
+        """tests/torture/mutants.py runs for long, and seldom: that the text is there which it changes can be seen at once."""
+        sys.path.insert(0, str(paths.SOURCE / "tests/torture"))
+        from mutants import MUTANTS
+        self.assertGreater(len(MUTANTS), 30)
+        self.assertEqual([mutant.name for mutant in MUTANTS if (paths.SOURCE / mutant.file).read_text().count(mutant.old) != 1], [])

@@ -294,6 +294,8 @@ static uint32_t walked_again,
     walks; /* the number that was set after the last walk, if it was the same; how many there were */
 static unsigned depth_limit = FRAMES;
 
+static uint64_t hashes_of_walks[4096]; /* the last so many, by number */
+
 static uint64_t hash_of(const uintptr_t *pcs, unsigned count)
 {
   uint64_t hash = STACKS_HASH_START;
@@ -314,7 +316,9 @@ static NOINLINE unsigned walk(void)
   trail_end(&cursor);
   assert_true(trail_hash(&cursor) == 0 || trail_hash(&cursor) == hash_of(walked, count));
   walked_again = trail_stack(&cursor);
-  trail_set_stack(trail, ++walks);
+  assert_true(walked_again == 0 || hashes_of_walks[walked_again % COUNT_OF(hashes_of_walks)] == hash_of(walked, count));
+  hashes_of_walks[++walks % COUNT_OF(hashes_of_walks)] = hash_of(walked, count);
+  trail_set_stack(trail, walks);
   trail_give_back(trail);
   return count;
 }
@@ -392,15 +396,20 @@ static void depth_is_limited(void **state)
   depth_limit = FRAMES;
 }
 
+enum { TURNS = 5 };
+
 /* The same stack time after time: 1 where the walk was known, 0 where not, as after one for which rules had to be compiled. */
-static NOINLINE void walk_again(uint32_t again[3], unsigned turns)
+static NOINLINE void walk_again(unsigned again[TURNS], volatile unsigned unloaded_at)
 {
   uintptr_t first[FRAMES];
   uint32_t flags = 0;
   unsigned count = 0;
-  for (unsigned turn = 0; turn < turns; turn++) {
+  for (volatile unsigned turn = 0; turn < TURNS; turn++) { /* volatile: one place that calls */
+    if (turn == unloaded_at)
+      atomic_fetch_add(&rule_generation, 1); /* a library was */
     unsigned now = walk();
-    again[turn % 3] = walked_again == walks - 1 ? 1 : walked_again;
+    again[turn] = walked_again == walks - 1;
+    assert_true(walked_again == 0 || again[turn]);
     assert_true(turn == 0 ||
                 (now == count && memcmp(first, walked, now * sizeof *first) == 0 && flags == walked_flags));
     memcpy(first, walked, now * sizeof *first);
@@ -412,17 +421,17 @@ static NOINLINE void walk_again(uint32_t again[3], unsigned turns)
 static void the_same_walk_is_known(void **state)
 {
   (void)state;
-  uint32_t again[3];
+  unsigned again[TURNS];
   for (unsigned pass = 0; pass < 2; pass++) /* the first compiles all the rules */
     for (depth_limit = 1; depth_limit < FRAMES; depth_limit += depth_limit < 12 ? 1 : 97) {
       (void)walk(); /* from another place */
-      walk_again(again, 3);
-      assert_true(pass == 0 || (again[0] == 0 && again[1] == 1 && again[2] == 1));
+      walk_again(again, TURNS);
+      assert_true(pass == 0 || memcmp(again, (unsigned[]){0, 1, 1, 1, 1}, sizeof again) == 0);
     }
   depth_limit = FRAMES;
-  atomic_fetch_add(&rule_generation, 1); /* a library was unloaded */
-  walk_again(again, 3);
-  assert_true(again[0] == 0 && again[1] == 0 && again[2] == 1);
+  for (volatile unsigned pass = 0; pass < 2; pass++)
+    walk_again(again, pass == 0 ? TURNS : 2);
+  assert_memory_equal(again, ((unsigned[]){1, 1, 0, 0, 1}), sizeof again);
 }
 
 /* Frames of many sizes, left and entered again at each level: stacks that have their outer frames in common, or some in between. */
@@ -482,37 +491,32 @@ static void leave_walk(int signal)
   siglongjmp(left_walk, 1);
 }
 
-/* A walk that is left by siglongjmp, at any instruction: the next one from above takes the trail over and is right. */
-static NOINLINE unsigned walk_deeper(unsigned levels)
+static NOINLINE unsigned look_deeper(unsigned levels)
 {
   volatile unsigned local = levels;
-  return levels == 0 ? walk() : walk_deeper(levels - 1) + local - levels;
+  return levels == 0 ? look() : look_deeper(levels - 1) + local - levels;
 }
 
+/* Left by siglongjmp, at any instruction, and made again from there: the trail is taken over, and right. */
 static void a_walk_may_be_left(void **state)
 {
   (void)state;
-  uintptr_t anew[FRAMES];
   struct sigaction action = {.sa_handler = leave_walk, .sa_flags = SA_NODEFER}, before;
-  assert_int_equal(sigaction(SIGVTALRM, &action, &before), 0);
-  volatile unsigned left = 0;
-  for (volatile unsigned turn = 0; turn < 3000; turn++) {
-    if (sigsetjmp(left_walk, 1) == 0) {
-      struct itimerval soon = {.it_value.tv_usec = 1 + turn % 50};
-      setitimer(ITIMER_VIRTUAL, &soon, NULL);
-      for (unsigned levels = 5; levels < 100000; levels++)
-        (void)walk_deeper(levels % 30 + 2);
-    } else {
-      left++;
-    }
-    unsigned count = walk();
-    assert_int_equal(walk_anew(anew), count);
-    assert_memory_equal(walked + 1, anew + 1, (count - 1) * sizeof *anew);
-    if (left >= 100)
-      break;
+  assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
+  volatile unsigned levels = 0, left = 0;
+  if (sigsetjmp(left_walk, 1) != 0)
+    left++;
+  if (left < 5000) {
+    struct itimerval soon = {.it_value.tv_usec = 3 + left % 50};
+    setitimer(ITIMER_REAL, &soon, NULL);
+    for (;; levels++)
+      (void)look_deeper(levels % 30);
   }
-  sigaction(SIGVTALRM, &before, NULL);
-  assert_true(left >= 100);
+  sigaction(SIGALRM, &before, NULL);
+  assert_in_range(levels, left, UINT32_MAX);
+  struct trail *trail = trail_take(); /* from above the frames that were left */
+  assert_non_null(trail);
+  trail_give_back(trail);
 }
 
 static void caller_alone(void **state)
