@@ -50,6 +50,7 @@ static bool is_near(uint64_t value, uint64_t base)
 struct compilation {
   uintptr_t pc;
   const struct module *module;
+  struct address_range cfi_segment; /* what libunwind reads nearly all the time, a few bytes at a time */
   bool has_cfi;
   unsigned words_read;
   uint64_t word_addresses[WORDS_MAX]; /* where the n-th tagged word was read */
@@ -106,8 +107,11 @@ static int access_mem(unw_addr_space_t space, unw_word_t address, unw_word_t *va
   (void)space;
   if (write)
     return -UNW_EINVAL;
-  if (job->module != NULL && module_holds(job->module, address, sizeof *value)) {
-    memcpy(value, (const void *)address, sizeof *value);
+  uintptr_t segment_bytes = job->cfi_segment.high - job->cfi_segment.low;
+  bool is_cfi = segment_bytes >= sizeof *value && address - job->cfi_segment.low <= segment_bytes - sizeof *value;
+  if (LIKELY(is_cfi) || (job->module != NULL && module_holds(job->module, address, sizeof *value))) {
+    /* Without builtins, memcpy alone would be a call, for each of hundreds of words. */
+    __builtin_memcpy(value, (const void *)address, sizeof *value);
     return 0;
   }
   if (!(is_near(address, SYNTHETIC_SP) || is_near(address, SYNTHETIC_BP) || is_word(address)) ||
@@ -239,6 +243,8 @@ static void compile(void *argument)
 {
   struct compilation *job = argument;
   job->module = modules_find(job->pc);
+  if (job->module != NULL)
+    job->cfi_segment = module_segment(job->module, (uintptr_t)job->module->eh_frame_hdr);
   if (is_signal_return(job->module, job->pc + 1))
     job->rule = RULE_SIGNAL;
   else if (job->module == NULL || state != CFI_READY)

@@ -85,7 +85,6 @@ static bool has_build_id(const struct elf_file *file, const uint8_t *id, size_t 
   return false;
 }
 
-/* The first query at or after `address`. */
 static size_t lower_bound(const struct elfsym_query *queries, size_t count, uint64_t address)
 {
   size_t low = 0;
@@ -99,6 +98,42 @@ static size_t lower_bound(const struct elfsym_query *queries, size_t count, uint
     }
   }
   return low;
+}
+
+/* Where to look among the queries: for each of as many equal parts of their range, the first query in it or behind it. A file has
+ * many more symbols than there are queries, and most of them lie at none. */
+enum { PARTS = 1024 };
+
+struct query_index {
+  uint64_t low;
+  unsigned shift;
+  uint32_t first[PARTS + 1];
+};
+
+static void index_queries(struct query_index *index, const struct elfsym_query *queries, size_t count)
+{
+  uint64_t parts = (queries[count - 1].address - queries[0].address) / PARTS;
+  index->low = queries[0].address;
+  index->shift = parts == 0 ? 0 : 64 - (unsigned)__builtin_clzll(parts);
+  size_t part = 0;
+  for (uint32_t i = 0; i < count; i++)
+    for (; part <= (queries[i].address - index->low) >> index->shift; part++)
+      index->first[part] = i;
+  for (; part <= PARTS; part++)
+    index->first[part] = (uint32_t)count;
+}
+
+/* The first query at or after `address`. */
+static size_t first_query(const struct query_index *index, const struct elfsym_query *queries, size_t count,
+                          uint64_t address)
+{
+  if (address <= index->low)
+    return 0;
+  uint64_t part = (address - index->low) >> index->shift;
+  if (part >= PARTS)
+    return count;
+  size_t first = index->first[part];
+  return first + lower_bound(queries + first, index->first[part + 1] - first, address);
 }
 
 /* What is known so far about the symbol of a query. A sized symbol that covers the address beats an unsized one before it; a
@@ -121,7 +156,8 @@ static uint8_t rank_of(const Elf64_Sym *symbol)
   }
 }
 
-static void match_symbol(const Elf64_Sym *symbol, struct elfsym_query *queries, struct match *matches, size_t count)
+static void match_symbol(const Elf64_Sym *symbol, const struct query_index *index, struct elfsym_query *queries,
+                         struct match *matches, size_t count)
 {
   unsigned type = ELF64_ST_TYPE(symbol->st_info);
   if ((type != STT_FUNC && type != STT_GNU_IFUNC && !(type == STT_NOTYPE && symbol->st_size == 0)) ||
@@ -130,7 +166,7 @@ static void match_symbol(const Elf64_Sym *symbol, struct elfsym_query *queries, 
   uint8_t rank = rank_of(symbol);
   /* An unsized symbol (hand assembly) reaches to the next one: of those, the last before the address counts. */
   uint64_t end = symbol->st_value + (symbol->st_size > 0 ? symbol->st_size : UNSIZED_REACH_BYTES);
-  size_t first = lower_bound(queries, count, symbol->st_value);
+  size_t first = first_query(index, queries, count, symbol->st_value);
   for (size_t i = first; i < count && queries[i].address < end; i++) {
     bool is_nearer = rank == RANK_UNSIZED && symbol->st_value > queries[i].start;
     bool is_better = rank > matches[i].rank || (rank == matches[i].rank && is_nearer);
@@ -145,15 +181,17 @@ static bool match_all(const struct elf_file *file, const Elf64_Shdr *table, stru
                       struct match *matches, size_t count)
 {
   Elf64_Sym symbols[SYMBOLS_AT_A_TIME];
+  struct query_index index;
   uint64_t total = table->sh_size / sizeof *symbols, end;
   if (__builtin_add_overflow(table->sh_offset, table->sh_size, &end))
     return false;
+  index_queries(&index, queries, count);
   for (uint64_t done = 0; done < total;) {
     size_t batch = total - done < SYMBOLS_AT_A_TIME ? (size_t)(total - done) : SYMBOLS_AT_A_TIME;
     if (!read_exactly(file->fd, table->sh_offset + done * sizeof *symbols, symbols, batch * sizeof *symbols))
       return false;
     for (size_t i = 0; i < batch; i++)
-      match_symbol(&symbols[i], queries, matches, count);
+      match_symbol(&symbols[i], &index, queries, matches, count);
     done += batch;
   }
   return true;
@@ -205,7 +243,7 @@ enum elfsym_table elfsym_resolve(const char *path, const uint8_t *build_id, size
   struct elf_file file = {.fd = descriptor_open(path, O_RDONLY | O_NONBLOCK, 0)};
   if (file.fd < 0)
     return table;
-  if (read_exactly(file.fd, 0, &file.header, sizeof file.header) && is_elf64(&file) &&
+  if (count > 0 && read_exactly(file.fd, 0, &file.header, sizeof file.header) && is_elf64(&file) &&
       (build_id_bytes == 0 || has_build_id(&file, build_id, build_id_bytes)))
     table = resolve_in(&file, queries, count, arena);
   sys_close(file.fd);

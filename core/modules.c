@@ -41,6 +41,14 @@ bool module_holds(const struct module *module, uintptr_t address, size_t size)
   return false;
 }
 
+struct address_range module_segment(const struct module *module, uintptr_t address)
+{
+  for (unsigned i = 0; i < module->readable_count; i++)
+    if (address >= module->readable[i].low && address < module->readable[i].high)
+      return module->readable[i];
+  return (struct address_range){0, 0};
+}
+
 /* Reading the object. */
 
 struct build_id {

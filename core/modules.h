@@ -69,6 +69,9 @@ const struct module *modules_find(uintptr_t pc);
 /* Is [address, address + size) in a readable segment of the module? */
 bool module_holds(const struct module *module, uintptr_t address, size_t size);
 
+/* The readable segment that holds `address`; empty: there is none. */
+struct address_range module_segment(const struct module *module, uintptr_t address);
+
 /* After a dlclose. */
 void modules_check_unloaded(void);
 
