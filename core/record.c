@@ -177,23 +177,22 @@ static ALWAYS_INLINE bool is_timed_one_of(uint8_t *turn, unsigned count)
   return UNLIKELY(++*turn % count == count / 2);
 }
 
-static NOINLINE void note_miss(uint64_t begin)
+static NOINLINE bool may_hold_timed(const void *pointer)
 {
+  uint64_t begin = ticks_now();
+  if (live_may_hold(pointer))
+    return true;
   uint64_t ticks = ticks_since(begin);
   if (ticks > 0)
     sampler_thread.look_up_ticks += MISSES_TIMED_ONE_IN * ((uint32_t)ticks + UNFORESEEN_TICKS);
+  return false;
 }
 
 /* Nothing shared is written for an object that is not in the table: what looking took waits for the thread's next sample. */
-static ALWAYS_INLINE bool is_looked_up_in_vain(const void *pointer)
+static ALWAYS_INLINE bool may_hold(const void *pointer)
 {
   bool is_timed = is_timed_one_of(&sampler_thread.miss_turn, MISSES_TIMED_ONE_IN);
-  uint64_t begin = is_timed ? ticks_now() : 0;
-  if (UNLIKELY(live_may_hold(pointer)))
-    return false;
-  if (is_timed)
-    note_miss(begin);
-  return true;
+  return UNLIKELY(is_timed) ? may_hold_timed(pointer) : live_may_hold(pointer);
 }
 
 /* The clock when what a free takes is measured for others, else 0. */
@@ -208,27 +207,26 @@ static ALWAYS_INLINE void end_free(uint64_t begin)
     add_free_ticks(FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS));
 }
 
-static void free_one(const void *pointer)
+static NOINLINE void free_held(const void *pointer)
 {
   struct live_entry entry;
+  uint64_t begin = begin_free();
   if (!process_is_settled())
     (void)process_defer_free(pointer);
   else if (live_remove(pointer, &entry))
     stacks_count_free(entry.stack, entry.weight);
+  end_free(begin);
 }
 
 void record_free(const void *pointer)
 {
-  if (LIKELY(is_looked_up_in_vain(pointer)))
-    return;
-  uint64_t begin = begin_free();
-  free_one(pointer);
-  end_free(begin);
+  if (UNLIKELY(may_hold(pointer)))
+    free_held(pointer);
 }
 
 bool record_take(const void *pointer, struct live_entry *entry)
 {
-  if (LIKELY(is_looked_up_in_vain(pointer)))
+  if (LIKELY(!may_hold(pointer)))
     return false;
   uint64_t begin = begin_free();
   if (!process_is_settled() && !process_settle()) {

@@ -7,40 +7,35 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { ARENA_BYTES = 256 << 10, PAGE_BYTES = 4096, ALIGNMENT = 16 };
+enum { PAGE_BYTES = 4096, ALIGNMENT = 16 };
 
-static _Alignas(PAGE_BYTES) char arena[ARENA_BYTES];
+_Alignas(PAGE_BYTES) char bootstrap_arena[BOOTSTRAP_ARENA_BYTES];
 static _Atomic size_t arena_used;
 
 void bootstrap_init(void)
 {
-  for (size_t offset = 0; offset < sizeof arena; offset += PAGE_BYTES)
-    live_filter_mark_forever(arena + offset);
+  for (size_t offset = 0; offset < sizeof bootstrap_arena; offset += PAGE_BYTES)
+    live_filter_mark_forever(bootstrap_arena + offset);
 }
 
 /* Each block is preceded by its size. */
 void *bootstrap_get(size_t size)
 {
-  if (size > ARENA_BYTES)
+  if (size > BOOTSTRAP_ARENA_BYTES)
     return NULL;
   size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
   size_t at = atomic_load(&arena_used);
   do {
-    if (size + ALIGNMENT > ARENA_BYTES - at)
+    if (size + ALIGNMENT > BOOTSTRAP_ARENA_BYTES - at)
       return NULL;
   } while (!atomic_compare_exchange_weak(&arena_used, &at, at + size + ALIGNMENT));
-  *(size_t *)(void *)(arena + at) = size;
-  return arena + at + ALIGNMENT;
+  *(size_t *)(void *)(bootstrap_arena + at) = size;
+  return bootstrap_arena + at + ALIGNMENT;
 }
 
 bool bootstrap_is_used(void)
 {
   return atomic_load(&arena_used) > 0;
-}
-
-bool bootstrap_owns(const void *pointer)
-{
-  return (uintptr_t)pointer - (uintptr_t)arena < ARENA_BYTES;
 }
 
 size_t bootstrap_size(const void *pointer)

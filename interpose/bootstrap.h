@@ -6,8 +6,11 @@
 #ifndef HEAPPROF_BOOTSTRAP_H
 #define HEAPPROF_BOOTSTRAP_H
 
+#include "core/compiler.h"
+
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Marks the arena's pages in the live filter, so that free looks twice at its pointers. */
 void bootstrap_init(void);
@@ -17,7 +20,13 @@ void *bootstrap_get(size_t size);
 
 bool bootstrap_is_used(void);
 
-bool bootstrap_owns(const void *pointer);
+enum { BOOTSTRAP_ARENA_BYTES = 256 << 10 };
+extern HIDDEN char bootstrap_arena[BOOTSTRAP_ARENA_BYTES];
+
+static ALWAYS_INLINE bool bootstrap_owns(const void *pointer)
+{
+  return (uintptr_t)pointer - (uintptr_t)bootstrap_arena < BOOTSTRAP_ARENA_BYTES;
+}
 
 /* Bytes from the pointer to the end of its block. */
 size_t bootstrap_size(const void *pointer);
