@@ -128,14 +128,21 @@ static _Atomic uint64_t *bucket_of(unsigned level, uint64_t hash)
   return atomic_load_explicit(&levels[level], memory_order_acquire) + (turned & (buckets - 1)) * BUCKET_SLOTS;
 }
 
-/* A second filter, by object instead of page: saturating counts of four bits by another part of the hash. On a page with a sample most
- * objects are not samples, and one load tells them from it. Raised and lowered with the first. */
-enum { OBJECT_FILTER_BYTES = 1 << 18, OBJECT_FILTER_COUNT_MAX = 15 };
-static _Atomic uint8_t object_filter[OBJECT_FILTER_BYTES];
+/* A second filter, by object instead of page: saturating counts of four bits. On a page with a sample most objects are not samples, and
+ * one load tells them from it. Raised and lowered with the first. Where in the filter is said by the address, down to a page of it, so
+ * that a small heap touches few; where in the page, by another part of the hash. */
+enum {
+  OBJECT_FILTER_BYTES = 1 << 18,
+  OBJECT_FILTER_PAGE_BYTES = 1 << 12,
+  OBJECT_FILTER_REGION_SHIFT = 20, /* of the heap, which shares a page of the filter */
+  OBJECT_FILTER_COUNT_MAX = 15,
+};
+static _Alignas(OBJECT_FILTER_PAGE_BYTES) _Atomic uint8_t object_filter[OBJECT_FILTER_BYTES];
 
-static _Atomic uint8_t *object_filter_of(uint64_t hash)
+static _Atomic uint8_t *object_filter_of(const void *pointer, uint64_t hash)
 {
-  return &object_filter[hash >> 12 & (OBJECT_FILTER_BYTES - 1)];
+  size_t page = ((uintptr_t)pointer >> OBJECT_FILTER_REGION_SHIFT) * OBJECT_FILTER_PAGE_BYTES % OBJECT_FILTER_BYTES;
+  return &object_filter[page + (hash >> 12) % OBJECT_FILTER_PAGE_BYTES];
 }
 
 /* Which half of the byte is this object's count. */
@@ -241,9 +248,10 @@ static void page_lower(const void *pointer)
     ;
 }
 
-static void object_raise(uint64_t hash)
+static void object_raise(const void *pointer)
 {
-  _Atomic uint8_t *counts = object_filter_of(hash);
+  uint64_t hash = hash_of(pointer);
+  _Atomic uint8_t *counts = object_filter_of(pointer, hash);
   uint8_t old = atomic_load_explicit(counts, memory_order_relaxed),
           max = OBJECT_FILTER_COUNT_MAX << object_filter_shift(hash);
   while ((old & max) != max &&
@@ -251,9 +259,10 @@ static void object_raise(uint64_t hash)
     ;
 }
 
-static void object_lower(uint64_t hash)
+static void object_lower(const void *pointer)
 {
-  _Atomic uint8_t *counts = object_filter_of(hash);
+  uint64_t hash = hash_of(pointer);
+  _Atomic uint8_t *counts = object_filter_of(pointer, hash);
   uint8_t old = atomic_load_explicit(counts, memory_order_relaxed),
           max = OBJECT_FILTER_COUNT_MAX << object_filter_shift(hash);
   while ((old & max) != max && (old & max) != 0 &&
@@ -264,13 +273,13 @@ static void object_lower(uint64_t hash)
 static void filter_raise(const void *pointer)
 {
   page_raise(pointer);
-  object_raise(hash_of(pointer));
+  object_raise(pointer);
 }
 
 static void filter_lower(const void *pointer)
 {
   page_lower(pointer);
-  object_lower(hash_of(pointer));
+  object_lower(pointer);
 }
 
 void live_filter_mark_forever(const void *pointer)
@@ -321,7 +330,7 @@ bool live_may_hold(const void *pointer)
   if (LIKELY(!live_filter_may_be(pointer)))
     return false;
   uint64_t hash = hash_of(pointer);
-  uint8_t counts = atomic_load_explicit(object_filter_of(hash), memory_order_relaxed);
+  uint8_t counts = atomic_load_explicit(object_filter_of(pointer, hash), memory_order_relaxed);
   return (counts >> object_filter_shift(hash) & OBJECT_FILTER_COUNT_MAX) != 0;
 }
 

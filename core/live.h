@@ -7,8 +7,8 @@
  *
  * Threads, signals: lock-free; a handler may interrupt any step, and siglongjmp out of one, at the cost of one node.
  * Memory: 32 bytes a node and 8 a slot, in all at most 64 bytes touched a live sample once there are thousands, and of the two filters,
- * 1 MiB by page and 256 KiB by object, the pages that live samples fall on; private, so that after a fork it is exact at the moment of the
- * fork. Failure: live_add returns false when memory is refused. errno is kept.
+ * 1 MiB by page and 256 KiB by object, a page for each 16 MiB and for each MiB of heap; private, so that after a fork it is exact at the
+ * moment of the fork. Failure: live_add returns false when memory is refused. errno is kept.
  */
 #ifndef HEAPPROF_LIVE_H
 #define HEAPPROF_LIVE_H

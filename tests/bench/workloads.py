@@ -75,7 +75,7 @@ cp -a "$POSTGRES_TEMPLATE" data
 server=$!
 wait_for grep -q 'ready to accept connections' log
 time pgbench -n -c 2 -t $AMOUNT --random-seed=7 2>/dev/null | grep processed
-kill -INT $server
+pg_ctl -D data -m fast -W stop >/dev/null
 wait $server
 """
 
