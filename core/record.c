@@ -201,21 +201,28 @@ static ALWAYS_INLINE uint64_t begin_free(void)
   return is_timed_one_of(&sampler_thread.free_turn, FREES_TIMED_ONE_IN) ? ticks_now() : 0;
 }
 
-static ALWAYS_INLINE void end_free(uint64_t begin)
+static void end_free(uint64_t begin, bool is_found)
 {
-  if (begin != 0)
-    add_free_ticks(FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS));
+  uint64_t ticks = begin != 0 ? FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS) : 0;
+  if (is_found && ticks > 0)
+    add_free_ticks(ticks);
+  else
+    sampler_thread.look_up_ticks +=
+        (uint32_t)ticks; /* as in may_hold: the filter let through what is not in the table */
 }
 
 static NOINLINE void free_held(const void *pointer)
 {
   struct live_entry entry;
   uint64_t begin = begin_free();
-  if (!process_is_settled())
-    (void)process_defer_free(pointer);
-  else if (live_remove(pointer, &entry))
+  if (!process_is_settled()) {
+    end_free(begin, process_defer_free(pointer));
+    return;
+  }
+  bool is_found = live_remove(pointer, &entry);
+  if (is_found)
     stacks_count_free(entry.stack, entry.weight);
-  end_free(begin);
+  end_free(begin, is_found);
 }
 
 void record_free(const void *pointer)
@@ -234,7 +241,7 @@ bool record_take(const void *pointer, struct live_entry *entry)
     return false;
   }
   bool is_found = live_remove(pointer, entry);
-  end_free(begin);
+  end_free(begin, is_found);
   return is_found;
 }
 
