@@ -201,14 +201,14 @@ static ALWAYS_INLINE uint64_t begin_free(void)
   return is_timed_one_of(&sampler_thread.free_turn, FREES_TIMED_ONE_IN) ? ticks_now() : 0;
 }
 
+/* What the filters let through, and is not in the table, is like a miss: nothing shared is written. */
 static void end_free(uint64_t begin, bool is_found)
 {
   uint64_t ticks = begin != 0 ? FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS) : 0;
   if (is_found && ticks > 0)
     add_free_ticks(ticks);
   else
-    sampler_thread.look_up_ticks +=
-        (uint32_t)ticks; /* as in may_hold: the filter let through what is not in the table */
+    sampler_thread.look_up_ticks += (uint32_t)ticks;
 }
 
 static NOINLINE void free_held(const void *pointer)
