@@ -11,7 +11,8 @@ class Writes(Case):
 
     @cases(("unsampled", "256M", 2), ("live_page", 1, 2000))
     def test_nothing_shared(self, mode, sample, live):
-        self.assertEqual(self.run_mode(mode, sample, 0).out, f"live samples {live}, closed mappings many\n")
+        for _ in range(8):  # where objects lie decides which of them pass the filters, and differs from run to run
+            self.assertEqual(self.run_mode(mode, sample, 0).out, f"live samples {live}, closed mappings many\n")
 
     def test_a_sample_is_noticed(self):
         self.run_mode("sampled", 1, -signal.SIGSEGV)
