@@ -62,7 +62,6 @@ static void begin(void *unused)
 
 void process_begin(void)
 {
-  enum { ABOUT_A_MILLISECOND = 20000 };
   if (LIKELY(region_header() != NULL) || settings == NULL || !sys_may_call(SYS_openat))
     return;
   int first = NOT_BEGUN;
@@ -70,9 +69,12 @@ void process_begin(void)
     (void)on_fresh_stack(begin, NULL, SETUP_STACK_BYTES);
     atomic_store(&beginning, BEGUN);
   }
-  /* Another thread makes it, or, if this is a signal handler, the frame that it interrupted. */
-  for (int spins = 0; spins < ABOUT_A_MILLISECOND && atomic_load(&beginning) == BEGINNING; spins++)
+  /* Another thread makes it, and may need this core for that. A handler that interrupts the making waits in vain, and not for long. */
+  enum { SPINS = 2000, YIELDS = 200 };
+  for (int spins = 0; spins < SPINS && atomic_load(&beginning) == BEGINNING; spins++)
     cpu_relax();
+  for (int yields = 0; yields < YIELDS && atomic_load(&beginning) == BEGINNING; yields++)
+    sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 }
 
 void process_was_forked(void)
