@@ -60,6 +60,16 @@ static void begin(void *unused)
   (void)cfi_compile(getauxval(AT_ENTRY)); /* so that the main program is in every profile */
 }
 
+/* Another thread is at it, and may need this core for that. A handler that interrupts it waits in vain, and not for long. */
+static void wait_while(const _Atomic int *state, int value)
+{
+  enum { SPINS = 2000, YIELDS = 200 };
+  for (int spins = 0; spins < SPINS && atomic_load(state) == value; spins++)
+    cpu_relax();
+  for (int yields = 0; yields < YIELDS && atomic_load(state) == value; yields++)
+    sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
 void process_begin(void)
 {
   if (LIKELY(region_header() != NULL) || settings == NULL || !sys_may_call(SYS_openat))
@@ -69,12 +79,7 @@ void process_begin(void)
     (void)on_fresh_stack(begin, NULL, SETUP_STACK_BYTES);
     atomic_store(&beginning, BEGUN);
   }
-  /* Another thread makes it, and may need this core for that. A handler that interrupts the making waits in vain, and not for long. */
-  enum { SPINS = 2000, YIELDS = 200 };
-  for (int spins = 0; spins < SPINS && atomic_load(&beginning) == BEGINNING; spins++)
-    cpu_relax();
-  for (int yields = 0; yields < YIELDS && atomic_load(&beginning) == BEGINNING; yields++)
-    sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+  wait_while(&beginning, BEGINNING);
 }
 
 void process_was_forked(void)
@@ -143,8 +148,7 @@ bool process_settle(void)
     return true;
   int idle = 0;
   if (!atomic_compare_exchange_strong(&is_adopting, &idle, 1)) {
-    for (int spins = 0; spins < 20000 && !process_is_settled(); spins++)
-      cpu_relax();
+    wait_while(&is_adopting, 1);
     return process_is_settled();
   }
   bool is_settled = process_is_settled();
