@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Profiles made by anybody: what is accepted can be written and read again, is the same then, and goes through
  * everything that the commands do with one without a symbol being looked up. */
-#include "tools/combine.h"
-#include "tools/facts.h"
-#include "tools/folded.h"
-#include "tools/load.h"
-#include "tools/save.h"
-#include "tools/source.h"
-#include "tools/sums.h"
+#include "tools/heap/combine.h"
+#include "tools/heap/load.h"
+#include "tools/heap/save.h"
+#include "tools/heap/sums.h"
+#include "tools/views/facts.h"
+#include "tools/views/folded.h"
+#include "tools/views/source.h"
 
 #include "must.h"
 

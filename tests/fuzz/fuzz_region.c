@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* State regions made by anybody: what is accepted becomes a profile that our own reader of profiles accepts. */
 #include "core/region.h"
-#include "tools/load.h"
-#include "tools/region_file.h"
-#include "tools/save.h"
+#include "tools/heap/load.h"
+#include "tools/heap/save.h"
+#include "tools/state/region_file.h"
 
 #include "must.h"
 

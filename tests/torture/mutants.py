@@ -141,7 +141,7 @@ MUTANTS = [
            "  struct arena_chunk *chunk = size > room ? sys_map_anonymous(size) : NULL;\n", ["torture/test_limits.AddressSpace"]),
     Mutant("chatters", "P3: a line on standard error for each profile", "core/dump.c",
            "  } else if (settings->verbose >= 1) {", "  } else {", ["hazards/test_followers.P3Chain"]),
-    Mutant("dumps_by_signal", "G3: heapprof dump sends a signal", "tools/cmd_dump.c",
+    Mutant("dumps_by_signal", "G3: heapprof dump sends a signal", "tools/cmd/cmd_dump.c",
            "  if (target == NULL || target->is_alive)\n",
            "  extern int kill(int, int);\n  if (target != NULL)\n    (void)kill(pid, 12);\n"
            "  if (target == NULL || target->is_alive)\n", ["hazards/test_followers.G3Poll"]),

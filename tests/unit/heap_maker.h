@@ -3,7 +3,7 @@
 #ifndef HEAPPROF_HEAP_MAKER_H
 #define HEAPPROF_HEAP_MAKER_H
 
-#include "tools/heap.h"
+#include "tools/heap/heap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #ifndef HEAPPROF_UNIT_HEAPS_H
 #define HEAPPROF_UNIT_HEAPS_H
 
-#include "tools/heap.h"
+#include "tools/heap/heap.h"
 #include "unit.h"
 
 /* In the file of that name, 64 KiB from `start` on. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/call_tree.h"
+#include "tools/views/call_tree.h"
 
 #include "heap_maker.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Command lines, with two commands that tell what they got. */
-#include "tools/cmd.h"
+#include "tools/cmd/cmd.h"
 
-#include "tools/say.h"
+#include "tools/terminal/say.h"
 #include "unit.h"
 
 #include <fcntl.h>

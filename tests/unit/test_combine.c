@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Profiles added up. */
-#include "tools/combine.h"
+#include "tools/heap/combine.h"
 
 #include "heaps.h"
-#include "tools/folded.h"
+#include "tools/views/folded.h"
 
 #include <glib.h>
 

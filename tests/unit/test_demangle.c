@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/demangle.h"
+#include "tools/symbols/demangle.h"
 
 #include "unit.h"
 

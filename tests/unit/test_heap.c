@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/heap.h"
+#include "tools/heap/heap.h"
 
 #include "heaps.h"
-#include "tools/source.h"
-#include "tools/sums.h"
+#include "tools/heap/sums.h"
+#include "tools/views/source.h"
 
 static void test_texts_are_interned(void **state)
 {

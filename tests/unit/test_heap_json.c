@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/heap_json.h"
+#include "tools/views/heap_json.h"
 
 #include "heap_maker.h"
 

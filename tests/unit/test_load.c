@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading and writing of profiles, and what is done with a message that nobody honest wrote. */
-#include "tools/load.h"
+#include "tools/heap/load.h"
 
 #include "core/pprof.pb-c.h"
 #include "heaps.h"
-#include "tools/encode.h"
-#include "tools/input.h"
-#include "tools/save.h"
+#include "tools/heap/encode.h"
+#include "tools/heap/input.h"
+#include "tools/heap/save.h"
 
 #include <fcntl.h>
 #include <zlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/neighbours.h"
+#include "tools/views/neighbours.h"
 
 #include "heap_maker.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Judging files by their first bytes: real programs, crafted ones, damaged ones. (What happens when they are run is
  * tested in tests/cli/test_run_programs.py.) */
-#include "tools/program_file.h"
+#include "tools/run/program_file.h"
 
-#include "tools/elf_facts.h"
+#include "tools/run/elf_facts.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

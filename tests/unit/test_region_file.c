@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/region_file.h"
+#include "tools/state/region_file.h"
 
 #include "region_maker.h"
-#include "tools/mapped_file.h"
-#include "tools/save.h"
+#include "tools/heap/save.h"
+#include "tools/state/mapped_file.h"
 #include "unit.h"
 
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/rows.h"
+#include "tools/views/rows.h"
 
 #include "heap_maker.h"
 

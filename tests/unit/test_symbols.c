@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Symbols of this very program: it knows where its functions are and what was inlined. */
-#include "tools/symbols.h"
+#include "tools/symbols/symbols.h"
 
-#include "tools/symbol_cache.h"
-#include "tools/symbol_set.h"
+#include "tools/symbols/symbol_cache.h"
+#include "tools/symbols/symbol_set.h"
 #include "unit.h"
 
 #include <link.h>

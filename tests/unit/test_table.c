@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/table.h"
+#include "tools/terminal/table.h"
 
-#include "tools/shown.h"
+#include "tools/terminal/shown.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

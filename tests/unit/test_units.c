@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/units.h"
+#include "tools/terminal/quantity.h"
 
-#include "tools/say.h"
+#include "tools/terminal/say.h"
 #include "unit.h"
 
 #include <glib.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The profile that the page holds, as tools/heap_json.c writes it: a tree of functions in the order of a walk from the
+// The profile that the page holds, as tools/views/heap_json.c writes it: a tree of functions in the order of a walk from the
 // root, so that a parent comes before its children, and for each type the numbers of the nodes where stacks end.
 
 export const SUMS = ["value", "variance", "base", "change_variance"];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Quantities as heapprof prints them in the terminal (tools/units.c), so that a page and a table show the same digits.
+// Quantities as heapprof prints them in the terminal (tools/terminal/quantity.c), so that a page and a table show the same digits.
 
 const Z_95 = 1.959963985;
 

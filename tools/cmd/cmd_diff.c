@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/terminal/quantity.h"
+#include "tools/terminal/shown.h"
+#include "tools/views/rows_json.h"
+#include "tools/views/view.h"
+
+static const struct cmd_option options[] = {
+    VIEW_OPTION_ROWS,
+    {"cum", 'c', NULL, "judge by what a function and those it called allocated"},
+    CMD_OPTION_SAMPLE_INDEX,
+    VIEW_OPTION_LINES,
+    {"all", 'a', NULL, "also what changed no more than sampling explains"},
+    CMD_OPTION_JSON,
+    CMD_OPTIONS_END,
+};
+
+/* Which of a row's two changes is looked at. */
+struct change {
+  double value, variance, old;
+  bool is_noise;
+};
+
+static struct change change_of(const struct row *row, enum rows_order order)
+{
+  if (order == ROWS_ORDER_CUM)
+    return (struct change){row->cum, row->cum_variance, row->old_cum, row->is_cum_noise};
+  return (struct change){row->flat, row->flat_variance, row->old_flat, row->is_flat_noise};
+}
+
+/* Leaves out what did not change, and noise unless it is wanted. Returns how much noise there was. */
+static uint32_t sift(struct rows *rows, enum rows_order order, bool keeps_noise)
+{
+  uint32_t kept = 0, noise = 0;
+  for (uint32_t i = 0; i < rows->rows->len; i++) {
+    const struct row *row = &g_array_index(rows->rows, struct row, i);
+    struct change change = change_of(row, order);
+    noise += change.is_noise;
+    if (change.value != 0 && (keeps_noise || !change.is_noise))
+      g_array_index(rows->rows, struct row, kept++) = *row;
+  }
+  g_array_set_size(rows->rows, kept);
+  return noise;
+}
+
+static void print_header(const struct rows *rows, const struct heap *old, const struct heap *new, int type)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  double change = rows->total - rows->old_total;
+  view_append_header(text, new, type);
+  g_autofree char *old_name = shown_text(old->name), *new_name = shown_text(new->name);
+  g_string_append_printf(text, "Old: %s, %s\n", old_name, quantity(rows->old_total, rows->unit).text);
+  g_string_append_printf(text, "New: %s, %s\n", new_name, quantity(rows->total, rows->unit).text);
+  g_autofree char *error = shown_text(quantity_error(change, rows->change_variance, rows->unit).text);
+  bool has_error = rows->has_variances && change != 0;
+  g_string_append_printf(text, "Change: %s%s%s\n", quantity_signed(change, rows->unit).text, has_error ? " " : "",
+                         has_error ? error : "");
+  if (!rows->has_variances)
+    g_string_append(text, "The profiles do not tell which changes are noise\n");
+  (void)fputs(text->str, stdout);
+}
+
+static void put_row(struct table *table, const struct rows *rows, const struct row *row, enum rows_order order)
+{
+  struct change change = change_of(row, order);
+  bool has_errors = view_has_errors(rows->has_variances, rows->change_variance);
+  g_autofree char *name = view_row_name(row);
+  table_begin_row(table, change.is_noise ? COLOUR_DIM : change.value > 0 ? COLOUR_RED : COLOUR_GREEN);
+  table_put(table, quantity_signed(change.value, rows->unit).text);
+  view_put_error(table, has_errors, change.value, change.variance, rows->unit);
+  view_put_quantity(table, change.old, rows->unit);
+  view_put_quantity(table, change.old + change.value, rows->unit);
+  table_put(table, change.is_noise ? "~" : "");
+  table_put(table, name);
+}
+
+static void print_table(const struct rows *rows, enum rows_order order, uint32_t count)
+{
+  struct table *table = table_new();
+  bool has_errors = view_has_errors(rows->has_variances, rows->change_variance);
+  table_add_column(table, "change", TABLE_RIGHT);
+  table_add_column(table, has_errors ? "±95%" : "", TABLE_RIGHT);
+  table_add_column(table, "old", TABLE_RIGHT);
+  table_add_column(table, "new", TABLE_RIGHT);
+  table_add_column(table, "", TABLE_LEFT); /* ~ */
+  table_add_column(table, "", TABLE_LEFT); /* name */
+  for (uint32_t i = 0; i < rows->rows->len && i < count; i++)
+    put_row(table, rows, &g_array_index(rows->rows, struct row, i), order);
+  if (rows->rows->len > 0)
+    table_print(table, stdout);
+  else
+    (void)puts("Nothing to show");
+  table_free(table);
+}
+
+static void print_left_out(const struct rows *rows, uint32_t count, uint32_t noise, bool shows_noise)
+{
+  if (rows->rows->len > count)
+    printf("%u more rows: -n 0 shows all\n", rows->rows->len - count);
+  if (noise > 0 && shows_noise)
+    printf("~: no more than sampling explains (95%%): %u rows\n", noise);
+  else if (noise > 0)
+    printf("Left out: %u rows that changed no more than sampling explains (95%%); --all shows them\n", noise);
+}
+
+static int print_difference(const struct cmd_line *line, const struct heap *old, const struct heap *new, uint32_t count)
+{
+  int type, old_type;
+  enum rows_order order = cmd_has(line, "cum") ? ROWS_ORDER_CUM : ROWS_ORDER_FLAT;
+  if (!view_find_type(new, cmd_value(line, "sample-index"), &type) ||
+      !view_find_type(old, heap_type(new, (uint32_t)type)->name, &old_type))
+    return EXIT_FAILED;
+  struct rows *rows = rows_of_difference(old, old_type, new, type, view_rows_by(line), order);
+  uint32_t noise = sift(rows, order, cmd_has(line, "all"));
+  if (cmd_has(line, "json")) {
+    json_t *json = rows_json_of_difference(rows, cmd_has(line, "rows") ? count : UINT32_MAX);
+    (void)json_object_set_new(json, "noise_count", json_integer(noise));
+    rows_json_print(json);
+  } else {
+    print_header(rows, old, new, type);
+    print_table(rows, order, count);
+    print_left_out(rows, count, noise, cmd_has(line, "all"));
+  }
+  rows_free(rows);
+  return finish_output(EXIT_OK);
+}
+
+static int run(const struct cmd_line *line)
+{
+  uint32_t count;
+  int status = EXIT_FAILED;
+  if (line->count != 2)
+    return cmd_misused(line, "it takes two profiles, the old one first");
+  if (!view_row_limit(line, &count))
+    return EXIT_USAGE;
+  struct heap *old = view_open(line->operands[0]), *new = old != NULL ? view_open(line->operands[1]) : NULL;
+  if (new != NULL)
+    status = print_difference(line, old, new, count);
+  heap_free(new);
+  heap_free(old);
+  return status;
+}
+
+const struct command cmd_diff = {
+    .name = "diff",
+    .operands = "OLD NEW",
+    .summary = "Show what grew and what shrank between two profiles",
+    .options = options,
+    .run = run,
+};

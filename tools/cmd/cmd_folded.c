@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/cmd/cmd.h"
+#include "tools/terminal/say.h"
+#include "tools/views/folded.h"
+#include "tools/views/source.h"
+
+static int print(const struct cmd_line *line, const struct heap *heap)
+{
+  const char *name = cmd_value(line, "sample-index");
+  int type = heap_find_type(heap, name);
+  if (type < 0) {
+    g_autofree char *names = heap_type_names(heap);
+    return cmd_misused(line, "%s has no values '%s', only %s", heap->name, name, names);
+  }
+  folded_print(stdout, heap, type, cmd_has(line, "lines") ? PLACES_BY_LINE : PLACES_BY_FUNCTION);
+  return finish_output(EXIT_OK);
+}
+
+static int run(const struct cmd_line *line)
+{
+  if (line->count != 1)
+    return cmd_misused(line, "folded takes one FILE or PID, not %d", line->count);
+  g_autoptr(GError) error = NULL;
+  struct heap *heap = source_open(line->operands[0], cmd_has(line, "lines") ? SYMBOLS_LINES : SYMBOLS_NAMES, &error);
+  if (heap == NULL) {
+    say("%s", error->message);
+    return EXIT_FAILED;
+  }
+  int status = print(line, heap);
+  heap_free(heap);
+  return status;
+}
+
+static const struct cmd_option options[] = {
+    CMD_OPTION_SAMPLE_INDEX, {"lines", 'l', NULL, "tell calls on different lines apart"}, CMD_OPTIONS_END};
+
+const struct command cmd_folded = {.name = "folded",
+                                   .operands = "FILE|PID",
+                                   .summary = "Print stacks as flamegraph.pl reads them, one a line",
+                                   .options = options,
+                                   .run = run};

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/cmd/cmd.h"
+#include "tools/heap/load.h"
+#include "tools/terminal/quantity.h"
+#include "tools/terminal/say.h"
+#include "tools/views/facts.h"
+#include "tools/views/facts_json.h"
+#include "tools/views/rows_json.h"
+#include "tools/views/source.h"
+
+#include <math.h>
+
+static const double NS_PER_S = 1e9;
+
+/* For people: a word on the left, what there is to say on the right. */
+
+static void put_row(const char *word, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+static void put_row(const char *word, const char *format, ...)
+{
+  va_list arguments;
+  va_start(arguments, format);
+  g_autofree char *text = g_strdup_vprintf(format, arguments);
+  va_end(arguments);
+  printf("%s%-10s%s", colour(stdout, COLOUR_DIM), word, colour(stdout, COLOUR_NONE));
+  put_printable(stdout, text);
+  putchar('\n');
+}
+
+static char *joined_comments(const struct heap *heap, const char *key)
+{
+  enum { SHOWN_MAX = 8 };
+  g_autoptr(GPtrArray) values = facts_comments(heap, key);
+  GString *text = g_string_new(NULL);
+  for (guint i = 0; i < values->len && i < SHOWN_MAX; i++)
+    g_string_append_printf(text, "%s%s", i == 0 ? "" : ", ", (const char *)g_ptr_array_index(values, i));
+  if (values->len > SHOWN_MAX)
+    g_string_append_printf(text, " and %u more", values->len - SHOWN_MAX);
+  return g_string_free(text, FALSE);
+}
+
+static void put_comments(const struct heap *heap, const char *word, const char *key)
+{
+  g_autofree char *text = joined_comments(heap, key);
+  if (text[0] != '\0')
+    put_row(word, "%s", text);
+}
+
+static char *time_text(int64_t unix_ns)
+{
+  g_autoptr(GDateTime) time = g_date_time_new_from_unix_local(unix_ns / (int64_t)1000000000);
+  return time != NULL ? g_date_time_format(time, "%F %T %Z") : g_strdup("at no time");
+}
+
+static void put_times(const struct facts *facts)
+{
+  const struct heap *heap = facts->heap;
+  g_autofree char *taken = time_text(heap->time_unix_ns), *started = time_text(facts->created_unix_ns);
+  g_autofree char *reason = joined_comments(heap, "reason");
+  if (heap->time_unix_ns != 0)
+    put_row("taken", "%s%s%s", taken, reason[0] != '\0' ? ", reason: " : "", reason);
+  if (facts->running_ns > 0)
+    put_row("started", "%s, %s before", started, duration_text((double)facts->running_ns / NS_PER_S).text);
+  if (heap->duration_ns != 0)
+    put_row("covers", "%s", duration_text((double)heap->duration_ns / NS_PER_S).text);
+}
+
+static void put_sampling(const struct heap *heap)
+{
+  uint64_t interval_bytes;
+  if (heap_comment_number(heap, "sampling_interval_bytes", &interval_bytes) && interval_bytes == 1)
+    put_row("sampled", "every allocation");
+  else if (heap->period > 0)
+    put_row("sampled", "once in %s of %s on average (%" G_GINT64_FORMAT ")",
+            quantity((double)heap->period, heap->period_type.unit).text, heap->period_type.name, heap->period);
+}
+
+static void put_origin(const struct facts *facts)
+{
+  const struct heap *heap = facts->heap;
+  g_autofree char *programs = joined_comments(heap, "program"), *pids = joined_comments(heap, "pid");
+  put_row("profile", "%s", heap->name);
+  if (programs[0] != '\0' || pids[0] != '\0')
+    put_row("program", "%s, pid %s", programs, pids);
+  else if (heap->mappings->len > 0 && heap_mapping(heap, 0)->path[0] != '\0')
+    put_row("program", "%s", heap_mapping(heap, 0)->path);
+  put_comments(heap, "command", "command");
+  put_times(facts);
+  put_comments(heap, "merged", "merged");
+  put_sampling(heap);
+  put_comments(heap, "allocator", "allocator");
+  put_comments(heap, "unwinder", "unwinder");
+  put_comments(heap, "inert", "inert");
+  put_comments(heap, "note", "incomplete");
+}
+
+static void put_totals(const struct facts *facts)
+{
+  const struct heap *heap = facts->heap;
+  uint64_t peak_bytes;
+  puts("");
+  for (uint32_t i = 0; i < heap->types->len; i++) {
+    const struct fact_total *total = &facts->totals[i];
+    g_autofree char *name = printable(total->type);
+    printf("%-14s %10s", name, quantity(total->value, total->unit).text);
+    if (total->is_certainty_known && total->variance > 0)
+      printf(" %s (%s)", quantity_error(total->value, total->variance, total->unit).text,
+             percentage(half_width_95(total->variance), fabs(total->value)).text);
+    else if (total->is_certainty_known && total->value != 0)
+      fputs(" exact", stdout);
+    putchar('\n');
+  }
+  if (heap_comment_number(heap, "peak_inuse_space", &peak_bytes))
+    printf("%-14s %10s\n", "peak in use", quantity((double)peak_bytes, "bytes").text);
+}
+
+/* How far the estimate is from what was counted; both have a byte more for each allocation, as the sampler counts. */
+static char *distance_text(const struct facts *facts)
+{
+  double exact = (double)facts->exact_units, off = (double)facts->estimated_units - exact;
+  double bound = facts->units_error >= 0 ? half_width_95(facts->units_error * facts->units_error) : INFINITY;
+  g_autofree char *errors =
+      facts->units_error > 0 ? g_strdup_printf(", %.2f standard errors", fabs(off) / facts->units_error) : g_strdup("");
+  return g_strdup_printf("%s too %s%s%s", percentage(fabs(off), exact).text, off > 0 ? "much" : "little", errors,
+                         off > bound ? "; a forked child also counts what it inherited" : "");
+}
+
+static void put_check(const struct facts *facts)
+{
+  if (!facts->has_exact_units)
+    return;
+  struct quantity_text exact = quantity((double)facts->exact_units, "bytes"),
+                       estimated = quantity((double)facts->estimated_units, "bytes");
+  if (facts->exact_units == facts->estimated_units) {
+    put_row("check", "the exact total, %s, is the one in the profile", exact.text);
+    return;
+  }
+  g_autofree char *distance = distance_text(facts);
+  put_row("check", "%s were allocated exactly, %s by the samples: %s", exact.text, estimated.text, distance);
+}
+
+static void put_losses(const struct facts *facts)
+{
+  bool is_complete = true;
+  for (guint i = 0; i < facts->losses->len; i++) {
+    const struct fact_loss *loss = &g_array_index(facts->losses, struct fact_loss, i);
+    if (loss->count > 0)
+      put_row("lost", "%" G_GUINT64_FORMAT " %s%s%s", loss->count, loss->key, loss->what[0] != '\0' ? ": " : "",
+              loss->what);
+    is_complete &= loss->count == 0;
+  }
+  if (facts->losses->len > 0 && is_complete)
+    put_row("lost", "nothing");
+}
+
+static void put_cost(const struct facts *facts)
+{
+  if (facts->own_bytes == 0 && facts->sampling_ns == 0)
+    return;
+  GString *text = g_string_new(NULL);
+  g_string_append_printf(text, "%s of memory", quantity((double)facts->own_bytes, "bytes").text);
+  if (facts->sampling_ns > 0)
+    g_string_append_printf(text, ", %s in samples", quantity((double)facts->sampling_ns, "nanoseconds").text);
+  if (facts->sampling_ns > 0 && facts->samples > 0)
+    g_string_append_printf(text, ", %s each",
+                           quantity((double)facts->sampling_ns / (double)facts->samples, "nanoseconds").text);
+  if (facts->sampling_ns > 0 && facts->cpu_ns > 0)
+    g_string_append_printf(text, ", %s of the processor time",
+                           percentage((double)facts->sampling_ns, (double)facts->cpu_ns).text);
+  else if (facts->sampling_ns > 0 && facts->running_ns > 0)
+    g_string_append_printf(text, ", %s of the time it ran",
+                           percentage((double)facts->sampling_ns, (double)facts->running_ns).text);
+  put_row("profiler", "%s", text->str);
+  g_string_free(text, TRUE);
+}
+
+static void put_counts(const struct facts *facts)
+{
+  const struct heap *heap = facts->heap;
+  puts("");
+  if (facts->samples > 0)
+    put_row("samples", "%" G_GUINT64_FORMAT, facts->samples);
+  put_row("stacks", "%u, the deepest of %u frames", heap->samples->len, facts->deepest);
+  put_row("code", "%u places, %u functions", heap->locations->len, heap->functions->len);
+  put_check(facts);
+  put_losses(facts);
+  put_cost(facts);
+}
+
+static void put_mapping(const struct fact_mapping *counts)
+{
+  const struct heap_mapping *mapping = counts->mapping;
+  g_autofree char *path = printable(mapping->path[0] != '\0' ? mapping->path : "no file"),
+                  *build_id = printable(mapping->build_id[0] != '\0' ? mapping->build_id : "-");
+  printf("%8u %6u %6u %6u  %-40s  %s\n", counts->locations, counts->named, counts->with_lines, counts->with_inlines,
+         build_id, path);
+}
+
+static void put_mappings(const struct facts *facts)
+{
+  if (facts->mappings->len == 0)
+    return;
+  printf("\n%8s %6s %6s %6s  %-40s  %s\n", "places", "named", "lines", "inline", "build id", "file");
+  for (guint i = 0; i < facts->mappings->len; i++)
+    put_mapping(&g_array_index(facts->mappings, struct fact_mapping, i));
+}
+
+/* The command. */
+
+static void print_text(const struct facts *facts)
+{
+  put_origin(facts);
+  put_totals(facts);
+  put_counts(facts);
+  put_mappings(facts);
+}
+
+/* A file is described as it is; a process has no names but those that are looked up now. */
+static struct heap *open_source(const char *argument, GError **error)
+{
+  int pid;
+  if (source_is_pid(argument, &pid) || source_is_state_file(argument))
+    return source_open(argument, SYMBOLS_NAMES, error);
+  return load_file(argument, error);
+}
+
+static int run(const struct cmd_line *line)
+{
+  if (line->count != 1)
+    return cmd_misused(line, "info takes one FILE or PID, not %d", line->count);
+  g_autoptr(GError) error = NULL;
+  struct heap *heap = open_source(line->operands[0], &error);
+  if (heap == NULL) {
+    say("%s", error->message);
+    return EXIT_FAILED;
+  }
+  struct facts *facts = facts_of(heap);
+  if (cmd_has(line, "json"))
+    rows_json_print(facts_json(facts));
+  else
+    print_text(facts);
+  facts_free(facts);
+  heap_free(heap);
+  return finish_output(EXIT_OK);
+}
+
+static const struct cmd_option options[] = {CMD_OPTION_JSON, CMD_OPTIONS_END};
+
+const struct command cmd_info = {.name = "info",
+                                 .operands = "FILE|PID",
+                                 .summary =
+                                     "Tell what a profile is of, how certain it is, what it lost and what it cost",
+                                 .options = options,
+                                 .run = run};

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/views/neighbours.h"
+#include "tools/views/view.h"
+
+#include <string.h>
+
+/* An expression that backtracks for ever is given up. */
+#define MATCH_LIMIT "(*LIMIT_MATCH=1000000)"
+
+static const struct cmd_option options[] = {
+    CMD_OPTION_SAMPLE_INDEX,
+    VIEW_OPTION_LINES,
+    CMD_OPTIONS_END,
+};
+
+struct peek {
+  const struct rows *rows;
+  const struct neighbours *neighbours;
+  struct table *table;
+  bool has_errors;
+};
+
+/* The table. */
+
+static void put_edge(const struct peek *peek, const struct neighbour *edge, uint32_t place, const struct row *row)
+{
+  const struct place *shown = place_of(peek->rows->places, place);
+  g_autofree char *name = view_place_name(shown->name, shown->file, shown->line);
+  g_autofree char *text = g_strconcat("  ", name, edge->is_inlined ? " (inline)" : "", NULL);
+  table_begin_row(peek->table, COLOUR_NONE);
+  for (int i = 0; i < 4; i++)
+    table_put(peek->table, "");
+  view_put_quantity(peek->table, edge->value, peek->rows->unit);
+  view_put_percentage(peek->table, edge->value, row->cum);
+  view_put_error(peek->table, peek->has_errors, edge->value, edge->variance, peek->rows->unit);
+  table_put(peek->table, text);
+}
+
+static void put_function(const struct peek *peek, const struct row *row)
+{
+  const struct rows *rows = peek->rows;
+  g_autofree char *name = view_place_name(row->name, row->file, row->line);
+  table_begin_row(peek->table, COLOUR_BOLD);
+  view_put_quantity(peek->table, row->flat, rows->unit);
+  view_put_percentage(peek->table, row->flat, rows->total);
+  view_put_quantity(peek->table, row->cum, rows->unit);
+  view_put_percentage(peek->table, row->cum, rows->total);
+  table_put(peek->table, "");
+  table_put(peek->table, "");
+  view_put_error(peek->table, peek->has_errors, row->cum, row->cum_variance, rows->unit);
+  table_put(peek->table, name);
+}
+
+static void put_block(const struct peek *peek, const struct row *row)
+{
+  uint32_t count;
+  const struct neighbour *edges = neighbours_callers(peek->neighbours, row->place, &count);
+  for (uint32_t i = 0; i < count; i++)
+    put_edge(peek, &edges[i], edges[i].caller, row);
+  put_function(peek, row);
+  edges = neighbours_callees(peek->neighbours, row->place, &count);
+  for (uint32_t i = 0; i < count; i++)
+    put_edge(peek, &edges[i], edges[i].callee, row);
+}
+
+static void print_blocks(const struct heap *heap, int type, const struct rows *rows, const bool *is_wanted)
+{
+  static const char *const titles[] = {"flat", "flat%", "cum", "cum%", "calls", "calls%"};
+  struct neighbours *neighbours = neighbours_of(heap, type, rows, is_wanted);
+  struct peek peek = {.rows = rows, .neighbours = neighbours, .table = table_new()};
+  peek.has_errors = view_has_errors(rows->has_variances, rows->total_variance);
+  for (size_t i = 0; i < G_N_ELEMENTS(titles); i++)
+    table_add_column(peek.table, titles[i], TABLE_RIGHT);
+  table_add_column(peek.table, peek.has_errors ? "±95%" : "", TABLE_RIGHT);
+  table_add_column(peek.table, "context", TABLE_LEFT);
+  for (uint32_t i = 0; i < rows->rows->len; i++) {
+    const struct row *row = &g_array_index(rows->rows, struct row, i);
+    if (!is_wanted[row->place])
+      continue;
+    table_begin_row(peek.table, COLOUR_NONE);
+    put_block(&peek, row);
+  }
+  g_autoptr(GString) header = g_string_new(NULL);
+  view_append_header(header, heap, type);
+  view_append_certainty(header, rows->has_variances, rows->total, rows->total_variance, rows->unit);
+  (void)fputs(header->str, stdout);
+  table_print(peek.table, stdout);
+  table_free(peek.table);
+  neighbours_free(neighbours);
+}
+
+/* What is looked for. */
+
+/* GLib's message without the expression, which has our limit in it. */
+static const char *reason_of(const GError *error)
+{
+  const char *colon = strrchr(error->message, ':');
+  return colon != NULL && colon[1] == ' ' ? colon + 2 : error->message;
+}
+
+static GRegex *compile(const char *text)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *limited = g_strconcat(MATCH_LIMIT, text, NULL);
+  GRegex *expression = g_utf8_validate(text, -1, NULL) ? g_regex_new(limited, G_REGEX_OPTIMIZE, 0, &error) : NULL;
+  if (expression == NULL)
+    say("'%s' is not a regular expression: %s", text, error != NULL ? reason_of(error) : "it is not UTF-8");
+  return expression;
+}
+
+/* By place; NULL after a message: the expression was given up, or nothing matches. */
+static bool *find_wanted(const struct rows *rows, const GRegex *expression, const char *source)
+{
+  g_autofree bool *is_wanted = g_new0(bool, rows->places->places->len);
+  bool has_any = false;
+  for (uint32_t i = 0; i < rows->rows->len; i++) {
+    const struct row *row = &g_array_index(rows->rows, struct row, i);
+    g_autofree char *name = view_place_name(row->name, row->file, row->line);
+    g_autoptr(GError) error = NULL;
+    is_wanted[row->place] = g_regex_match_full(expression, name, -1, 0, 0, NULL, &error);
+    has_any |= is_wanted[row->place];
+    if (error != NULL) {
+      say("%s: %s", name, reason_of(error));
+      return NULL;
+    }
+  }
+  if (!has_any)
+    say("%s: no function in it matches '%s'; heapprof top lists them", source,
+        g_regex_get_pattern(expression) + strlen(MATCH_LIMIT));
+  return has_any ? g_steal_pointer(&is_wanted) : NULL;
+}
+
+static int peek(const struct cmd_line *line, const struct heap *heap, const GRegex *expression)
+{
+  int type, status = EXIT_FAILED;
+  if (!view_find_type(heap, cmd_value(line, "sample-index"), &type))
+    return EXIT_FAILED;
+  struct rows *rows = rows_of(heap, type, view_rows_by(line), ROWS_ORDER_FLAT);
+  g_autofree bool *is_wanted = find_wanted(rows, expression, heap->name);
+  if (is_wanted != NULL) {
+    print_blocks(heap, type, rows, is_wanted);
+    status = finish_output(EXIT_OK);
+  }
+  rows_free(rows);
+  return status;
+}
+
+static int run(const struct cmd_line *line)
+{
+  if (line->count != 2)
+    return cmd_misused(line, "it takes an expression, and one process or profile");
+  g_autoptr(GRegex) expression = compile(line->operands[0]);
+  struct heap *heap = expression != NULL ? view_open(line->operands[1]) : NULL;
+  int status = heap != NULL ? peek(line, heap, expression) : EXIT_FAILED;
+  heap_free(heap);
+  return status;
+}
+
+const struct command cmd_peek = {
+    .name = "peek",
+    .operands = "REGEX PID|FILE",
+    .summary = "Show who calls a function, and what it calls",
+    .options = options,
+    .run = run,
+};

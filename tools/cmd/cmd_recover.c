@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/cmd/cmd.h"
+#include "tools/terminal/say.h"
+#include "tools/views/snapshot.h"
+#include "tools/views/source.h"
+#include "tools/views/target_table.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+struct job {
+  struct snapshot_options snapshot;
+  bool keeps;
+};
+
+/* What was written may still be on its way: the state is not given up for a promise. */
+static bool is_stored(const char *path)
+{
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return false;
+  bool stored = fsync(fd) == 0 || errno == EINVAL;
+  (void)close(fd);
+  return stored;
+}
+
+/* False: the profile is written, but its state could not be removed as it should be. */
+static bool give_up_state(const struct target *target, const char *path)
+{
+  g_autoptr(GError) error = NULL;
+  if (!is_stored(path)) {
+    say_errno(errno, "%s may not be stored; the state stays in %s", path, target->path);
+    return false;
+  }
+  bool removed = target_remove(target, &error);
+  if (!removed)
+    say("%s", error->message);
+  return removed;
+}
+
+static bool recover(const struct target *target, const struct job *job)
+{
+  g_autoptr(GError) error = NULL;
+  g_autofree char *path = snapshot_write(target, &job->snapshot, &error);
+  if (path == NULL) {
+    say("%s; the state stays in %s", error->message, target->path);
+    return false;
+  }
+  if (strcmp(path, "-") == 0) /* who knows what becomes of it */
+    return true;
+  puts(path);
+  return job->keeps || give_up_state(target, path);
+}
+
+static struct target *find_dead(const char *operand, GError **error)
+{
+  int pid;
+  if (!source_is_pid(operand, &pid))
+    return target_of_file(operand, error);
+  struct target *target = target_find(pid, error);
+  if (target == NULL || !target->is_alive)
+    return target;
+  g_set_error(error, REGION_FILE_ERROR, REGION_ERROR_UNUSABLE, "process %d runs: heapprof dump %d writes its profile",
+              pid, pid);
+  target_free(target);
+  return NULL;
+}
+
+static bool recover_operand(const char *operand, const struct job *job)
+{
+  g_autoptr(GError) error = NULL;
+  struct target *target = find_dead(operand, &error);
+  if (target == NULL) {
+    say("%s", error->message);
+    return false;
+  }
+  bool recovered = recover(target, job);
+  target_free(target);
+  return recovered;
+}
+
+static GPtrArray *scan_dead(void)
+{
+  g_autoptr(GPtrArray) unreadable = g_ptr_array_new_with_free_func(g_free);
+  GPtrArray *targets = targets_scan(unreadable);
+  for (guint i = 0; i < unreadable->len; i++)
+    say("%s", (const char *)g_ptr_array_index(unreadable, i));
+  for (guint i = targets->len; i-- > 0;)
+    if (((const struct target *)g_ptr_array_index(targets, i))->is_alive)
+      g_ptr_array_remove_index(targets, i);
+  if (targets->len == 0)
+    say("no process has ended and left its state behind");
+  return targets;
+}
+
+static int recover_all(const struct job *job)
+{
+  g_autoptr(GPtrArray) targets = scan_dead();
+  int status = EXIT_OK;
+  for (guint i = 0; i < targets->len; i++)
+    if (!recover(g_ptr_array_index(targets, i), job))
+      status = EXIT_FAILED;
+  return finish_output(status);
+}
+
+static int list(void)
+{
+  g_autoptr(GPtrArray) targets = scan_dead();
+  if (targets->len > 0) {
+    target_table_print(targets);
+    say("heapprof recover PID writes the profile of one, heapprof recover --all of each");
+  }
+  return finish_output(EXIT_OK);
+}
+
+static int run(const struct cmd_line *line)
+{
+  struct job job = {.snapshot = {.moment = cmd_has(line, "peak") ? REGION_PEAK : REGION_NOW,
+                                 .detail = SYMBOLS_LINES,
+                                 .reason = "recover",
+                                 .path = cmd_value(line, "output"),
+                                 .replaces = cmd_has(line, "force")},
+                    .keeps = cmd_has(line, "keep")};
+  bool is_all = cmd_has(line, "all");
+  if (is_all && line->count > 0)
+    return cmd_misused(line, "--all means every one, and there is '%s' as well", line->operands[0]);
+  if (job.snapshot.path != NULL && (is_all || line->count != 1))
+    return cmd_misused(line, "--output names one file, for one process");
+  if (is_all)
+    return recover_all(&job);
+  if (line->count == 0)
+    return list();
+  int status = EXIT_OK;
+  for (int i = 0; i < line->count; i++)
+    if (!recover_operand(line->operands[i], &job))
+      status = EXIT_FAILED;
+  return finish_output(status);
+}
+
+static const struct cmd_option options[] = {
+    {.name = "all", .letter = 'a', .help = "every process that has ended and left its state"},
+    {.name = "output",
+     .letter = 'o',
+     .argument = "FILE",
+     .help = "write there; - is standard output, and keeps the state"},
+    {.name = "force", .letter = 'f', .help = "replace FILE if it exists"},
+    {.name = "keep", .letter = 'k', .help = "leave the state where it is"},
+    {.name = "peak", .help = "what was in use when most was, instead of at the end"},
+    CMD_OPTIONS_END,
+};
+
+const struct command cmd_recover = {.name = "recover",
+                                    .operands = "[PID|FILE]...",
+                                    .summary = "Write the profiles of processes that were killed",
+                                    .options = options,
+                                    .run = run};

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/cmd/cmd.h"
+#include "tools/heap/save.h"
+#include "tools/terminal/say.h"
+#include "tools/views/heap_json.h"
+#include "tools/views/report_page.h"
+#include "tools/views/view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char default_output[] = "report.html";
+
+static const struct cmd_option options[] = {
+    CMD_OPTION_OUTPUT,       CMD_OPTION_FORCE,
+    CMD_OPTION_SAMPLE_INDEX, {"diff-base", 0, "FILE", "show the difference with FILE"},
+    CMD_OPTIONS_END,
+};
+
+static bool has_value(const struct heap *heap, int type)
+{
+  for (uint32_t i = 0; i < heap->samples->len; i++)
+    if (heap_values(heap, i)[type] != 0)
+      return true;
+  return false;
+}
+
+/* The type to show first: what is asked for, else the default one, unless that is all zero, as what is in use at exit may be. */
+static bool choose_type(const struct cmd_line *line, const struct heap *heap, int *type)
+{
+  const char *wanted = cmd_value(line, "sample-index");
+  if (!view_find_type(heap, wanted, type))
+    return false;
+  for (int other = (int)heap->types->len; wanted == NULL && !has_value(heap, *type) && other-- > 0;)
+    if (has_value(heap, other))
+      *type = other;
+  return true;
+}
+
+/* NULL after a message. */
+static GBytes *make_page(const struct cmd_line *line, const struct heap *heap, const struct heap *base)
+{
+  g_autoptr(GError) error = NULL;
+  int type;
+  if (!choose_type(line, heap, &type))
+    return NULL;
+  GString *json = heap_json(heap, base, type, &error);
+  if (json == NULL) {
+    say("%s", error->message);
+    return NULL;
+  }
+  GBytes *page = report_page_with(json);
+  g_string_free(json, TRUE);
+  return page;
+}
+
+static bool write_page(const struct cmd_line *line, GBytes *page)
+{
+  g_autoptr(GError) error = NULL;
+  const char *path = cmd_has(line, "output") ? cmd_value(line, "output") : default_output;
+  if (cmd_has(line, "force") ? save_file_replacing(page, path, &error) : save_file_new(page, path, &error)) {
+    if (strcmp(path, "-") != 0)
+      puts(path);
+    return true;
+  }
+  say("%s", error->message);
+  return false;
+}
+
+static int report(const struct cmd_line *line, const char *name, const char *base_name)
+{
+  int status = EXIT_FAILED;
+  struct heap *base = base_name != NULL ? view_open(base_name) : NULL;
+  struct heap *heap = base_name == NULL || base != NULL ? view_open(name) : NULL;
+  g_autoptr(GBytes) page = heap != NULL ? make_page(line, heap, base) : NULL;
+  heap_free(heap);
+  heap_free(base);
+  if (page != NULL && write_page(line, page))
+    status = EXIT_OK;
+  return status;
+}
+
+static int run(const struct cmd_line *line)
+{
+  const char *base = cmd_value(line, "diff-base");
+  if (!report_page_exists()) {
+    say("this heapprof was built --without-report");
+    return EXIT_FAILED;
+  }
+  if (line->count == 2 && base != NULL)
+    return cmd_misused(line, "two profiles are a difference already, without --diff-base");
+  if (line->count != 1 && line->count != 2)
+    return cmd_misused(line, "it takes one process or profile, or two");
+  if (line->count == 2)
+    return finish_output(report(line, line->operands[1], line->operands[0]));
+  return finish_output(report(line, line->operands[0], base));
+}
+
+const struct command cmd_report = {
+    .name = "report",
+    .operands = "[OLD] PID|FILE",
+    .summary = "Write a page for the browser: flame graph and table",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/cmd/cmd.h"
+#include "tools/run/allocators.h"
+#include "tools/run/child.h"
+#include "tools/run/collect.h"
+#include "tools/run/output_name.h"
+#include "tools/run/program_file.h"
+#include "tools/run/run_environment.h"
+#include "tools/run/run_folder.h"
+#include "tools/run/run_summary.h"
+#include "tools/run/shim.h"
+#include "tools/terminal/say.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+
+/* As shells have it. */
+enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_BY_SIGNAL = 128 };
+
+enum { COMMAND_BYTES_MAX = 1023 };
+
+/* One run. */
+struct job {
+  const struct cmd_line *line;
+  char *path;      /* of the program; NULL: there is none */
+  char *library;   /* that is preloaded */
+  char *preload;   /* with what else is */
+  char *allocator; /* NULL: the program's own */
+  char *pattern;   /* of the names of profiles */
+  char *folder;    /* of state files; NULL: there is none, programs write their profiles themselves */
+  bool follows;
+  struct program_verdict verdict;
+};
+
+static void clear_job(struct job *job)
+{
+  g_free(job->path);
+  g_free(job->library);
+  g_free(job->preload);
+  g_free(job->allocator);
+  g_free(job->pattern);
+  g_free(job->folder);
+  program_verdict_clear(&job->verdict);
+}
+
+/* Options. */
+
+static bool is_accepted(const char *option, const char *variable, const char *value)
+{
+  if (value == NULL || run_environment_accepts(variable, value))
+    return true;
+  say("--%s takes %s, not '%s'", option, run_environment_accepted(variable), value);
+  return false;
+}
+
+/* What is set in the environment is passed on, so we say that it is wrong, and no process has to. */
+static char *choose_pattern(const struct cmd_line *line)
+{
+  const char *set = g_getenv("HEAPPROF_OUT");
+  if (cmd_has(line, "out"))
+    return output_pattern(cmd_value(line, "out"));
+  if (set == NULL || run_environment_accepts("HEAPPROF_OUT", set))
+    return output_pattern(set);
+  char *usual = output_pattern(NULL);
+  say("HEAPPROF_OUT=%s is not accepted (%s); using %s", set, run_environment_accepted("HEAPPROF_OUT"), usual);
+  return usual;
+}
+
+static bool check_options(const struct cmd_line *line)
+{
+  const char *out = cmd_value(line, "out");
+  g_autofree char *pattern = out == NULL || out[0] == '\0' ? g_strdup(out) : output_pattern(out);
+  const char *allocator = cmd_value(line, "allocator");
+  if (!is_accepted("sample", "HEAPPROF_SAMPLE", cmd_value(line, "sample")) ||
+      !is_accepted("signal", "HEAPPROF_SIGNAL", cmd_value(line, "signal")) ||
+      !is_accepted("out", "HEAPPROF_OUT", pattern))
+    return false;
+  if (allocator != NULL && !allocators_accepts(allocator)) {
+    say("--allocator takes " ALLOCATORS_NAMES " or a path with a slash, not '%s'", allocator);
+    return false;
+  }
+  if (!cmd_has(line, "follow") || !cmd_has(line, "no-follow"))
+    return true;
+  say("--follow and --no-follow exclude each other");
+  return false;
+}
+
+/* HEAPPROF_FOLLOW as the library reads it. */
+static bool follows(const struct cmd_line *line)
+{
+  if (cmd_has(line, "follow") || cmd_has(line, "no-follow"))
+    return cmd_has(line, "follow");
+  return g_strcmp0(g_getenv("HEAPPROF_FOLLOW"), "no") != 0;
+}
+
+/* A name that ends with a slash is one of a directory. */
+static bool make_output_folder(const struct job *job)
+{
+  const char *given = cmd_value(job->line, "out");
+  if (given == NULL || !g_str_has_suffix(given, "/") || g_mkdir_with_parents(given, 0777) == 0)
+    return true;
+  say_errno(errno, "--out %s cannot be made; nothing is started", given);
+  return false;
+}
+
+static bool find_libraries(struct job *job)
+{
+  g_autoptr(GError) error = NULL;
+  const char *allocator = cmd_value(job->line, "allocator");
+  job->library = shim_find(&error);
+  if (job->library != NULL && allocator != NULL)
+    job->allocator = allocators_find(allocator, &error);
+  if (error == NULL)
+    job->preload = shim_preload(job->library, job->allocator, g_getenv("LD_PRELOAD"), &error);
+  if (error != NULL)
+    say("%s; nothing is started", error->message);
+  return error == NULL;
+}
+
+/* Starting. */
+
+/* The status that a shell gives. */
+static int report_failure(const struct job *job, int number)
+{
+  const char *program = job->line->operands[0];
+  if (job->path == NULL && number == ENOENT) {
+    say("there is no program '%s'", program);
+    return EXIT_NOT_FOUND;
+  }
+  if (number == ENOENT) /* the file is there: it is what it asks for that is not */
+    say("%s cannot be run: the interpreter or dynamic linker that it names is missing", program);
+  else
+    say_errno(number, "%s cannot be run", program);
+  return EXIT_NOT_EXECUTABLE;
+}
+
+/* In one line, what will not be profiled and why. */
+static void announce(const struct job *job)
+{
+  if (job->verdict.kind != PROGRAM_PROFILED)
+    say("%s %s: it runs, but it cannot be profiled", job->verdict.file, job->verdict.reason);
+}
+
+static bool is_preloaded(const struct job *job)
+{
+  return job->verdict.kind == PROGRAM_PROFILED || (job->follows && program_kind_bears_preload(job->verdict.kind));
+}
+
+static void make_folder(struct job *job)
+{
+  g_autoptr(GError) error = NULL;
+  job->folder = run_folder_make(&error);
+  if (job->folder != NULL && run_environment_accepts("HEAPPROF_STATE_DIR", job->folder))
+    return;
+  say("%s; profiles are written by the programs themselves, and not at all by one that is killed",
+      error != NULL ? error->message : "the path of the state directory is too long");
+  if (job->folder != NULL)
+    run_folder_remove(job->folder);
+  g_clear_pointer(&job->folder, g_free);
+}
+
+/* The end. */
+
+static int status_of(int wait_status)
+{
+  return WIFSIGNALED(wait_status) ? EXIT_BY_SIGNAL + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+/* As the library writes it down. */
+static char *command_of(const struct cmd_line *line)
+{
+  g_autofree char *words = g_strjoinv(" ", line->operands);
+  for (char *c = words; *c != '\0'; c++)
+    if ((unsigned char)*c < ' ')
+      *c = ' ';
+  return g_strndup(words, COMMAND_BYTES_MAX);
+}
+
+/* Waits for the program, collects, reports. */
+static int accompany(const struct job *job, pid_t program, gint64 started_us)
+{
+  g_autofree char *command = command_of(job->line);
+  struct collection collection;
+  collection_init(&collection, job->folder, job->pattern);
+  collection.program = program;
+  collection.command = command;
+  int wait_status = child_wait(program, collection_keep_up, &collection);
+  collection_finish(&collection);
+  struct run_result result = {.collection = &collection,
+                              .name = job->line->operands[0],
+                              .is_profiled = job->verdict.kind == PROGRAM_PROFILED,
+                              .has_sample = cmd_has(job->line, "sample") || g_getenv("HEAPPROF_SAMPLE") != NULL,
+                              .wait_status = wait_status,
+                              .started_us = started_us};
+  run_summary_print(&result, cmd_has(job->line, "quiet"));
+  collection_clear(&collection);
+  if (job->folder != NULL)
+    run_folder_remove(job->folder);
+  return status_of(wait_status);
+}
+
+static char **environment_of(const struct job *job)
+{
+  struct run_environment settings = {.preload = job->preload,
+                                     .pattern = job->pattern,
+                                     .folder = job->folder,
+                                     .sample = cmd_value(job->line, "sample"),
+                                     .signal = cmd_value(job->line, "signal"),
+                                     .follows = job->follows};
+  return run_environment_make(&settings);
+}
+
+static struct child_program program_of(const struct job *job, char **environment)
+{
+  return (struct child_program){
+      .path = job->path, .is_text = job->verdict.is_text, .arguments = job->line->operands, .environment = environment};
+}
+
+static int run_preloaded(struct job *job)
+{
+  int number;
+  gint64 started_us = g_get_real_time();
+  make_folder(job);
+  g_auto(GStrv) environment = environment_of(job);
+  struct child_program start = program_of(job, environment);
+  pid_t program = child_start(&start, &number);
+  if (program != 0)
+    return accompany(job, program, started_us);
+  if (job->folder != NULL)
+    run_folder_remove(job->folder);
+  return report_failure(job, number);
+}
+
+static int run_job(struct job *job)
+{
+  int number;
+  job->path = program_file_find(job->line->operands[0], &number);
+  if (job->path == NULL)
+    return report_failure(job, number);
+  program_file_judge(job->path, &job->verdict);
+  announce(job);
+  if (is_preloaded(job))
+    return run_preloaded(job);
+  g_auto(GStrv) environment = g_get_environ();
+  struct child_program program = program_of(job, environment);
+  return report_failure(job, child_become(&program));
+}
+
+static int run(const struct cmd_line *line)
+{
+  struct job job = {.line = line, .follows = follows(line)};
+  int status = EXIT_FAILED;
+  if (line->count == 0)
+    return cmd_misused(line, "no program is given");
+  if (!check_options(line))
+    return EXIT_USAGE;
+  child_prepare();
+  job.pattern = choose_pattern(line);
+  if (make_output_folder(&job) && find_libraries(&job))
+    status = run_job(&job);
+  clear_job(&job);
+  return status;
+}
+
+static const struct cmd_option options[] = {
+    {"sample", 's', "BYTES", "mean bytes between samples; K, M, G; 1 records every allocation"},
+    {"out", 'o', "PATTERN", "names of profiles: a directory, or a name with %e %p %n %h %t"},
+    {"signal", 0, "NAME", "the signal that asks a process for a profile; none"},
+    {"follow", 0, NULL, "profile the programs that it starts, too; the default"},
+    {"no-follow", 0, NULL, "profile it alone, with what it forks without exec"},
+    {"allocator", 0, "NAME", "run it on jemalloc, tcmalloc, mimalloc or the library at a path"},
+    {"quiet", 'q', NULL, "no summary at the end"},
+    CMD_OPTIONS_END};
+
+const struct command cmd_run = {.name = "run",
+                                .operands = "[--] PROGRAM [ARGUMENT]...",
+                                .summary = "Run a program and write heap profiles of it and what it starts",
+                                .options = options,
+                                .stops_at_operand = true,
+                                .run = run};

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/views/rows_json.h"
+#include "tools/views/source.h"
+#include "tools/views/top.h"
+#include "tools/views/view.h"
+#include "tools/views/watch.h"
+
+static const struct cmd_option options[] = {
+    VIEW_OPTION_ROWS,        {"cum", 'c', NULL, "sort by what a function and those it called allocated"},
+    CMD_OPTION_SAMPLE_INDEX, {"diff-base", 0, "FILE", "show the difference with FILE"},
+    VIEW_OPTION_LINES,       CMD_OPTION_JSON,
+    CMD_OPTIONS_END,
+};
+
+static enum rows_order order_of(const struct cmd_line *line)
+{
+  return cmd_has(line, "cum") ? ROWS_ORDER_CUM : ROWS_ORDER_FLAT;
+}
+
+static void print_json(const struct cmd_line *line, const struct top *top)
+{
+  uint32_t count = cmd_has(line, "rows") ? top->count : UINT32_MAX;
+  rows_json_print(top->base != NULL ? rows_json_of_difference(top->rows, count) : rows_json(top->rows, count));
+}
+
+static void print_text(const struct top *top)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  top_append_header(text, top);
+  top_append_table(text, top, terminal_width(stdout), stdout);
+  (void)fputs(text->str, stdout);
+}
+
+/* `base` is NULL, or what to compare with. */
+static int print_table(const struct cmd_line *line, const struct heap *heap, const struct heap *base, uint32_t count)
+{
+  const char *wanted = cmd_value(line, "sample-index");
+  int type, base_type = 0;
+  if (!view_find_type(heap, wanted, &type))
+    return EXIT_FAILED;
+  if (base != NULL && !view_find_type(base, heap_type(heap, (uint32_t)type)->name, &base_type))
+    return EXIT_FAILED;
+  struct rows *rows = base != NULL ? rows_of_difference(base, base_type, heap, type, view_rows_by(line), order_of(line))
+                                   : rows_of(heap, type, view_rows_by(line), order_of(line));
+  struct top top = {.rows = rows, .heap = heap, .base = base, .type = type, .order = order_of(line), .count = count};
+  if (cmd_has(line, "json"))
+    print_json(line, &top);
+  else
+    print_text(&top);
+  rows_free(rows);
+  return finish_output(EXIT_OK);
+}
+
+static int print_source(const struct cmd_line *line, uint32_t count)
+{
+  int status = EXIT_FAILED;
+  struct heap *heap = view_open(line->operands[0]), *base = NULL;
+  const char *base_name = cmd_value(line, "diff-base");
+  if (heap != NULL && base_name != NULL)
+    base = view_open(base_name);
+  if (heap != NULL && (base_name == NULL || base != NULL))
+    status = print_table(line, heap, base, count);
+  heap_free(base);
+  heap_free(heap);
+  return status;
+}
+
+static bool may_watch(const struct cmd_line *line, int *pid)
+{
+  return source_is_pid(line->operands[0], pid) && !cmd_has(line, "json") && !cmd_has(line, "diff-base") &&
+         watch_is_possible();
+}
+
+static int run(const struct cmd_line *line)
+{
+  uint32_t count;
+  int pid;
+  if (line->count != 1)
+    return cmd_misused(line, "it takes one process or profile");
+  if (!view_row_limit(line, &count))
+    return EXIT_USAGE;
+  if (!may_watch(line, &pid))
+    return print_source(line, count);
+  return watch_run(&(struct watch_options){.pid = pid,
+                                           .type = cmd_value(line, "sample-index"),
+                                           .by = view_rows_by(line),
+                                           .order = order_of(line),
+                                           .rows_max = cmd_has(line, "rows") ? count : UINT32_MAX});
+}
+
+const struct command cmd_top = {
+    .name = "top",
+    .operands = "PID|FILE",
+    .summary = "Show what allocates most, as pprof -top does; of a process, live",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The heapprof command: a table of subcommands, each in a file of its own. */
+#include "tools/cmd/cmd.h"
+
+#include <stddef.h>
+
+extern const struct command cmd_run, cmd_ls, cmd_dump, cmd_recover, cmd_top, cmd_tree, cmd_peek, cmd_symbolize,
+    cmd_merge, cmd_diff, cmd_folded, cmd_info, cmd_report;
+
+const struct command *const commands[] = {
+    &cmd_run,       &cmd_ls,    &cmd_dump, &cmd_recover, &cmd_top,  &cmd_tree,   &cmd_peek,
+    &cmd_symbolize, &cmd_merge, &cmd_diff, &cmd_folded,  &cmd_info, &cmd_report, NULL,
+};
+
+int main(int argc, char **argv)
+{
+  return cmd_main(argc, argv);
+}

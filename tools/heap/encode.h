@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* A heap as a pprof message, as readers want it: ids 1 to N in order, every string once, the main program's mapping
+ * first, no sample whose values are all zero, no two of the same stack and labels, nothing that no sample uses. */
+#ifndef HEAPPROF_ENCODE_H
+#define HEAPPROF_ENCODE_H
+
+#include "tools/heap/heap.h"
+
+/* The message, not compressed. */
+GByteArray *encode(const struct heap *heap);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Functions that allocate for whoever called them and are not the allocator's: libstdc++'s operator new, a static one of the
+ * program's own. The shim leaves them out of its own dumps; a heap read from outside has no names until symbols are added. */
+#ifndef HEAPPROF_WRAPPERS_H
+#define HEAPPROF_WRAPPERS_H
+
+#include "tools/heap/heap.h"
+
+/* Takes them off the inner end of every stack; one frame always stays. */
+void wrappers_strip(struct heap *heap);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/run/elf_facts.h"
+
+#include <gelf.h>
+#include <libelf.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+static void read_interpreter(int descriptor, Elf *elf, struct elf_facts *facts)
+{
+  size_t count;
+  GElf_Phdr header;
+  if (elf_getphdrnum(elf, &count) != 0)
+    return;
+  for (int i = 0; i < (int)MIN(count, INT_MAX) && gelf_getphdr(elf, i, &header) != NULL; i++) {
+    char path[PATH_MAX] = "";
+    if (header.p_type != PT_INTERP || header.p_filesz >= sizeof path)
+      continue;
+    if (pread(descriptor, path, header.p_filesz, (off_t)header.p_offset) == (ssize_t)header.p_filesz)
+      facts->interpreter = g_strdup(path);
+    return;
+  }
+}
+
+static void read_dynamic(Elf *elf, Elf_Data *data, const GElf_Shdr *header, struct elf_facts *facts)
+{
+  GElf_Dyn entry;
+  for (int i = 0; gelf_getdyn(data, i, &entry) != NULL && entry.d_tag != DT_NULL; i++) {
+    const char *text = NULL;
+    if (entry.d_tag == DT_NEEDED || entry.d_tag == DT_SONAME)
+      text = elf_strptr(elf, header->sh_link, entry.d_un.d_val);
+    if (text != NULL && entry.d_tag == DT_NEEDED)
+      g_ptr_array_add(facts->needed, g_strdup(text));
+    else if (text != NULL && facts->soname == NULL)
+      facts->soname = g_strdup(text);
+  }
+}
+
+static bool is_given_to_others(const GElf_Sym *symbol)
+{
+  int type = GELF_ST_TYPE(symbol->st_info), binding = GELF_ST_BIND(symbol->st_info);
+  return symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_GNU_IFUNC) &&
+         (binding == STB_GLOBAL || binding == STB_WEAK || binding == STB_GNU_UNIQUE) &&
+         GELF_ST_VISIBILITY(symbol->st_other) != STV_HIDDEN;
+}
+
+static void read_symbols(Elf *elf, Elf_Data *data, const GElf_Shdr *header, struct elf_facts *facts)
+{
+  GElf_Sym symbol;
+  for (int i = 0; gelf_getsym(data, i, &symbol) != NULL; i++) {
+    const char *name = is_given_to_others(&symbol) ? elf_strptr(elf, header->sh_link, symbol.st_name) : NULL;
+    if (name != NULL)
+      g_hash_table_add(facts->defines, g_strdup(name));
+  }
+}
+
+static void read_sections(Elf *elf, struct elf_facts *facts)
+{
+  for (Elf_Scn *section = elf_nextscn(elf, NULL); section != NULL; section = elf_nextscn(elf, section)) {
+    GElf_Shdr header;
+    if (gelf_getshdr(section, &header) == NULL || (header.sh_type != SHT_DYNAMIC && header.sh_type != SHT_DYNSYM))
+      continue;
+    Elf_Data *data = elf_getdata(section, NULL);
+    if (data == NULL)
+      continue;
+    if (header.sh_type == SHT_DYNAMIC)
+      read_dynamic(elf, data, &header, facts);
+    else
+      read_symbols(elf, data, &header, facts);
+  }
+}
+
+void elf_facts_read(int descriptor, struct elf_facts *facts)
+{
+  *facts = (struct elf_facts){.needed = g_ptr_array_new_with_free_func(g_free),
+                              .defines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
+  (void)elf_version(EV_CURRENT);
+  Elf *elf = elf_begin(descriptor, ELF_C_READ, NULL);
+  GElf_Ehdr header;
+  if (elf != NULL && elf_kind(elf) == ELF_K_ELF && gelf_getehdr(elf, &header) != NULL) {
+    facts->is_elf = true;
+    facts->class = header.e_ident[EI_CLASS];
+    facts->machine = header.e_machine;
+    facts->is_x86_64 =
+        facts->class == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == EM_X86_64;
+    read_interpreter(descriptor, elf, facts);
+    read_sections(elf, facts);
+  }
+  elf_end(elf);
+}
+
+void elf_facts_clear(struct elf_facts *facts)
+{
+  g_free(facts->interpreter);
+  g_free(facts->soname);
+  g_ptr_array_unref(facts->needed);
+  g_hash_table_unref(facts->defines);
+}
+
+bool elf_facts_needs(const struct elf_facts *facts, const char *prefix)
+{
+  for (guint i = 0; i < facts->needed->len; i++)
+    if (g_str_has_prefix(g_ptr_array_index(facts->needed, i), prefix))
+      return true;
+  return false;
+}
+
+bool elf_facts_defines(const struct elf_facts *facts, const char *function)
+{
+  return g_hash_table_contains(facts->defines, function);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/run/run_environment.h"
+
+#include "core/config.h"
+
+#include <glib.h>
+#include <string.h>
+
+bool run_environment_accepts(const char *variable, const char *value)
+{
+  static struct config config;
+  config_set_defaults(&config);
+  return config_set(&config, variable, value);
+}
+
+const char *run_environment_accepted(const char *variable)
+{
+  static const struct {
+    const char *variable, *accepted;
+  } settings[] = {
+#define HEAPPROF_SETTING(identifier, variable, kind, default_text, accepted, what) {variable, accepted},
+#include "core/config.def"
+#undef HEAPPROF_SETTING
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(settings); i++)
+    if (strcmp(settings[i].variable, variable) == 0)
+      return settings[i].accepted;
+  return "another value";
+}
+
+/* NULL leaves it as it is. */
+static void set(char ***environment, const char *variable, const char *value)
+{
+  if (value != NULL)
+    *environment = g_environ_setenv(*environment, variable, value, TRUE);
+}
+
+/* The profile at the end is ours to write, from the state that is kept. Whether a signal asks for one stays as the
+ * user has it. */
+static char *dump_value(bool keeps)
+{
+  const char *own = g_getenv("HEAPPROF_DUMP");
+  bool on_signal = own == NULL || strstr(own, "signal") != NULL;
+  return g_strconcat(keeps ? "keep" : "exit", on_signal ? ",signal" : "", NULL);
+}
+
+char **run_environment_make(const struct run_environment *settings)
+{
+  char **environment = g_get_environ();
+  g_autofree char *dump = dump_value(settings->folder != NULL);
+  set(&environment, "LD_PRELOAD", settings->preload);
+  set(&environment, "HEAPPROF_STATE_DIR", settings->folder);
+  set(&environment, "HEAPPROF_DUMP", dump);
+  set(&environment, "HEAPPROF_SAMPLE", settings->sample);
+  set(&environment, "HEAPPROF_SIGNAL", settings->signal);
+  if (run_environment_accepts("HEAPPROF_OUT", settings->pattern)) /* else the path to here is too long for it */
+    set(&environment, "HEAPPROF_OUT", settings->pattern);
+  if (!settings->follows)
+    set(&environment, "HEAPPROF_FOLLOW", "no");
+  else
+    environment = g_environ_unsetenv(environment, "HEAPPROF_FOLLOW");
+  return environment;
+}

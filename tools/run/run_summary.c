@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/run/run_summary.h"
+
+#include "tools/heap/load.h"
+#include "tools/run/output_name.h"
+#include "tools/run/run_folder.h"
+#include "tools/terminal/quantity.h"
+#include "tools/terminal/say.h"
+#include "tools/views/rows.h"
+#include "tools/views/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { TOP = 3, RUNNING_SHOWN = 8 };
+
+/* As one types it in the current directory. */
+static char *shown_path(const char *path)
+{
+  g_autofree char *folder = g_get_current_dir();
+  g_autofree char *start = g_strconcat(folder, "/", NULL);
+  return g_strdup(g_str_has_prefix(path, start) ? path + strlen(start) : path);
+}
+
+static char *typed(const char *path)
+{
+  g_autofree char *shown = shown_path(path);
+  const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-+,=@%^:";
+  bool is_plain = shown[0] != '-' && shown[strspn(shown, plain)] == '\0';
+  return is_plain ? g_steal_pointer(&shown) : g_shell_quote(shown);
+}
+
+static const struct collected_profile *main_profile(const struct collection *collection)
+{
+  const struct collected_profile *best = NULL;
+  for (guint i = 0; i < collection->profiles->len; i++) {
+    const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
+    if (profile->pid == collection->program)
+      return profile;
+    if (best == NULL || profile->samples > best->samples)
+      best = profile;
+  }
+  return best;
+}
+
+/* Lines. */
+
+static void begin_line(FILE *text, const char *label)
+{
+  fprintf(text, "%-10s%s%-15s%s ", strcmp(label, "peak") == 0 ? "heapprof:" : "", colour(stderr, COLOUR_BOLD), label,
+          colour(stderr, COLOUR_NONE));
+}
+
+static void put_estimate(FILE *text, double value, double variance)
+{
+  struct quantity_text error = quantity_error(value, variance, "bytes");
+  fprintf(text, "%s%s%s", quantity(value, "bytes").text, variance == 0 && value != 0 ? ", " : " ", error.text);
+}
+
+static void put_peak(FILE *text, const struct collected_profile *profile)
+{
+  begin_line(text, "peak");
+  put_estimate(text, profile->peak_bytes, profile->peak_variance);
+  fputs(" (", text);
+  put_printable(text, profile->program);
+  fprintf(text, ", %d%s)\n", profile->pid, profile->is_whole ? "" : ", incomplete: its state file could not grow");
+}
+
+static void put_in_use(FILE *text, const struct rows *in_use, const struct rows *allocated, int wait_status,
+                       bool is_program)
+{
+  begin_line(text, "in use at exit");
+  put_estimate(text, in_use->total, in_use->total_variance);
+  fprintf(text, " of %s allocated", quantity(allocated->total, "bytes").text);
+  if (is_program && WIFSIGNALED(wait_status))
+    fprintf(text, "; killed by SIG%s", sigabbrev_np(WTERMSIG(wait_status)));
+  fputc('\n', text);
+}
+
+static void put_top(FILE *text, const struct rows *in_use, const struct rows *allocated)
+{
+  const struct rows *rows = in_use->total > 0 ? in_use : allocated;
+  begin_line(text, rows == in_use ? "top in use" : "top allocated");
+  for (guint i = 0; i < rows->rows->len && i < TOP; i++) {
+    const struct row *row = &g_array_index(rows->rows, struct row, i);
+    if (row->flat <= 0)
+      break;
+    fprintf(text, "%s%s ", i > 0 ? ", " : "", quantity(row->flat, "bytes").text);
+    put_printable(text, row->name);
+  }
+  fputc('\n', text);
+}
+
+static void put_files(FILE *text, const struct run_result *result, const struct collected_profile *profile,
+                      const GPtrArray *written)
+{
+  guint others = result->collection->profiles->len - 1;
+  g_autofree char *shown = shown_path(profile->path);
+  begin_line(text, "files");
+  put_printable(text, shown);
+  if (others > 0)
+    fprintf(text, " and %u of other processes", others);
+  if (written->len > 0) {
+    g_autofree char *first = shown_path(g_ptr_array_index(written, 0));
+    fputs("; written while it ran: ", text);
+    put_printable(text, first);
+    if (written->len > 1)
+      fprintf(text, " and %u more", written->len - 1);
+  }
+  fputc('\n', text);
+}
+
+static void put_next(FILE *text, const struct collected_profile *profile)
+{
+  g_autofree char *file = typed(profile->path);
+  begin_line(text, "next");
+  fputs("heapprof top ", text);
+  put_printable(text, file);
+  fputc('\n', text);
+}
+
+static struct rows *rows_of_type(const struct heap *heap, const char *name)
+{
+  return rows_of(heap, heap_find_type(heap, name), ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
+}
+
+static void put_lines(FILE *text, const struct run_result *result, const struct collected_profile *profile,
+                      const GPtrArray *written, struct heap *heap)
+{
+  source_drop_frames(heap);
+  struct rows *in_use = rows_of_type(heap, "inuse_space"), *allocated = rows_of_type(heap, "alloc_space");
+  put_peak(text, profile);
+  put_in_use(text, in_use, allocated, result->wait_status, profile->pid == result->collection->program);
+  put_top(text, in_use, allocated);
+  put_files(text, result, profile, written);
+  put_next(text, profile);
+  rows_free(in_use);
+  rows_free(allocated);
+}
+
+static void print_lines(const struct run_result *result, const GPtrArray *written)
+{
+  const struct collected_profile *profile = main_profile(result->collection);
+  g_autoptr(GError) error = NULL;
+  struct heap *heap = load_file(profile->path, &error);
+  if (heap == NULL) {
+    say("%s", error->message);
+    return;
+  }
+  char *lines = NULL;
+  size_t size;
+  FILE *text = open_memstream(&lines, &size);
+  put_lines(text, result, profile, written, heap);
+  if (fclose(text) == 0)
+    (void)!write(STDERR_FILENO, lines, size);
+  free(lines);
+  heap_free(heap);
+}
+
+/* What is not as usual. */
+
+static void tell_running(const char *folder)
+{
+  g_autoptr(GArray) running = run_folder_running(folder);
+  g_autoptr(GString) text = g_string_new(NULL);
+  for (guint i = 0; i < running->len && i < RUNNING_SHOWN; i++) {
+    const struct running_process *process = &g_array_index(running, struct running_process, i);
+    g_string_append_printf(text, "%s%d (%s)", i > 0 ? ", " : "", process->pid, process->program);
+  }
+  if (running->len > RUNNING_SHOWN)
+    g_string_append_printf(text, " and %u more", running->len - RUNNING_SHOWN);
+  if (running->len > 0)
+    say("still running and profiled: %s; heapprof ls shows them", text->str);
+}
+
+static void tell_kept(const struct collection *collection)
+{
+  if (collection->kept > 0)
+    say("%s; the state of %u process%s stays in %s: heapprof recover --all writes the profiles, in a directory with "
+        "room",
+        collection->problem != NULL ? collection->problem : "not every profile could be written", collection->kept,
+        collection->kept == 1 ? "" : "es", collection->folder);
+}
+
+static void tell_nothing(const struct run_result *result)
+{
+  const char *only = g_getenv("HEAPPROF_ONLY"), *sample = result->has_sample ? "1" : "64K";
+  if (!result->is_profiled)
+    return;
+  if (only != NULL)
+    say("nothing was sampled: HEAPPROF_ONLY=%s leaves it out, or %s allocated too little (try --sample=%s)", only,
+        result->name, sample);
+  else
+    say("nothing was sampled: %s allocated too little (try --sample=%s), or the library stood aside "
+        "(HEAPPROF_VERBOSE=1 tells why)",
+        result->name, sample);
+}
+
+static void tell_written(const GPtrArray *written)
+{
+  g_autofree char *last = typed(g_ptr_array_index(written, written->len - 1));
+  say("%u profile%s written by the program itself; next: heapprof top %s", written->len, written->len == 1 ? "" : "s",
+      last);
+}
+
+static void remove_path(GPtrArray *paths, const char *path)
+{
+  guint index;
+  if (g_ptr_array_find_with_equal_func(paths, path, g_str_equal, &index))
+    g_ptr_array_remove_index(paths, index);
+}
+
+/* Profiles that processes wrote by themselves: when asked by a signal or through the API, or where their state could
+ * not be kept in a file. */
+static GPtrArray *written_by_themselves(const struct run_result *result)
+{
+  const struct collection *collection = result->collection;
+  GPtrArray *paths = output_names_since(collection->pattern, collection->program, result->started_us);
+  for (guint i = 0; i < collection->profiles->len; i++) {
+    const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
+    g_autoptr(GPtrArray) others = output_names_since(collection->pattern, profile->pid, result->started_us);
+    for (guint k = 0; k < others->len && profile->pid != collection->program; k++)
+      g_ptr_array_add(paths, g_strdup(g_ptr_array_index(others, k)));
+  }
+  for (guint i = 0; i < collection->profiles->len; i++)
+    remove_path(paths, ((const struct collected_profile *)g_ptr_array_index(collection->profiles, i))->path);
+  return paths;
+}
+
+void run_summary_print(const struct run_result *result, bool is_quiet)
+{
+  const struct collection *collection = result->collection;
+  if (collection->folder != NULL) {
+    tell_kept(collection);
+    tell_running(collection->folder);
+  }
+  if (is_quiet)
+    return;
+  g_autoptr(GPtrArray) written = written_by_themselves(result);
+  if (collection->profiles->len > 0)
+    print_lines(result, written);
+  else if (written->len > 0)
+    tell_written(written);
+  else if (collection->kept == 0)
+    tell_nothing(result);
+}

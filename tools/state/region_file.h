@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads the state region of a process, alive or dead, from its file (docs/region-format.md): the rules of section 6, and
+ * nothing the file says is believed. The target is not touched: no signal, no stop, no trace, no write.
+ *
+ * While it is read the owner may write, grow and remove it. Values of a stack agree with each other; in-use is never negative.
+ */
+#ifndef HEAPPROF_REGION_FILE_H
+#define HEAPPROF_REGION_FILE_H
+
+#include "core/losses.h"
+#include "core/region.h"
+#include "tools/heap/heap.h"
+
+#include <sys/stat.h>
+
+#define REGION_FILE_ERROR g_quark_from_static_string("heapprof-region")
+
+enum region_error {
+  REGION_ERROR_UNUSABLE,
+  REGION_ERROR_UNREADY, /* its process has not finished making it */
+};
+
+/* An open region. */
+struct region_file;
+
+/* What its header and tallies say, in one cheap pass. */
+struct region_summary {
+  int pid, parent_pid; /* as the process sees itself */
+  uint64_t created_unix_ns;
+  uint64_t sample_interval_bytes;
+  unsigned depth;
+  char program[65], allocator[257];
+  uint64_t samples, stacks;
+  uint64_t exact_units;
+  uint64_t lost[REGION_LOSSES];
+  uint64_t lost_samples; /* those losses that dropped a sample */
+  uint64_t own_bytes;
+  uint64_t sampling_ns;                                                    /* 0: not known yet */
+  uint64_t cpu_ns;                                                         /* of the process; 0: not known */
+  double in_use_bytes, in_use_objects, allocated_bytes, allocated_objects; /* estimates */
+  double in_use_bytes_variance;
+  double peak_bytes; /* the highest estimate of in_use_bytes so far */
+  bool is_whole;     /* false: part of the log is in private memory of the process */
+  uint64_t file_bytes;
+};
+
+enum region_moment {
+  REGION_NOW,  /* values at the moment of reading */
+  REGION_PEAK, /* inuse_* at the last peak of in-use bytes; alloc_* now */
+};
+
+/* NULL and *error. `owner` is the only user whose file is accepted; root's caller may pass (uid_t)-1 for any. */
+struct region_file *region_file_open(const char *path, uid_t owner, GError **error);
+void region_file_close(struct region_file *file);
+
+/* Of the file when it was opened: which file it is, whose, how old. */
+const struct stat *region_file_status(const struct region_file *file);
+
+/* The same on memory, for tests; it stays the caller's. */
+struct region_file *region_file_of_bytes(const void *bytes, size_t size, const char *name, GError **error);
+
+bool region_file_summarize(struct region_file *file, struct region_summary *summary, GError **error);
+
+/* Of the process now, where somebody can tell: else it is what the process has last said itself. */
+void region_file_set_cpu_ns(struct region_file *file, uint64_t cpu_ns);
+
+/* A heap without symbols: mappings, locations, samples, comments as the shim's own dumps have them. */
+struct heap *region_file_read(struct region_file *file, enum region_moment moment, const char *reason, GError **error);
+
+#endif

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/state/region_heap.h"
+
+#include "core/allocation_names.h"
+#include "core/peak.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { VALUES = 4, PAGE_BYTES = 4096, ATTEMPTS = 4 };
+
+/* Stands for the stacks that found no room in the region; an address no program has. */
+static const uint64_t stand_in_pc = PAGE_BYTES;
+
+/* Objects in 1/65536 and bytes in 1/16, in the order of the usual types. */
+static const unsigned fraction_bits[VALUES] = {16, 4, 16, 4};
+
+struct stack {
+  uint64_t sums[VALUES];
+  double variances[VALUES];
+  bool is_truncated;
+  uint32_t order, depth;
+  uint64_t pcs[];
+};
+
+static uint64_t add_saturating(uint64_t a, uint64_t b)
+{
+  return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* Stacks. */
+
+/* Of the peak in force, unless that moves on too fast. */
+static struct tally_sums sums_at_peak(const struct stack_record *record, const struct region_header *header)
+{
+  struct tally_sums sums = {0};
+  uint64_t peak = atomic_load_explicit(&header->peak_bytes_q4, memory_order_acquire), before = ~peak;
+  for (int attempt = 0; attempt < ATTEMPTS && before != peak; attempt++) {
+    before = peak;
+    sums = peak_read(record, peak);
+    peak = atomic_load_explicit(&header->peak_bytes_q4, memory_order_acquire);
+  }
+  return sums;
+}
+
+static void read_sums(struct stack *stack, const struct stack_record *record, const struct region_header *peak_of)
+{
+  struct stack_sums sums = region_log_sums(record);
+  if (peak_of != NULL)
+    sums.in_use = sums_at_peak(record, peak_of);
+  const struct tally_sums *kinds[] = {&sums.allocated, &sums.in_use};
+  for (unsigned i = 0; i < 2; i++) {
+    stack->sums[2 * i] = kinds[i]->objects_q16;
+    stack->sums[2 * i + 1] = kinds[i]->bytes_q4;
+    stack->variances[2 * i] = region_log_variance(kinds[i]->variance_objects);
+    stack->variances[2 * i + 1] = region_log_variance(kinds[i]->variance_bytes);
+  }
+}
+
+/* `peak_of`: the header whose peak it shall be; NULL: what is in use now. */
+static struct stack *new_stack(const struct stack_record *record, const struct region_header *peak_of,
+                               const GArray *pcs, uint32_t order)
+{
+  uint32_t flags = __atomic_load_n(&record->flags, __ATOMIC_RELAXED);
+  bool is_stand_in = (flags & STACK_TABLE_FULL) != 0;
+  uint32_t depth = is_stand_in ? 1 : pcs->len;
+  struct stack *stack = g_malloc0(sizeof *stack + depth * sizeof *stack->pcs);
+  stack->is_truncated = (flags & STACK_TRUNCATED) != 0;
+  stack->order = order;
+  stack->depth = depth;
+  if (depth > 0)
+    memcpy(stack->pcs, is_stand_in ? (const void *)&stand_in_pc : pcs->data, depth * sizeof *stack->pcs);
+  read_sums(stack, record, peak_of);
+  return stack;
+}
+
+static int compare_frames(const struct stack *a, const struct stack *b)
+{
+  if (a->is_truncated != b->is_truncated)
+    return a->is_truncated ? 1 : -1;
+  if (a->depth != b->depth)
+    return a->depth < b->depth ? -1 : 1;
+  return memcmp(a->pcs, b->pcs, a->depth * sizeof *a->pcs);
+}
+
+static int compare_order(gconstpointer a, gconstpointer b)
+{
+  const struct stack *one = *(const struct stack *const *)a, *other = *(const struct stack *const *)b;
+  return one->order < other->order ? -1 : one->order > other->order;
+}
+
+static int compare_stacks(gconstpointer a, gconstpointer b)
+{
+  int frames = compare_frames(*(const struct stack *const *)a, *(const struct stack *const *)b);
+  return frames != 0 ? frames : compare_order(a, b);
+}
+
+/* Adds what has the frames of another to the first of them; those are left with no frames. Sorting, not hashing: who made the
+ * file may have chosen them so that they collide. */
+static void merge_equal(GPtrArray *stacks)
+{
+  g_ptr_array_sort(stacks, compare_stacks);
+  struct stack *first = NULL;
+  for (guint i = 0; i < stacks->len; i++) {
+    struct stack *stack = g_ptr_array_index(stacks, i);
+    if (first == NULL || compare_frames(first, stack) != 0) {
+      first = stack;
+      continue;
+    }
+    for (unsigned value = 0; value < VALUES; value++) {
+      first->sums[value] = add_saturating(first->sums[value], stack->sums[value]);
+      first->variances[value] = region_log_variance(first->variances[value] + stack->variances[value]);
+    }
+    stack->depth = 0;
+  }
+  g_ptr_array_sort(stacks, compare_order);
+}
+
+static int64_t rounded(uint64_t sum, unsigned bits)
+{
+  return (int64_t)(add_saturating(sum, (uint64_t)1 << (bits - 1)) >> bits);
+}
+
+static bool counts(const struct stack *stack)
+{
+  bool is_zero = true;
+  for (unsigned value = 0; value < VALUES; value++)
+    is_zero = is_zero && rounded(stack->sums[value], fraction_bits[value]) == 0;
+  return !is_zero && stack->depth > 0;
+}
+
+/* Those that make samples, in the order of the log. */
+static GPtrArray *collect_stacks(struct region_log *log, const struct region_header *peak_of)
+{
+  g_autoptr(GArray) pcs = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+  g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
+  const struct stack_record *record;
+  region_log_rewind(log);
+  while ((record = region_log_next_stack(log, pcs)) != NULL)
+    g_ptr_array_add(all, new_stack(record, peak_of, pcs, all->len));
+  merge_equal(all);
+  GPtrArray *counting = g_ptr_array_new_with_free_func(g_free);
+  for (guint i = 0; i < all->len; i++) {
+    struct stack *stack = g_ptr_array_index(all, i);
+    if (counts(stack))
+      g_ptr_array_add(counting, g_steal_pointer(&g_ptr_array_index(all, i)));
+  }
+  return counting;
+}
+
+/* All at one peak, if a few tries find that it does not move meanwhile. While a heap grows every sample is a new peak; what is
+ * read then is what is in use now, as good as at one. */
+static GPtrArray *collect_stacks_at_peak(struct region_log *log)
+{
+  const struct region_header *header = region_log_header(log);
+  GPtrArray *stacks = NULL;
+  uint64_t peak = atomic_load_explicit(&header->peak_bytes_q4, memory_order_acquire), before = ~peak;
+  for (int attempt = 0; attempt < ATTEMPTS && before != peak; attempt++) {
+    before = peak;
+    if (stacks != NULL)
+      g_ptr_array_unref(stacks);
+    stacks = collect_stacks(log, header);
+    peak = atomic_load_explicit(&header->peak_bytes_q4, memory_order_acquire);
+  }
+  return stacks;
+}
+
+/* Locations: every address once, sorted, so that its position is its index. */
+
+static int compare_addresses(gconstpointer a, gconstpointer b)
+{
+  uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+  return one < other ? -1 : one > other;
+}
+
+static GArray *collect_addresses(const GPtrArray *stacks)
+{
+  GArray *addresses = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+  for (guint i = 0; i < stacks->len; i++) {
+    const struct stack *stack = g_ptr_array_index(stacks, i);
+    g_array_append_vals(addresses, stack->pcs, stack->depth);
+  }
+  g_array_sort(addresses, compare_addresses);
+  guint unique = 0;
+  for (guint i = 0; i < addresses->len; i++) {
+    uint64_t address = g_array_index(addresses, uint64_t, i);
+    if (unique == 0 || g_array_index(addresses, uint64_t, unique - 1) != address)
+      g_array_index(addresses, uint64_t, unique++) = address;
+  }
+  g_array_set_size(addresses, unique);
+  return addresses;
+}
+
+/* Mappings. */
+
+struct placed {
+  uint64_t start, limit;
+  uint32_t mapping;
+};
+
+static void add_module(struct heap *heap, GArray *placed, const struct region_log_module *module)
+{
+  static const char suffix[] = " (deleted)";
+  g_autoptr(GString) build_id = g_string_new(NULL);
+  for (unsigned i = 0; i < module->build_id_bytes; i++)
+    g_string_append_printf(build_id, "%02x", module->build_id[i]);
+  g_autofree char *path = g_strdup(module->path);
+  if (g_str_has_suffix(path, suffix) && path[sizeof suffix - 1] != '\0')
+    path[strlen(path) - (sizeof suffix - 1)] = '\0';
+  struct placed place = {.start = module->start, .limit = module->limit};
+  place.mapping = heap_add_mapping(heap, (struct heap_mapping){.start = module->start,
+                                                               .limit = module->limit,
+                                                               .file_offset = module->file_offset,
+                                                               .path = path,
+                                                               .build_id = build_id->str});
+  g_array_append_val(placed, place);
+}
+
+static void free_module(gpointer module)
+{
+  g_free(((struct region_log_module *)module)->path);
+}
+
+static int compare_places(gconstpointer a, gconstpointer b)
+{
+  const struct placed *one = a, *other = b;
+  if (one->start != other->start)
+    return one->start < other->start ? -1 : 1;
+  return one->mapping < other->mapping ? -1 : 1;
+}
+
+/* All modules of the log, the main program first; where they lie, sorted. */
+static GArray *add_modules(struct heap *heap, struct region_log *log)
+{
+  g_autoptr(GArray) modules = g_array_new(FALSE, FALSE, sizeof(struct region_log_module));
+  g_array_set_clear_func(modules, free_module);
+  GArray *placed = g_array_new(FALSE, FALSE, sizeof(struct placed));
+  struct region_log_module module;
+  region_log_rewind(log);
+  while (region_log_next_module(log, &module))
+    g_array_append_val(modules, module);
+  for (int wants_main = 1; wants_main >= 0; wants_main--)
+    for (guint i = 0; i < modules->len; i++) {
+      const struct region_log_module *one = &g_array_index(modules, struct region_log_module, i);
+      if (one->is_main == wants_main)
+        add_module(heap, placed, one);
+    }
+  g_array_sort(placed, compare_places);
+  return placed;
+}
+
+static uint32_t add_pseudo_mapping(struct heap *heap, uint64_t address)
+{
+  uint64_t page = address & ~(uint64_t)(PAGE_BYTES - 1);
+  return heap_add_mapping(
+      heap, (struct heap_mapping){.start = page, .path = address == stand_in_pc ? "[heapprof]" : "//anon"});
+}
+
+static void name_stand_in(struct heap *heap, uint32_t location)
+{
+  static const char name[] = "[stack table full]";
+  struct heap_line line = {.function =
+                               heap_add_function(heap, (struct heap_function){.name = name, .system_name = name})};
+  heap_set_lines(heap, location, &line, 1);
+}
+
+/* Code that belongs to no file: one mapping for each run of it that nothing interrupts. */
+static void add_locations(struct heap *heap, const GArray *addresses, const GArray *placed)
+{
+  uint32_t open = HEAP_NONE;
+  guint next = 0;
+  for (guint i = 0; i < addresses->len; i++) {
+    uint64_t address = g_array_index(addresses, uint64_t, i);
+    while (next < placed->len && g_array_index(placed, struct placed, next).start <= address)
+      next++;
+    const struct placed *place = next > 0 ? &g_array_index(placed, struct placed, next - 1) : NULL;
+    if (place != NULL && address < place->limit) {
+      heap_add_location(heap, address, place->mapping);
+      open = HEAP_NONE;
+      continue;
+    }
+    bool is_stand_in = address == stand_in_pc;
+    if (open == HEAP_NONE || is_stand_in || heap_mapping(heap, open)->start == stand_in_pc)
+      open = add_pseudo_mapping(heap, address);
+    heap_mapping(heap, open)->limit = (address | (PAGE_BYTES - 1)) + 1;
+    uint32_t location = heap_add_location(heap, address, open);
+    if (is_stand_in)
+      name_stand_in(heap, location);
+  }
+}
+
+/* Samples. */
+
+static uint32_t index_of(const GArray *addresses, uint64_t address)
+{
+  guint index = 0;
+  (void)g_array_binary_search((GArray *)(uintptr_t)addresses, &address, compare_addresses, &index);
+  return index;
+}
+
+static void add_sample(struct heap *heap, const struct stack *stack, const GArray *addresses)
+{
+  g_autofree uint32_t *frames = g_new(uint32_t, stack->depth);
+  int64_t values[VALUES];
+  for (uint32_t i = 0; i < stack->depth; i++)
+    frames[i] = index_of(addresses, stack->pcs[i]);
+  for (unsigned value = 0; value < VALUES; value++)
+    values[value] = rounded(stack->sums[value], fraction_bits[value]);
+  heap_add_sample(heap, frames, stack->depth, values, stack->variances);
+  if (stack->is_truncated)
+    heap_add_label(heap, "stack", "truncated", 0, "");
+}
+
+/* Comments: the keys of core/dump.c. */
+
+static void add_text(struct heap *heap, const char *key, const char *text)
+{
+  g_autofree char *line = g_strdup(text);
+  for (char *c = line; *c != '\0'; c++)
+    if ((unsigned char)*c < ' ')
+      *c = ' ';
+  heap_add_comment(heap, key, "%s", line);
+}
+
+static void add_number(struct heap *heap, const char *key, uint64_t number)
+{
+  heap_add_comment(heap, key, "%" G_GUINT64_FORMAT, number);
+}
+
+static uint64_t to_number(double value)
+{
+  return value < 0x1p63 ? (uint64_t)(value + 0.5) : (uint64_t)1 << 63;
+}
+
+static void add_totals(struct heap *heap, const GPtrArray *stacks)
+{
+  double totals[VALUES] = {0}, variances[VALUES] = {0};
+  for (guint i = 0; i < stacks->len; i++) {
+    const struct stack *stack = g_ptr_array_index(stacks, i);
+    for (unsigned value = 0; value < VALUES; value++) {
+      totals[value] += ldexp((double)stack->sums[value], -(int)fraction_bits[value]);
+      variances[value] += stack->variances[value];
+    }
+  }
+  add_number(heap, "estimated_units", to_number(totals[0] + totals[1]));
+  for (unsigned value = 0; value < VALUES; value++) {
+    g_autofree char *key = g_strconcat("standard_error.", heap_type(heap, value)->name, NULL);
+    add_number(heap, key, to_number(sqrt(variances[value])));
+  }
+}
+
+static void add_losses(struct heap *heap, const struct region_summary *summary)
+{
+  static const char *const keys[] = {
+#define HEAPPROF_LOSS(identifier, key, what) "lost." key,
+#include "core/losses.def"
+#undef HEAPPROF_LOSS
+  };
+  for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++)
+    add_number(heap, keys[i], summary->lost[i]);
+  add_number(heap, "lost.total", summary->lost_samples);
+}
+
+static void add_comments(struct heap *heap, const struct region_summary *summary, const GPtrArray *stacks,
+                         const char *reason)
+{
+  heap_add_comment(heap, "version", "%s", PACKAGE_VERSION);
+  add_text(heap, "program", summary->program);
+  add_number(heap, "pid", (uint32_t)summary->pid);
+  add_text(heap, "reason", reason);
+  add_number(heap, "sampling_interval_bytes", summary->sample_interval_bytes);
+  add_text(heap, "allocator", summary->allocator);
+  add_number(heap, "samples", summary->samples);
+  add_number(heap, "stacks", summary->stacks);
+  add_number(heap, "exact_units", summary->exact_units);
+  add_totals(heap, stacks);
+  add_losses(heap, summary);
+  add_number(heap, "own_bytes", summary->own_bytes);
+  if (summary->sampling_ns > 0)
+    add_number(heap, "sampling_ns", summary->sampling_ns);
+  if (summary->cpu_ns > 0)
+    add_number(heap, "cpu_ns", summary->cpu_ns);
+  add_number(heap, "created_unix_ns", summary->created_unix_ns);
+  add_number(heap, "peak_inuse_space", to_number(summary->peak_bytes));
+  if (!summary->is_whole)
+    heap_add_comment(heap, "incomplete", "the log of the process went on in private memory, which is out of reach");
+}
+
+struct heap *region_heap_of_log(struct region_log *log, const struct region_summary *summary, enum region_moment moment,
+                                const char *reason, const char *name)
+{
+  struct heap *heap = heap_new(name);
+  heap_set_usual_types(heap);
+  heap->variances = g_array_new(FALSE, TRUE, sizeof(double));
+  heap->period = (int64_t)MIN(summary->sample_interval_bytes, (uint64_t)INT64_MAX);
+  heap->time_unix_ns = g_get_real_time() * 1000;
+  heap->drop_frames = heap_text(heap, ALLOCATION_DROP_FRAMES);
+  /* Stacks first: the modules they run through were recorded before them. */
+  g_autoptr(GPtrArray) stacks = moment == REGION_PEAK ? collect_stacks_at_peak(log) : collect_stacks(log, NULL);
+  g_autoptr(GArray) addresses = collect_addresses(stacks);
+  g_autoptr(GArray) placed = add_modules(heap, log);
+  add_locations(heap, addresses, placed);
+  for (guint i = 0; i < stacks->len; i++)
+    add_sample(heap, g_ptr_array_index(stacks, i), addresses);
+  add_comments(heap, summary, stacks, reason);
+  if (moment == REGION_PEAK)
+    add_text(heap, "moment", "peak");
+  return heap;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Names for addresses: functions, inlined frames, files and lines, demangled.
+ *
+ * From the files that mappings name, checked by build id, by elfutils' libdw: DWARF 4 and 5, split, dwz, debuglink,
+ * build-id directories, minidebuginfo, debuginfod where $DEBUGINFOD_URLS asks for it. Results are cached by build
+ * id. Files are hostile input.
+ */
+#ifndef HEAPPROF_SYMBOLS_H
+#define HEAPPROF_SYMBOLS_H
+
+#include "tools/heap/heap.h"
+
+enum symbols_detail {
+  SYMBOLS_NAMES, /* function names from symbol tables: fast */
+  SYMBOLS_LINES, /* inlined frames, files and lines as well, where debug information is to be had */
+};
+
+struct symbols_options {
+  enum symbols_detail detail;
+  const char *root; /* put before the paths of mappings: a process in another mount namespace; NULL or "": ours */
+  bool replaces;    /* also where a location has lines already */
+  bool shows_progress;
+  bool may_download; /* debuginfod */
+  bool skips_cache;  /* neither reads nor writes it */
+};
+
+struct symbols_result {
+  uint32_t locations;         /* in files */
+  uint32_t named, with_lines; /* of those, now */
+  uint32_t found;             /* got lines by this call */
+  GPtrArray *problems;        /* char *: one line for each file that gave nothing, or not all it has: why */
+  GPtrArray *without_debug;   /* char *: paths of files without debug information, if lines were wanted */
+};
+
+/* Gives lines to the locations of the heap. What a process finds out it remembers, so that doing it again for the
+ * same program is cheap. Files are read in a process of its own: see symbol_worker.h. */
+void symbols_add(struct heap *heap, const struct symbols_options *options, struct symbols_result *result);
+void symbols_result_clear(struct symbols_result *result);
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* What a profile says about itself: totals and how certain they are, what was lost, what the profiler cost, which files the code
+ * came from. */
+#ifndef HEAPPROF_FACTS_H
+#define HEAPPROF_FACTS_H
+
+#include "tools/heap/heap.h"
+
+struct fact_total {
+  const char *type, *unit;
+  double value;
+  bool is_certainty_known;
+  double variance;
+};
+
+/* Samples, or parts of stacks, lost for one reason. */
+struct fact_loss {
+  const char *key, *what; /* what: "" for a reason that this version does not know */
+  uint64_t count;
+};
+
+/* A mapping and its locations. */
+struct fact_mapping {
+  const struct heap_mapping *mapping;
+  uint32_t locations, named, with_lines, with_inlines;
+};
+
+/* Numbers are 0 where the profile does not tell; they belong to the heap as far as they are texts. */
+struct facts {
+  const struct heap *heap;
+  struct fact_total totals[HEAP_TYPES_MAX];
+  GArray *losses;       /* struct fact_loss, also those of 0; without the total */
+  GArray *mappings;     /* struct fact_mapping */
+  uint64_t samples;     /* recorded allocations */
+  uint32_t deepest;     /* frames of the deepest stack, inlined ones not counted */
+  bool has_exact_units; /* bytes allocated, plus one for each allocation */
+  uint64_t exact_units, estimated_units;
+  double units_error; /* standard error of the estimate, at most; negative: unknown */
+  uint64_t own_bytes, sampling_ns, cpu_ns;
+  int64_t created_unix_ns;
+  int64_t running_ns; /* from the start to when the profile was taken */
+  GPtrArray *texts;   /* that belong to the facts */
+};
+
+struct facts *facts_of(const struct heap *heap);
+void facts_free(struct facts *facts);
+
+/* Every value of a comment: a merged profile may have several. const char *, of the heap. */
+GPtrArray *facts_comments(const struct heap *heap, const char *key);
+
+#endif

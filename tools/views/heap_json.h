@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* A heap, or the difference of two, as JSON for the report page (tools/report/src/profile.js reads it).
+ *
+ * ASCII without <, > and &: it can stand in an HTML script element, whatever the names in the profile are.
+ */
+#ifndef HEAPPROF_HEAP_JSON_H
+#define HEAPPROF_HEAP_JSON_H
+
+#include "tools/heap/heap.h"
+
+#define HEAP_JSON_ERROR g_quark_from_static_string("heapprof-heap-json")
+
+/* `base` may be NULL; `type` is the one to show first. NULL and *error: the two count different things, or there is too much
+ * for a page (page_tree.h). */
+GString *heap_json(const struct heap *heap, const struct heap *base, int type, GError **error);
+
+#endif

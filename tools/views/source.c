@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/views/source.h"
+
+#include "tools/heap/input.h"
+#include "tools/heap/load.h"
+#include "tools/state/targets.h"
+#include "tools/terminal/say.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Expressions are input: one that backtracks for ever is given up. */
+#define MATCH_LIMIT "(*LIMIT_MATCH=10000)"
+
+/* Opening. */
+
+bool source_is_pid(const char *argument, int *pid)
+{
+  guint64 number;
+  if (!g_ascii_string_to_unsigned(argument, 10, 1, INT_MAX, &number, NULL))
+    return false;
+  *pid = (int)number;
+  return true;
+}
+
+bool source_is_state_file(const char *path)
+{
+  uint8_t start[INPUT_STATE_MAGIC_BYTES];
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (fd < 0)
+    return false;
+  ssize_t size = pread(fd, start, sizeof start, 0); /* of a pipe: fails, and takes nothing from it */
+  (void)close(fd);
+  return size > 0 && input_is_state(start, (size_t)size);
+}
+
+static struct heap *read_region(const char *path, GError **error)
+{
+  uid_t user = geteuid();
+  struct region_file *file = region_file_open(path, user == 0 ? (uid_t)-1 : user, error);
+  if (file == NULL)
+    return NULL;
+  struct heap *heap = region_file_read(file, REGION_NOW, "read", error);
+  region_file_close(file);
+  const char *missing = heap != NULL ? heap_comment(heap, "incomplete") : NULL;
+  if (missing != NULL)
+    say("the profile of %s is incomplete: %s", heap->name, missing);
+  return heap;
+}
+
+static bool has_lines(const struct heap *heap)
+{
+  for (uint32_t i = 0; i < heap->lines->len; i++)
+    if (g_array_index(heap->lines, struct heap_line, i).line > 0)
+      return true;
+  return false;
+}
+
+static bool has_all_names(const struct heap *heap)
+{
+  for (uint32_t i = 0; i < heap->locations->len; i++)
+    if (heap_location(heap, i)->line_count == 0)
+      return false;
+  return true;
+}
+
+static void add_symbols(struct heap *heap, enum symbols_detail detail, const char *root)
+{
+  bool lacks_lines = detail == SYMBOLS_LINES && !has_lines(heap);
+  if (has_all_names(heap) && !lacks_lines)
+    return;
+  struct symbols_options options = {.detail = detail,
+                                    .root = root,
+                                    .replaces = lacks_lines,
+                                    .shows_progress = true,
+                                    .may_download = detail == SYMBOLS_LINES};
+  struct symbols_result result;
+  symbols_add(heap, &options, &result);
+  symbols_result_clear(&result);
+}
+
+struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error)
+{
+  int pid;
+  struct heap *heap;
+  g_autofree char *root = NULL;
+  if (source_is_pid(argument, &pid)) {
+    struct target *target = target_find(pid, error);
+    if (target == NULL)
+      return NULL;
+    heap = read_region(target->path, error);
+    root = g_strdup(target->root);
+    target_free(target);
+  } else if (source_is_state_file(argument)) {
+    heap = read_region(argument, error);
+  } else {
+    heap = load_file(argument, error);
+  }
+  if (heap == NULL)
+    return NULL;
+  add_symbols(heap, detail, root);
+  source_drop_frames(heap);
+  return heap;
+}
+
+/* Dropping. */
+
+struct dropper {
+  struct heap *heap;
+  GRegex *drop, *keep; /* keep: NULL if there is none */
+  uint8_t *functions;  /* by index: enum verdict */
+  uint8_t *locations;  /* by index: enum fate */
+  bool has_failed;
+};
+
+enum verdict { VERDICT_UNKNOWN, VERDICT_STAYS, VERDICT_GOES };
+
+enum fate {
+  FATE_STAYS,
+  FATE_LAST, /* an inlined part of it goes, and what it called */
+  FATE_GOES,
+};
+
+/* Length of a name with parentheses of its own that begins here, 0 if none does. */
+static size_t reserved_length(const char *text)
+{
+  static const char *const names[] = {"(anonymous namespace)", "operator()"};
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+    if (g_str_has_prefix(text, names[i]))
+      return strlen(names[i]);
+  return 0;
+}
+
+/* Expressions are written for names without parameters. */
+static char *name_without_parameters(const char *name)
+{
+  if (name[0] == '.')
+    name++;
+  const char *end = name;
+  for (size_t reserved; *end != '\0'; end += MAX(reserved, 1)) {
+    reserved = reserved_length(end);
+    if (reserved == 0 && *end == '(')
+      break;
+  }
+  return g_strndup(name, (gsize)(end - name));
+}
+
+static GRegex *compile_anchored(const char *expression)
+{
+  g_autofree char *anchored = g_strdup_printf(MATCH_LIMIT "^(?:%s)\\z", expression);
+  return g_regex_new(anchored, G_REGEX_NO_AUTO_CAPTURE, 0, NULL);
+}
+
+static bool matches(struct dropper *dropper, const GRegex *expression, const char *name)
+{
+  g_autoptr(GError) error = NULL;
+  bool is_match = g_regex_match_full(expression, name, -1, 0, 0, NULL, &error);
+  dropper->has_failed |= error != NULL;
+  return is_match;
+}
+
+static bool goes(struct dropper *dropper, uint32_t function)
+{
+  if (function == HEAP_NONE)
+    return false;
+  uint8_t *verdict = &dropper->functions[function];
+  if (*verdict == VERDICT_UNKNOWN) {
+    g_autofree char *name = name_without_parameters(heap_function(dropper->heap, function)->name);
+    bool is_dropped = name[0] != '\0' && matches(dropper, dropper->drop, name) &&
+                      (dropper->keep == NULL || !matches(dropper, dropper->keep, name));
+    *verdict = is_dropped ? VERDICT_GOES : VERDICT_STAYS;
+  }
+  return *verdict == VERDICT_GOES;
+}
+
+/* The outermost of its functions that goes takes those with it that were inlined there. */
+static enum fate decide(struct dropper *dropper, const struct heap_location *location, uint32_t *lines_dropped)
+{
+  const struct heap_line *lines = heap_lines(dropper->heap, location);
+  for (uint32_t i = location->line_count; i-- > 0;)
+    if (goes(dropper, lines[i].function)) {
+      *lines_dropped = i + 1;
+      return i + 1 == location->line_count ? FATE_GOES : FATE_LAST;
+    }
+  *lines_dropped = 0;
+  return FATE_STAYS;
+}
+
+/* From the root on: the first that goes below a frame of the program, and all it called. */
+static void cut_stack(const struct dropper *dropper, struct heap_sample *sample)
+{
+  const uint32_t *frames = heap_frames(dropper->heap, sample);
+  bool in_program = false;
+  for (uint32_t i = sample->frame_count; i-- > 0;) {
+    enum fate fate = dropper->locations[frames[i]];
+    if (fate == FATE_STAYS) {
+      in_program = true;
+    } else if (in_program) {
+      uint32_t dropped = fate == FATE_GOES ? i + 1 : i;
+      sample->first_frame += dropped;
+      sample->frame_count -= dropped;
+      return;
+    }
+  }
+}
+
+static void cut_all(struct dropper *dropper)
+{
+  struct heap *heap = dropper->heap;
+  g_autofree uint32_t *lines_dropped = g_new0(uint32_t, heap->locations->len);
+  for (uint32_t i = 0; i < heap->locations->len; i++)
+    dropper->locations[i] = decide(dropper, heap_location(heap, i), &lines_dropped[i]);
+  if (dropper->has_failed)
+    return;
+  for (uint32_t i = 0; i < heap->samples->len; i++)
+    cut_stack(dropper, heap_sample(heap, i));
+  for (uint32_t i = 0; i < heap->locations->len; i++)
+    if (dropper->locations[i] == FATE_LAST) {
+      heap_location(heap, i)->first_line += lines_dropped[i];
+      heap_location(heap, i)->line_count -= lines_dropped[i];
+    }
+}
+
+void source_drop_frames(struct heap *heap)
+{
+  if (heap->drop_frames[0] == '\0')
+    return;
+  struct dropper dropper = {.heap = heap, .drop = compile_anchored(heap->drop_frames)};
+  bool keeps = heap->keep_frames[0] != '\0';
+  if (keeps)
+    dropper.keep = compile_anchored(heap->keep_frames);
+  if (dropper.drop != NULL && (!keeps || dropper.keep != NULL)) {
+    dropper.functions = g_new0(uint8_t, heap->functions->len);
+    dropper.locations = g_new0(uint8_t, heap->locations->len);
+    cut_all(&dropper);
+  }
+  g_clear_pointer(&dropper.drop, g_regex_unref);
+  g_clear_pointer(&dropper.keep, g_regex_unref);
+  g_free(dropper.functions);
+  g_free(dropper.locations);
+}

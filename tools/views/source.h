@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What the viewing commands take: a process id, a state file, or a profile. Frames that profiles ask readers to drop
+ * are dropped, so that the leaf is who called malloc. */
+#ifndef HEAPPROF_SOURCE_H
+#define HEAPPROF_SOURCE_H
+
+#include "tools/heap/heap.h"
+#include "tools/symbols/symbols.h"
+
+/* NULL and *error. Processes and state files get names, and with `detail` SYMBOLS_LINES inlined frames and lines;
+ * profiles too, where they have none yet. A file in the current directory whose name is a number is meant with "./". */
+struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error);
+
+/* Is it a process id? */
+bool source_is_pid(const char *argument, int *pid);
+
+/* Is it the name of a state file? */
+bool source_is_state_file(const char *argument);
+
+/* Applies drop_frames and keep_frames as pprof does. An expression that is not valid is ignored. */
+void source_drop_frames(struct heap *heap);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/views/target_table.h"
+
+#include "tools/terminal/quantity.h"
+#include "tools/terminal/shown.h"
+#include "tools/terminal/table.h"
+
+#include <jansson.h>
+#include <string.h>
+
+enum { COMMAND_WIDTH_MAX = 32 };
+
+static const struct {
+  const char *title;
+  enum table_align align;
+} columns[] = {
+    {"PID", TABLE_RIGHT},  {"STATE", TABLE_LEFT},    {"COMMAND", TABLE_LEFT}, {"ALLOCATOR", TABLE_LEFT},
+    {"R", TABLE_RIGHT},    {"SAMPLES", TABLE_RIGHT}, {"STACKS", TABLE_RIGHT}, {"IN USE", TABLE_RIGHT},
+    {"±95%", TABLE_RIGHT}, {"LOST", TABLE_RIGHT},    {"AGE", TABLE_RIGHT},    {"STATE FILE", TABLE_LEFT},
+};
+
+/* "/usr/lib/libjemalloc.so.2" -> "jemalloc" */
+static char *allocator_name(const char *path)
+{
+  g_autofree char *name = g_path_get_basename(path[0] != '\0' ? path : "?");
+  if (!g_str_has_prefix(name, "lib"))
+    return g_steal_pointer(&name);
+  char *suffix = strstr(name, ".so");
+  if (suffix != NULL)
+    *suffix = '\0';
+  return g_strdup(strcmp(name, "libc") == 0 ? "glibc" : name + 3);
+}
+
+static double age_seconds(const struct target *target)
+{
+  return (double)g_get_real_time() / 1e6 - (double)target->summary.created_unix_ns / 1e9;
+}
+
+static void put_number(struct table *table, uint64_t number)
+{
+  g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, number);
+  table_put(table, text);
+}
+
+/* In the order of the columns. */
+static void put_row(struct table *table, const struct target *target)
+{
+  const struct region_summary *summary = &target->summary;
+  g_autofree char *command = target_command(target), *shown = shown_text(command);
+  g_autofree char *cut = shown_cut_end(shown, COMMAND_WIDTH_MAX), *allocator = allocator_name(summary->allocator);
+  table_begin_row(table, target->is_alive ? COLOUR_NONE : COLOUR_DIM);
+  put_number(table, (uint64_t)target->pid);
+  table_put(table, target->is_alive ? "live" : "dead");
+  table_put(table, cut);
+  table_put(table, allocator);
+  table_put(table, quantity((double)summary->sample_interval_bytes, "bytes").text);
+  put_number(table, summary->samples);
+  put_number(table, summary->stacks);
+  table_put(table, quantity(summary->in_use_bytes, "bytes").text);
+  table_put(table, quantity_error(summary->in_use_bytes, summary->in_use_bytes_variance, "bytes").text);
+  put_number(table, summary->lost_samples);
+  table_put(table, duration_text(age_seconds(target)).text);
+  table_put(table, target->path);
+}
+
+void target_table_print(const GPtrArray *targets)
+{
+  struct table *table = table_new();
+  for (size_t i = 0; i < G_N_ELEMENTS(columns); i++)
+    table_add_column(table, columns[i].title, columns[i].align);
+  for (guint i = 0; i < targets->len; i++)
+    put_row(table, g_ptr_array_index(targets, i));
+  table_print(table, stdout);
+  table_free(table);
+}
+
+/* JSON. */
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid(text, -1);
+  json_object_set_new(object, key, json_string(valid));
+}
+
+static void set_number(json_t *object, const char *key, uint64_t number)
+{
+  json_object_set_new(object, key, json_integer((json_int_t)MIN(number, (uint64_t)INT64_MAX)));
+}
+
+static json_t *losses_of(const struct region_summary *summary)
+{
+  static const char *const keys[] = {
+#define HEAPPROF_LOSS(identifier, key, what) key,
+#include "core/losses.def"
+#undef HEAPPROF_LOSS
+  };
+  json_t *losses = json_object();
+  for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++)
+    set_number(losses, keys[i], summary->lost[i]);
+  set_number(losses, "total", summary->lost_samples);
+  return losses;
+}
+
+static json_t *json_of(const struct target *target)
+{
+  const struct region_summary *summary = &target->summary;
+  g_autofree char *command = target_command(target);
+  json_t *object = json_object();
+  set_number(object, "pid", (uint64_t)target->pid);
+  set_text(object, "state", target->is_alive ? "live" : "dead");
+  set_number(object, "user", target->owner);
+  set_text(object, "program", summary->program);
+  set_text(object, "command", command);
+  set_text(object, "allocator", summary->allocator);
+  set_number(object, "sampling_interval_bytes", summary->sample_interval_bytes);
+  set_number(object, "samples", summary->samples);
+  set_number(object, "stacks", summary->stacks);
+  json_object_set_new(object, "in_use_bytes", json_real(summary->in_use_bytes));
+  json_object_set_new(object, "in_use_bytes_error", json_real(half_width_95(summary->in_use_bytes_variance)));
+  json_object_set_new(object, "in_use_objects", json_real(summary->in_use_objects));
+  json_object_set_new(object, "allocated_bytes", json_real(summary->allocated_bytes));
+  json_object_set_new(object, "peak_bytes", json_real(summary->peak_bytes));
+  set_number(object, "exact_units", summary->exact_units);
+  json_object_set_new(object, "lost", losses_of(summary));
+  set_number(object, "own_bytes", summary->own_bytes);
+  set_number(object, "created_unix_ns", summary->created_unix_ns);
+  set_number(object, "parent_pid", (uint64_t)summary->parent_pid);
+  json_object_set_new(object, "is_whole", json_boolean(summary->is_whole));
+  set_text(object, "state_file", target->path);
+  return object;
+}
+
+void target_table_print_json(const GPtrArray *targets)
+{
+  json_t *array = json_array();
+  for (guint i = 0; i < targets->len; i++)
+    json_array_append_new(array, json_of(g_ptr_array_index(targets, i)));
+  json_dumpf(array, stdout, JSON_INDENT(2));
+  putchar('\n');
+  json_decref(array);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/views/view.h"
+
+#include "tools/terminal/quantity.h"
+#include "tools/terminal/shown.h"
+#include "tools/views/source.h"
+
+#include <math.h>
+#include <time.h>
+
+enum { ROWS_ON_A_PIPE = 30, LINES_AROUND_TABLE = 9, ROWS_MIN = 5 };
+
+bool view_row_limit(const struct cmd_line *line, uint32_t *count)
+{
+  int height = terminal_height(stdout);
+  uint64_t fallback = height > 0 ? (uint64_t)MAX(height - LINES_AROUND_TABLE, ROWS_MIN) : ROWS_ON_A_PIPE, number;
+  if (!cmd_number(line, "rows", 0, UINT32_MAX, fallback, &number))
+    return false;
+  *count = number > 0 ? (uint32_t)number : UINT32_MAX;
+  return true;
+}
+
+enum rows_by view_rows_by(const struct cmd_line *line)
+{
+  return cmd_has(line, "lines") ? ROWS_BY_LINE : ROWS_BY_FUNCTION;
+}
+
+struct heap *view_open(const char *argument)
+{
+  g_autoptr(GError) error = NULL;
+  struct heap *heap = source_open(argument, SYMBOLS_LINES, &error);
+  if (heap == NULL)
+    say("%s", error->message);
+  return heap;
+}
+
+bool view_find_type(const struct heap *heap, const char *name, int *type)
+{
+  *type = heap_find_type(heap, name);
+  if (*type >= 0)
+    return true;
+  if (heap->types->len == 0) {
+    say("%s: it has no sample types, so there is nothing to show", heap->name);
+    return false;
+  }
+  g_autoptr(GString) names = g_string_new(NULL);
+  for (uint32_t i = 0; i < heap->types->len; i++)
+    g_string_append_printf(names, "%s%s", i > 0 ? ", " : "", heap_type(heap, i)->name);
+  say("%s: there is no sample type '%s' in it; it has %s", heap->name, name, names->str);
+  return false;
+}
+
+static void append_line(GString *text, const char *what, const char *value)
+{
+  g_autofree char *shown = shown_text(value);
+  g_string_append_printf(text, "%s: %s\n", what, shown);
+}
+
+void view_append_header(GString *text, const struct heap *heap, int type)
+{
+  const char *path = heap->mappings->len > 0 ? heap_mapping(heap, 0)->path : "";
+  if (path[0] != '\0') {
+    g_autofree char *base = g_path_get_basename(path);
+    append_line(text, "File", base);
+  }
+  append_line(text, "Type", heap_type(heap, (uint32_t)type)->name);
+  g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(heap->time_unix_ns / 1000000000);
+  g_autoptr(GDateTime) local = utc != NULL && heap->time_unix_ns > 0 ? g_date_time_to_local(utc) : NULL;
+  if (local != NULL) {
+    g_autofree char *time = g_date_time_format(local, "%Y-%m-%d %H:%M:%S %Z");
+    append_line(text, "Time", time);
+  }
+}
+
+bool view_has_errors(bool has_variances, double total_variance)
+{
+  return has_variances && total_variance > 0;
+}
+
+void view_append_certainty(GString *text, bool has_variances, double total, double variance, const char *unit)
+{
+  if (!has_variances) {
+    g_string_append(text, "The profile does not tell how far off its values can be\n");
+  } else if (variance > 0) {
+    g_autofree char *error = shown_text(quantity_error(total, variance, unit).text);
+    g_string_append_printf(text, "The total is an estimate: %s %s (95%%)\n", quantity(total, unit).text, error);
+  } else if (total != 0) {
+    g_string_append(text, "Values are exact\n");
+  }
+}
+
+char *view_place_name(const char *name, const char *file, int64_t line)
+{
+  if (file[0] == '\0')
+    return g_strdup(name);
+  return line > 0 ? g_strdup_printf("%s %s:%" G_GINT64_FORMAT, name, file, line) : g_strdup_printf("%s %s", name, file);
+}
+
+char *view_row_name(const struct row *row)
+{
+  g_autofree char *name = view_place_name(row->name, row->file, row->line);
+  return g_strconcat(name, !row->is_inlined ? "" : row->is_called ? " (partial-inline)" : " (inline)", NULL);
+}
+
+void view_put_quantity(struct table *table, double value, const char *unit)
+{
+  table_put(table, quantity(value, unit).text);
+}
+
+void view_put_change(struct table *table, double value, const char *unit)
+{
+  table_put(table, quantity_signed(value, unit).text);
+}
+
+void view_put_error(struct table *table, bool is_wanted, double value, double variance, const char *unit)
+{
+  table_put(table, is_wanted ? quantity_error(value, variance, unit).text : "");
+}
+
+void view_put_percentage(struct table *table, double part, double whole)
+{
+  table_put(table, percentage(fabs(part), fabs(whole)).text);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What the commands that show tables share: opening with messages, headers, names of places, cells. */
+#ifndef HEAPPROF_VIEW_H
+#define HEAPPROF_VIEW_H
+
+#include "tools/cmd/cmd.h"
+#include "tools/heap/heap.h"
+#include "tools/terminal/table.h"
+#include "tools/views/rows.h"
+
+/* clang-format off */
+#define VIEW_OPTION_ROWS {"rows", 'n', "N", "show N rows; 0: all (default: what fits the terminal, else 30)"}
+#define VIEW_OPTION_LINES {"lines", 'l', NULL, "a row per line of source instead of per function"}
+/* clang-format on */
+
+/* The value of --rows, UINT32_MAX for all. False after a message. */
+bool view_row_limit(const struct cmd_line *line, uint32_t *count);
+
+/* What --lines asks for. */
+enum rows_by view_rows_by(const struct cmd_line *line);
+
+/* A source with names, inlined frames and lines; NULL after a message. */
+struct heap *view_open(const char *argument);
+
+/* The sample type of that name, NULL for the default. False after a message that lists what there is. */
+bool view_find_type(const struct heap *heap, const char *name, int *type);
+
+/* Lines as pprof begins its reports with: File, Type, Time. */
+void view_append_header(GString *text, const struct heap *heap, int type);
+
+/* How far off a total can be: one line. */
+void view_append_certainty(GString *text, bool has_variances, double total, double variance, const char *unit);
+
+/* Is there need for a column of errors? Not if all are exact, or nobody knows. */
+bool view_has_errors(bool has_variances, double total_variance);
+
+/* New texts. "shop::render app.cc:52 (inline)" */
+char *view_place_name(const char *name, const char *file, int64_t line);
+char *view_row_name(const struct row *row);
+
+void view_put_quantity(struct table *table, double value, const char *unit);
+void view_put_change(struct table *table, double value, const char *unit); /* with a sign */
+/* "" if it is not wanted. */
+void view_put_error(struct table *table, bool is_wanted, double value, double variance, const char *unit);
+void view_put_percentage(struct table *table, double part, double whole);
+
+#endif
