@@ -76,7 +76,7 @@ void peak_keep(struct stack_record *stack)
     if (LIKELY(peak_of(stamps[i]) >= peak))
       return;
   }
-  struct tally_sums held = stacks_read(stack).in_use;
+  struct tally_sums held = tally_read(&stack->allocated, &stack->freed).in_use;
   unsigned chosen = choose_slot(stamps);
   struct peak *slot = &stack->peaks[chosen];
   if (atomic_compare_exchange_strong_explicit(&slot->stamp, &stamps[chosen], peak | PEAK_IS_WRITTEN,
@@ -100,7 +100,7 @@ static bool read_slot(const struct peak *slot, uint64_t peak, struct tally_sums 
 /* What the stack holds is read first: if nothing is kept after that, nothing had changed before. */
 struct tally_sums peak_read(const struct stack_record *stack, uint64_t peak_bytes_q4)
 {
-  struct tally_sums now = stacks_read(stack).in_use, kept;
+  struct tally_sums now = tally_read(&stack->allocated, &stack->freed).in_use, kept;
   now.samples = 0;
   for (unsigned i = 0; i < PEAK_SLOTS; i++)
     if (read_slot(&stack->peaks[i], peak_bytes_q4, &kept))

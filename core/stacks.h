@@ -11,6 +11,7 @@
 #define HEAPPROF_STACKS_H
 
 #include "core/region.h"
+#include "core/tally.h"
 
 enum stack_flag {
   STACK_TRUNCATED = 1,      /* the outermost frames are missing */
@@ -26,13 +27,6 @@ struct stack_record {
   struct tally freed;
   struct peak peaks[PEAK_SLOTS];
   uint64_t pcs[]; /* innermost first, record.constant_words of them; each inside the calling instruction */
-};
-
-/* What one sample stands for. The same values go in when it is allocated and out when it is freed, so in-use sums come back
- * to exactly zero. */
-struct sample_weight {
-  uint64_t size_bytes;
-  uint64_t objects_q16;
 };
 
 /* The hash of a stack, from its outermost frame inwards: stacks that differ in their inner frames have part of the way in common. */
@@ -60,20 +54,9 @@ void stacks_clear(void);
 /* Visits every bucket; NULL at the end. Start with *position = 0. */
 struct stack_record *stacks_next(uint64_t *position);
 
-/* The sums of one tally at one moment. */
-struct tally_sums {
-  uint64_t samples;
-  uint64_t objects_q16;
-  uint64_t bytes_q4;
-  double variance_objects;
-  double variance_bytes;
-};
-
-struct stack_sums {
-  struct tally_sums allocated;
-  struct tally_sums in_use; /* allocated minus freed, never negative */
-};
-
-struct stack_sums stacks_read(const struct stack_record *stack);
+static inline struct stack_sums stacks_read(const struct stack_record *stack)
+{
+  return tally_read(&stack->allocated, &stack->freed);
+}
 
 #endif

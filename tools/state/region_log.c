@@ -203,7 +203,7 @@ struct stack_sums region_log_sums(const struct stack_record *stack)
   uint64_t least = UINT64_MAX;
   for (int attempt = 0; attempt < 4 && least > 0; attempt++) {
     uint64_t before = atomic_load_explicit(&stack->freed.ended, memory_order_acquire);
-    struct stack_sums sums = stacks_read(stack);
+    struct stack_sums sums = tally_read(&stack->allocated, &stack->freed);
     uint64_t passed = atomic_load_explicit(&stack->freed.begun, memory_order_acquire) - before;
     if (passed >= least && attempt > 0)
       continue;

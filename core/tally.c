@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/tally.h"
+
+static void add_double(_Atomic double *sum, double value)
+{
+  double old = atomic_load_explicit(sum, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak_explicit(sum, &old, old + value, memory_order_relaxed, memory_order_relaxed))
+    ;
+}
+
+/* docs/sampling.md: a sample of s bytes with p = 1/w adds w objects, s w bytes, and variances w (w - 1) and s^2 w (w - 1). */
+void tally_count(struct tally *tally, struct sample_weight weight)
+{
+  double w = (double)weight.objects_q16 * 0x1p-16, s = (double)weight.size_bytes;
+  atomic_fetch_add_explicit(&tally->begun, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&tally->objects_q16, weight.objects_q16, memory_order_relaxed);
+  atomic_fetch_add_explicit(&tally->bytes_q4, tally_bytes_q4(weight), memory_order_relaxed);
+  if (w > 1) {
+    add_double(&tally->variance_objects, w * (w - 1));
+    add_double(&tally->variance_bytes, s * s * w * (w - 1));
+  }
+  atomic_fetch_add_explicit(&tally->ended, 1, memory_order_release);
+}
+
+/* Sums that agree with each other, if a few tries find a moment without a writer; else the latest ones. */
+static struct tally_sums read_one(const struct tally *tally)
+{
+  struct tally_sums sums;
+  for (int attempt = 0; attempt < 4; attempt++) {
+    uint64_t ended = atomic_load_explicit(&tally->ended, memory_order_acquire);
+    sums.objects_q16 = atomic_load_explicit(&tally->objects_q16, memory_order_relaxed);
+    sums.bytes_q4 = atomic_load_explicit(&tally->bytes_q4, memory_order_relaxed);
+    sums.variance_objects = atomic_load_explicit(&tally->variance_objects, memory_order_relaxed);
+    sums.variance_bytes = atomic_load_explicit(&tally->variance_bytes, memory_order_relaxed);
+    atomic_thread_fence(memory_order_acquire);
+    sums.samples = atomic_load_explicit(&tally->begun, memory_order_relaxed);
+    if (sums.samples == ended)
+      break;
+  }
+  return sums;
+}
+
+static uint64_t difference(uint64_t from, uint64_t take)
+{
+  return from > take ? from - take : 0;
+}
+
+struct stack_sums tally_read(const struct tally *allocated, const struct tally *freed)
+{
+  /* Frees first: what is freed later was allocated before it, so the difference is never negative. */
+  struct tally_sums gone = read_one(freed);
+  struct stack_sums sums = {.allocated = read_one(allocated)};
+  sums.in_use.samples = difference(sums.allocated.samples, gone.samples);
+  sums.in_use.objects_q16 = difference(sums.allocated.objects_q16, gone.objects_q16);
+  sums.in_use.bytes_q4 = difference(sums.allocated.bytes_q4, gone.bytes_q4);
+  if (sums.in_use.samples > 0) { /* else what is left are rounding errors */
+    double objects = sums.allocated.variance_objects - gone.variance_objects;
+    double bytes = sums.allocated.variance_bytes - gone.variance_bytes;
+    sums.in_use.variance_objects = objects > 0 ? objects : 0;
+    sums.in_use.variance_bytes = bytes > 0 ? bytes : 0;
+  }
+  return sums;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* Sums over samples: what one sample adds to them, and how they are read while others add.
+ *
+ * Threads, signals: lock-free, any number of writers and readers. Fork: nothing to do.
+ */
+#ifndef HEAPPROF_TALLY_H
+#define HEAPPROF_TALLY_H
+
+#include "core/region.h"
+
+#include <stdint.h>
+
+/* What one sample stands for. The same values go in when it is allocated and out when it is freed, so in-use sums come back
+ * to exactly zero. */
+struct sample_weight {
+  uint64_t size_bytes;
+  uint64_t objects_q16;
+};
+
+/* The estimated bytes of a sample, as tallies sum them: in 1/16. */
+static inline uint64_t tally_bytes_q4(struct sample_weight weight)
+{
+  return (uint64_t)((double)weight.size_bytes * ((double)weight.objects_q16 * 0x1p-16) * 16 + 0.5);
+}
+
+void tally_count(struct tally *tally, struct sample_weight weight);
+
+/* The sums of one tally at one moment. */
+struct tally_sums {
+  uint64_t samples;
+  uint64_t objects_q16;
+  uint64_t bytes_q4;
+  double variance_objects;
+  double variance_bytes;
+};
+
+/* Of one stack. */
+struct stack_sums {
+  struct tally_sums allocated;
+  struct tally_sums in_use; /* allocated minus freed, never negative */
+};
+
+struct stack_sums tally_read(const struct tally *allocated, const struct tally *freed);
+
+#endif
