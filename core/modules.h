@@ -20,24 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MODULES_MAX = 1024, MODULE_SEGMENTS_MAX = 8, MODULE_BUILD_ID_MAX = 32, MODULE_PATH_MAX = 1024 };
-
-/* The record of one executable segment in the region. Addresses are those that stacks hold: the real ones, except for an object
- * that came to lie where an unloaded one had been; its addresses are shifted to a range that no process uses. */
-struct module_record {
-  struct region_record record;
-  _Atomic uint32_t is_unloaded; /* writer: the owner, under modules_lock */
-  uint32_t reserved;
-  /* From here on constant. */
-  uint64_t start; /* page-aligned */
-  uint64_t limit;
-  uint64_t file_offset; /* of `start` */
-  uint64_t bias;        /* address minus the address in the ELF file */
-  uint32_t is_main;
-  uint32_t build_id_bytes;
-  uint8_t build_id[MODULE_BUILD_ID_MAX];
-  char path[]; /* terminated, padded to whole words */
-};
+enum { MODULES_MAX = 1024, MODULE_SEGMENTS_MAX = 8, MODULE_PATH_MAX = 1024 };
 
 struct address_range {
   uintptr_t low, high;

@@ -2,6 +2,7 @@
 #include "core/peak.h"
 
 #include "core/compiler.h"
+#include "core/region.h"
 
 /* Totals compare as signed numbers: a handler that longjmps out of realloc can make one negative. */
 static uint64_t raise_to(_Atomic uint64_t *peak_bytes_q4, uint64_t total)

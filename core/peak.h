@@ -19,7 +19,7 @@
 #ifndef HEAPPROF_PEAK_H
 #define HEAPPROF_PEAK_H
 
-#include "core/stacks.h"
+#include "core/tally.h"
 
 /* Before each change of a stack's tallies. */
 void peak_keep(struct stack_record *stack);

@@ -67,14 +67,6 @@ void region_add_own_bytes(uint64_t bytes)
     atomic_fetch_add_explicit(&header->own_bytes, bytes, memory_order_relaxed);
 }
 
-uint64_t region_hash_words(const uint64_t *words, size_t count)
-{
-  uint64_t hash = 0xcbf29ce484222325u ^ count;
-  for (size_t i = 0; i < count; i++)
-    hash = (hash ^ words[i]) * 0x9fb21c651e98df25u, hash ^= hash >> 29;
-  return hash;
-}
-
 /* The file. */
 
 /* A size beyond RLIMIT_FSIZE would raise SIGXFSZ, which kills: ask first. */

@@ -13,22 +13,6 @@
 #include "core/region.h"
 #include "core/tally.h"
 
-enum stack_flag {
-  STACK_TRUNCATED = 1,      /* the outermost frames are missing */
-  STACK_FRAME_POINTERS = 2, /* some frame was found by its frame pointer alone */
-  STACK_TABLE_FULL = 4,     /* stands for all stacks that found no room */
-};
-
-struct stack_record {
-  struct region_record record;
-  uint32_t flags; /* enum stack_flag; constant */
-  uint32_t reserved;
-  struct tally allocated;
-  struct tally freed;
-  struct peak peaks[PEAK_SLOTS];
-  uint64_t pcs[]; /* innermost first, record.constant_words of them; each inside the calling instruction */
-};
-
 /* The hash of a stack, from its outermost frame inwards: stacks that differ in their inner frames have part of the way in common. */
 #define STACKS_HASH_START 0xcbf29ce484222325u
 

@@ -6,7 +6,7 @@
 #ifndef HEAPPROF_TALLY_H
 #define HEAPPROF_TALLY_H
 
-#include "core/region.h"
+#include "core/region_format.h"
 
 #include <stdint.h>
 

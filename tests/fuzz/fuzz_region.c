@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* State regions made by anybody: what is accepted becomes a profile that our own reader of profiles accepts. */
-#include "core/region.h"
+#include "core/region_format.h"
 #include "tools/heap/load.h"
 #include "tools/heap/save.h"
 #include "tools/state/region_file.h"

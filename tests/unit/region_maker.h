@@ -3,8 +3,7 @@
 #ifndef HEAPPROF_REGION_MAKER_H
 #define HEAPPROF_REGION_MAKER_H
 
-#include "core/modules.h"
-#include "core/stacks.h"
+#include "core/region_format.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 #include "core/peak.h"
 
 #include "core/prng.h"
+#include "core/stacks.h"
 #include "unit.h"
 
 #include <ucontext.h>

@@ -8,9 +8,10 @@
 #define HEAPPROF_REGION_FILE_H
 
 #include "core/losses.h"
-#include "core/region.h"
+#include "core/region_format.h"
 #include "tools/heap/heap.h"
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #define REGION_FILE_ERROR g_quark_from_static_string("heapprof-region")

@@ -7,10 +7,10 @@
 #ifndef HEAPPROF_REGION_LOG_H
 #define HEAPPROF_REGION_LOG_H
 
-#include "core/modules.h"
-#include "core/stacks.h"
+#include "core/tally.h"
 
 #include <glib.h>
+#include <stdbool.h>
 
 struct region_log {
   const uint8_t *bytes;

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/* The layout of the state file, for its writer and its readers (docs/region-format.md): a header, then records of stacks and
+ * modules. Nothing of how a process maps it. What changes here is a new REGION_VERSION.
+ *
+ * Threads: fields say who writes them; what is not atomic is constant once others can see it.
+ */
+#ifndef HEAPPROF_REGION_FORMAT_H
+#define HEAPPROF_REGION_FORMAT_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define REGION_MAGIC "HEAPPROF"
+
+enum {
+  REGION_VERSION = 1,
+  REGION_HEADER_BYTES = 4096,
+  REGION_FIRST_SEGMENT_BYTES = 32 << 10, /* 256 KiB cost every short process 0.1 ms */
+  REGION_SEGMENTS = 15,                  /* 512 MiB in all */
+  REGION_GRANULE_BYTES = 16,
+  REGION_LOSSES = 16,
+  MODULE_BUILD_ID_MAX = 32,
+};
+
+struct region_header {
+  /* Written by the owner before the file gets readable, constant after. */
+  char magic[8];
+  uint32_t version;
+  uint32_t header_bytes;
+  uint64_t first_segment_bytes;
+  uint32_t pid;
+  uint32_t parent_pid; /* of an adopted region: the process it was copied from, else 0 */
+  uint64_t created_unix_ns;
+  uint64_t sample_interval_bytes;
+  uint32_t depth;
+  uint32_t reserved;
+  char program[64];
+  char allocator[256]; /* path of the object that provides malloc */
+
+  /* Writers: any thread of the owner. */
+  _Atomic uint64_t log_end;     /* first byte never reserved */
+  _Atomic uint64_t file_end;    /* the log goes on in private memory behind this; 0: there is no file */
+  _Atomic uint64_t exact_units; /* bytes allocated, plus one for each allocation, within one interval per thread */
+  _Atomic uint64_t lost[REGION_LOSSES]; /* by enum loss */
+  _Atomic uint64_t own_bytes;           /* mapped by the shim beyond its own image */
+  _Atomic uint64_t timed_samples;       /* samples that were timed ... */
+  _Atomic uint64_t timed_ticks;         /* ... and how many ticks of the time-stamp counter they took */
+  _Atomic uint64_t ticks_per_second;
+  _Atomic uint64_t stacks;
+  _Atomic uint64_t in_use_bytes_q4; /* of all stacks, estimated, in 1/16 bytes */
+  _Atomic uint64_t peak_bytes_q4;   /* the highest value of in_use_bytes_q4 so far */
+  _Atomic uint64_t look_up_ticks;   /* what frees of samples took, estimated from some of them */
+  _Atomic uint64_t cpu_ns;          /* processor time of the process, when it last wrote a profile or was asked */
+
+  /* By the owner before the file gets readable: the inode of the namespace that pid counts in; 0: not known. */
+  uint64_t pid_namespace;
+};
+
+/* Records. */
+
+enum region_record_type {
+  REGION_RECORD_STACK = 1,
+  REGION_RECORD_MODULE = 2,
+};
+
+/* Every record starts with this. `tag` is stored last: a record without it was never finished. A reader also checks `hash`,
+ * so that the inside of an unfinished record cannot pass for one. */
+struct region_record {
+  _Atomic uint32_t tag;     /* REGION_RECORD_TAG | type */
+  uint32_t size_bytes;      /* with this header, a multiple of REGION_GRANULE_BYTES */
+  uint32_t constant_offset; /* the part of the record that never changes once published: ... */
+  uint32_t constant_words;  /* ... so many 64-bit words from that offset on */
+  uint64_t hash;            /* region_hash_words of that part */
+};
+
+#define REGION_RECORD_TAG 0x48500000u
+
+/* The hash of records: xor, multiply, shift, a word at a time. Not meant to withstand an attacker. */
+static inline uint64_t region_hash_words(const uint64_t *words, size_t count)
+{
+  uint64_t hash = 0xcbf29ce484222325u ^ count;
+  for (size_t i = 0; i < count; i++)
+    hash = (hash ^ words[i]) * 0x9fb21c651e98df25u, hash ^= hash >> 29;
+  return hash;
+}
+
+/* Stacks. */
+
+/* Sums over the samples of one kind of event. Every field only grows. Writers: any thread of the owner. */
+struct tally {
+  _Atomic uint64_t begun;       /* events whose sums may be partly in */
+  _Atomic uint64_t objects_q16; /* estimated objects, in 1/65536 */
+  _Atomic uint64_t bytes_q4;    /* estimated bytes, in 1/16 */
+  _Atomic double variance_objects;
+  _Atomic double variance_bytes; /* bytes squared */
+  _Atomic uint64_t ended;        /* events whose sums are all in; equal to begun: the sums agree with each other */
+};
+
+/* What a stack held when all stacks together held the most so far (core/peak.h). Two of them a stack: while one is written, by a
+ * thread that may stand still for long, the other one serves. Writers: any thread of the owner that claims it. */
+struct peak {
+  _Atomic uint64_t stamp; /* peak_bytes_q4 of the peak it is of; with PEAK_IS_WRITTEN, not whole yet */
+  _Atomic uint64_t objects_q16;
+  _Atomic uint64_t bytes_q4;
+  _Atomic double variance_objects;
+  _Atomic double variance_bytes;
+};
+
+enum { PEAK_SLOTS = 2 };
+#define PEAK_IS_WRITTEN (1ull << 63)
+
+enum stack_flag {
+  STACK_TRUNCATED = 1,      /* the outermost frames are missing */
+  STACK_FRAME_POINTERS = 2, /* some frame was found by its frame pointer alone */
+  STACK_TABLE_FULL = 4,     /* stands for all stacks that found no room */
+};
+
+struct stack_record {
+  struct region_record record;
+  uint32_t flags; /* enum stack_flag; constant */
+  uint32_t reserved;
+  struct tally allocated;
+  struct tally freed;
+  struct peak peaks[PEAK_SLOTS];
+  uint64_t pcs[]; /* innermost first, record.constant_words of them; each inside the calling instruction */
+};
+
+/* Modules. */
+
+/* One executable segment of a loaded object. Addresses are those that stacks hold: the real ones, except for an object
+ * that came to lie where an unloaded one had been; its addresses are shifted to a range that no process uses. */
+struct module_record {
+  struct region_record record;
+  _Atomic uint32_t is_unloaded; /* writer: the owner, under modules_lock */
+  uint32_t reserved;
+  /* From here on constant. */
+  uint64_t start; /* page-aligned */
+  uint64_t limit;
+  uint64_t file_offset; /* of `start` */
+  uint64_t bias;        /* address minus the address in the ELF file */
+  uint32_t is_main;
+  uint32_t build_id_bytes;
+  uint8_t build_id[MODULE_BUILD_ID_MAX];
+  char path[]; /* terminated, padded to whole words */
+};
+
+#endif
