@@ -3,6 +3,7 @@
 
 #include "core/arena.h"
 #include "core/cfi.h"
+#include "core/comments.h"
 #include "core/descriptor.h"
 #include "core/live.h"
 #include "core/message.h"
@@ -60,7 +61,7 @@ static void add_text(struct profile *profile, struct arena *arena, const char *k
 {
   char line[COMMAND_LINE_MAX + 128];
   struct text text = TEXT_INIT(line);
-  text_put(&text, "# heapprof ");
+  text_put(&text, COMMENT_START);
   text_put(&text, key);
   text_put(&text, ": ");
   text_put(&text, value);
@@ -75,6 +76,17 @@ static void add_number(struct profile *profile, struct arena *arena, const char 
   add_text(profile, arena, key, digits);
 }
 
+/* One of those that begin alike. */
+static void add_member(struct profile *profile, struct arena *arena, const char *start, const char *name,
+                       uint64_t value)
+{
+  char key[64];
+  struct text text = TEXT_INIT(key);
+  text_put(&text, start);
+  text_put(&text, name);
+  add_number(profile, arena, key, value);
+}
+
 static void add_command_line(struct profile *profile, struct arena *arena)
 {
   char line[COMMAND_LINE_MAX];
@@ -87,35 +99,31 @@ static void add_command_line(struct profile *profile, struct arena *arena)
     if ((unsigned char)line[i] < ' ')
       line[i] = ' ';
   line[size] = '\0';
-  add_text(profile, arena, "command", line);
+  add_text(profile, arena, COMMENT_command, line);
 }
 
 static void add_standard_errors(struct profile *profile, struct arena *arena)
 {
-  for (unsigned i = 0; i < PROFILE_VALUES; i++) {
-    char key[64];
-    struct text text = TEXT_INIT(key);
-    text_put(&text, "standard_error.");
-    text_put(&text, profile_value_names[i]);
-    add_number(profile, arena, key, (uint64_t)(profile->totals[i].standard_error + 0.5));
-  }
+  for (unsigned i = 0; i < PROFILE_VALUES; i++)
+    add_member(profile, arena, COMMENT_standard_error, profile_value_names[i],
+               (uint64_t)(profile->totals[i].standard_error + 0.5));
 }
 
 static void add_losses(struct profile *profile, struct arena *arena, const struct region_header *header)
 {
   static const char *const keys[] = {
-#define HEAPPROF_LOSS(identifier, key, what) "lost." key,
+#define HEAPPROF_LOSS(identifier, key, what) key,
 #include "core/losses.def"
 #undef HEAPPROF_LOSS
   };
   uint64_t dropped = 0;
   for (unsigned i = 0; i < LOSS_COUNT; i++) {
     uint64_t lost = atomic_load_explicit(&header->lost[i], memory_order_relaxed);
-    add_number(profile, arena, keys[i], lost);
+    add_member(profile, arena, COMMENT_lost, keys[i], lost);
     if (i == LOSS_live_table || i == LOSS_region)
       dropped += lost;
   }
-  add_number(profile, arena, "lost.total", dropped);
+  add_number(profile, arena, COMMENT_lost_total, dropped);
 }
 
 static uint64_t total_samples(void)
@@ -168,31 +176,31 @@ static const char *unwinder_name(void)
 static void add_comments(struct profile *profile, struct arena *arena, const char *reason)
 {
   const struct region_header *header = region_header();
-  add_text(profile, arena, "version", PACKAGE_VERSION);
-  add_text(profile, arena, "program", program_name);
-  add_number(profile, arena, "pid", (uint64_t)sys_getpid());
+  add_text(profile, arena, COMMENT_version, PACKAGE_VERSION);
+  add_text(profile, arena, COMMENT_program, program_name);
+  add_number(profile, arena, COMMENT_pid, (uint64_t)sys_getpid());
   add_command_line(profile, arena);
-  add_text(profile, arena, "reason", reason);
-  add_number(profile, arena, "sampling_interval_bytes", settings->sample_interval_bytes);
+  add_text(profile, arena, COMMENT_reason, reason);
+  add_number(profile, arena, COMMENT_sampling_interval_bytes, settings->sample_interval_bytes);
   if (inert_reason != NULL)
-    add_text(profile, arena, "inert", inert_reason);
+    add_text(profile, arena, COMMENT_inert, inert_reason);
   if (header == NULL)
     return;
-  add_number(profile, arena, "created_unix_ns", header->created_unix_ns);
-  add_text(profile, arena, "allocator", header->allocator);
-  add_text(profile, arena, "unwinder", unwinder_name());
-  add_number(profile, arena, "samples", total_samples());
-  add_number(profile, arena, "stacks", atomic_load_explicit(&header->stacks, memory_order_relaxed));
-  add_number(profile, arena, "exact_units", atomic_load_explicit(&header->exact_units, memory_order_relaxed));
-  add_number(profile, arena, "estimated_units",
+  add_number(profile, arena, COMMENT_created_unix_ns, header->created_unix_ns);
+  add_text(profile, arena, COMMENT_allocator, header->allocator);
+  add_text(profile, arena, COMMENT_unwinder, unwinder_name());
+  add_number(profile, arena, COMMENT_samples, total_samples());
+  add_number(profile, arena, COMMENT_stacks, atomic_load_explicit(&header->stacks, memory_order_relaxed));
+  add_number(profile, arena, COMMENT_exact_units, atomic_load_explicit(&header->exact_units, memory_order_relaxed));
+  add_number(profile, arena, COMMENT_estimated_units,
              (uint64_t)(profile->totals[PROFILE_ALLOC_OBJECTS].estimate +
                         profile->totals[PROFILE_ALLOC_SPACE].estimate + 0.5));
   add_standard_errors(profile, arena);
-  add_number(profile, arena, "peak_inuse_space", peak_bytes());
+  add_number(profile, arena, COMMENT_peak_inuse_space, peak_bytes());
   add_losses(profile, arena, header);
-  add_number(profile, arena, "own_bytes", atomic_load_explicit(&header->own_bytes, memory_order_relaxed));
-  add_number(profile, arena, "sampling_ns", dump_sampling_ns());
-  add_number(profile, arena, "cpu_ns", atomic_load_explicit(&header->cpu_ns, memory_order_relaxed));
+  add_number(profile, arena, COMMENT_own_bytes, atomic_load_explicit(&header->own_bytes, memory_order_relaxed));
+  add_number(profile, arena, COMMENT_sampling_ns, dump_sampling_ns());
+  add_number(profile, arena, COMMENT_cpu_ns, atomic_load_explicit(&header->cpu_ns, memory_order_relaxed));
 }
 
 /* Names. */

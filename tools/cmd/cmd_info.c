@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/comments.h"
 #include "tools/cmd/cmd.h"
 #include "tools/heap/load.h"
 #include "tools/terminal/quantity.h"
@@ -56,7 +57,7 @@ static void put_times(const struct facts *facts)
 {
   const struct heap *heap = facts->heap;
   g_autofree char *taken = time_text(heap->time_unix_ns), *started = time_text(facts->created_unix_ns);
-  g_autofree char *reason = joined_comments(heap, "reason");
+  g_autofree char *reason = joined_comments(heap, COMMENT_reason);
   if (heap->time_unix_ns != 0)
     put_row("taken", "%s%s%s", taken, reason[0] != '\0' ? ", reason: " : "", reason);
   if (facts->running_ns > 0)
@@ -68,7 +69,7 @@ static void put_times(const struct facts *facts)
 static void put_sampling(const struct heap *heap)
 {
   uint64_t interval_bytes;
-  if (heap_comment_number(heap, "sampling_interval_bytes", &interval_bytes) && interval_bytes == 1)
+  if (heap_comment_number(heap, COMMENT_sampling_interval_bytes, &interval_bytes) && interval_bytes == 1)
     put_row("sampled", "every allocation");
   else if (heap->period > 0)
     put_row("sampled", "once in %s of %s on average (%" G_GINT64_FORMAT ")",
@@ -78,20 +79,20 @@ static void put_sampling(const struct heap *heap)
 static void put_origin(const struct facts *facts)
 {
   const struct heap *heap = facts->heap;
-  g_autofree char *programs = joined_comments(heap, "program"), *pids = joined_comments(heap, "pid");
+  g_autofree char *programs = joined_comments(heap, COMMENT_program), *pids = joined_comments(heap, COMMENT_pid);
   put_row("profile", "%s", heap->name);
   if (programs[0] != '\0' || pids[0] != '\0')
     put_row("program", "%s, pid %s", programs, pids);
   else if (heap->mappings->len > 0 && heap_mapping(heap, 0)->path[0] != '\0')
     put_row("program", "%s", heap_mapping(heap, 0)->path);
-  put_comments(heap, "command", "command");
+  put_comments(heap, "command", COMMENT_command);
   put_times(facts);
-  put_comments(heap, "merged", "merged");
+  put_comments(heap, "merged", COMMENT_merged);
   put_sampling(heap);
-  put_comments(heap, "allocator", "allocator");
-  put_comments(heap, "unwinder", "unwinder");
-  put_comments(heap, "inert", "inert");
-  put_comments(heap, "note", "incomplete");
+  put_comments(heap, "allocator", COMMENT_allocator);
+  put_comments(heap, "unwinder", COMMENT_unwinder);
+  put_comments(heap, "inert", COMMENT_inert);
+  put_comments(heap, "note", COMMENT_incomplete);
 }
 
 static void put_totals(const struct facts *facts)
@@ -110,7 +111,7 @@ static void put_totals(const struct facts *facts)
       fputs(" exact", stdout);
     putchar('\n');
   }
-  if (heap_comment_number(heap, "peak_inuse_space", &peak_bytes))
+  if (heap_comment_number(heap, COMMENT_peak_inuse_space, &peak_bytes))
     printf("%-14s %10s\n", "peak in use", quantity((double)peak_bytes, "bytes").text);
 }
 

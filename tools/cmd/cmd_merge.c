@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/comments.h"
 #include "tools/cmd/cmd.h"
 #include "tools/heap/combine.h"
 #include "tools/heap/load.h"
@@ -11,8 +12,8 @@
 /* Two profiles of one process hold the same allocations. */
 static void warn_of_double_count(GHashTable *processes, const struct heap *heap)
 {
-  const char *pid = heap_comment(heap, "pid"), *created = heap_comment(heap, "created_unix_ns");
-  if (pid == NULL || created == NULL || heap_comment(heap, "merged") != NULL)
+  const char *pid = heap_comment(heap, COMMENT_pid), *created = heap_comment(heap, COMMENT_created_unix_ns);
+  if (pid == NULL || created == NULL || heap_comment(heap, COMMENT_merged) != NULL)
     return;
   g_autofree char *process = g_strconcat(pid, " ", created, NULL);
   const char *earlier = g_hash_table_lookup(processes, process);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/heap/heap.h"
 
+#include "core/comments.h"
+
 #include "tools/heap/intern.h"
 
 #include <stdarg.h>
 #include <string.h>
 
-static const char comment_start[] = "# heapprof ";
+static const char comment_start[] = COMMENT_START;
 
 /* Never without memory: the address of the element behind the last one must be one. */
 static GArray *new_array(guint element_bytes)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/heap/notes.h"
 
+#include "core/comments.h"
+
 #include <math.h>
 #include <string.h>
 
-static const char start[] = "# heapprof ";
+static const char start[] = COMMENT_START;
 
 enum rule {
   RULE_EACH, /* once for each different text */
@@ -18,19 +20,9 @@ static const struct {
   const char *key; /* with a dot at the end: all that begin so */
   enum rule rule;
 } rules[] = {
-    {"samples", RULE_ADD},
-    {"exact_units", RULE_ADD},
-    {"estimated_units", RULE_ADD},
-    {"lost.", RULE_ADD},
-    {"own_bytes", RULE_ADD},
-    {"sampling_ns", RULE_ADD},
-    {"cpu_ns", RULE_ADD},
-    {"sampling_interval_bytes", RULE_LARGEST},
-    {"created_unix_ns", RULE_SAME},
-    {"stacks", RULE_SAME},
-    {"peak_inuse_space", RULE_SAME},
-    {"standard_error.", RULE_ANEW},
-    {"merged", RULE_ANEW},
+#define HEAPPROF_COMMENT(identifier, key, rule) {key, RULE_##rule},
+#include "core/comments.def"
+#undef HEAPPROF_COMMENT
 };
 
 /* A line of the result, in the making. */
@@ -130,7 +122,7 @@ static void add_comment(struct notes *notes, const char *line)
 static void add_squares(struct notes *notes, const struct heap *heap)
 {
   for (uint32_t i = 0; i < heap->types->len; i++) {
-    g_autofree char *key = g_strconcat("standard_error.", heap_type(heap, i)->name, NULL);
+    g_autofree char *key = g_strconcat(COMMENT_standard_error, heap_type(heap, i)->name, NULL);
     uint64_t error = 0;
     notes->lacks_errors |= !heap_comment_number(heap, key, &error);
     notes->squares[i] += (double)error * (double)error;
@@ -143,7 +135,7 @@ void notes_add(struct notes *notes, const struct heap *heap)
   for (guint i = 0; i < heap->comments->len; i++)
     add_comment(notes, g_ptr_array_index(heap->comments, i));
   add_squares(notes, heap);
-  const char *merged = heap_comment(heap, "merged");
+  const char *merged = heap_comment(heap, COMMENT_merged);
   uint64_t count = merged != NULL ? g_ascii_strtoull(merged, NULL, 10) : 1;
   notes->merged += CLAMP(count, 1, UINT32_MAX);
 }
@@ -167,7 +159,7 @@ static void put_standard_errors(const struct notes *notes, struct heap *heap)
       for (uint32_t i = 0; i < heap->samples->len; i++)
         variance += heap_variance(heap, i, (int)type);
     }
-    g_autofree char *key = g_strconcat("standard_error.", heap_type(heap, type)->name, NULL);
+    g_autofree char *key = g_strconcat(COMMENT_standard_error, heap_type(heap, type)->name, NULL);
     heap_add_comment(heap, key, "%.0f", sqrt(variance));
   }
 }
@@ -178,7 +170,7 @@ void notes_apply(const struct notes *notes, struct heap *heap)
     put_note(notes, g_ptr_array_index(notes->notes, i), heap);
   put_standard_errors(notes, heap);
   if (notes->merged > 1)
-    heap_add_comment(heap, "merged", "%" G_GUINT64_FORMAT " profiles", notes->merged);
+    heap_add_comment(heap, COMMENT_merged, "%" G_GUINT64_FORMAT " profiles", notes->merged);
 }
 
 void notes_free(struct notes *notes)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/collect.h"
 
+#include "core/comments.h"
 #include "tools/heap/wrappers.h"
 #include "tools/run/child.h"
 #include "tools/run/output_name.h"
@@ -107,7 +108,7 @@ static struct heap *read_profile(const struct collection *collection, const stru
   if (heap == NULL)
     return NULL;
   if (left->summary.pid == collection->program)
-    heap_add_comment(heap, "command", "%s", collection->command);
+    heap_add_comment(heap, COMMENT_command, "%s", collection->command);
   measure_peak(left, &report->profile);
   add_symbols(heap, detail, collection->has_ended);
   wrappers_strip(heap);

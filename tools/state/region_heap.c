@@ -2,6 +2,7 @@
 #include "tools/state/region_heap.h"
 
 #include "core/allocation_names.h"
+#include "core/comments.h"
 #include "core/peak.h"
 
 #include <math.h>
@@ -311,7 +312,7 @@ static void add_sample(struct heap *heap, const struct stack *stack, const GArra
     heap_add_label(heap, "stack", "truncated", 0, "");
 }
 
-/* Comments: the keys of core/dump.c. */
+/* Comments. */
 
 static void add_text(struct heap *heap, const char *key, const char *text)
 {
@@ -342,9 +343,9 @@ static void add_totals(struct heap *heap, const GPtrArray *stacks)
       variances[value] += stack->variances[value];
     }
   }
-  add_number(heap, "estimated_units", to_number(totals[0] + totals[1]));
+  add_number(heap, COMMENT_estimated_units, to_number(totals[0] + totals[1]));
   for (unsigned value = 0; value < VALUES; value++) {
-    g_autofree char *key = g_strconcat("standard_error.", heap_type(heap, value)->name, NULL);
+    g_autofree char *key = g_strconcat(COMMENT_standard_error, heap_type(heap, value)->name, NULL);
     add_number(heap, key, to_number(sqrt(variances[value])));
   }
 }
@@ -352,38 +353,41 @@ static void add_totals(struct heap *heap, const GPtrArray *stacks)
 static void add_losses(struct heap *heap, const struct region_summary *summary)
 {
   static const char *const keys[] = {
-#define HEAPPROF_LOSS(identifier, key, what) "lost." key,
+#define HEAPPROF_LOSS(identifier, key, what) key,
 #include "core/losses.def"
 #undef HEAPPROF_LOSS
   };
-  for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++)
-    add_number(heap, keys[i], summary->lost[i]);
-  add_number(heap, "lost.total", summary->lost_samples);
+  for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++) {
+    g_autofree char *key = g_strconcat(COMMENT_lost, keys[i], NULL);
+    add_number(heap, key, summary->lost[i]);
+  }
+  add_number(heap, COMMENT_lost_total, summary->lost_samples);
 }
 
 static void add_comments(struct heap *heap, const struct region_summary *summary, const GPtrArray *stacks,
                          const char *reason)
 {
-  heap_add_comment(heap, "version", "%s", PACKAGE_VERSION);
-  add_text(heap, "program", summary->program);
-  add_number(heap, "pid", (uint32_t)summary->pid);
-  add_text(heap, "reason", reason);
-  add_number(heap, "sampling_interval_bytes", summary->sample_interval_bytes);
-  add_text(heap, "allocator", summary->allocator);
-  add_number(heap, "samples", summary->samples);
-  add_number(heap, "stacks", summary->stacks);
-  add_number(heap, "exact_units", summary->exact_units);
+  heap_add_comment(heap, COMMENT_version, "%s", PACKAGE_VERSION);
+  add_text(heap, COMMENT_program, summary->program);
+  add_number(heap, COMMENT_pid, (uint32_t)summary->pid);
+  add_text(heap, COMMENT_reason, reason);
+  add_number(heap, COMMENT_sampling_interval_bytes, summary->sample_interval_bytes);
+  add_text(heap, COMMENT_allocator, summary->allocator);
+  add_number(heap, COMMENT_samples, summary->samples);
+  add_number(heap, COMMENT_stacks, summary->stacks);
+  add_number(heap, COMMENT_exact_units, summary->exact_units);
   add_totals(heap, stacks);
   add_losses(heap, summary);
-  add_number(heap, "own_bytes", summary->own_bytes);
+  add_number(heap, COMMENT_own_bytes, summary->own_bytes);
   if (summary->sampling_ns > 0)
-    add_number(heap, "sampling_ns", summary->sampling_ns);
+    add_number(heap, COMMENT_sampling_ns, summary->sampling_ns);
   if (summary->cpu_ns > 0)
-    add_number(heap, "cpu_ns", summary->cpu_ns);
-  add_number(heap, "created_unix_ns", summary->created_unix_ns);
-  add_number(heap, "peak_inuse_space", to_number(summary->peak_bytes));
+    add_number(heap, COMMENT_cpu_ns, summary->cpu_ns);
+  add_number(heap, COMMENT_created_unix_ns, summary->created_unix_ns);
+  add_number(heap, COMMENT_peak_inuse_space, to_number(summary->peak_bytes));
   if (!summary->is_whole)
-    heap_add_comment(heap, "incomplete", "the log of the process went on in private memory, which is out of reach");
+    heap_add_comment(heap, COMMENT_incomplete,
+                     "the log of the process went on in private memory, which is out of reach");
 }
 
 struct heap *region_heap_of_log(struct region_log *log, const struct region_summary *summary, enum region_moment moment,
@@ -404,6 +408,6 @@ struct heap *region_heap_of_log(struct region_log *log, const struct region_summ
     add_sample(heap, g_ptr_array_index(stacks, i), addresses);
   add_comments(heap, summary, stacks, reason);
   if (moment == REGION_PEAK)
-    add_text(heap, "moment", "peak");
+    add_text(heap, COMMENT_moment, "peak");
   return heap;
 }

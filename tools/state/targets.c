@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/state/targets.h"
 
+#include "core/comments.h"
 #include "tools/state/process_maps.h"
 #include "tools/state/state_files.h"
 
@@ -404,7 +405,7 @@ struct heap *target_read(const struct target *target, enum region_moment moment,
     heap = region_file_read(file, moment, reason, error);
   }
   if (heap != NULL && target->is_alive)
-    heap_add_comment(heap, "command", "%s", command);
+    heap_add_comment(heap, COMMENT_command, "%s", command);
   region_file_close(file);
   return heap;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/change.h"
 
+#include "core/comments.h"
 #include "tools/views/rows.h"
 
 #include <float.h>
@@ -148,7 +149,7 @@ variances_of_one_process(const struct heap *old, struct type_pair old_pair, cons
 /* Of a profile of the peak, what is in use and what was allocated are of two moments. */
 static bool is_of_peak(const struct heap *heap)
 {
-  return heap_comment(heap, "moment") != NULL;
+  return heap_comment(heap, COMMENT_moment) != NULL;
 }
 
 static bool share_samples(const struct heap *old, const struct heap *new, bool of_in_use)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/facts.h"
 
+#include "core/comments.h"
+
 #include <math.h>
 #include <string.h>
-
-static const char comment_start[] = "# heapprof ";
 
 enum { LOSSES_MAX = 32 };
 
@@ -23,7 +23,7 @@ static struct fact_total total_of(const struct heap *heap, uint32_t type)
   struct fact_total total = {.type = heap_type(heap, type)->name, .unit = heap_type(heap, type)->unit};
   for (uint32_t i = 0; i < heap->samples->len; i++)
     total.value += (double)heap_values(heap, i)[type];
-  g_autofree char *key = g_strconcat("standard_error.", total.type, NULL);
+  g_autofree char *key = g_strconcat(COMMENT_standard_error, total.type, NULL);
   uint64_t error;
   if (heap->variances != NULL) {
     total.is_certainty_known = true;
@@ -54,8 +54,8 @@ static double units_error(const struct facts *facts, int bytes, int objects)
 
 static void compare_with_exact(struct facts *facts)
 {
-  facts->has_exact_units = heap_comment_number(facts->heap, "exact_units", &facts->exact_units) &&
-                           heap_comment_number(facts->heap, "estimated_units", &facts->estimated_units);
+  facts->has_exact_units = heap_comment_number(facts->heap, COMMENT_exact_units, &facts->exact_units) &&
+                           heap_comment_number(facts->heap, COMMENT_estimated_units, &facts->estimated_units);
   facts->units_error =
       units_error(facts, heap_find_type(facts->heap, "alloc_space"), heap_find_type(facts->heap, "alloc_objects"));
 }
@@ -65,7 +65,7 @@ static void compare_with_exact(struct facts *facts)
 GPtrArray *facts_comments(const struct heap *heap, const char *key)
 {
   GPtrArray *values = g_ptr_array_new();
-  g_autofree char *start = g_strconcat(comment_start, key, ": ", NULL);
+  g_autofree char *start = g_strconcat(COMMENT_START, key, ": ", NULL);
   for (guint i = 0; i < heap->comments->len; i++) {
     const char *comment = g_ptr_array_index(heap->comments, i);
     if (g_str_has_prefix(comment, start))
@@ -83,7 +83,7 @@ static void add_known_losses(struct facts *facts)
   };
   for (size_t i = 0; i < G_N_ELEMENTS(known); i++) {
     struct fact_loss loss = known[i];
-    g_autofree char *key = g_strconcat("lost.", loss.key, NULL);
+    g_autofree char *key = g_strconcat(COMMENT_lost, loss.key, NULL);
     if (heap_comment_number(facts->heap, key, &loss.count))
       g_array_append_val(facts->losses, loss);
   }
@@ -100,7 +100,7 @@ static bool is_listed(const struct facts *facts, const char *key)
 /* Of a later version: counted, not explained. */
 static void add_other_losses(struct facts *facts)
 {
-  static const char start[] = "# heapprof lost.";
+  g_autofree char *start = g_strconcat(COMMENT_START, COMMENT_lost, NULL);
   for (guint i = 0; i < facts->heap->comments->len; i++) {
     const char *comment = g_ptr_array_index(facts->heap->comments, i);
     const char *separator = g_str_has_prefix(comment, start) ? strstr(comment, ": ") : NULL;
@@ -150,11 +150,11 @@ static void read_process(struct facts *facts)
 {
   const struct heap *heap = facts->heap;
   uint64_t created = 0;
-  (void)heap_comment_number(heap, "samples", &facts->samples);
-  (void)heap_comment_number(heap, "own_bytes", &facts->own_bytes);
-  (void)heap_comment_number(heap, "sampling_ns", &facts->sampling_ns);
-  (void)heap_comment_number(heap, "cpu_ns", &facts->cpu_ns);
-  if (heap_comment_number(heap, "created_unix_ns", &created) && created <= INT64_MAX)
+  (void)heap_comment_number(heap, COMMENT_samples, &facts->samples);
+  (void)heap_comment_number(heap, COMMENT_own_bytes, &facts->own_bytes);
+  (void)heap_comment_number(heap, COMMENT_sampling_ns, &facts->sampling_ns);
+  (void)heap_comment_number(heap, COMMENT_cpu_ns, &facts->cpu_ns);
+  if (heap_comment_number(heap, COMMENT_created_unix_ns, &created) && created <= INT64_MAX)
     facts->created_unix_ns = (int64_t)created;
   if (facts->created_unix_ns > 0 && heap->time_unix_ns > facts->created_unix_ns)
     facts->running_ns = heap->time_unix_ns - facts->created_unix_ns;

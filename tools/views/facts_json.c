@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/facts_json.h"
 
+#include "core/comments.h"
+
 #include "tools/terminal/quantity.h"
 #include "tools/views/rows_json.h"
 
@@ -81,17 +83,19 @@ static void set_process(json_t *object, const struct heap *heap)
 {
   static const struct {
     const char *name, *key;
-  } texts[] = {{"programs", "program"},     {"pids", "pid"},           {"commands", "command"}, {"reasons", "reason"},
-               {"allocators", "allocator"}, {"unwinders", "unwinder"}, {"inert", "inert"},      {"merged", "merged"}},
-    numbers[] = {{"sampling_interval_bytes", "sampling_interval_bytes"},
-                 {"created_unix_ns", "created_unix_ns"},
-                 {"samples", "samples"},
-                 {"exact_units", "exact_units"},
-                 {"estimated_units", "estimated_units"},
-                 {"peak_inuse_space", "peak_inuse_space"},
-                 {"own_bytes", "own_bytes"},
-                 {"sampling_ns", "sampling_ns"},
-                 {"cpu_ns", "cpu_ns"}};
+  } texts[] = {{"programs", COMMENT_program},     {"pids", COMMENT_pid},
+               {"commands", COMMENT_command},     {"reasons", COMMENT_reason},
+               {"allocators", COMMENT_allocator}, {"unwinders", COMMENT_unwinder},
+               {"inert", COMMENT_inert},          {"merged", COMMENT_merged}},
+    numbers[] = {{"sampling_interval_bytes", COMMENT_sampling_interval_bytes},
+                 {"created_unix_ns", COMMENT_created_unix_ns},
+                 {"samples", COMMENT_samples},
+                 {"exact_units", COMMENT_exact_units},
+                 {"estimated_units", COMMENT_estimated_units},
+                 {"peak_inuse_space", COMMENT_peak_inuse_space},
+                 {"own_bytes", COMMENT_own_bytes},
+                 {"sampling_ns", COMMENT_sampling_ns},
+                 {"cpu_ns", COMMENT_cpu_ns}};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     set_comments(object, texts[i].name, heap, texts[i].key);
   for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)

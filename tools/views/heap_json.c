@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/heap_json.h"
 
+#include "core/comments.h"
+
 #include "tools/views/change.h"
 #include "tools/views/page_tree.h"
 
@@ -67,7 +69,7 @@ static bool is_exact(const struct heap *heap)
 
 static json_t *comments_json(const struct heap *heap)
 {
-  static const char ours[] = "# heapprof ";
+  static const char ours[] = COMMENT_START;
   json_t *comments = json_array();
   for (uint32_t i = 0; i < heap->comments->len; i++) {
     const char *line = g_ptr_array_index(heap->comments, i);

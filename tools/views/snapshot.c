@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/snapshot.h"
 
+#include "core/comments.h"
 #include "tools/heap/save.h"
 #include "tools/heap/wrappers.h"
 #include "tools/terminal/say.h"
@@ -21,7 +22,7 @@ struct heap *snapshot_take(const struct target *target, const struct snapshot_op
   struct heap *heap = target_read(target, options->moment, options->reason, error);
   if (heap == NULL)
     return NULL;
-  const char *missing = heap_comment(heap, "incomplete");
+  const char *missing = heap_comment(heap, COMMENT_incomplete);
   if (missing != NULL)
     say("the profile of process %d is incomplete: %s", target->pid, missing);
   add_symbols(heap, target, options->detail);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/source.h"
 
+#include "core/comments.h"
 #include "tools/heap/input.h"
 #include "tools/heap/load.h"
 #include "tools/state/targets.h"
@@ -44,7 +45,7 @@ static struct heap *read_region(const char *path, GError **error)
     return NULL;
   struct heap *heap = region_file_read(file, REGION_NOW, "read", error);
   region_file_close(file);
-  const char *missing = heap != NULL ? heap_comment(heap, "incomplete") : NULL;
+  const char *missing = heap != NULL ? heap_comment(heap, COMMENT_incomplete) : NULL;
   if (missing != NULL)
     say("the profile of %s is incomplete: %s", heap->name, missing);
   return heap;

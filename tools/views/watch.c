@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/watch.h"
 
+#include "core/comments.h"
 #include "tools/cmd/cmd.h"
 #include "tools/state/process_maps.h"
 #include "tools/terminal/quantity.h"
@@ -111,7 +112,7 @@ static void append_line(GString *text, enum colour wanted, const char *line)
 
 static void append_title(GString *text, const struct watch *watch, const struct rows *rows, const struct rows *changes)
 {
-  const char *program = heap_comment(watch->now, "program");
+  const char *program = heap_comment(watch->now, COMMENT_program);
   g_autoptr(GString) line = g_string_new(program);
   g_string_append_printf(line, " (%d)  %s  %s  %s", watch->options->pid, watch->read_at, rows->type_name,
                          quantity(rows->total, rows->unit).text);
