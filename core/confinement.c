@@ -4,24 +4,33 @@
 #include "core/dump.h"
 #include "core/process.h"
 #include "core/region.h"
+#include "core/stack_bounds.h"
 #include "core/sys.h"
 
-_Atomic bool sys_is_confined;
+_Atomic unsigned sys_filters;
 
 static bool is_vfork_child(const struct region_header *header)
 {
-  return process_is_settled() && header->pid != (uint32_t)sys_getpid();
+  int pid = sys_getpid(); /* refused: another filter was noted before */
+  return process_is_settled() && pid > 0 && header->pid != (uint32_t)pid;
 }
 
-void confinement_begin(void)
+bool confinement_begin(void)
 {
   struct region_header *header = region_header();
   if (header != NULL && is_vfork_child(header))
-    return;
+    return false;
+  stack_bounds_foresee((uintptr_t)__builtin_frame_address(0));
   if (header != NULL && process_owns_region()) {
     (void)dump_sampling_ns(); /* leaves the speed of the clock to readers of the file: they cannot be told later */
     if (atomic_load(&header->stacks) == 0)
       region_remove_file();
   }
-  atomic_store(&sys_is_confined, true);
+  atomic_fetch_add(&sys_filters, 1);
+  return true;
+}
+
+void confinement_end(void)
+{
+  atomic_fetch_sub(&sys_filters, 1);
 }

@@ -10,6 +10,9 @@ enum {
   PROBE_MAX_BYTES = 1 << 20,
   /* Readable below sp: a frame that was interrupted at its ret has its saved registers there still. */
   RED_ZONE_BYTES = 128,
+  /* What a thread that is about to confine itself may go deeper later, by steps until there is no more. */
+  FORESEEN_BYTES = 256 << 10,
+  FORESEEN_STEP_BYTES = 16 << 10,
 };
 
 static uintptr_t page_of(uintptr_t address)
@@ -26,6 +29,12 @@ static bool are_readable(uintptr_t low, uintptr_t high)
   return true;
 }
 
+static void begin(struct sampler_thread *thread)
+{
+  if (UNLIKELY(thread->stack_high == 0))
+    thread->stack_low = thread->stack_high = (uintptr_t)__builtin_thread_pointer();
+}
+
 static bool extend_down(struct sampler_thread *thread, uintptr_t low)
 {
   low = page_of(low);
@@ -35,6 +44,15 @@ static bool extend_down(struct sampler_thread *thread, uintptr_t low)
     return false;
   thread->stack_low = low;
   return true;
+}
+
+void stack_bounds_foresee(uintptr_t sp)
+{
+  struct sampler_thread *thread = &sampler_thread;
+  begin(thread);
+  for (uintptr_t depth = FORESEEN_STEP_BYTES; depth <= FORESEEN_BYTES && sp < thread->stack_high; depth *= 2)
+    if (!extend_down(thread, sp - depth))
+      return;
 }
 
 void stack_bounds_init_main(uintptr_t argv)
@@ -55,8 +73,7 @@ static void open_foreign(struct stack_window *window, uintptr_t sp)
 enum stack_room stack_window_open(struct stack_window *window, uintptr_t sp, size_t headroom_bytes)
 {
   struct sampler_thread *thread = &sampler_thread;
-  if (UNLIKELY(thread->stack_high == 0))
-    thread->stack_low = thread->stack_high = (uintptr_t)__builtin_thread_pointer();
+  begin(thread);
   if (UNLIKELY(sp >= thread->stack_high || !extend_down(thread, sp - RED_ZONE_BYTES))) {
     open_foreign(window, sp);
     return STACK_ROOM_UNKNOWN;

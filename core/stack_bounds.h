@@ -45,6 +45,9 @@ static ALWAYS_INLINE bool stack_window_read(struct stack_window *window, uintptr
   return true;
 }
 
+/* Finds out now how far the calling thread's stack can be read below `sp`: soon nothing may be asked. */
+void stack_bounds_foresee(uintptr_t sp);
+
 /* The main thread, from the constructor: everything below `argv`. */
 void stack_bounds_init_main(uintptr_t argv);
 

@@ -24,19 +24,18 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-/* Set for good before a filter is installed (confinement.h). */
-extern HIDDEN _Atomic bool sys_is_confined;
+/* Filters that are installed, or about to be (confinement.h). */
+extern HIDDEN _Atomic unsigned sys_filters;
 
 static inline bool sys_may_call(long number)
 {
-  return LIKELY(!atomic_load_explicit(&sys_is_confined, memory_order_relaxed)) || number == SYS_mmap;
+  return LIKELY(atomic_load_explicit(&sys_filters, memory_order_relaxed) == 0) || number == SYS_mmap;
 }
 
-static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
+/* For a call that is the program's own. */
+static inline long sys_call_always(long number, long a, long b, long c, long d, long e, long f)
 {
   long result;
-  if (!sys_may_call(number))
-    return -EPERM;
   register long r10 __asm__("r10") = d;
   register long r8 __asm__("r8") = e;
   register long r9 __asm__("r9") = f;
@@ -45,6 +44,11 @@ static inline long sys_call(long number, long a, long b, long c, long d, long e,
                    : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                    : "rcx", "r11", "memory");
   return result;
+}
+
+static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
+{
+  return sys_may_call(number) ? sys_call_always(number, a, b, c, d, e, f) : -EPERM;
 }
 
 static inline int sys_open(const char *path, int flags, unsigned mode)
@@ -183,11 +187,12 @@ static inline uint64_t sys_cpu_ns(void)
 }
 
 /* Can 8 bytes at `address` be read? The kernel copies the new mask in before it rejects the impossible `how`, so the call
- * answers EFAULT or EINVAL and changes nothing. No descriptor is needed. (The trick is Abseil's.) */
+ * answers EFAULT or EINVAL and changes nothing. No descriptor is needed. (The trick is Abseil's.) Where a seccomp filter, ours or
+ * one from before exec, answers instead, nothing counts as readable. */
 static inline bool sys_is_readable(uintptr_t address)
 {
   enum { FIRST_PAGE_BYTES = 4096 }; /* of NULL the kernel takes no notice */
-  return address >= FIRST_PAGE_BYTES && sys_call(SYS_rt_sigprocmask, -1, (long)address, 0, 8, 0, 0) != -14 /* EFAULT */;
+  return address >= FIRST_PAGE_BYTES && sys_call(SYS_rt_sigprocmask, -1, (long)address, 0, 8, 0, 0) == -EINVAL;
 }
 
 #endif

@@ -268,7 +268,7 @@ int fallback_prctl(int option, unsigned long a, unsigned long b, unsigned long c
 
 long fallback_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-  long result = sys_call(number, a, b, c, d, e, f);
+  long result = sys_call_always(number, a, b, c, d, e, f);
   if (result < 0 && result > -4096) {
     errno = (int)-result;
     return -1;

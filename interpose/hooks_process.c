@@ -32,13 +32,6 @@ int dlclose(void *handle)
   return result;
 }
 
-static COLD void begin_confinement(void)
-{
-  int saved_errno = errno;
-  confinement_begin();
-  errno = saved_errno;
-}
-
 #define EXIT_HOOK(symbol)                                                                                              \
   void symbol(int status)                                                                                              \
   {                                                                                                                    \
@@ -53,22 +46,63 @@ EXIT_HOOK(_Exit)
 EXIT_HOOK(quick_exit)
 
 /* Both take arguments by need; all that may be there are handed on. The last thing they do is a jump, so that a call that returns
- * twice (vfork) finds no frame of ours gone.
+ * twice (vfork) finds no frame of ours gone; only what confines the process is waited for, to see what became of it.
  *
  * They never look the real ones up: allocators call them when they start, with a lock held, and a look-up that fails allocates
  * (hazard A7). Until the constructor has run, the bare system call is as good. */
+static ALWAYS_INLINE int go_on_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+  return LIKELY(real.prctl != NULL) ? real.prctl(option, a, b, c, d) : fallback_prctl(option, a, b, c, d);
+}
+
+static ALWAYS_INLINE long go_on_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+  return LIKELY(real.syscall != NULL) ? real.syscall(number, a, b, c, d, e, f)
+                                      : fallback_syscall(number, a, b, c, d, e, f);
+}
+
+static bool begin_confinement(void)
+{
+  int saved_errno = errno;
+  bool is_noted = confinement_begin();
+  errno = saved_errno;
+  return is_noted;
+}
+
+static COLD int confining_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+  bool is_noted = begin_confinement();
+  int result = go_on_prctl(option, a, b, c, d);
+  if (is_noted && result < 0)
+    confinement_end();
+  return result;
+}
+
+static COLD long confining_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+  bool is_noted = begin_confinement();
+  long result = go_on_syscall(number, a, b, c, d, e, f);
+  if (is_noted && result < 0)
+    confinement_end();
+  return result;
+}
+
 int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
-  if (option == PR_SET_SECCOMP)
-    begin_confinement();
-  return LIKELY(real.prctl != NULL) ? real.prctl(option, a, b, c, d) : fallback_prctl(option, a, b, c, d);
+  if (UNLIKELY(option == PR_SET_SECCOMP))
+    return confining_prctl(option, a, b, c, d);
+  return go_on_prctl(option, a, b, c, d);
+}
+
+static bool confines(long number, long operation)
+{
+  return number == SYS_prctl ? operation == PR_SET_SECCOMP
+                             : operation == SECCOMP_SET_MODE_STRICT || operation == SECCOMP_SET_MODE_FILTER;
 }
 
 long syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-  /* A filter that is NULL is a question: which operations are there? */
-  if (number == SYS_seccomp && (a == SECCOMP_SET_MODE_STRICT || (a == SECCOMP_SET_MODE_FILTER && c != 0)))
-    begin_confinement();
-  return LIKELY(real.syscall != NULL) ? real.syscall(number, a, b, c, d, e, f)
-                                      : fallback_syscall(number, a, b, c, d, e, f);
+  if (UNLIKELY(number == SYS_seccomp || number == SYS_prctl) && confines(number, a))
+    return confining_syscall(number, a, b, c, d, e, f);
+  return go_on_syscall(number, a, b, c, d, e, f);
 }

@@ -4,6 +4,7 @@
 #include "core/dump.h"
 #include "core/message.h"
 #include "core/sampler.h"
+#include "core/sys.h"
 #include "interpose/real.h"
 
 #include <dlfcn.h>
@@ -27,6 +28,8 @@ const char *inert_find_reason(void)
     return "the program, or a library before this one, brings its own malloc: its calls do not come here";
   if (!real_core_agrees())
     return "malloc, free, calloc and realloc come from different libraries";
+  if (!sys_may_call(SYS_openat))
+    return "a library that starts before this one has put a seccomp filter over the process";
   return NULL;
 }
 

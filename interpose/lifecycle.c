@@ -112,7 +112,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     fork_init();
   }
   /* Also when inert: whoever sends the signal must not kill the program. */
-  if (config.dump_on_signal && config.signal != CONFIG_SIGNAL_NONE)
+  if (sys_may_call(SYS_rt_sigaction) && config.dump_on_signal && config.signal != CONFIG_SIGNAL_NONE)
     (void)signal_install(config.signal);
   if (reason == NULL) {
     report_setup();

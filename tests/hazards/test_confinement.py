@@ -3,7 +3,7 @@
 
 from harness import pprof_reader
 from harness.case import cases
-from hazards.toolbox import INTERVALS, AsWithout, Discriminates, program
+from hazards.toolbox import INTERVALS, AsWithout, Discriminates, Hazard, program, program_with_library
 
 
 class P8Seccomp(Discriminates):
@@ -14,7 +14,7 @@ class P8Seccomp(Discriminates):
     def command(self, way="prctl", start="warm"):
         return [program("hz_p8_seccomp.c"), way, start]
 
-    @cases(("prctl", "warm"), ("prctl", "cold"), ("syscall", "warm"), ("syscall", "cold"))
+    @cases(("prctl", "warm"), ("prctl", "cold"), ("syscall", "warm"), ("syscall", "cold"), ("syscall-prctl", "cold"))
     def test_as_without(self, way, start):
         plain = self.plain(self.command(way, start))
         for sample in INTERVALS:
@@ -47,3 +47,40 @@ class P8Vfork(AsWithout):
 
     def test_parent_goes_on(self):
         self.check_run_exact(self.profiled(self.command(), sample=1))
+
+
+class P8Early(Hazard):
+    """P8: a library's constructor confines the process before ours has run, and before anything was allocated: the filter is there,
+    and we make no call that it does not allow. Seen to fail by the mutant early_filter_refused (the program goes on without its
+    filter), and by early_filter_unnoticed (SIGSYS)."""
+
+    @cases("prctl", "syscall", "syscall-prctl")
+    def test_as_without(self, way):
+        command = [program_with_library("hz_p8_early.c"), way]
+        plain = self.plain(command)
+        self.assertEqual(plain.out, "confined\n")
+        for sample in INTERVALS:
+            run = self.profiled(command, sample=sample)
+            self.assertEqual((run.out, run.err, run.files), (plain.out, "", []), f"HEAPPROF_SAMPLE={sample}")
+        self.assertEqual(list(self.state_dir.iterdir()), [])
+
+
+class P8Questions(AsWithout):
+    """P8: to ask whether there are filters confines nothing: the profile is exact, its stacks are whole. Seen to fail by the mutant
+    refusal_confines."""
+
+    def command(self):
+        return [program("hz_p8_questions.c")]
+
+    def test_profile(self):
+        run = self.profiled(self.command(), sample=1)
+        self.check_run_exact(run)
+        later = [frames for frames in map(run.profile.frames, run.profile.samples) if "victim_keep_elsewhere" in frames]
+        self.assertEqual([(frames.count("victim_keep_elsewhere"), "main" in frames) for frames in later], [(21, True)])
+
+
+class P8Stacks(AsWithout):
+    """P8: where nothing may be asked, nothing counts as readable. Seen to fail (SIGSEGV) by the mutant refused_is_readable."""
+
+    def command(self):
+        return [program("hz_p8_stacks.c")]

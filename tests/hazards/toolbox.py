@@ -21,7 +21,7 @@ from harness.case import ALLOCATORS, Case, cases, timeout
 
 VICTIMS = paths.TESTS / "victims"
 BROKEN = paths.TESTS / "broken"
-HEADERS = [VICTIMS / "hz_victim.h", VICTIMS / "shadow.h", BROKEN / "mini_shim.h"]
+HEADERS = [VICTIMS / "hz_victim.h", VICTIMS / "hz_filter.h", VICTIMS / "shadow.h", BROKEN / "mini_shim.h"]
 WARNINGS = ["-Wall", "-Wextra"]
 INTERVALS = (1, 4096, None)  # bytes between samples; None: the default
 TORTURE = os.environ.get("HEAPPROF_TORTURE", "") not in ("", "0")
