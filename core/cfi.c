@@ -9,7 +9,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <libunwind-x86_64.h>
+#include ARCH_LIBUNWIND_HEADER
 #include <link.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -129,9 +129,9 @@ static int access_reg(unw_addr_space_t space, unw_regnum_t reg, unw_word_t *valu
   if (write)
     return -UNW_EINVAL;
   switch (reg) {
-  case UNW_X86_64_RIP: *value = job->pc; break;
-  case UNW_X86_64_RSP: *value = SYNTHETIC_SP; break;
-  case UNW_X86_64_RBP: *value = SYNTHETIC_BP; break;
+  case ARCH_LIBUNWIND_PC: *value = job->pc; break;
+  case ARCH_LIBUNWIND_SP: *value = SYNTHETIC_SP; break;
+  case ARCH_LIBUNWIND_BP: *value = SYNTHETIC_BP; break;
   default: *value = SYNTHETIC_OTHER + ((uint64_t)(unsigned)reg << 32); break;
   }
   return 0;
@@ -221,8 +221,8 @@ static packed_rule step_once(struct compilation *job)
     return RULE_OUTERMOST;
   struct frame_rule rule = {.kind = RULE_FRAME_POINTER};
   unw_word_t cfa, bp, ra;
-  if (libunwind.get_reg(&cursor, UNW_X86_64_RSP, &cfa) < 0 || libunwind.get_reg(&cursor, UNW_X86_64_RBP, &bp) < 0 ||
-      libunwind.get_reg(&cursor, UNW_X86_64_RIP, &ra) < 0)
+  if (libunwind.get_reg(&cursor, ARCH_LIBUNWIND_SP, &cfa) < 0 ||
+      libunwind.get_reg(&cursor, ARCH_LIBUNWIND_BP, &bp) < 0 || libunwind.get_reg(&cursor, ARCH_LIBUNWIND_PC, &ra) < 0)
     return RULE_FRAME_POINTER;
   if (!read_cfa(job, cfa, &rule) || !is_word(ra) ||
       !is_offset(job->word_addresses[(ra - SYNTHETIC_WORD) >> 32], cfa, &rule.ra_offset))
@@ -231,10 +231,9 @@ static packed_rule step_once(struct compilation *job)
   return rule_pack(rule);
 }
 
-/* The code that the kernel lets handlers return to: mov $SYS_rt_sigreturn, %rax; syscall. glibc's and musl's alike. */
 static bool is_signal_return(const struct module *module, uintptr_t return_address)
 {
-  static const uint8_t code[] = {0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
+  static const uint8_t code[] = ARCH_SIGNAL_RETURN_CODE;
   return module != NULL && module_holds(module, return_address, sizeof code) &&
          memcmp((const void *)return_address, code, sizeof code) == 0;
 }
@@ -261,7 +260,7 @@ packed_rule cfi_compile(uintptr_t pc)
   int saved_errno = errno;
   struct blocked_signals before = signals_block();
   if (lock_try_for_a_moment(&modules_lock)) {
-    on_stack(compile, &job, compiler_stack + COMPILER_STACK_BYTES);
+    arch_call_on_stack(compile, &job, compiler_stack + COMPILER_STACK_BYTES);
     rule_cache_put(pc, job.rule);
     lock_release(&modules_lock);
   } else {
@@ -280,12 +279,12 @@ static bool resolve(void *library)
     void **function;
     const char *name;
   } symbols[] = {
-      {(void **)&libunwind.create_addr_space, "_Ux86_64_create_addr_space"},
-      {(void **)&libunwind.set_caching_policy, "_Ux86_64_set_caching_policy"},
-      {(void **)&libunwind.init_remote, "_Ux86_64_init_remote"},
-      {(void **)&libunwind.step, "_Ux86_64_step"},
-      {(void **)&libunwind.get_reg, "_Ux86_64_get_reg"},
-      {(void **)&libunwind.search_unwind_table, "_Ux86_64_dwarf_search_unwind_table"},
+      {(void **)&libunwind.create_addr_space, ARCH_LIBUNWIND("create_addr_space")},
+      {(void **)&libunwind.set_caching_policy, ARCH_LIBUNWIND("set_caching_policy")},
+      {(void **)&libunwind.init_remote, ARCH_LIBUNWIND("init_remote")},
+      {(void **)&libunwind.step, ARCH_LIBUNWIND("step")},
+      {(void **)&libunwind.get_reg, ARCH_LIBUNWIND("get_reg")},
+      {(void **)&libunwind.search_unwind_table, ARCH_LIBUNWIND("dwarf_search_unwind_table")},
   };
   for (size_t i = 0; i < COUNT_OF(symbols); i++)
     if ((*symbols[i].function = dlsym(library, symbols[i].name)) == NULL)
@@ -372,7 +371,7 @@ static bool is_loaded(const char *name)
 
 static enum cfi_state load(void)
 {
-  static const char name[] = "libunwind-x86_64.so.8";
+  static const char name[] = ARCH_LIBUNWIND_SONAME;
   bool is_the_programs = is_loaded(name); /* then so is its pipe */
   void *library = dlopen(name, RTLD_LOCAL | RTLD_NOW);
   if (library == NULL || !resolve(library))

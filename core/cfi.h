@@ -17,7 +17,7 @@
 
 enum cfi_state {
   CFI_READY,
-  CFI_NO_LIBRARY,     /* libunwind-x86_64.so.8 is not installed */
+  CFI_NO_LIBRARY,     /* libunwind is not installed */
   CFI_NO_FIND_OBJECT, /* glibc before 2.35 */
   CFI_NO_MEMORY,
   CFI_NO_DESCRIPTOR, /* none was free, so that libunwind's pipe could not be told from the program's own */

@@ -22,10 +22,4 @@
 #define INVARIANT(condition) ((void)sizeof(condition))
 #endif
 
-/* Tells the core that this thread waits for another one. */
-static ALWAYS_INLINE void cpu_relax(void)
-{
-  __builtin_ia32_pause();
-}
-
 #endif

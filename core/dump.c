@@ -164,7 +164,7 @@ static const char *unwinder_name(void)
 {
   switch (cfi_state()) {
   case CFI_READY: return "CFI by libunwind";
-  case CFI_NO_LIBRARY: return "frame pointers only: libunwind-x86_64.so.8 was not found";
+  case CFI_NO_LIBRARY: return "frame pointers only: " ARCH_LIBUNWIND_SONAME " was not found";
   case CFI_NO_FIND_OBJECT: return "frame pointers only: no _dl_find_object (glibc before 2.35)";
   case CFI_ABANDONED: return "frame pointers only: forked while the rule compiler was at work";
   case CFI_NO_DESCRIPTOR: return "frame pointers only: no file descriptor was free at the start";
@@ -251,7 +251,7 @@ static void put_alternative(struct text *path, const char *taken)
   size_t stem = length > tail && strcmp(taken + length - tail, ending) == 0 ? length - tail : length;
   text_put_bytes(path, taken, stem);
   text_put(path, ".");
-  text_put_hex(path, (__builtin_ia32_rdtsc() * 0x9e3779b97f4a7c15u) >> 40);
+  text_put_hex(path, (ticks_now() * 0x9e3779b97f4a7c15u) >> 40);
   text_put(path, taken + stem);
 }
 

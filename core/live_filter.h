@@ -12,6 +12,7 @@
 #ifndef HEAPPROF_LIVE_FILTER_H
 #define HEAPPROF_LIVE_FILTER_H
 
+#include "core/arch/arch.h"
 #include "core/compiler.h"
 
 #include <stdatomic.h>
@@ -27,12 +28,9 @@ static ALWAYS_INLINE _Atomic uint8_t *live_filter_of(const void *pointer)
   return &live_filter[(uint32_t)(uintptr_t)pointer >> LIVE_FILTER_PAGE_SHIFT];
 }
 
-/* One compare with memory: compilers load an atomic byte into a register first. */
 static ALWAYS_INLINE bool live_filter_may_hold(const void *pointer)
 {
-  bool is_raised;
-  __asm__("cmpb $0, %[count]" : "=@ccne"(is_raised) : [count] "m"(*live_filter_of(pointer)));
-  return is_raised;
+  return arch_is_set(live_filter_of(pointer));
 }
 
 /* The bit of this object in the byte of its page. */

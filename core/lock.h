@@ -51,7 +51,7 @@ static inline bool lock_try_for_a_moment(struct lock *lock)
     if (atomic_load_explicit(&lock->holder, memory_order_relaxed) == lock_thread_identity())
       return false;
     if (attempt < SPINS)
-      cpu_relax();
+      arch_pause();
     else
       sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
   }

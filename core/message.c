@@ -37,7 +37,9 @@ static bool is_still_standard_error(void)
 static bool can_take_a_line(void)
 {
   struct pollfd standard_error = {.fd = STANDARD_ERROR, .events = POLLOUT};
-  return sys_call(SYS_poll, (long)&standard_error, 1, 0, 0, 0, 0) == 1 && (standard_error.revents & POLLOUT) != 0;
+  struct timespec at_once = {0, 0}; /* the kernel writes to it */
+  return sys_call(SYS_ppoll, (long)&standard_error, 1, (long)&at_once, 0, 0, 0) == 1 &&
+         (standard_error.revents & POLLOUT) != 0;
 }
 
 /* A pipe without a reader and a file at RLIMIT_FSIZE answer with a signal that kills. It comes to this thread, which holds it back

@@ -12,10 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* `top` is 16-byte aligned and just past the highest usable byte. */
-HIDDEN void on_stack(void (*function)(void *argument), void *argument, void *top);
-
-/* The same on a stack that is mapped for this one call, with signals blocked. False: no memory, nothing was called. */
+/* Calls it on a stack that is mapped for this one call, with signals blocked. False: no memory, nothing was called. */
 HIDDEN bool on_fresh_stack(void (*function)(void *argument), void *argument, size_t stack_bytes);
 
 /* Blocks every signal of the calling thread; signals_restore puts back what was. A system call each. */

@@ -65,7 +65,7 @@ static void wait_while(const _Atomic int *state, int value)
 {
   enum { SPINS = 2000, YIELDS = 200 };
   for (int spins = 0; spins < SPINS && atomic_load(state) == value; spins++)
-    cpu_relax();
+    arch_pause();
   for (int yields = 0; yields < YIELDS && atomic_load(state) == value; yields++)
     sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 }

@@ -194,11 +194,6 @@ static bool add_sample(struct profile *profile, struct location_set *set, const 
   return true;
 }
 
-static double square_root(double x)
-{
-  return __builtin_ia32_sqrtsd((__attribute__((vector_size(16))) double){x, 0})[0];
-}
-
 static bool add_samples(struct profile *profile, struct arena *arena)
 {
   struct location_set set = {.slots = NULL};
@@ -215,7 +210,7 @@ static bool add_samples(struct profile *profile, struct arena *arena)
     if (!add_sample(profile, &set, stack, arena))
       return false;
   for (unsigned value = 0; value < PROFILE_VALUES; value++)
-    profile->totals[value].standard_error = square_root(profile->totals[value].standard_error);
+    profile->totals[value].standard_error = arch_square_root(profile->totals[value].standard_error);
   return true;
 }
 

@@ -12,6 +12,7 @@
 #ifndef HEAPPROF_SAMPLER_H
 #define HEAPPROF_SAMPLER_H
 
+#include "core/arch/arch.h"
 #include "core/compiler.h"
 #include "core/stacks.h"
 
@@ -51,19 +52,10 @@ extern HIDDEN _Atomic int sampler_mode;
 /* The fast path: 4 instructions. True: the next sample lies within this allocation; nothing was counted yet, ask sampler_decide.
  *
  * The countdown never goes below zero, not even for a moment: a handler may longjmp away at any point, and dlsym may allocate on
- * our behalf. `jae` falls through with the carry set, so subtract-with-borrow takes size + 1. */
+ * our behalf. */
 static ALWAYS_INLINE bool sampler_count_down(size_t size_bytes)
 {
-  __asm__ goto("cmpq %[countdown], %[size]\n\t"
-               "jae %l[is_due]\n\t"
-               "sbbq %[size], %[countdown]"
-               : /* gcc 12 loses the label when there are outputs */
-               : [countdown] "m"(sampler_thread.countdown), [size] "r"(size_bytes)
-               : "cc", "memory"
-               : is_due);
-  return false;
-is_due:
-  return true;
+  return arch_count_down(&sampler_thread.countdown, size_bytes);
 }
 
 /* What is known about an allocation that is due, before the real function is called. */

@@ -10,6 +10,7 @@
 #ifndef HEAPPROF_SYS_H
 #define HEAPPROF_SYS_H
 
+#include "core/arch/arch.h"
 #include "core/compiler.h"
 
 #include <errno.h>
@@ -35,15 +36,7 @@ static inline bool sys_may_call(long number)
 /* For a call that is the program's own. */
 static inline long sys_call_always(long number, long a, long b, long c, long d, long e, long f)
 {
-  long result;
-  register long r10 __asm__("r10") = d;
-  register long r8 __asm__("r8") = e;
-  register long r9 __asm__("r9") = f;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                   : "rcx", "r11", "memory");
-  return result;
+  return arch_sys_call(number, a, b, c, d, e, f);
 }
 
 static inline long sys_call(long number, long a, long b, long c, long d, long e, long f)
@@ -78,12 +71,12 @@ static inline int sys_fstat(int fd, struct stat *status)
 
 static inline int sys_stat(const char *path, struct stat *status)
 {
-  return (int)sys_call(SYS_stat, (long)path, (long)status, 0, 0, 0, 0);
+  return (int)sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)status, 0, 0, 0);
 }
 
 static inline int sys_lstat(const char *path, struct stat *status)
 {
-  return (int)sys_call(SYS_lstat, (long)path, (long)status, 0, 0, 0, 0);
+  return (int)sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)status, AT_SYMLINK_NOFOLLOW, 0, 0);
 }
 
 static inline int sys_ftruncate(int fd, uint64_t size)
@@ -98,17 +91,17 @@ static inline int sys_fallocate(int fd, uint64_t offset, uint64_t size)
 
 static inline int sys_unlink(const char *path)
 {
-  return (int)sys_call(SYS_unlink, (long)path, 0, 0, 0, 0, 0);
+  return (int)sys_call(SYS_unlinkat, AT_FDCWD, (long)path, 0, 0, 0, 0);
 }
 
 static inline int sys_mkdir(const char *path, unsigned mode)
 {
-  return (int)sys_call(SYS_mkdir, (long)path, (long)mode, 0, 0, 0, 0);
+  return (int)sys_call(SYS_mkdirat, AT_FDCWD, (long)path, (long)mode, 0, 0, 0);
 }
 
 static inline int sys_link(const char *from, const char *to)
 {
-  return (int)sys_call(SYS_link, (long)from, (long)to, 0, 0, 0, 0);
+  return (int)sys_call(SYS_linkat, AT_FDCWD, (long)from, AT_FDCWD, (long)to, 0, 0);
 }
 
 /* Fails with -EEXIST rather than replace; -EINVAL where the file system can't tell. */
@@ -124,7 +117,7 @@ static inline long sys_getcwd(char *path, size_t size)
 
 static inline long sys_readlink(const char *path, char *target, size_t size)
 {
-  return sys_call(SYS_readlink, (long)path, (long)target, (long)size, 0, 0, 0);
+  return sys_call(SYS_readlinkat, AT_FDCWD, (long)path, (long)target, (long)size, 0, 0);
 }
 
 static inline int sys_getpid(void)

@@ -6,11 +6,13 @@
 #ifndef HEAPPROF_TICKS_H
 #define HEAPPROF_TICKS_H
 
+#include "core/arch/arch.h"
+
 #include <stdint.h>
 
 static inline uint64_t ticks_now(void)
 {
-  return __builtin_ia32_rdtsc();
+  return arch_ticks();
 }
 
 /* 0: it took so long that another thread must have had the core. */

@@ -134,7 +134,8 @@ static ALWAYS_INLINE bool trail_goes_on(const struct trail *trail, int known, co
   const struct trail_frame *at = &trail->frames[known], *next = at - 1;
   uintptr_t sp = at->frame.sp, return_address, next_bp = *bp;
   if (at->step.return_at >= TRAIL_OUTERMOST ||
-      !trail_read(window, sp + at->step.return_at * sizeof sp, &return_address) || return_address != next->frame.pc + 1)
+      !trail_read(window, sp + at->step.return_at * sizeof sp, &return_address) ||
+      arch_strip(return_address) != next->frame.pc + 1)
     return false;
   if (at->step.bp_at != TRAIL_BP_KEPT && !trail_read(window, sp + at->step.bp_at * sizeof sp, &next_bp))
     return false;

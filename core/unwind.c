@@ -40,17 +40,17 @@ static enum step step_by_frame_pointer(struct stack_window *window, struct frame
     return STEP_LOST;
   frame->sp = bp + 2 * sizeof bp;
   frame->bp = saved_bp;
-  frame->pc = return_address - 1;
+  frame->pc = arch_strip(return_address) - 1;
   return return_address != 0 ? STEP_CALLER : STEP_END;
 }
 
-/* The interrupted registers, from the ucontext of the x86-64 kernel ABI; they may be on another stack. */
+/* The interrupted registers, from the kernel's frame; they may be on another stack. */
 static enum step step_over_signal(struct stack_window *window, struct frame *frame)
 {
-  enum { GENERAL_REGISTERS = 40, RBP = GENERAL_REGISTERS + 10 * 8, RSP = GENERAL_REGISTERS + 15 * 8, RIP = RSP + 8 };
   uintptr_t pc, sp, bp;
-  if (!stack_window_read(window, frame->sp + RBP, &bp) || !stack_window_read(window, frame->sp + RSP, &sp) ||
-      !stack_window_read(window, frame->sp + RIP, &pc) || pc == 0)
+  if (!stack_window_read(window, frame->sp + ARCH_SIGNAL_BP, &bp) ||
+      !stack_window_read(window, frame->sp + ARCH_SIGNAL_SP, &sp) ||
+      !stack_window_read(window, frame->sp + ARCH_SIGNAL_PC, &pc) || pc == 0)
     return STEP_LOST;
   (void)stack_window_open(window, sp, 0);
   *frame = (struct frame){.pc = pc, .sp = sp, .bp = bp};
@@ -77,7 +77,7 @@ static inline enum step step_by_cfa(struct stack_window *window, struct frame *f
   }
   if (return_address == 0)
     return STEP_END;
-  *frame = (struct frame){.pc = return_address - 1, .sp = cfa, .bp = bp};
+  *frame = (struct frame){.pc = arch_strip(return_address) - 1, .sp = cfa, .bp = bp};
   return STEP_CALLER;
 }
 
@@ -128,7 +128,7 @@ static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct
     made->bp_at = (uint32_t)((bp_at - frame->sp) / sizeof cfa);
     frame->bp = *(const volatile uintptr_t *)bp_at;
   }
-  frame->pc = return_address - 1;
+  frame->pc = arch_strip(return_address) - 1;
   frame->sp = cfa;
   return true;
 }

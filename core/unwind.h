@@ -11,6 +11,7 @@
 #ifndef HEAPPROF_UNWIND_H
 #define HEAPPROF_UNWIND_H
 
+#include "core/arch/arch.h"
 #include "core/stack_bounds.h"
 #include "core/trail.h"
 
@@ -23,11 +24,10 @@ struct unwind_start {
   uintptr_t bp;
 };
 
-/* Those of the caller of the function this stands in, which must keep a frame pointer: __builtin_frame_address sees to that. */
+/* Those of the caller of the function this stands in. */
 #define UNWIND_START_HERE()                                                                                            \
-  ((struct unwind_start){.return_address = ((const uintptr_t *)__builtin_frame_address(0))[1],                         \
-                         .sp = (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(uintptr_t),                          \
-                         .bp = ((const uintptr_t *)__builtin_frame_address(0))[0]})
+  ((struct unwind_start){                                                                                              \
+      .return_address = arch_strip(ARCH_CALLER_RETURN_ADDRESS), .sp = ARCH_CALLER_SP, .bp = ARCH_CALLER_BP})
 
 /* Fills pcs, innermost first, at most `depth`; returns how many. *flags gets enum stack_flag. The trail is one that has begun, and is
  * left to be ended. */

@@ -4,6 +4,7 @@
 #include "core/descriptor.h"
 #include "core/sys.h"
 #include "core/text.h"
+#include "core/ticks.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -21,7 +22,7 @@ int writer_open(struct writer *writer, const char *final_path)
   text_put(&path, "-");
   text_put_u64(&path, atomic_fetch_add(&files_opened, 1));
   text_put(&path, "-"); /* a process of our pid may have been killed here */
-  text_put_hex(&path, __builtin_ia32_rdtsc() & 0xffffffff);
+  text_put_hex(&path, ticks_now() & 0xffffffff);
   text_put(&path, ".tmp");
   writer->fd = -1;
   if (path.cut)

@@ -14,6 +14,7 @@
 #include "core/sampler.h"
 #include "core/sys.h"
 #include "core/text.h"
+#include "core/ticks.h"
 #include "interpose/follow.h"
 #include "interpose/fork.h"
 #include "interpose/inert.h"
@@ -52,7 +53,7 @@ static uint64_t random_seed(void)
   const void *given = (const void *)getauxval(AT_RANDOM);
   if (given != NULL)
     memcpy(bytes, given, sizeof bytes);
-  return prng_derive(bytes[0] ^ bytes[1], __builtin_ia32_rdtsc());
+  return prng_derive(bytes[0] ^ bytes[1], ticks_now());
 }
 
 static void init_main_stack(char **argv)

@@ -77,7 +77,8 @@ cat >Makefile <<'MAKE'
 objects = arena.o config.o live.o prng.o region.o rules.o sampler.o stacks.o text.o writer.o unwind.o record.o
 all: $(objects)
 %.o: core/%.c
-	$(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE -iquote . -iquote core -Iinclude -c -o $@ $< 2>/dev/null || echo "$< does not compile alone"
+	$(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE '-DHEAPPROF_MACHINE_H="core/arch/$(shell uname -m).h"' -iquote . -iquote core \
+	  -Iinclude -c -o $@ $< 2>/dev/null || echo "$< does not compile alone"
 MAKE
 make -s -j2 all
 sha256sum *.o

@@ -27,21 +27,20 @@ DIRECT = {
     "fallocate": ("ENOSPC", "EINTR", "EOPNOTSUPP", "EIO"),
     "write": ("ENOSPC", "EINTR", "EIO", "short"),
     "renameat2": ("EACCES", "EEXIST", "EINVAL", "EIO", "ENOSPC"),
-    "unlink": ("EACCES", "EBUSY"),
+    "unlinkat": ("EACCES", "EBUSY"),
     "close": ("EINTR", "EIO"),
     "fstat": ("EIO",),
-    "stat": ("EACCES", "ENOENT"),
-    "lstat": ("EACCES", "ENOENT"),
-    "mkdir": ("ENOSPC",),
+    "newfstatat": ("EACCES", "ENOENT"),
+    "mkdirat": ("ENOSPC",),
     "pread64": ("EIO", "EINTR", "short"),
     "munmap": ("ENOMEM",),
     "mremap": ("ENOMEM",),
     "madvise": ("EINVAL",),
     "prlimit64": ("EPERM",),
     "getcwd": ("ENOENT",),
-    "readlink": ("EACCES",),
+    "readlinkat": ("EACCES",),
     "pipe2": ("EMFILE",),
-    "link": ("EIO",),
+    "linkat": ("EIO",),
 }
 INDIRECT = {
     "openat": ("EMFILE", "EACCES"),
@@ -186,14 +185,14 @@ class Refused(Supervised):
     """P9, P7: the n-th call of each kind is refused, for each n and error, alone or with all that follow. Seen to fail by the
     mutants not_reserved and descriptor_left_open."""
     # What must be refused besides, for there to be such a call at all.
-    GIVEN = {"link": f"direct:renameat2:1+:{errno.EINVAL}"}
+    GIVEN = {"linkat": f"direct:renameat2:1+:{errno.EINVAL}"}
 
     def check_refusal(self, refusal, given, is_certain):
         run, lines = self.supervise(",".join(part for part in (given, refusal) if part))
         refused = [line for line in lines if line.endswith(" refused")]
         self.assertTrue(refused or not is_certain, f"{refusal}: there was no such call")
         is_muted = any(re.search(r" (write|fstat) ", line) and "/stderr." in line for line in refused)
-        self.judge(run, "\n".join([refusal, *refused[:5]]), sum(" unlink " in line for line in refused), is_muted)
+        self.judge(run, "\n".join([refusal, *refused[:5]]), sum(" unlinkat " in line for line in refused), is_muted)
 
     @cases(*((whose, call) for whose, calls in ERRORS.items() for call in calls))
     @timeout(amount(60, 1200))
@@ -400,7 +399,7 @@ class Met(Case):
     descriptors_low. There is one exception: the moment between seeing that the lower number of a moved descriptor is ours and closing
     it."""
     MOVED_TO = 56
-    CALLS = ("openat", "fcntl", "stat", "fstat", "prlimit64", "fallocate", "mmap", "munmap", "write", "pread64", "renameat2", "close",
+    CALLS = ("openat", "fcntl", "newfstatat", "fstat", "prlimit64", "fallocate", "mmap", "munmap", "write", "pread64", "renameat2", "close",
              "rt_sigprocmask")
     WITHOUT_LIBRARY = ("close", "nothing without library")
 

@@ -235,7 +235,7 @@ static void *lose_or_begin(void *number)
 {
   if ((uintptr_t)number == LOSERS) {
     while (losing < LOSERS)
-      cpu_relax();
+      arch_pause();
     process_begin();
     return NULL;
   }

@@ -88,7 +88,7 @@ static char *check_library(const char *path, GError **error)
   }
   struct elf_facts facts;
   elf_facts_read(descriptor, &facts);
-  bool is_usable = facts.is_x86_64 && elf_facts_defines(&facts, "malloc");
+  bool is_usable = facts.is_for_us && elf_facts_defines(&facts, "malloc");
   elf_facts_clear(&facts);
   close(descriptor);
   if (is_usable)

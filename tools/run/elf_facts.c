@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/elf_facts.h"
 
+#include "core/arch/arch.h"
+
 #include <gelf.h>
 #include <libelf.h>
 #include <limits.h>
@@ -82,8 +84,8 @@ void elf_facts_read(int descriptor, struct elf_facts *facts)
     facts->is_elf = true;
     facts->class = header.e_ident[EI_CLASS];
     facts->machine = header.e_machine;
-    facts->is_x86_64 =
-        facts->class == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == EM_X86_64;
+    facts->is_for_us =
+        facts->class == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == ARCH_ELF_MACHINE;
     read_interpreter(descriptor, elf, facts);
     read_sections(elf, facts);
   }

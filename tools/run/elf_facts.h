@@ -9,7 +9,7 @@
 struct elf_facts {
   bool is_elf;         /* false: nothing else is set */
   int class, machine;  /* ELFCLASS..., EM_... */
-  bool is_x86_64;      /* what this command and its library are made for */
+  bool is_for_us;      /* for the machine that this command and its library are made for */
   char *interpreter;   /* the dynamic linker that it asks for; NULL: none */
   char *soname;        /* NULL: none */
   GPtrArray *needed;   /* char *: names of the libraries that it asks for */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/program_file.h"
 
+#include "core/arch/arch.h"
 #include "tools/run/elf_facts.h"
 
 #include <elf.h>
@@ -121,7 +122,7 @@ static bool is_dynamic_linker(const struct elf_facts *facts)
 static bool is_glibc_linker(const char *interpreter)
 {
   g_autofree char *name = g_path_get_basename(interpreter);
-  return strcmp(name, "ld-linux-x86-64.so.2") == 0;
+  return strcmp(name, ARCH_DYNAMIC_LINKER) == 0;
 }
 
 static void decide(struct program_verdict *verdict, enum program_kind kind, const char *reason)
@@ -132,7 +133,7 @@ static void decide(struct program_verdict *verdict, enum program_kind kind, cons
 
 static void judge_elf(const struct elf_facts *facts, const char *privileges, struct program_verdict *verdict)
 {
-  if (!facts->is_x86_64)
+  if (!facts->is_for_us)
     decide(verdict, PROGRAM_OTHER_MACHINE,
            facts->class == ELFCLASS32 ? "is a 32-bit program" : "is a program for another machine");
   else if (facts->interpreter != NULL && !is_glibc_linker(facts->interpreter)) {

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* The contract with the machine: whatever differs from one instruction set, or its ABI under Linux, to the next. One file for each
+ * machine (x86_64.h, and x86_64.c for what is a function) keeps it; configure chooses. No other file names a register, an instruction
+ * or a machine, and none asks with #ifdef (tests/policy). A new machine is its file, a line in configure.ac and one in the Makefile.inc.
+ *
+ * pc, sp, bp: the program counter, the stack pointer, and the register that frame pointers are kept in, whatever their names are.
+ * All machines here have 64 bits, little endian, stacks that grow down, and frame pointers that point at the saved bp of the caller
+ * with the return address above it.
+ *
+ * Threads, signals, fork: safe everywhere. Functions here are inline, leave errno alone and call nothing.
+ */
+#ifndef HEAPPROF_ARCH_H
+#define HEAPPROF_ARCH_H
+
+#include "core/compiler.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The kernel's answer, or -errno. Calls that newer machines lack (open, stat, unlink, poll) are not made on any: see sys.h. */
+static ALWAYS_INLINE long arch_sys_call(long number, long a, long b, long c, long d, long e, long f);
+
+/* Tells the core that this thread waits for another one. */
+static ALWAYS_INLINE void arch_pause(void);
+
+/* A clock that all cores share, that never stops, and that takes no more than some 10 ns to read. */
+static ALWAYS_INLINE uint64_t arch_ticks(void);
+
+/* Its speed; 0: the machine does not tell, so it has to be measured (ticks.h). */
+static ALWAYS_INLINE uint64_t arch_ticks_per_second(void);
+
+/* If amount < *counter, takes amount + 1 off it: false. Else nothing changes: true. The counter never falls below zero, not for a
+ * moment. What a signal handler counts down in between may be lost. */
+static ALWAYS_INLINE bool arch_count_down(uint64_t *counter, uint64_t amount);
+
+/* A relaxed load and a test, in as few instructions as the machine can. */
+static ALWAYS_INLINE bool arch_is_set(const _Atomic uint8_t *byte);
+
+/* Without the signature that the callee may have put into it (pointer authentication). */
+static ALWAYS_INLINE uintptr_t arch_strip(uintptr_t return_address);
+
+/* Of a number that is not negative; in hardware, as nothing of libm may be called. */
+static ALWAYS_INLINE double arch_square_root(double x);
+
+/* Calls the function on the stack that ends at `top`: 16-byte aligned, just past the highest usable byte. Unwinders can walk through
+ * it. The caller's own stack may be aligned in any way. */
+HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument, void *top);
+
+/* The file of the machine has these as macros, too:
+ *
+ * ARCH_CALLER_RETURN_ADDRESS, _SP, _BP
+ *     the registers of the caller of the function this stands in, as they will be once that has returned. The function keeps a frame
+ *     pointer because of them.
+ * ARCH_SIGNAL_PC, _SP, _BP
+ *     where the interrupted registers lie, in bytes above the sp of the kernel's frame, to which a handler returns.
+ * ARCH_SIGNAL_RETURN_CODE
+ *     the bytes of the code that it returns to: rt_sigreturn, as the initializer of an array.
+ * ARCH_LIBUNWIND_HEADER, ARCH_LIBUNWIND_SONAME, ARCH_LIBUNWIND(name)
+ *     libunwind for this machine, whatever machine we run on: its header, its library, what its unw_NAME is called there.
+ * ARCH_LIBUNWIND_PC, _SP, _BP
+ *     how it numbers the registers, which is as DWARF does.
+ * ARCH_ELF_MACHINE, ARCH_DYNAMIC_LINKER
+ *     what ELF files for us say: e_machine, and the name of glibc's dynamic linker. */
+#include HEAPPROF_MACHINE_H
+
+#endif

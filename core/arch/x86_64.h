@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* x86-64 under Linux; arch.h says what is promised, and includes this. */
+#ifndef HEAPPROF_X86_64_H
+#define HEAPPROF_X86_64_H
+
+static ALWAYS_INLINE long arch_sys_call(long number, long a, long b, long c, long d, long e, long f)
+{
+  long result;
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  register long r9 __asm__("r9") = f;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+
+static ALWAYS_INLINE void arch_pause(void)
+{
+  __builtin_ia32_pause();
+}
+
+static ALWAYS_INLINE uint64_t arch_ticks(void)
+{
+  return __builtin_ia32_rdtsc();
+}
+
+/* Some processors tell in cpuid, which takes thousands of cycles in a virtual machine, and some do not. */
+static ALWAYS_INLINE uint64_t arch_ticks_per_second(void)
+{
+  return 0;
+}
+
+/* 3 instructions. `jae` falls through with the carry set, so subtract-with-borrow takes amount + 1. */
+static ALWAYS_INLINE bool arch_count_down(uint64_t *counter, uint64_t amount)
+{
+  __asm__ goto("cmpq %[counter], %[amount]\n\t"
+               "jae %l[is_not_less]\n\t"
+               "sbbq %[amount], %[counter]"
+               : /* gcc 12 loses the label when there are outputs */
+               : [counter] "m"(*counter), [amount] "r"(amount)
+               : "cc", "memory"
+               : is_not_less);
+  return false;
+is_not_less:
+  return true;
+}
+
+/* One compare with memory: compilers load an atomic byte into a register first. */
+static ALWAYS_INLINE bool arch_is_set(const _Atomic uint8_t *byte)
+{
+  bool is_set;
+  __asm__("cmpb $0, %[byte]" : "=@ccne"(is_set) : [byte] "m"(*byte));
+  return is_set;
+}
+
+/* Return addresses are never signed. */
+static ALWAYS_INLINE uintptr_t arch_strip(uintptr_t return_address)
+{
+  return return_address;
+}
+
+static ALWAYS_INLINE double arch_square_root(double x)
+{
+  return __builtin_ia32_sqrtsd((__attribute__((vector_size(16))) double){x, 0})[0];
+}
+
+/* rbp points at the caller's, above which the return address lies. */
+#define ARCH_CALLER_RETURN_ADDRESS (((const uintptr_t *)__builtin_frame_address(0))[1])
+#define ARCH_CALLER_SP ((uintptr_t)__builtin_frame_address(0) + 2 * sizeof(uintptr_t))
+#define ARCH_CALLER_BP (((const uintptr_t *)__builtin_frame_address(0))[0])
+
+/* The handler's return address is popped by now, so sp points at the ucontext: flags, link and stack, then r8 to r15, rdi, rsi, rbp,
+ * rbx, rdx, rax, rcx, rsp, rip. */
+#define ARCH_SIGNAL_BP (40 + 10 * 8)
+#define ARCH_SIGNAL_SP (40 + 15 * 8)
+#define ARCH_SIGNAL_PC (40 + 16 * 8)
+
+/* mov $15, %rax; syscall. glibc's and musl's alike. */
+#define ARCH_SIGNAL_RETURN_CODE                                                                                        \
+  {                                                                                                                    \
+    0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05                                                               \
+  }
+
+#define ARCH_LIBUNWIND_HEADER <libunwind-x86_64.h>
+#define ARCH_LIBUNWIND_SONAME "libunwind-x86_64.so.8"
+#define ARCH_LIBUNWIND(name) "_Ux86_64_" name
+#define ARCH_LIBUNWIND_PC UNW_X86_64_RIP
+#define ARCH_LIBUNWIND_SP UNW_X86_64_RSP
+#define ARCH_LIBUNWIND_BP UNW_X86_64_RBP
+
+#define ARCH_ELF_MACHINE EM_X86_64
+#define ARCH_DYNAMIC_LINKER "ld-linux-x86-64.so.2"
+
+#endif
