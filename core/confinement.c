@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/confinement.h"
 
-#include "core/dump.h"
 #include "core/process.h"
 #include "core/region.h"
 #include "core/stack_bounds.h"
 #include "core/sys.h"
+#include "core/timing.h"
 
 _Atomic unsigned sys_filters;
 
@@ -22,7 +22,7 @@ bool confinement_begin(void)
     return false;
   stack_bounds_foresee((uintptr_t)__builtin_frame_address(0));
   if (header != NULL && process_owns_region()) {
-    (void)dump_sampling_ns(); /* leaves the speed of the clock to readers of the file: they cannot be told later */
+    (void)timing_sampling_ns(); /* leaves the speed of the clock to readers of the file: they cannot be told later */
     if (atomic_load(&header->stacks) == 0)
       region_remove_file();
   }

@@ -14,9 +14,10 @@
 #include "core/profile.h"
 #include "core/region.h"
 #include "core/sampler.h"
+#include "core/stacks.h"
 #include "core/sys.h"
 #include "core/text.h"
-#include "core/ticks.h"
+#include "core/timing.h"
 #include "core/writer.h"
 
 #include <errno.h>
@@ -29,15 +30,12 @@ static const char *program_name = "";
 static const char *inert_reason;
 static char start_directory[CONFIG_PATH_MAX];
 static _Atomic uint64_t dumps_started;
-static uint64_t start_ticks, start_ns;
 static struct stat start_root;
 
 void dump_init(const struct config *config, const char *program)
 {
   settings = config;
   program_name = program;
-  start_ticks = ticks_now();
-  start_ns = clock_ns(CLOCK_MONOTONIC);
   if (sys_getcwd(start_directory, sizeof start_directory) <= 0 || start_directory[0] != '/')
     start_directory[0] = '\0';
   (void)sys_lstat("/", &start_root);
@@ -126,40 +124,6 @@ static void add_losses(struct profile *profile, struct arena *arena, const struc
   add_number(profile, arena, COMMENT_lost_total, dropped);
 }
 
-static uint64_t total_samples(void)
-{
-  uint64_t samples = 0, position = 0;
-  const struct stack_record *stack;
-  while ((stack = stacks_next(&position)) != NULL)
-    samples += atomic_load_explicit(&stack->allocated.begun, memory_order_relaxed);
-  return samples;
-}
-
-/* For readers of the region, who cannot ask our clocks once we are gone. */
-static void leave_clocks(struct region_header *header, double ticks_per_second)
-{
-  uint64_t cpu_ns = sys_cpu_ns();
-  atomic_store_explicit(&header->ticks_per_second, (uint64_t)ticks_per_second, memory_order_relaxed);
-  if (cpu_ns != 0)
-    atomic_store_explicit(&header->cpu_ns, cpu_ns, memory_order_relaxed);
-}
-
-uint64_t dump_sampling_ns(void)
-{
-  struct region_header *header = region_header();
-  if (header == NULL)
-    return 0;
-  uint64_t timed = atomic_load_explicit(&header->timed_samples, memory_order_relaxed);
-  uint64_t ticks = ticks_now() - start_ticks, ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
-  if (timed == 0 || ticks == 0 || ns == 0)
-    return 0;
-  if (process_is_settled())
-    leave_clocks(header, (double)ticks * 1e9 / (double)ns);
-  double ticks_per_sample = (double)atomic_load_explicit(&header->timed_ticks, memory_order_relaxed) / (double)timed;
-  double look_up_ticks = (double)atomic_load_explicit(&header->look_up_ticks, memory_order_relaxed);
-  return (uint64_t)((ticks_per_sample * (double)total_samples() + look_up_ticks) * ((double)ns / (double)ticks));
-}
-
 static const char *unwinder_name(void)
 {
   switch (cfi_state()) {
@@ -189,7 +153,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
   add_number(profile, arena, COMMENT_created_unix_ns, header->created_unix_ns);
   add_text(profile, arena, COMMENT_allocator, header->allocator);
   add_text(profile, arena, COMMENT_unwinder, unwinder_name());
-  add_number(profile, arena, COMMENT_samples, total_samples());
+  add_number(profile, arena, COMMENT_samples, stacks_samples());
   add_number(profile, arena, COMMENT_stacks, atomic_load_explicit(&header->stacks, memory_order_relaxed));
   add_number(profile, arena, COMMENT_exact_units, atomic_load_explicit(&header->exact_units, memory_order_relaxed));
   add_number(profile, arena, COMMENT_estimated_units,
@@ -199,7 +163,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
   add_number(profile, arena, COMMENT_peak_inuse_space, peak_bytes());
   add_losses(profile, arena, header);
   add_number(profile, arena, COMMENT_own_bytes, atomic_load_explicit(&header->own_bytes, memory_order_relaxed));
-  add_number(profile, arena, COMMENT_sampling_ns, dump_sampling_ns());
+  add_number(profile, arena, COMMENT_sampling_ns, timing_sampling_ns());
   add_number(profile, arena, COMMENT_cpu_ns, atomic_load_explicit(&header->cpu_ns, memory_order_relaxed));
 }
 

@@ -28,7 +28,4 @@ void dump_request(const char *reason);
 /* In a forked child. */
 void dump_restart_numbering(void);
 
-/* The cost of all samples so far, from those that were timed. */
-uint64_t dump_sampling_ns(void);
-
 #endif

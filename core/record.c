@@ -4,18 +4,13 @@
 #include "core/config.h"
 #include "core/lock.h"
 #include "core/process.h"
-#include "core/ticks.h"
+#include "core/timing.h"
 
 /* What a walk with its buffer of pcs may use of the application's stack (tests/policy checks it against -fstack-usage). */
 enum {
   SHALLOW_DEPTH = 128,
   SHALLOW_HEADROOM_BYTES = 4 << 10,
   DEEP_HEADROOM_BYTES = 8 << 10,
-  FREES_TIMED_ONE_IN = 8,   /* of samples; reading the clock takes a good part of what they take */
-  MISSES_TIMED_ONE_IN = 32, /* of objects on a page with a sample, which take less than reading the clock */
-  /* The branch that leads here is hardly ever taken, so it was not foreseen, and nothing behind it can see what that took.
-   * Without this, what is told stays up to a third below what is seen from outside (tests/bench/overhead.py). */
-  UNFORESEEN_TICKS = 20,
 };
 
 static unsigned depth_limit = SHALLOW_DEPTH;
@@ -138,30 +133,13 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
   stacks_count_allocation(entry.stack, entry.weight);
 }
 
-static NOINLINE void add_free_ticks(uint64_t ticks)
-{
-  struct region_header *header = region_header();
-  if (ticks > 0 && process_is_settled() && header != NULL)
-    atomic_fetch_add_explicit(&header->look_up_ticks, ticks, memory_order_relaxed);
-}
-
 void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
                        struct sampler_decision decision)
 {
-  bool is_timed = decision.ticks > 0;
-  uint64_t begin = is_timed ? ticks_now() : 0;
+  uint64_t begin = timing_begin_sample(decision.ticks);
   record(pointer, size_bytes, start);
   record_exact_units(decision.units_counted);
-  uint64_t ticks = is_timed ? ticks_since(begin) : 0;
-  struct region_header *header = region_header();
-  if (ticks > 0 && process_is_settled() && header != NULL) {
-    atomic_fetch_add_explicit(&header->timed_ticks, decision.ticks + ticks + UNFORESEEN_TICKS, memory_order_relaxed);
-    atomic_fetch_add_explicit(&header->timed_samples, 1, memory_order_relaxed);
-  }
-  if (sampler_thread.look_up_ticks > 0) {
-    add_free_ticks(sampler_thread.look_up_ticks);
-    sampler_thread.look_up_ticks = 0;
-  }
+  timing_end_sample(begin, decision.ticks);
 }
 
 void record_exact_units(uint64_t units)
@@ -171,58 +149,32 @@ void record_exact_units(uint64_t units)
     atomic_fetch_add_explicit(&header->exact_units, units, memory_order_relaxed);
 }
 
-/* The middle one of so many: a thread that frees few is not charged for all of them at the first, which is the slowest. */
-static ALWAYS_INLINE bool is_timed_one_of(uint8_t *turn, unsigned count)
-{
-  return UNLIKELY(++*turn % count == count / 2);
-}
-
 static NOINLINE bool may_hold_timed(const void *pointer)
 {
   uint64_t begin = ticks_now();
   if (live_may_hold(pointer))
     return true;
-  uint64_t ticks = ticks_since(begin);
-  if (ticks > 0)
-    sampler_thread.look_up_ticks += MISSES_TIMED_ONE_IN * ((uint32_t)ticks + UNFORESEEN_TICKS);
+  timing_end_miss(begin);
   return false;
 }
 
-/* Nothing shared is written for an object that is not in the table: what looking took waits for the thread's next sample. */
 static ALWAYS_INLINE bool may_hold(const void *pointer)
 {
-  bool is_timed = is_timed_one_of(&sampler_thread.miss_turn, MISSES_TIMED_ONE_IN);
-  return UNLIKELY(is_timed) ? may_hold_timed(pointer) : live_may_hold(pointer);
-}
-
-/* The clock when what a free takes is measured for others, else 0. */
-static ALWAYS_INLINE uint64_t begin_free(void)
-{
-  return is_timed_one_of(&sampler_thread.free_turn, FREES_TIMED_ONE_IN) ? ticks_now() : 0;
-}
-
-/* What the filters let through, and is not in the table, is like a miss: nothing shared is written. */
-static void end_free(uint64_t begin, bool is_found)
-{
-  uint64_t ticks = begin != 0 ? FREES_TIMED_ONE_IN * (ticks_since(begin) + UNFORESEEN_TICKS) : 0;
-  if (is_found && ticks > 0)
-    add_free_ticks(ticks);
-  else
-    sampler_thread.look_up_ticks += (uint32_t)ticks;
+  return timing_is_miss_timed() ? may_hold_timed(pointer) : live_may_hold(pointer);
 }
 
 static NOINLINE void free_held(const void *pointer)
 {
   struct live_entry entry;
-  uint64_t begin = begin_free();
+  uint64_t begin = timing_begin_free();
   if (!process_is_settled()) {
-    end_free(begin, process_defer_free(pointer));
+    timing_end_free(begin, process_defer_free(pointer));
     return;
   }
   bool is_found = live_remove(pointer, &entry);
   if (is_found)
     stacks_count_free(entry.stack, entry.weight);
-  end_free(begin, is_found);
+  timing_end_free(begin, is_found);
 }
 
 void record_free(const void *pointer)
@@ -235,13 +187,13 @@ bool record_take(const void *pointer, struct live_entry *entry)
 {
   if (LIKELY(!may_hold(pointer)))
     return false;
-  uint64_t begin = begin_free();
+  uint64_t begin = timing_begin_free();
   if (!process_is_settled() && !process_settle()) {
     (void)process_defer_free(pointer);
     return false;
   }
   bool is_found = live_remove(pointer, entry);
-  end_free(begin, is_found);
+  timing_end_free(begin, is_found);
   return is_found;
 }
 

@@ -4,11 +4,8 @@
 #include "core/compiler.h"
 #include "core/prng.h"
 #include "core/process.h"
-#include "core/ticks.h"
+#include "core/timing.h"
 
-enum { TIMED_ONE_IN = 8 }; /* reading the clock costs a tenth of a sample */
-
-__thread struct sampler_thread sampler_thread __attribute__((tls_model("initial-exec")));
 _Atomic int sampler_mode = SAMPLER_STARTING;
 
 static uint64_t interval_bytes = 1;
@@ -29,12 +26,12 @@ uint64_t sampler_interval(void)
   return interval_bytes;
 }
 
-static uint64_t draw(struct sampler_thread *thread)
+static uint64_t draw(struct thread *thread)
 {
   return interval_bytes == 1 ? 0 : (uint64_t)prng_exponential(&thread->prng, (double)interval_bytes);
 }
 
-static void seed_thread(struct sampler_thread *thread)
+static void seed_thread(struct thread *thread)
 {
   thread->prng = prng_derive(seed, atomic_fetch_add_explicit(&threads_seeded, 1, memory_order_relaxed));
   thread->is_seeded = true;
@@ -44,15 +41,14 @@ void sampler_reseed(uint64_t salt)
 {
   seed = prng_derive(seed, salt);
   atomic_store_explicit(&threads_seeded, 0, memory_order_relaxed);
-  seed_thread(&sampler_thread);
+  seed_thread(&this_thread);
 }
 
 struct sampler_decision sampler_decide(size_t size_bytes)
 {
-  struct sampler_thread *thread = &sampler_thread;
+  struct thread *thread = &this_thread;
   struct sampler_decision decision = {.is_sampled = false, .units_counted = 0, .ticks = 0};
-  bool is_timed = thread->turn % TIMED_ONE_IN == 0;
-  uint64_t begin = is_timed ? ticks_now() : 0;
+  uint64_t begin = timing_begin_decision();
   int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
   if (UNLIKELY(mode == SAMPLER_STARTING)) {
     thread->countdown = 0;
@@ -82,14 +78,13 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   process_begin();
   decision.is_sampled = true;
   decision.units_counted = counted;
-  decision.ticks = is_timed ? ticks_since(begin) : 0;
-  thread->turn++;
+  decision.ticks = timing_end_decision(begin);
   return decision;
 }
 
 uint64_t sampler_flush(void)
 {
-  struct sampler_thread *thread = &sampler_thread;
+  struct thread *thread = &this_thread;
   if (!thread->is_seeded || atomic_load_explicit(&sampler_mode, memory_order_relaxed) != SAMPLER_ON)
     return 0;
   uint64_t counted = thread->interval - thread->countdown;

@@ -6,39 +6,20 @@
  * kind. R = 1 is the exact mode: every allocation, p = 1.
  *
  * Threads: state of the calling thread only, apart from sampler_start and sampler_stop. Signals: a handler that allocates
- * between two steps of the interrupted thread shifts a distance, it breaks nothing. Memory: SAMPLER_THREAD_BYTES of initial-exec
- * TLS per thread. Fork: the child's stream is derived anew when it adopts its region.
+ * between two steps of the interrupted thread shifts a distance, it breaks nothing. Memory: core/thread.h. Fork: the child's stream is derived anew when it adopts its region.
  */
 #ifndef HEAPPROF_SAMPLER_H
 #define HEAPPROF_SAMPLER_H
 
 #include "core/arch/arch.h"
 #include "core/compiler.h"
-#include "core/stacks.h"
+#include "core/tally.h"
+#include "core/thread.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* The whole per-thread state of the shim. Plain data: no constructor, no destructor, zero is the valid start. */
-struct sampler_thread {
-  uint64_t countdown; /* units to go */
-  uint64_t interval;  /* the distance countdown started from */
-  uint64_t prng;
-  uintptr_t stack_low; /* [low, high): verified to be readable, see stack_bounds.h */
-  uintptr_t stack_high;
-  uint32_t turn;          /* of the samples, to time some of them */
-  uint8_t free_turn;      /* of their frees, likewise */
-  uint8_t miss_turn;      /* of frees that look for one in vain */
-  uint32_t look_up_ticks; /* that those took which found nothing, since the last sample */
-  bool is_seeded;
-  bool is_resolving; /* this thread is inside dlsym, called by real_ensure */
-};
-
-_Static_assert(sizeof(struct sampler_thread) <= 64, "a preload's static TLS is scarce");
-
-extern HIDDEN __thread struct sampler_thread sampler_thread __attribute__((tls_model("initial-exec")));
 
 enum sampler_mode {
   SAMPLER_STARTING, /* before the constructor has run: no sampling yet, ask again at each allocation */
@@ -55,7 +36,7 @@ extern HIDDEN _Atomic int sampler_mode;
  * our behalf. */
 static ALWAYS_INLINE bool sampler_count_down(size_t size_bytes)
 {
-  return arch_count_down(&sampler_thread.countdown, size_bytes);
+  return arch_count_down(&this_thread.countdown, size_bytes);
 }
 
 /* What is known about an allocation that is due, before the real function is called. */
@@ -81,13 +62,13 @@ enum { SAMPLER_PROBE_UNITS = 1 << 20 };
 
 static inline uint64_t sampler_probe_begin(void)
 {
-  return sampler_thread.countdown += SAMPLER_PROBE_UNITS;
+  return this_thread.countdown += SAMPLER_PROBE_UNITS;
 }
 
 static inline bool sampler_probe_end(uint64_t begun)
 {
-  bool was_entered = sampler_thread.countdown != begun;
-  sampler_thread.countdown = begun - SAMPLER_PROBE_UNITS;
+  bool was_entered = this_thread.countdown != begun;
+  this_thread.countdown = begun - SAMPLER_PROBE_UNITS;
   return was_entered;
 }
 

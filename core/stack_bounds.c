@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/stack_bounds.h"
 
-#include "core/sampler.h"
 #include "core/sys.h"
+#include "core/thread.h"
 
 enum {
   PAGE_BYTES = 4096,
@@ -29,13 +29,13 @@ static bool are_readable(uintptr_t low, uintptr_t high)
   return true;
 }
 
-static void begin(struct sampler_thread *thread)
+static void begin(struct thread *thread)
 {
   if (UNLIKELY(thread->stack_high == 0))
     thread->stack_low = thread->stack_high = (uintptr_t)__builtin_thread_pointer();
 }
 
-static bool extend_down(struct sampler_thread *thread, uintptr_t low)
+static bool extend_down(struct thread *thread, uintptr_t low)
 {
   low = page_of(low);
   if (low >= thread->stack_low)
@@ -48,7 +48,7 @@ static bool extend_down(struct sampler_thread *thread, uintptr_t low)
 
 void stack_bounds_foresee(uintptr_t sp)
 {
-  struct sampler_thread *thread = &sampler_thread;
+  struct thread *thread = &this_thread;
   begin(thread);
   for (uintptr_t depth = FORESEEN_STEP_BYTES; depth <= FORESEEN_BYTES && sp < thread->stack_high; depth *= 2)
     if (!extend_down(thread, sp - depth))
@@ -57,7 +57,7 @@ void stack_bounds_foresee(uintptr_t sp)
 
 void stack_bounds_init_main(uintptr_t argv)
 {
-  sampler_thread.stack_low = sampler_thread.stack_high = argv;
+  this_thread.stack_low = this_thread.stack_high = argv;
 }
 
 /* The sp of an interrupted frame may point to a guard page: after an overflow, a handler on another stack walks through it. */
@@ -72,7 +72,7 @@ static void open_foreign(struct stack_window *window, uintptr_t sp)
 
 enum stack_room stack_window_open(struct stack_window *window, uintptr_t sp, size_t headroom_bytes)
 {
-  struct sampler_thread *thread = &sampler_thread;
+  struct thread *thread = &this_thread;
   begin(thread);
   if (UNLIKELY(sp >= thread->stack_high || !extend_down(thread, sp - RED_ZONE_BYTES))) {
     open_foreign(window, sp);

@@ -150,6 +150,15 @@ struct stack_record *stacks_next(uint64_t *position)
   return (struct stack_record *)record;
 }
 
+uint64_t stacks_samples(void)
+{
+  uint64_t samples = 0, position = 0;
+  const struct stack_record *stack;
+  while ((stack = stacks_next(&position)) != NULL)
+    samples += atomic_load_explicit(&stack->allocated.begun, memory_order_relaxed);
+  return samples;
+}
+
 void stacks_clear(void)
 {
   struct stack_record *stack;

@@ -38,6 +38,9 @@ void stacks_clear(void);
 /* Visits every bucket; NULL at the end. Start with *position = 0. */
 struct stack_record *stacks_next(uint64_t *position);
 
+/* How many samples there are in all. */
+uint64_t stacks_samples(void);
+
 static inline struct stack_sums stacks_read(const struct stack_record *stack)
 {
   return tally_read(&stack->allocated, &stack->freed);

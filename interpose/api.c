@@ -9,6 +9,7 @@
 #include "core/record.h"
 #include "core/region.h"
 #include "core/sampler.h"
+#include "core/timing.h"
 #include "interpose/inert.h"
 
 #include <errno.h>
@@ -82,7 +83,7 @@ int heapprof_stats(struct heapprof_stats *stats)
   stats->lost_short_stack = atomic_load(&header->lost[LOSS_short_stack]);
   stats->lost_compile_busy = atomic_load(&header->lost[LOSS_compile_busy]);
   stats->own_bytes = atomic_load(&header->own_bytes);
-  stats->sampling_ns = dump_sampling_ns();
+  stats->sampling_ns = timing_sampling_ns();
   return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "core/sys.h"
 #include "core/text.h"
 #include "core/ticks.h"
+#include "core/timing.h"
 #include "interpose/follow.h"
 #include "interpose/fork.h"
 #include "interpose/inert.h"
@@ -104,6 +105,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
   record_init(config.depth);
   init_main_stack(argv);
   dump_init(&config, program);
+  timing_init();
   if (reason == NULL && !process_init(&config, program, real_allocator_path()))
     reason = "there was no memory to start with";
   if (reason != NULL) {
@@ -125,7 +127,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 /* Leaves the state file to who reads it later, with what only this process can tell. */
 static bool hand_over_file(void)
 {
-  (void)dump_sampling_ns(); /* stores how fast the clock runs in which samples were timed */
+  (void)timing_sampling_ns(); /* stores how fast the clock runs in which samples were timed */
   return region_is_in_file();
 }
 

@@ -110,15 +110,15 @@ static void resolve(const struct hook *hook, int *missing)
 
 void real_ensure(void)
 {
-  if (LIKELY(atomic_load_explicit(&is_resolved, memory_order_acquire)) || sampler_thread.is_resolving)
+  if (LIKELY(atomic_load_explicit(&is_resolved, memory_order_acquire)) || this_thread.is_resolving)
     return;
-  sampler_thread.is_resolving = true;
+  this_thread.is_resolving = true;
   bootstrap_init();
   resolve_core();
   int missing = -1;
   for (size_t i = CORE_HOOKS; i < COUNT_OF(hooks); i++)
     resolve(&hooks[i], &missing);
-  sampler_thread.is_resolving = false;
+  this_thread.is_resolving = false;
   /* Another library's dlsym, or a handler while this thread was in there, may hold an object of the arena for ever. */
   real_usable_size = bootstrap_is_used() ? careful_malloc_usable_size : real.malloc_usable_size;
   atomic_store_explicit(&is_resolved, true, memory_order_release);

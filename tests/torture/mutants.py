@@ -72,7 +72,7 @@ MUTANTS = [
     Mutant("left_lock_stays", "G5: a lock that a frame was left with by siglongjmp stays held", "core/lock.h",
            "  if (free != self || here <= atomic_load_explicit(&lock->frame, memory_order_relaxed))\n", "  if (free != 0)\n",
            ["unit/test_unwind"]),
-    Mutant("vain_look_is_shared", "I4: a free of what is not in the table writes what threads share", "core/record.c",
+    Mutant("vain_look_is_shared", "I4: a free of what is not in the table writes what threads share", "core/timing.c",
            "  if (is_found && ticks > 0)\n", "  if (ticks > 0)\n", ["preload/test_fast_path_writes"]),
     Mutant("unbounded_reads", "I6, U7: the stack is read wherever a rule leads", "core/stack_bounds.h",
            "  if (UNLIKELY(address < window->low || address >= window->high) && !stack_window_widen(window, address))\n    return false;\n",

@@ -303,10 +303,10 @@ CHILD_TEST(look_ups_are_timed)
   require(ticks >= 8);
   for (uintptr_t i = 1000; i < 1032; i++)
     record_free(address(i)); /* there is none, but the page holds one: that is counted at the next sample */
-  require(region_header()->look_up_ticks == ticks && sampler_thread.look_up_ticks > 0);
+  require(region_header()->look_up_ticks == ticks && this_thread.look_up_ticks > 0);
   record_init(16);
   record_allocation(address(2000), 64, &start, (struct sampler_decision){.is_sampled = true});
-  require(region_header()->look_up_ticks > ticks && sampler_thread.look_up_ticks == 0);
+  require(region_header()->look_up_ticks > ticks && this_thread.look_up_ticks == 0);
   ticks = region_header()->look_up_ticks;
   for (uintptr_t i = 50; i < 66; i++)
     record_free(address(i));

@@ -8,10 +8,10 @@
 
 static void start(uint64_t interval, uint64_t seed)
 {
-  memset(&sampler_thread, 0, sizeof sampler_thread);
+  memset(&this_thread, 0, sizeof this_thread);
   sampler_init(interval, seed);
   sampler_reseed(0);
-  memset(&sampler_thread, 0, sizeof sampler_thread); /* a new thread */
+  memset(&this_thread, 0, sizeof this_thread); /* a new thread */
   atomic_store(&sampler_mode, SAMPLER_ON);
 }
 
@@ -139,7 +139,7 @@ static void huge_sizes_wrap_to_the_right_count(void **state)
   assert_true(decision.is_sampled);
   assert_int_equal(decision.units_counted, SIZE_MAX - 4095);
   (void)allocate(10);
-  assert_true(sampler_thread.countdown < 64 * 524288);
+  assert_true(this_thread.countdown < 64 * 524288);
 }
 
 static unsigned samples_of(unsigned allocations, size_t size)
@@ -156,12 +156,12 @@ static void probes_tell_whether_a_hook_was_entered(void **state)
   start(100, 77);
   (void)allocate(0);
   for (int i = 0; i < 1000; i++) {
-    uint64_t before = sampler_thread.countdown, begun = sampler_probe_begin();
+    uint64_t before = this_thread.countdown, begun = sampler_probe_begin();
     bool expected = i % 2 == 0;
     if (expected)
       assert_false(allocate((size_t)i).is_sampled);
     assert_int_equal(sampler_probe_end(begun), expected);
-    assert_int_equal(sampler_thread.countdown, before);
+    assert_int_equal(this_thread.countdown, before);
   }
 }
 
@@ -189,7 +189,7 @@ static void stopping_and_starting(void **state)
       struct sampler_decision decision = allocate(99);
       truth += is_on ? 100 : 0;
       counted += decision.units_counted;
-      most = sampler_thread.interval > most ? sampler_thread.interval : most;
+      most = this_thread.interval > most ? this_thread.interval : most;
       assert_true(is_on || !decision.is_sampled);
     }
   }
@@ -205,7 +205,7 @@ static void before_the_constructor_and_when_inert(void **state)
   start(1, 1);
   atomic_store(&sampler_mode, SAMPLER_STARTING);
   assert_int_equal(samples_of(10, 100), 0);
-  assert_int_equal(sampler_thread.countdown, 0);
+  assert_int_equal(this_thread.countdown, 0);
   atomic_store(&sampler_mode, SAMPLER_ON);
   assert_int_equal(samples_of(10, 100), 10);
   atomic_store(&sampler_mode, SAMPLER_INERT);
@@ -219,7 +219,7 @@ static uint64_t intervals_of_threads[4];
 static void *first_interval(void *number)
 {
   (void)allocate(0);
-  intervals_of_threads[(uintptr_t)number] = sampler_thread.interval;
+  intervals_of_threads[(uintptr_t)number] = this_thread.interval;
   return NULL;
 }
 
@@ -237,10 +237,10 @@ static void threads_have_streams_of_their_own(void **state)
   uint64_t first_of_seed_4 = intervals_of_threads[0];
   start((uint64_t)1 << 30, 4); /* the same seed: the same run */
   (void)allocate(0);
-  assert_int_equal(sampler_thread.interval, first_of_seed_4);
-  uint64_t before = sampler_thread.prng;
+  assert_int_equal(this_thread.interval, first_of_seed_4);
+  uint64_t before = this_thread.prng;
   sampler_reseed(1234);
-  assert_int_not_equal(sampler_thread.prng, before);
+  assert_int_not_equal(this_thread.prng, before);
 }
 
 int main(void)

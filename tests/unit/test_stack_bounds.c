@@ -51,7 +51,7 @@ CHILD_TEST(main_stack_ends_at_argv)
   require(!stack_window_read(&window, sp - RED_ZONE - 8, &value)); /* below it */
   require(!stack_window_read(&window, sp + 4, &value));            /* misaligned */
   require(!stack_window_read(&window, 0, &value) && !stack_window_read(&window, UINTPTR_MAX - 7, &value));
-  require(sampler_thread.stack_low <= sp - HEADROOM && sampler_thread.stack_high == argument_vector);
+  require(this_thread.stack_low <= sp - HEADROOM && this_thread.stack_high == argument_vector);
 }
 
 static void *in_a_thread(void *unused)

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/timing.h"
+
+#include "core/process.h"
+#include "core/region.h"
+#include "core/stacks.h"
+#include "core/sys.h"
+
+static uint64_t start_ticks, start_ns;
+
+void timing_init(void)
+{
+  start_ticks = ticks_now();
+  start_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+static void add_look_up_ticks(uint64_t ticks)
+{
+  struct region_header *header = region_header();
+  if (ticks > 0 && process_is_settled() && header != NULL)
+    atomic_fetch_add_explicit(&header->look_up_ticks, ticks, memory_order_relaxed);
+}
+
+void timing_add_sample(uint64_t begin, uint64_t decision_ticks)
+{
+  uint64_t ticks = begin != 0 ? ticks_since(begin) : 0;
+  struct region_header *header = region_header();
+  if (ticks > 0 && process_is_settled() && header != NULL) {
+    atomic_fetch_add_explicit(&header->timed_ticks, decision_ticks + ticks + TIMING_MISPREDICTED_TICKS,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&header->timed_samples, 1, memory_order_relaxed);
+  }
+  if (this_thread.look_up_ticks > 0) {
+    add_look_up_ticks(this_thread.look_up_ticks);
+    this_thread.look_up_ticks = 0;
+  }
+}
+
+void timing_end_miss(uint64_t begin)
+{
+  uint64_t ticks = ticks_since(begin);
+  if (ticks > 0)
+    this_thread.look_up_ticks += TIMING_MISSES_ONE_IN * ((uint32_t)ticks + TIMING_MISPREDICTED_TICKS);
+}
+
+void timing_add_free(uint64_t begin, bool is_found)
+{
+  uint64_t ticks = TIMING_FREES_ONE_IN * (ticks_since(begin) + TIMING_MISPREDICTED_TICKS);
+  if (is_found && ticks > 0)
+    add_look_up_ticks(ticks);
+  else
+    this_thread.look_up_ticks += (uint32_t)ticks;
+}
+
+/* The whole. */
+
+static void leave_clocks(struct region_header *header, double ticks_per_second)
+{
+  uint64_t cpu_ns = sys_cpu_ns();
+  atomic_store_explicit(&header->ticks_per_second, (uint64_t)ticks_per_second, memory_order_relaxed);
+  if (cpu_ns != 0)
+    atomic_store_explicit(&header->cpu_ns, cpu_ns, memory_order_relaxed);
+}
+
+uint64_t timing_sampling_ns(void)
+{
+  struct region_header *header = region_header();
+  if (header == NULL)
+    return 0;
+  uint64_t timed = atomic_load_explicit(&header->timed_samples, memory_order_relaxed);
+  uint64_t ticks = ticks_now() - start_ticks, ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
+  if (timed == 0 || ticks == 0 || ns == 0)
+    return 0;
+  if (process_is_settled())
+    leave_clocks(header, (double)ticks * 1e9 / (double)ns);
+  double ticks_per_sample = (double)atomic_load_explicit(&header->timed_ticks, memory_order_relaxed) / (double)timed;
+  double look_up_ticks = (double)atomic_load_explicit(&header->look_up_ticks, memory_order_relaxed);
+  return (uint64_t)((ticks_per_sample * (double)stacks_samples() + look_up_ticks) * ((double)ns / (double)ticks));
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* What sampling costs, from some of the samples and frees: reading the clock takes a good part of what they take.
+ *
+ * What is timed is added to the region's header once the process owns it. What a look-up took that found nothing waits in the
+ * thread for its next sample, for a free of what is no sample writes nothing that threads share.
+ *
+ * Threads, signals: any; a handler's work counts as the work of what it interrupted. Fork: an adopted region starts with nothing.
+ */
+#ifndef HEAPPROF_TIMING_H
+#define HEAPPROF_TIMING_H
+
+#include "core/compiler.h"
+#include "core/thread.h"
+#include "core/ticks.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+  TIMING_SAMPLES_ONE_IN = 8,
+  TIMING_FREES_ONE_IN = 8,   /* of samples */
+  TIMING_MISSES_ONE_IN = 32, /* of objects on a page with a sample, which take less than reading the clock */
+  /* The branch that leads to what is timed is hardly ever taken: it is mispredicted, and code after it cannot time that. Without
+   * this, what is told stays up to a third below what is seen from outside (tests/bench/overhead.py). */
+  TIMING_MISPREDICTED_TICKS = 20,
+};
+
+/* From the constructor: where the clocks stood. */
+void timing_init(void);
+
+/* A sample is timed in two parts, with the real function between them. Both begin with the clock, or 0: it is not timed. */
+
+static ALWAYS_INLINE uint64_t timing_begin_decision(void)
+{
+  return this_thread.sample_turn % TIMING_SAMPLES_ONE_IN == 0 ? ticks_now() : 0;
+}
+
+/* The ticks that deciding took. 0: the sample is not timed. */
+static ALWAYS_INLINE uint64_t timing_end_decision(uint64_t begin)
+{
+  this_thread.sample_turn++;
+  return begin != 0 ? ticks_since(begin) : 0;
+}
+
+static ALWAYS_INLINE uint64_t timing_begin_sample(uint64_t decision_ticks)
+{
+  return decision_ticks != 0 ? ticks_now() : 0;
+}
+
+/* Adds both parts, and what look-ups took since the last sample of this thread. */
+void timing_add_sample(uint64_t begin, uint64_t decision_ticks);
+
+static ALWAYS_INLINE void timing_end_sample(uint64_t begin, uint64_t decision_ticks)
+{
+  if (UNLIKELY(begin != 0 || this_thread.look_up_ticks != 0))
+    timing_add_sample(begin, decision_ticks);
+}
+
+/* One of `count` turns, in the middle: a thread that frees few is not charged for all of them at the first, which is the slowest. */
+static ALWAYS_INLINE bool timing_is_turn(uint8_t *turn, unsigned count)
+{
+  return UNLIKELY(++*turn % count == count / 2);
+}
+
+static ALWAYS_INLINE bool timing_is_miss_timed(void)
+{
+  return timing_is_turn(&this_thread.miss_turn, TIMING_MISSES_ONE_IN);
+}
+
+/* After a look that found nothing. */
+void timing_end_miss(uint64_t begin);
+
+static ALWAYS_INLINE uint64_t timing_begin_free(void)
+{
+  return timing_is_turn(&this_thread.free_turn, TIMING_FREES_ONE_IN) ? ticks_now() : 0;
+}
+
+/* `is_found`: it was a sample. What the filters let through, and is none, counts as a miss. */
+void timing_add_free(uint64_t begin, bool is_found);
+
+static ALWAYS_INLINE void timing_end_free(uint64_t begin, bool is_found)
+{
+  if (UNLIKELY(begin != 0))
+    timing_add_free(begin, is_found);
+}
+
+/* Nanoseconds that all samples and frees took so far, estimated from those that were timed. Leaves the speed of the clock and
+ * the processor time of the process in the region, for readers who cannot ask once it is gone. */
+uint64_t timing_sampling_ns(void);
+
+#endif
