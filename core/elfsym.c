@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/elfsym.h"
 
+#include "core/build_id.h"
 #include "core/descriptor.h"
 #include "core/sys.h"
 
@@ -54,33 +55,16 @@ static bool find_table(const struct elf_file *file, Elf64_Shdr *symbols, Elf64_S
   return found;
 }
 
-static bool holds_build_id(const char *notes, size_t size, const uint8_t *id, size_t id_bytes)
-{
-  while (size >= sizeof(Elf64_Nhdr)) {
-    Elf64_Nhdr note;
-    memcpy(&note, notes, sizeof note);
-    uint64_t name_bytes = (note.n_namesz + 3ull) & ~3ull,
-             whole = sizeof note + name_bytes + ((note.n_descsz + 3ull) & ~3ull);
-    if (whole > size)
-      return false;
-    if (note.n_type == NT_GNU_BUILD_ID && note.n_descsz == id_bytes &&
-        memcmp(notes + sizeof note + name_bytes, id, id_bytes) == 0)
-      return true;
-    notes += whole;
-    size -= whole;
-  }
-  return false;
-}
-
 static bool has_build_id(const struct elf_file *file, const uint8_t *id, size_t id_bytes)
 {
   char notes[NOTES_MAX_BYTES];
+  struct build_id found;
   for (unsigned i = 0; i < file->header.e_shnum; i++) {
     Elf64_Shdr section;
     if (read_section(file, i, &section) && section.sh_type == SHT_NOTE && section.sh_size <= sizeof notes &&
         read_exactly(file->fd, section.sh_offset, notes, section.sh_size) &&
-        holds_build_id(notes, section.sh_size, id, id_bytes))
-      return true;
+        build_id_find(notes, section.sh_size, section.sh_addralign, &found))
+      return found.size == id_bytes && memcmp(found.bytes, id, id_bytes) == 0;
   }
   return false;
 }

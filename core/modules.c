@@ -8,29 +8,33 @@
 #include "core/text.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <link.h>
 #include <string.h>
-#include <sys/auxv.h>
+
+_Static_assert((int)BUILD_ID_MAX_BYTES == (int)MODULE_BUILD_ID_MAX, "records hold what is found");
 
 struct lock modules_lock;
 
 static struct module modules[MODULES_MAX];
-static _Atomic unsigned module_count;
-_Atomic unsigned modules_shifted_count; /* modules whose recorded addresses differ from the real ones */
+static unsigned module_count; /* of the table in use */
+static uint64_t unloadings;
 static char main_executable[MODULE_PATH_MAX];
-
-/* Where shifted modules are recorded: no process has memory there, and each gets 4 GiB. */
-#define SHIFTED_BASE (1ull << 60)
-
 static int (*find_object)(void *address, struct dl_find_object *result);
 
-enum { PAGE_BYTES = 4096 };
+/* Where modules are recorded whose place was another one's: each gets 4 GiB. */
+#define SHIFTED_BASE (1ull << 60)
+static uint64_t shifted_count;
 
-static uint64_t page_down(uint64_t address)
-{
-  return address & ~(uint64_t)(PAGE_BYTES - 1);
-}
+/* Modules in ascending order of an address each. */
+struct order {
+  unsigned count;
+  uint16_t slots[MODULES_MAX];
+  uint64_t addresses[MODULES_MAX];
+};
+
+static struct order loaded;            /* by where they lie */
+static struct order recorded;          /* by where they are recorded, if that is where a process has memory */
+static struct address_range forgotten; /* around the recorded places of those whose slot was given to another one */
 
 bool module_holds(const struct module *module, uintptr_t address, size_t size)
 {
@@ -49,88 +53,46 @@ struct address_range module_segment(const struct module *module, uintptr_t addre
   return (struct address_range){0, 0};
 }
 
-/* Reading the object. */
+/* Positions in an order. */
 
-struct build_id {
-  uint8_t bytes[MODULE_BUILD_ID_MAX];
-  uint32_t size;
-};
-
-static uint32_t padded(uint32_t size)
+/* How many lie at `address` or below. */
+static unsigned count_up_to(const struct order *order, uint64_t address)
 {
-  return (size + 3) & ~3u;
+  unsigned low = 0, high = order->count;
+  while (low < high) {
+    unsigned middle = low + (high - low) / 2;
+    if (order->addresses[middle] <= address)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
 }
 
-/* The first NT_GNU_BUILD_ID note in [address, address + size), which the module holds. */
-static void find_build_id(uintptr_t address, size_t size, struct build_id *id)
+static void move(struct order *order, unsigned from, unsigned to)
 {
-  while (size >= sizeof(ElfW(Nhdr))) {
-    ElfW(Nhdr) note;
-    memcpy(&note, (const void *)address, sizeof note);
-    uint64_t whole = sizeof note + (uint64_t)padded(note.n_namesz) + padded(note.n_descsz);
-    if (note.n_namesz > size || note.n_descsz > size || whole > size)
-      return;
-    const uint8_t *name = (const uint8_t *)address + sizeof note;
-    if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(name, "GNU", 4) == 0 &&
-        note.n_descsz <= sizeof id->bytes) {
-      memcpy(id->bytes, name + 4, note.n_descsz);
-      id->size = note.n_descsz;
+  unsigned count = order->count - from;
+  memmove(&order->slots[to], &order->slots[from], count * sizeof *order->slots);
+  memmove(&order->addresses[to], &order->addresses[from], count * sizeof *order->addresses);
+  order->count += to - from;
+}
+
+static void order_add(struct order *order, uint64_t address, unsigned slot)
+{
+  unsigned at = count_up_to(order, address);
+  INVARIANT(order->count < MODULES_MAX);
+  move(order, at, at + 1);
+  order->slots[at] = (uint16_t)slot;
+  order->addresses[at] = address;
+}
+
+static void order_remove(struct order *order, uint64_t address, unsigned slot)
+{
+  for (unsigned at = count_up_to(order, address); at-- > 0 && order->addresses[at] == address;)
+    if (order->slots[at] == slot) {
+      move(order, at + 1, at);
       return;
     }
-    address += whole;
-    size -= whole;
-  }
-}
-
-struct image {
-  const ElfW(Phdr) * headers;
-  unsigned count;
-  uintptr_t bias;
-};
-
-/* The program headers, through the ELF header at the start of the mapping. False: there is none, or not where expected. */
-static bool read_headers(uintptr_t start, struct image *image)
-{
-  const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)start;
-  if (start % PAGE_BYTES != 0 || !sys_is_readable(start) || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
-      header->e_phentsize != sizeof(ElfW(Phdr)) || header->e_phoff + header->e_phnum * sizeof(ElfW(Phdr)) > PAGE_BYTES)
-    return false;
-  image->headers = (const ElfW(Phdr) *)(start + header->e_phoff);
-  image->count = header->e_phnum;
-  for (unsigned i = 0; i < image->count; i++)
-    if (image->headers[i].p_type == PT_LOAD && image->headers[i].p_offset == 0) {
-      image->bias = start - image->headers[i].p_vaddr;
-      return true;
-    }
-  return false;
-}
-
-/* What the loader knows as one object begins with the ELF header. Of an executable with gaps it tells the single segments. */
-static uintptr_t find_image(const struct dl_find_object *object, struct image *image)
-{
-  const struct link_map *map = object->dlfo_link_map;
-  bool is_main = map->l_name != NULL && map->l_name[0] == '\0';
-  const uintptr_t candidates[] = {(uintptr_t)object->dlfo_map_start, map->l_addr,
-                                  is_main ? page_down(getauxval(AT_PHDR)) : 0};
-  for (size_t i = 0; i < COUNT_OF(candidates); i++)
-    if (candidates[i] != 0 && read_headers(candidates[i], image))
-      return candidates[i];
-  return 0;
-}
-
-static void read_segments(const struct image *image, uintptr_t start, struct module *module)
-{
-  module->image = (struct address_range){start, start};
-  for (unsigned i = 0; i < image->count; i++) {
-    const ElfW(Phdr) *segment = &image->headers[i];
-    uintptr_t low = image->bias + segment->p_vaddr, high = low + segment->p_memsz;
-    if (segment->p_type != PT_LOAD)
-      continue;
-    if (high > module->image.high)
-      module->image.high = high;
-    if ((segment->p_flags & PF_R) != 0 && module->readable_count < MODULE_SEGMENTS_MAX)
-      module->readable[module->readable_count++] = (struct address_range){low, low + segment->p_filesz};
-  }
 }
 
 /* Writing it to the region. */
@@ -155,46 +117,90 @@ static void put_path(struct text *path, const struct link_map *map)
   text_put(path, name);
 }
 
-static void record_segment(struct module *module, const struct image *image, const ElfW(Phdr) * segment,
-                           const struct build_id *id, const struct text *path, bool is_main)
+/* What there is to know of an object that is not in the table. */
+struct description {
+  struct module module;
+  struct object_image image;
+  struct build_id id;
+  bool is_main;
+  size_t path_bytes;                                 /* whole words */
+  _Alignas(uint64_t) char path[MODULE_PATH_MAX + 8]; /* padded with zeros */
+};
+
+static void record_segment(const struct description *of, struct module *module, const ElfW(Phdr) * segment)
 {
-  size_t path_bytes = (path->length + sizeof(uint64_t)) & ~(sizeof(uint64_t) - 1);
   size_t size =
-      (sizeof(struct module_record) + path_bytes + REGION_GRANULE_BYTES - 1) & ~(size_t)(REGION_GRANULE_BYTES - 1);
+      (sizeof(struct module_record) + of->path_bytes + REGION_GRANULE_BYTES - 1) & ~(size_t)(REGION_GRANULE_BYTES - 1);
   uint32_t granule;
-  struct module_record *record = (struct module_record *)region_reserve(size, &granule);
-  if (record == NULL || module->record_count == MODULE_SEGMENTS_MAX)
+  struct module_record *record = NULL;
+  if (module->record_count < MODULE_SEGMENTS_MAX)
+    record = (struct module_record *)region_reserve(size, &granule);
+  if (record == NULL) {
+    region_lose(LOSS_module_table);
     return;
-  uint64_t bias = image->bias + module->shift;
-  record->start = page_down(bias + segment->p_vaddr);
-  record->limit = page_down(bias + segment->p_vaddr + segment->p_memsz + PAGE_BYTES - 1);
-  record->file_offset = page_down(segment->p_offset);
+  }
+  uint64_t bias = of->image.bias + module->shift;
+  record->start = object_page_down(bias + segment->p_vaddr);
+  record->limit = object_page_up(bias + segment->p_vaddr + segment->p_memsz);
+  record->file_offset = object_page_down(segment->p_offset);
   record->bias = bias;
-  record->is_main = is_main;
-  record->build_id_bytes = id->size;
-  memcpy(record->build_id, id->bytes, sizeof record->build_id);
-  memcpy(record->path, path->bytes, path->length);
-  size_t constant = offsetof(struct module_record, start);
-  region_publish(&record->record, REGION_RECORD_MODULE, &record->start, (sizeof *record - constant + path_bytes) / 8,
-                 region_hash_words(&record->start, (sizeof *record - constant + path_bytes) / 8));
+  record->is_main = of->is_main;
+  record->build_id_bytes = of->id.size;
+  memcpy(record->build_id, of->id.bytes, sizeof record->build_id);
+  memcpy(record->path, of->path, of->path_bytes);
+  size_t words = (sizeof *record - offsetof(struct module_record, start) + of->path_bytes) / sizeof(uint64_t);
+  region_publish(&record->record, REGION_RECORD_MODULE, &record->start, words,
+                 region_hash_words(&record->start, words));
   module->records[module->record_count++] = granule;
 }
 
-static void record_module(struct module *module, const struct image *image, const struct link_map *map)
+static void record_module(const struct description *of, struct module *module)
 {
-  struct build_id id = {.size = 0};
-  for (unsigned i = 0; i < image->count && id.size == 0; i++) {
-    uintptr_t address = image->bias + image->headers[i].p_vaddr;
-    if (image->headers[i].p_type == PT_NOTE && module_holds(module, address, image->headers[i].p_filesz))
-      find_build_id(address, image->headers[i].p_filesz, &id);
+  for (unsigned i = 0; i < of->image.count; i++)
+    if (of->image.headers[i].p_type == PT_LOAD && (of->image.headers[i].p_flags & PF_X) != 0)
+      record_segment(of, module, &of->image.headers[i]);
+}
+
+static void set_unloaded(const struct module *module, uint32_t is_unloaded)
+{
+  for (unsigned i = 0; i < module->record_count; i++) {
+    struct module_record *record = (struct module_record *)region_at(module->records[i]);
+    atomic_store_explicit(&record->is_unloaded, is_unloaded, memory_order_relaxed);
   }
-  char buffer[MODULE_PATH_MAX];
-  struct text path = TEXT_INIT(buffer);
+}
+
+/* Reading the object. */
+
+static void describe_segments(const struct object_image *image, struct module *module)
+{
+  for (unsigned i = 0; i < image->count && module->readable_count < MODULE_SEGMENTS_MAX; i++) {
+    struct address_range range = object_image_readable(image, i);
+    if (range.high > range.low)
+      module->readable[module->readable_count++] = range;
+  }
+}
+
+static bool describe(const struct dl_find_object *object, struct description *of)
+{
+  const struct link_map *map = object->dlfo_link_map;
+  memset(of, 0, sizeof *of);
+  if (!object_image_open(object, &of->image))
+    return false;
+  of->id = object_image_build_id(&of->image);
+  of->is_main = map->l_name == NULL || map->l_name[0] == '\0';
+  struct text path = {.bytes = of->path, .capacity = MODULE_PATH_MAX};
   put_path(&path, map);
-  bool is_main = map->l_name == NULL || map->l_name[0] == '\0';
-  for (unsigned i = 0; i < image->count; i++)
-    if (image->headers[i].p_type == PT_LOAD && (image->headers[i].p_flags & PF_X) != 0)
-      record_segment(module, image, &image->headers[i], &id, &path, is_main);
+  of->path_bytes = (path.length + sizeof(uint64_t)) & ~(sizeof(uint64_t) - 1);
+  of->module = (struct module){
+      .link_map = map,
+      .image = of->image.range,
+      .eh_frame_hdr = object->dlfo_eh_frame,
+      .found_at = (uintptr_t)object->dlfo_map_start,
+      .fingerprint = object_image_fingerprint(&of->image, &of->id) ^
+                     region_hash_words((const uint64_t *)of->path, of->path_bytes / sizeof(uint64_t)),
+  };
+  describe_segments(&of->image, &of->module);
+  return true;
 }
 
 /* The table. */
@@ -211,44 +217,154 @@ static bool is_same_object(const struct module *module, const struct dl_find_obj
          module->eh_frame_hdr == object->dlfo_eh_frame;
 }
 
-static void mark_unloaded(struct module *module)
+static bool is_still_there(const struct module *module)
 {
-  module->is_unloaded = true;
-  for (unsigned i = 0; i < module->record_count; i++) {
-    struct module_record *record = (struct module_record *)region_at(module->records[i]);
-    atomic_store_explicit(&record->is_unloaded, 1, memory_order_relaxed);
+  struct dl_find_object object;
+  return find_object((void *)module->found_at, &object) == 0 && is_same_object(module, &object);
+}
+
+/* As far as processes have memory there; else empty. */
+static struct address_range recorded_place(const struct module *module)
+{
+  struct address_range place = {module->image.low + module->shift, module->image.high + module->shift};
+  return place.low < SHIFTED_BASE ? place : (struct address_range){0, 0};
+}
+
+/* Which addresses are recorded has changed. Rules and trails of before have the old ones. */
+static void renew_address_map(void)
+{
+  address_map_begin();
+  for (unsigned i = 0; i < loaded.count; i++) {
+    const struct module *module = &modules[loaded.slots[i]];
+    address_map_add_loaded(module->image.low, module->image.high, module->shift);
   }
+  for (unsigned i = 0; i < recorded.count; i++) {
+    const struct module *module = &modules[recorded.slots[i]];
+    struct address_range place = recorded_place(module);
+    if (module->unloaded_at != 0 || module->shift != 0)
+      address_map_add_past(place.low, place.high);
+  }
+  address_map_set_past_span(forgotten.low, forgotten.high);
+  address_map_end();
+  atomic_fetch_add(&rule_generation, 1);
+}
+
+static void mark_unloaded(unsigned slot)
+{
+  struct module *module = &modules[slot];
+  module->unloaded_at = ++unloadings;
+  order_remove(&loaded, module->image.low, slot);
+  set_unloaded(module, 1);
+}
+
+static void mark_loaded(unsigned slot)
+{
+  modules[slot].unloaded_at = 0;
+  order_add(&loaded, modules[slot].image.low, slot);
+}
+
+/* Marks those that are gone, of all or of those that lay in a place. True: there are some. */
+static bool mark_gone(const struct address_range *place)
+{
+  bool any = false;
+  for (unsigned i = loaded.count; i-- > 0;) {
+    unsigned slot = loaded.slots[i];
+    if ((place != NULL && !overlaps(modules[slot].image, *place)) || is_still_there(&modules[slot]))
+      continue;
+    mark_unloaded(slot);
+    any = true;
+  }
+  return any;
+}
+
+/* Slots. MODULES_MAX: there is none. */
+
+static unsigned find_again(const struct module *fresh)
+{
+  for (unsigned i = 0; i < module_count; i++)
+    if (modules[i].unloaded_at != 0 && modules[i].fingerprint == fresh->fingerprint &&
+        modules[i].image.high - modules[i].image.low == fresh->image.high - fresh->image.low)
+      return i;
+  return MODULES_MAX;
+}
+
+/* What was recorded of it stays in the region. */
+static void forget(unsigned slot)
+{
+  struct address_range place = recorded_place(&modules[slot]);
+  if (place.high == 0)
+    return;
+  order_remove(&recorded, place.low, slot);
+  if (forgotten.high == 0 || place.low < forgotten.low)
+    forgotten.low = place.low;
+  if (place.high > forgotten.high)
+    forgotten.high = place.high;
+}
+
+static unsigned take_slot(void)
+{
+  unsigned oldest = MODULES_MAX;
+  if (module_count < MODULES_MAX)
+    return module_count++;
+  for (unsigned i = 0; i < MODULES_MAX; i++)
+    if (modules[i].unloaded_at != 0 && (oldest == MODULES_MAX || modules[i].unloaded_at < modules[oldest].unloaded_at))
+      oldest = i;
+  if (oldest < MODULES_MAX)
+    forget(oldest);
+  return oldest;
+}
+
+static bool was_recorded(struct address_range place)
+{
+  if (overlaps(place, forgotten))
+    return true;
+  for (unsigned i = 0; i < recorded.count; i++)
+    if (overlaps(place, recorded_place(&modules[recorded.slots[i]])))
+      return true;
+  return false;
+}
+
+static const struct module *load_new(const struct description *of)
+{
+  unsigned slot = take_slot();
+  if (slot == MODULES_MAX) {
+    region_lose(LOSS_module_table);
+    return NULL;
+  }
+  struct module *module = &modules[slot];
+  *module = of->module;
+  if (was_recorded(module->image))
+    module->shift = SHIFTED_BASE + (shifted_count++ << 32) - module->image.low;
+  else
+    order_add(&recorded, module->image.low, slot);
+  record_module(of, module);
+  mark_loaded(slot);
+  return module;
+}
+
+static const struct module *load_again(unsigned slot, const struct description *of)
+{
+  struct module before = modules[slot], *module = &modules[slot];
+  *module = of->module;
+  module->shift = before.image.low + before.shift - module->image.low;
+  module->record_count = before.record_count;
+  memcpy(module->records, before.records, sizeof module->records);
+  set_unloaded(module, 0);
+  mark_loaded(slot);
+  return module;
 }
 
 static const struct module *add_module(const struct dl_find_object *object)
 {
-  unsigned count = atomic_load_explicit(&module_count, memory_order_relaxed);
-  struct image image;
-  uintptr_t start = count < MODULES_MAX ? find_image(object, &image) : 0;
-  if (start == 0)
+  struct description description;
+  if (!describe(object, &description))
     return NULL;
-  struct module *module = &modules[count];
-  memset(module, 0, sizeof *module);
-  read_segments(&image, start, module);
-  module->link_map = object->dlfo_link_map;
-  module->found_at = (uintptr_t)object->dlfo_map_start;
-  module->eh_frame_hdr = object->dlfo_eh_frame;
-  for (unsigned i = 0; i < count; i++) {
-    if (!overlaps(modules[i].image, module->image))
-      continue;
-    if (!modules[i].is_unloaded) { /* unloaded by a path that is not dlclose (gconv) */
-      mark_unloaded(&modules[i]);
-      atomic_fetch_add(&rule_generation, 1);
-    }
-    if (module->shift == 0)
-      module->shift = SHIFTED_BASE + ((uint64_t)count << 32) - page_down(start);
-  }
-  record_module(module, &image, object->dlfo_link_map);
-  if (module->shift != 0) {
-    atomic_fetch_add(&modules_shifted_count, 1);
-    atomic_fetch_add(&rule_generation, 1); /* trails of before have its addresses as they are */
-  }
-  atomic_store_explicit(&module_count, count + 1, memory_order_release);
+  bool any_gone = mark_gone(&description.module.image); /* unloaded by a path that is not dlclose (gconv) */
+  unsigned slot = find_again(&description.module);
+  bool is_again = slot < MODULES_MAX;
+  const struct module *module = is_again ? load_again(slot, &description) : load_new(&description);
+  if (any_gone || is_again || (module != NULL && module->shift != 0) || address_map_is_in_use())
+    renew_address_map();
   return module;
 }
 
@@ -258,10 +374,10 @@ const struct module *modules_find(uintptr_t pc)
   struct dl_find_object object;
   if (find_object == NULL || find_object((void *)pc, &object) != 0)
     return NULL;
-  unsigned count = atomic_load_explicit(&module_count, memory_order_relaxed);
-  for (unsigned i = count; i-- > 0;)
-    if (!modules[i].is_unloaded && is_same_object(&modules[i], &object))
-      return &modules[i];
+  /* Nearly always the last one that begins before the pc; objects with gaps may have others inside. */
+  for (unsigned i = count_up_to(&loaded, pc); i-- > 0;)
+    if (is_same_object(&modules[loaded.slots[i]], &object))
+      return &modules[loaded.slots[i]];
   return add_module(&object);
 }
 
@@ -269,18 +385,8 @@ const struct module *modules_find(uintptr_t pc)
  * its pcs is compiled; until then stale rules cost short or wrong stacks, never a fault. */
 static void check_unloaded(void)
 {
-  unsigned count = atomic_load_explicit(&module_count, memory_order_relaxed);
-  bool any = false;
-  for (unsigned i = 0; i < count; i++) {
-    struct dl_find_object object;
-    if (modules[i].is_unloaded ||
-        (find_object((void *)modules[i].found_at, &object) == 0 && is_same_object(&modules[i], &object)))
-      continue;
-    mark_unloaded(&modules[i]);
-    any = true;
-  }
-  if (any)
-    atomic_fetch_add(&rule_generation, 1);
+  if (mark_gone(NULL))
+    renew_address_map();
 }
 
 void modules_check_unloaded(void)
@@ -295,14 +401,6 @@ void modules_check_unloaded(void)
     atomic_fetch_add(&rule_generation, 1); /* not knowing what went, forget all rules */
   }
   signals_restore(before);
-}
-
-uint64_t modules_shifted_pc(uintptr_t pc)
-{
-  for (unsigned i = atomic_load_explicit(&module_count, memory_order_acquire); i-- > 0;)
-    if (!modules[i].is_unloaded && pc >= modules[i].image.low && pc < modules[i].image.high)
-      return pc + modules[i].shift;
-  return pc;
 }
 
 struct module_record *modules_next(uint64_t *position)

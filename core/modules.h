@@ -5,26 +5,28 @@
  * Looked up with _dl_find_object (glibc 2.35), which takes no lock. dlopen is not wrapped. dlclose is: what it unloaded is marked
  * and every frame rule compiled before becomes unreachable.
  *
+ * A file that is loaded again is the module that it was, under the addresses that it had then, wherever it lies now: who loads a
+ * plug-in 5,000 times has it once in the region, and its stacks once. Another file that comes to lie where a recorded one lay is
+ * recorded under addresses that no process uses (address_map.h).
+ *
  * Threads: modules_find and modules_check_unloaded under modules_lock, with signals blocked; the rest anywhere. Memory: fixed,
- * MODULES_MAX objects. Fork: the table is copied on write and stays right. Failure: NULL; the pc is then treated as code
- * without CFI.
+ * MODULES_MAX objects; when all are taken, the one goes that was unloaded longest ago. Fork: the table is copied on write and stays
+ * right. Failure: NULL; the pc is then treated as code without CFI, and where the table is full of loaded objects, counted.
  */
 #ifndef HEAPPROF_MODULES_H
 #define HEAPPROF_MODULES_H
 
+#include "core/address_map.h"
 #include "core/compiler.h"
 #include "core/lock.h"
+#include "core/object_image.h"
 #include "core/region.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MODULES_MAX = 1024, MODULE_SEGMENTS_MAX = 8, MODULE_PATH_MAX = 1024 };
-
-struct address_range {
-  uintptr_t low, high;
-};
+enum { MODULES_MAX = ADDRESS_MAP_MAX, MODULE_SEGMENTS_MAX = 8, MODULE_PATH_MAX = 1024 };
 
 /* What the frame-rule compiler needs of an object. */
 struct module {
@@ -36,7 +38,8 @@ struct module {
   uintptr_t
       found_at;   /* an address that _dl_find_object knows: not each is one, where segments have gaps between them */
   uint64_t shift; /* added to a real address to get the recorded one */
-  bool is_unloaded;
+  uint64_t fingerprint; /* of the file and its name */
+  uint64_t unloaded_at; /* the how manieth unloading; 0: it is loaded */
   uint32_t records[MODULE_SEGMENTS_MAX];
   unsigned record_count;
 };
@@ -59,12 +62,9 @@ struct address_range module_segment(const struct module *module, uintptr_t addre
 void modules_check_unloaded(void);
 
 /* The address to record for `pc`. */
-extern HIDDEN _Atomic unsigned modules_shifted_count;
-uint64_t modules_shifted_pc(uintptr_t pc);
-
 static ALWAYS_INLINE uint64_t modules_recorded_pc(uintptr_t pc)
 {
-  return LIKELY(atomic_load_explicit(&modules_shifted_count, memory_order_relaxed) == 0) ? pc : modules_shifted_pc(pc);
+  return address_map_get(pc);
 }
 
 /* Visits every recorded segment; NULL at the end. Start with *position = 0. */

@@ -128,11 +128,11 @@ struct stack_record {
 
 /* Modules. */
 
-/* One executable segment of a loaded object. Addresses are those that stacks hold: the real ones, except for an object
- * that came to lie where an unloaded one had been; its addresses are shifted to a range that no process uses. */
+/* One executable segment of a loaded object. Addresses are those that stacks hold: where the object lay when it
+ * was first recorded, or, if another one had been recorded there, a range that no process uses. */
 struct module_record {
   struct region_record record;
-  _Atomic uint32_t is_unloaded; /* writer: the owner, under modules_lock */
+  _Atomic uint32_t is_unloaded; /* at the moment; writer: the owner, under modules_lock */
   uint32_t reserved;
   /* From here on constant. */
   uint64_t start; /* page-aligned */

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """U1 to U8: a stack walked from inside malloc."""
 import os
+import shutil
 
-from harness.case import timeout
+from harness.case import Case, timeout
 from hazards.toolbox import AsWithout, Discriminates, amount, library, program, skip_unless
 
 
@@ -101,6 +102,55 @@ class U4Reload(AsWithout, Discriminates):
 
     def command(self):
         return [program("hz_u4_reload.c"), *plugins(), amount(400, 10000)]
+
+
+class U4Libraries(Case):
+    """U4: files that come and go by the thousand. Each has the name of its own function in every stack, is in the profile once, and
+    no code is taken for that of a file which lay there before. Seen to fail: 1,024 loads were known, stacks of the others ended at the
+    plug-in or went on with the other one's function."""
+    SLOTS = 4096
+
+    def plug_in(self, name):
+        return library("hz_u4_libraries.c", f"-DINNER={name}")
+
+    def copies(self, count, copy):
+        """More files than one, in turn of two kinds; a file that is there already is loaded once only, by whatever name."""
+        originals = [self.plug_in("inner_even"), self.plug_in("inner_odd")]
+        files = [self.dir / f"{i}.so" for i in range(count)]
+        for i, path in enumerate(files):
+            copy(originals[i % 2], path)
+        return files
+
+    def check(self, how, rounds, files, foreign=1):
+        run = self.profiled([program("hz_u4_libraries.c"), how, rounds, *files], sample=1)
+        self.assertEqual(run.out, "ok\n")
+        profile, chains = run.profile, {}
+        for sample in profile.samples:
+            frames = profile.frames(sample)
+            if "use" in frames:
+                chain = tuple(frames[:frames.index("use") + 2])
+                chains[chain] = chains.get(chain, 0) + sample.values["alloc_objects"]
+        named = {(f"inner_{kind}", "make", "use", "main"): rounds // 2 for kind in ("even", "odd")}
+        others = {chain: objects for chain, objects in chains.items() if chain not in named}
+        self.assertEqual({chain: objects for chain, objects in chains.items() if chain in named}, named)
+        self.assertEqual([(*chain[1:], objects) for chain, objects in others.items()], [("use", "use_foreign", 1)] * foreign, others)
+        foreign_files = [sample.locations[0].mapping.filename for sample in profile.select(lambda frames: "use_foreign" in frames)]
+        self.assertEqual(foreign_files, ["//anon"] * foreign)
+        self.assertEqual(profile.comment_values()["lost.module_table"], 0)
+        paths_ = [mapping.filename for mapping in profile.mappings]
+        self.assertEqual([paths_.count(str(path)) for path in files], [1] * len(files))
+
+    @timeout(300)
+    def test_two_in_turn(self):
+        self.check("one", 5000, [self.plug_in("inner_even"), self.plug_in("inner_odd")])
+
+    @timeout(300)
+    def test_more_files_than_slots(self):
+        self.check("one", self.SLOTS + 200, self.copies(self.SLOTS + 200, os.link))
+
+    @timeout(300)
+    def test_two_thousand_at_once(self):
+        self.check("all", 2000, self.copies(2000, shutil.copyfile), foreign=0)
 
 
 class U5Threads(AsWithout, Discriminates):

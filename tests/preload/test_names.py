@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from harness import paths, tools
+from harness import paths, pprof_reader, tools
 from harness.case import Case, cases
 from hazards.toolbox import program as hazard_program
 
@@ -99,6 +99,20 @@ class Readers(Case):
                 self.assertAlmostEqual(rows[name][1], value, delta=0.06 * value, msg=f"{sample_type} of {name}")
             names = [name for name in rows if ALLOCATION_FUNCTIONS.fullmatch(name)]
             self.assertEqual(names, [])
+
+    @cases("0xab", "0xabcdef0102", "0xabcdef01020304", "none")
+    def test_build_id_of_any_length(self, build_id):
+        """Seen to fail: where the length was no multiple of 4, nothing in the file had a name."""
+        program = hazard_program("hz_gaps.c", f"-Wl,--build-id={build_id}")
+        run = self.profiled([program], sample=1)
+        mapping = run.profile.mappings[0]
+        self.assertEqual((mapping.filename, mapping.build_id), (os.path.realpath(program), build_id.removeprefix("0x").replace("none", "")))
+        sample, = run.profile.select(lambda frames: "victim_far" in frames)
+        self.assertEqual(run.profile.frames(sample)[:3], ["victim_far", "victim_near", "main"])
+        self.tool("symbolize", "--no-cache", "-o", self.dir / "lines.pb.gz", run.files[0])
+        lines = pprof_reader.load(self.dir / "lines.pb.gz")
+        files = {os.path.basename(f.filename) for s in lines.samples for location in s.locations for f in location.functions}
+        self.assertIn("hz_gaps.c", files)
 
     @cases(*tools.PPROFS)
     def test_raw_says_what_our_reader_says(self, which):

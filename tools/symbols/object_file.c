@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/symbols/object_file.h"
 
+#include "core/build_id.h"
+
 #include <dlfcn.h>
 #include <elfutils/debuginfod.h>
 #include <errno.h>
@@ -130,15 +132,39 @@ static bool report_build_id(struct object_file *object, const char *build_id)
 
 /* --- either --- */
 
-static bool check_build_id(const struct object_file *object, const char *expected, GError **error)
+/* Ours is asked first: libdwfl does not see an id in a note that ends without its padding. */
+static bool find_build_id(Elf *elf, struct build_id *id)
 {
-  const unsigned char *bytes;
+  size_t count;
+  if (elf_getphdrnum(elf, &count) != 0)
+    return false;
+  for (size_t i = 0; i < count; i++) {
+    GElf_Phdr header;
+    if (gelf_getphdr(elf, (int)i, &header) == NULL || header.p_type != PT_NOTE)
+      continue;
+    const Elf_Data *notes = elf_getdata_rawchunk(elf, (int64_t)header.p_offset, header.p_filesz, ELF_T_BYTE);
+    if (notes != NULL && notes->d_buf != NULL && build_id_find(notes->d_buf, notes->d_size, header.p_align, id))
+      return true;
+  }
+  return false;
+}
+
+static char *build_id_hex(const struct object_file *object)
+{
+  struct build_id id;
+  const unsigned char *bytes = id.bytes;
   GElf_Addr address;
-  int length = dwfl_module_build_id(object->module, &bytes, &address);
-  g_autoptr(GString) hex = g_string_new(NULL);
+  int length = find_build_id(object->elf, &id) ? (int)id.size : dwfl_module_build_id(object->module, &bytes, &address);
+  GString *hex = g_string_new(NULL);
   for (int i = 0; i < length; i++)
     g_string_append_printf(hex, "%02x", bytes[i]);
-  if (expected[0] == '\0' || strcmp(expected, hex->str) == 0)
+  return g_string_free(hex, FALSE);
+}
+
+static bool check_build_id(const struct object_file *object, const char *expected, GError **error)
+{
+  g_autofree char *hex = build_id_hex(object);
+  if (expected[0] == '\0' || strcmp(expected, hex) == 0)
     return true;
   g_set_error_literal(error, OBJECT_FILE_ERROR, 0, "the file changed since the profile was taken");
   return false;

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/address_map.h"
+
+struct place {
+  _Atomic uint64_t low, high;
+};
+
+struct address_map {
+  _Atomic unsigned loaded_count, past_count;
+  struct place past_span;
+  struct place loaded[ADDRESS_MAP_MAX];
+  _Atomic uint64_t shifts[ADDRESS_MAP_MAX];
+  struct place past[ADDRESS_MAP_MAX];
+};
+
+static struct address_map maps[2];
+static _Atomic uint64_t version; /* maps[version % 2] is in force */
+_Atomic uint64_t address_map_span;
+
+static uint64_t get(const _Atomic uint64_t *value)
+{
+  return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void set(_Atomic uint64_t *to, uint64_t value)
+{
+  atomic_store_explicit(to, value, memory_order_relaxed);
+}
+
+static bool holds(const struct place *place, uintptr_t pc)
+{
+  return pc >= get(&place->low) && pc < get(&place->high);
+}
+
+/* The index of the place that holds `pc`; ADDRESS_MAP_MAX: none. */
+static unsigned find(const struct place *places, unsigned count, uintptr_t pc)
+{
+  unsigned low = 0, high = count;
+  while (low < high) {
+    unsigned middle = low + (high - low) / 2;
+    if (get(&places[middle].low) <= pc)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low > 0 && holds(&places[low - 1], pc) ? low - 1 : ADDRESS_MAP_MAX;
+}
+
+static uint64_t look_up_in(const struct address_map *map, uintptr_t pc)
+{
+  unsigned loaded = find(map->loaded, atomic_load_explicit(&map->loaded_count, memory_order_relaxed), pc);
+  if (loaded < ADDRESS_MAP_MAX)
+    return pc + get(&map->shifts[loaded]);
+  unsigned past = find(map->past, atomic_load_explicit(&map->past_count, memory_order_relaxed), pc);
+  return past < ADDRESS_MAP_MAX || holds(&map->past_span, pc) ? pc + ADDRESS_MAP_NOBODY : pc;
+}
+
+uint64_t address_map_look_up(uintptr_t pc)
+{
+  enum { ATTEMPTS = 4 };
+  for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+    uint64_t read = atomic_load_explicit(&version, memory_order_acquire);
+    uint64_t address = look_up_in(&maps[read % 2], pc);
+    /* The next map is built in the other half: only the one after it can have disturbed us. */
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&version, memory_order_relaxed) == read)
+      return address;
+  }
+  return pc + ADDRESS_MAP_NOBODY;
+}
+
+/* Building. */
+
+static struct address_map *next_map(void)
+{
+  return &maps[(atomic_load(&version) + 1) % 2];
+}
+
+static void set_place(struct place *place, uintptr_t low, uintptr_t high)
+{
+  set(&place->low, low);
+  set(&place->high, high);
+}
+
+void address_map_begin(void)
+{
+  struct address_map *map = next_map();
+  atomic_thread_fence(
+      memory_order_seq_cst); /* who still reads this half must see the version that makes it look again */
+  atomic_store(&map->loaded_count, 0);
+  atomic_store(&map->past_count, 0);
+  set_place(&map->past_span, 0, 0);
+}
+
+void address_map_add_loaded(uintptr_t low, uintptr_t high, uint64_t shift)
+{
+  struct address_map *map = next_map();
+  unsigned count = atomic_load(&map->loaded_count);
+  INVARIANT(count < ADDRESS_MAP_MAX);
+  set_place(&map->loaded[count], low, high);
+  set(&map->shifts[count], shift);
+  atomic_store(&map->loaded_count, count + 1);
+}
+
+void address_map_add_past(uintptr_t low, uintptr_t high)
+{
+  struct address_map *map = next_map();
+  unsigned count = atomic_load(&map->past_count);
+  INVARIANT(count < ADDRESS_MAP_MAX);
+  set_place(&map->past[count], low, high);
+  atomic_store(&map->past_count, count + 1);
+}
+
+void address_map_set_past_span(uintptr_t low, uintptr_t high)
+{
+  set_place(&next_map()->past_span, low, high);
+}
+
+static void widen(uint64_t *span, const struct place *place)
+{
+  uint64_t low = get(&place->low) >> ADDRESS_MAP_GRANULE_BITS;
+  uint64_t high = (get(&place->high) >> ADDRESS_MAP_GRANULE_BITS) + 1;
+  if (get(&place->high) == 0)
+    return;
+  if (*span == 0 || low < (uint32_t)*span)
+    *span = (*span & ~(uint64_t)UINT32_MAX) | low;
+  if (high > *span >> 32)
+    *span = high << 32 | (uint32_t)*span;
+}
+
+void address_map_end(void)
+{
+  const struct address_map *map = next_map();
+  uint64_t span = 0;
+  for (unsigned i = 0; i < atomic_load(&map->loaded_count); i++)
+    if (get(&map->shifts[i]) != 0)
+      widen(&span, &map->loaded[i]);
+  for (unsigned i = 0; i < atomic_load(&map->past_count); i++)
+    widen(&span, &map->past[i]);
+  widen(&span, &map->past_span);
+  atomic_store_explicit(&version, atomic_load(&version) + 1, memory_order_release);
+  set(&address_map_span, span);
+}
