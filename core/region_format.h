@@ -45,7 +45,7 @@ struct region_header {
   _Atomic uint64_t lost[REGION_LOSSES]; /* by enum loss */
   _Atomic uint64_t own_bytes;           /* mapped by the shim beyond its own image */
   _Atomic uint64_t timed_samples;       /* samples that were timed ... */
-  _Atomic uint64_t timed_ticks;         /* ... and how many ticks of the time-stamp counter they took */
+  _Atomic uint64_t timed_ticks;         /* ... and how many ticks of the machine's clock they took */
   _Atomic uint64_t ticks_per_second;
   _Atomic uint64_t stacks;
   _Atomic uint64_t in_use_bytes_q4; /* of all stacks, estimated, in 1/16 bytes */

@@ -6,14 +6,6 @@
 #include "core/stacks.h"
 #include "core/sys.h"
 
-static uint64_t start_ticks, start_ns;
-
-void timing_init(void)
-{
-  start_ticks = ticks_now();
-  start_ns = clock_ns(CLOCK_MONOTONIC);
-}
-
 static void add_look_up_ticks(uint64_t ticks)
 {
   struct region_header *header = region_header();
@@ -26,7 +18,7 @@ void timing_add_sample(uint64_t begin, uint64_t decision_ticks)
   uint64_t ticks = begin != 0 ? ticks_since(begin) : 0;
   struct region_header *header = region_header();
   if (ticks > 0 && process_is_settled() && header != NULL) {
-    atomic_fetch_add_explicit(&header->timed_ticks, decision_ticks + ticks + TIMING_MISPREDICTED_TICKS,
+    atomic_fetch_add_explicit(&header->timed_ticks, decision_ticks + ticks + ticks_of_ns(TIMING_MISPREDICTED_NS),
                               memory_order_relaxed);
     atomic_fetch_add_explicit(&header->timed_samples, 1, memory_order_relaxed);
   }
@@ -40,12 +32,12 @@ void timing_end_miss(uint64_t begin)
 {
   uint64_t ticks = ticks_since(begin);
   if (ticks > 0)
-    this_thread.look_up_ticks += TIMING_MISSES_ONE_IN * ((uint32_t)ticks + TIMING_MISPREDICTED_TICKS);
+    this_thread.look_up_ticks += (uint32_t)(TIMING_MISSES_ONE_IN * (ticks + ticks_of_ns(TIMING_MISPREDICTED_NS)));
 }
 
 void timing_add_free(uint64_t begin, bool is_found)
 {
-  uint64_t ticks = TIMING_FREES_ONE_IN * (ticks_since(begin) + TIMING_MISPREDICTED_TICKS);
+  uint64_t ticks = TIMING_FREES_ONE_IN * (ticks_since(begin) + ticks_of_ns(TIMING_MISPREDICTED_NS));
   if (is_found && ticks > 0)
     add_look_up_ticks(ticks);
   else
@@ -68,12 +60,12 @@ uint64_t timing_sampling_ns(void)
   if (header == NULL)
     return 0;
   uint64_t timed = atomic_load_explicit(&header->timed_samples, memory_order_relaxed);
-  uint64_t ticks = ticks_now() - start_ticks, ns = clock_ns(CLOCK_MONOTONIC) - start_ns;
-  if (timed == 0 || ticks == 0 || ns == 0)
+  double per_second = ticks_per_second();
+  if (timed == 0 || per_second == 0)
     return 0;
   if (process_is_settled())
-    leave_clocks(header, (double)ticks * 1e9 / (double)ns);
+    leave_clocks(header, per_second);
   double ticks_per_sample = (double)atomic_load_explicit(&header->timed_ticks, memory_order_relaxed) / (double)timed;
   double look_up_ticks = (double)atomic_load_explicit(&header->look_up_ticks, memory_order_relaxed);
-  return (uint64_t)((ticks_per_sample * (double)stacks_samples() + look_up_ticks) * ((double)ns / (double)ticks));
+  return (uint64_t)((ticks_per_sample * (double)stacks_samples() + look_up_ticks) * 1e9 / per_second);
 }

@@ -22,11 +22,8 @@ enum {
   TIMING_MISSES_ONE_IN = 32, /* of objects on a page with a sample, which take less than reading the clock */
   /* The branch that leads to what is timed is hardly ever taken: it is mispredicted, and code after it cannot time that. Without
    * this, what is told stays up to a third below what is seen from outside (tests/bench/overhead.py). */
-  TIMING_MISPREDICTED_TICKS = 20,
+  TIMING_MISPREDICTED_NS = 8,
 };
-
-/* From the constructor: where the clocks stood. */
-void timing_init(void);
 
 /* A sample is timed in two parts, with the real function between them. Both begin with the clock, or 0: it is not timed. */
 

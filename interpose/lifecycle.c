@@ -85,6 +85,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
 {
   (void)argc;
   int saved_errno = errno;
+  ticks_init();
   real_ensure();
   message_init();
   struct text name = TEXT_INIT(program);
@@ -105,7 +106,6 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
   record_init(config.depth);
   init_main_stack(argv);
   dump_init(&config, program);
-  timing_init();
   if (reason == NULL && !process_init(&config, program, real_allocator_path()))
     reason = "there was no memory to start with";
   if (reason != NULL) {
@@ -119,6 +119,7 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
     (void)signal_install(config.signal);
   if (reason == NULL) {
     report_setup();
+    ticks_settle();
     atomic_store(&sampler_mode, SAMPLER_ON);
   }
   errno = saved_errno;

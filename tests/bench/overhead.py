@@ -55,7 +55,7 @@ def page(results):
                                off_percent(row), TOLERANCE_PERCENT, "%", 0) for row in results["rows"])
     return f"""Every profile has sampling_ns, the time that went into samples and their frees, cpu_ns, that of the process, and
 own_bytes; `heapprof info` says them in words. They come from one sample in eight and some of the frees, by the
-time-stamp counter ([sampling.md](sampling.md), 11).
+machine's clock ([sampling.md](sampling.md), 11).
 Not in them: the instructions that every malloc and free has more (see the fast path), first sights of code, and dumps.
 
 Seen is the CPU time of the same program with samples less that without any, at R = 64 GiB, the smallest of {ROUNDS} each, in turns;
