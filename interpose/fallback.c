@@ -2,12 +2,11 @@
 #include "interpose/fallback.h"
 
 #include "core/sys.h"
+#include "interpose/cxx_runtime.h"
 #include "interpose/hooks.h"
 #include "interpose/real.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <link.h>
 #include <string.h>
 
 /* C. */
@@ -79,17 +78,7 @@ void *fallback_pvalloc(size_t size)
   return fallback_memalign(0, size);
 }
 
-/* C++. The caller's own libstdc++, which may be loaded for it alone, has the new handler and knows how to throw. */
-
-static void *find_for(void *caller, const char *symbol)
-{
-  Dl_info info;
-  struct link_map *map = NULL;
-  void *found = dlsym(RTLD_DEFAULT, symbol);
-  if (found == NULL && dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP) != 0)
-    found = dlsym(map, symbol);
-  return found;
-}
+/* C++. */
 
 static void *get_memory(size_t size, size_t alignment)
 {
@@ -105,17 +94,17 @@ static void *get_memory(size_t size, size_t alignment)
 static void *make(size_t size, size_t alignment, bool may_throw, void *caller)
 {
   void *pointer;
+  struct cxx_runtime runtime;
   while ((pointer = get_memory(size, alignment)) == NULL) {
-    void (*(*get_handler)(void))(void) = (void (*(*)(void))(void))find_for(caller, "_ZSt15get_new_handlerv");
-    void (*handler)(void) = get_handler != NULL ? get_handler() : NULL;
-    if (handler != NULL) {
+    if (!cxx_runtime_find(caller, &runtime))
+      return NULL;
+    void (*handler)(void) = runtime.get_new_handler != NULL ? runtime.get_new_handler() : NULL;
+    if (handler != NULL)
       handler();
-      continue;
-    }
-    void (*throw_bad_alloc)(void) = (void (*)(void))find_for(caller, "_ZSt17__throw_bad_allocv");
-    if (may_throw && throw_bad_alloc != NULL)
-      throw_bad_alloc();
-    return NULL;
+    else if (may_throw)
+      cxx_runtime_throw(&runtime);
+    else
+      return NULL;
   }
   return pointer;
 }

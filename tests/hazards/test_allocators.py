@@ -59,6 +59,26 @@ class Row4BadAlloc(Exact):
         return [program("hz_a4_bad_alloc.cc", "-std=c++17")]
 
 
+class Row4Plugin(AsWithout):
+    """Row 4: operator new fails in a library that a plug-in (RTLD_LOCAL) was linked with; its C++ runtime is the plug-in's own, shared or
+    in the library itself. Seen to fail (SIGSEGV: nothing is thrown) by the mutant runtime_unseen."""
+    KINDS = ([], ["-static-libstdc++", "-static-libgcc"])
+
+    def plugin(self, flags):
+        dependency = library("hz_a4_dependency.cc", "-std=c++17", *flags)
+        return library("hz_a4_plugin.cc", "-Wl,--no-as-needed", dependency)
+
+    def command(self):
+        return [program("hz_a4_host.c"), *map(self.plugin, self.KINDS)]
+
+    @cases("shared", "static")
+    def test_one_alone(self, kind):
+        """so that nobody else's runtime is there"""
+        command = [program("hz_a4_host.c"), self.plugin(self.KINDS[kind == "static"])]
+        run = self.profiled(command)
+        self.assertEqual(run.out, "caught: 42\n")
+
+
 class Row6Edges(Discriminates):
     """Row 6: overflow, 0, SIZE_MAX, errno, vector registers. Seen to fail under a naive calloc, and under a shim that
     changes errno and xmm9."""

@@ -15,7 +15,7 @@ BANNED = """
     pthread_create pthread_mutex_lock pthread_mutex_trylock pthread_once pthread_key_create pthread_setspecific
     pthread_getattr_np pthread_rwlock_rdlock pthread_cond_wait sem_wait
     abort exit quick_exit raise syslog atexit setenv putenv
-    dl_iterate_phdr backtrace unw_backtrace _Unwind_Backtrace signal sigprocmask pthread_sigmask longjmp
+    backtrace unw_backtrace _Unwind_Backtrace signal sigprocmask pthread_sigmask longjmp
 """.split()
 ALLOWED_FROM_ARCHIVES = {"__assert_fail"}
 STACK_LIMITS = {"intern_deep": 4608}

@@ -118,6 +118,8 @@ MUTANTS = [
            "  atomic_fetch_sub(&sys_filters, 1);\n", "", ["hazards/test_confinement"]),
     Mutant("refused_is_readable", "P8: what may not be asked counts as readable", "core/sys.h",
            "0, 8, 0, 0) == -EINVAL;", "0, 8, 0, 0) != -EFAULT;", ["hazards/test_confinement"]),
+    Mutant("runtime_unseen", "A4: a plug-in's operator new fails, and nobody throws", "interpose/cxx_runtime.c",
+           "  (void)dl_iterate_phdr(find_runtime, &search);\n", "  (void)find_runtime;\n", ["hazards/test_allocators.Row4Plugin"]),
     Mutant("unweighted", "I11: a sample stands for itself only", "core/sampler.c",
            "    weight = 1 / prng_one_minus_exp(((double)size_bytes + 1) / (double)interval_bytes);\n", "",
            ["unit/test_sampler", "stat/"]),
