@@ -223,13 +223,16 @@ static bool is_elf64(const struct elf_file *file)
 enum elfsym_table elfsym_resolve(const char *path, const uint8_t *build_id, size_t build_id_bytes,
                                  struct elfsym_query *queries, size_t count, struct arena *arena)
 {
-  enum elfsym_table table = ELFSYM_NO_TABLE;
+  enum elfsym_table table = ELFSYM_NO_FILE;
+  if (count == 0)
+    return table;
   struct elf_file file = {.fd = descriptor_open(path, O_RDONLY | O_NONBLOCK, 0)};
   if (file.fd < 0)
     return table;
-  if (count > 0 && read_exactly(file.fd, 0, &file.header, sizeof file.header) && is_elf64(&file) &&
-      (build_id_bytes == 0 || has_build_id(&file, build_id, build_id_bytes)))
-    table = resolve_in(&file, queries, count, arena);
+  if (read_exactly(file.fd, 0, &file.header, sizeof file.header) && is_elf64(&file)) {
+    bool fits = build_id_bytes == 0 || has_build_id(&file, build_id, build_id_bytes);
+    table = fits ? resolve_in(&file, queries, count, arena) : ELFSYM_OTHER_FILE;
+  }
   sys_close(file.fd);
   return table;
 }

@@ -18,13 +18,15 @@ struct elfsym_query {
 };
 
 enum elfsym_table {
+  ELFSYM_NO_FILE,    /* or none that can be read */
+  ELFSYM_OTHER_FILE, /* its build id is not the one asked for: it was replaced since it was loaded */
   ELFSYM_NO_TABLE,
   ELFSYM_DYNAMIC, /* .dynsym: exported functions only, the file is stripped */
   ELFSYM_FULL,    /* .symtab */
 };
 
 /* Fills in what `path` knows of queries sorted by address, and tells which table it found. With build_id_bytes > 0 a file of
- * another build id is not believed: it was replaced since it was loaded. */
+ * another build id is not believed. */
 enum elfsym_table elfsym_resolve(const char *path, const uint8_t *build_id, size_t build_id_bytes,
                                  struct elfsym_query *queries, size_t count, struct arena *arena);
 

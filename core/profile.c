@@ -3,7 +3,7 @@
 
 #include "core/allocation_names.h"
 #include "core/compiler.h"
-#include "core/elfsym.h"
+#include "core/module_names.h"
 #include "core/modules.h"
 #include "core/stacks.h"
 #include "core/text.h"
@@ -281,7 +281,7 @@ static void add_function(struct profile *profile, struct profile_location *locat
   location->function = entry->function;
 }
 
-/* Names for the locations sorted[first..last) of a mapping. */
+/* Names for the locations sorted[0..count) of a mapping. */
 static bool add_names(struct profile *profile, const struct module_record *module, struct profile_mapping *mapping,
                       const uint32_t *sorted, size_t count, struct arena *arena)
 {
@@ -290,9 +290,9 @@ static bool add_names(struct profile *profile, const struct module_record *modul
     return false;
   for (size_t i = 0; i < count; i++)
     queries[i].address = sort_key(profile, sorted[i]) - module->bias;
-  enum elfsym_table table =
-      elfsym_resolve(module->path, module->build_id, module->build_id_bytes, queries, count, arena);
-  mapping->has_functions = table == ELFSYM_FULL;
+  const char *path = profile->strings.entries[mapping->path].text;
+  struct module_names names = module_names_find(module, path, queries, count, arena);
+  mapping->has_functions = names.table == ELFSYM_FULL || names.is_elsewhere;
   for (size_t i = 0; i < count; i++)
     if (queries[i].name != NULL)
       add_function(profile, &profile->locations[sorted[i] - 1], queries[i].name, arena);

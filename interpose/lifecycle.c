@@ -34,12 +34,35 @@ static _Atomic int exited_pid;
 
 extern HIDDEN const char __ehdr_start[], _end[];
 
+/* The kernel tells the address of the loader that it brought in: 0 where it was told to run the loader itself, with the program as
+ * its argument. The loader has then put the program where the kernel noted the loader. */
+static bool loader_was_started(void)
+{
+  return getauxval(AT_BASE) == 0;
+}
+
+/* A relative name was relative to this directory. */
+static void put_absolute(struct text *path, const char *name)
+{
+  char directory[MODULE_PATH_MAX];
+  if (name[0] != '/' && sys_getcwd(directory, sizeof directory) > 0 && directory[0] == '/') {
+    text_put(path, directory);
+    text_put(path, "/");
+    name += strncmp(name, "./", 2) == 0 ? 2 : 0;
+  }
+  text_put(path, name);
+}
+
 /* The file that was executed. The kernel's own note of it saves the first look into /proc, 20 us; of a script it names the
  * script, but then argv[0] is the interpreter. */
 static const char *find_executable(const char *argv0)
 {
   struct text path = TEXT_INIT(executable);
   const char *noted = (const char *)getauxval(AT_EXECFN);
+  if (loader_was_started() && noted != NULL) {
+    put_absolute(&path, noted);
+    return executable;
+  }
   if (noted != NULL && noted[0] == '/' && argv0 != NULL && strcmp(text_basename(noted), text_basename(argv0)) == 0)
     text_put(&path, noted);
   else if (sys_readlink("/proc/self/exe", executable, sizeof executable - 1) <= 0)

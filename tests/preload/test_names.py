@@ -5,10 +5,11 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 from harness import paths, pprof_reader, tools
 from harness.case import Case, cases
-from hazards.toolbox import program as hazard_program
+from hazards.toolbox import library as hazard_library, program as hazard_program
 
 SAMPLE_TYPES = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
 ALLOCATION_FUNCTIONS = re.compile(r"(__libc_|__GI_)?(malloc|calloc|realloc|reallocarray|free|memalign|aligned_alloc|posix_memalign|"
@@ -172,3 +173,96 @@ class Libraries(Case):
             run = program.end("end\n")
         self.check_lint(run.profile, program=str(copy))
         self.assertGreaterEqual(run.profile.total("alloc_objects"), 200)
+
+
+class Running(Case):
+    """Files that are not, or no longer, where their name says. Seen to fail: no names, `go tool pprof` had those of the new file."""
+    HOW = ("replaced", "deleted", "replaced without build ids")
+    CHAIN = ["old_make", "make", "old_use", "main"]
+    NEW = {"new_make", "new_use"}
+
+    def install(self, *flags):
+        """Of the program and its library, as they are and as those that will take their place."""
+        files = {}
+        for name in ("program", "library"):
+            build = hazard_program if name == "program" else hazard_library
+            kind = ["-DLIB"] if name == "library" else []
+            files[name] = self.dir / name
+            shutil.copy(build("hz_replaced.c", *kind, *flags), files[name])
+            shutil.copy(build("hz_replaced.c", "-DNEW", *kind, *flags), self.dir / f"{name}.new")
+        return files["program"], files["library"]
+
+    def check_names(self, path):
+        profile = pprof_reader.load(path)
+        self.assertIn(tuple(self.CHAIN), {tuple(profile.frames(sample)[:4]) for sample in profile.samples})
+        for which in tools.PPROFS:
+            names = set(tools.pprof_top(which, path, "alloc_space"))
+            self.assertLessEqual(set(self.CHAIN), names)
+            self.assertEqual(names & self.NEW, set())
+
+    @cases(*HOW)
+    def test_taken_from_what_runs(self, how):
+        if os.geteuid() != 0:
+            self.skipTest("only root can open what is mapped")
+        flags = ["-Wl,--build-id=none"] if "without" in how else ["-Wl,--build-id=sha1"]
+        program, library = self.install(*flags)
+        with self.start([program, library], sample=1) as running:
+            running.read_until("ready")
+            for path in (program, library):
+                path.unlink()
+                if "replaced" in how:
+                    path.with_name(f"{path.name}.new").rename(path)
+            outside = self.dir / "outside.pb.gz"
+            if "without" not in how:
+                self.tool("dump", "-o", outside, running.pid)
+            run = running.end("go\n")
+        self.assertEqual(run.status, 0, run.err)
+        if "without" in how:  # a library's new file cannot be told from the old one
+            profile = run.profile
+            self.assertTrue(any("old_use" in profile.frames(sample) for sample in profile.samples))
+            return
+        self.check_names(run.files[0])
+        self.check_names(outside)
+
+    def test_what_no_file_has_says_so(self):
+        """After the process is gone: the new file's names are nobody's."""
+        program, library = self.install()
+        with self.start([program, library], sample=1) as running:
+            running.read_until("ready")
+        for path in (program, library):
+            path.with_name(f"{path.name}.new").rename(path)
+        recovered = self.dir / "recovered.pb.gz"
+        self.tool("recover", "-o", recovered, self.state_dir / f"{running.pid}.heapprof")
+        for which in tools.PPROFS:
+            names = set(tools.pprof_top(which, recovered, "alloc_space"))
+            self.assertEqual(names & (self.NEW | set(self.CHAIN)), set())
+
+    def test_program_in_memory(self):
+        program, library = self.install()
+        script = ("import os, sys; memory = os.memfd_create('in memory', os.MFD_CLOEXEC); "
+                  "os.write(memory, open(sys.argv[1], 'rb').read()); os.execve(memory, ['program', sys.argv[2]], os.environ)")
+        with self.start([sys.executable, "-c", script, program, library], sample=1) as running:
+            running.read_until("ready")
+            outside = self.dir / "outside.pb.gz"
+            self.tool("dump", "-o", outside, running.pid)
+            run = running.end("go\n")
+        self.check_names(run.files[0])
+        self.check_names(outside)
+
+    @cases("./program", "absolute")
+    def test_started_by_the_loader(self, name):
+        """As bundles with a libc of their own do. Seen to fail: the module was called ld.so, and had no names."""
+        program, library = self.install()
+        headers = subprocess.run(["readelf", "-lW", program], capture_output=True, text=True, check=True).stdout
+        loader = re.search(r"interpreter: (\S+?)\]", headers)[1]
+        with self.start([loader, program if name == "absolute" else name, library], sample=1) as running:
+            running.read_until("ready")
+            run = running.end("go\n")
+        self.check_lint(run.profile, program=str(program))
+        self.check_names(run.files[0])
+
+    def test_code_moved_to_anonymous_memory(self):
+        run = self.profiled([hazard_program("hz_remapped_text.c")], sample=1)
+        self.check_exact(run.profile, run.shadows[run.pid])
+        stacks = run.profile.stacks("alloc_objects", lambda frames: "victim_leaf" in frames)
+        self.assertEqual({frames[:3]: objects for frames, objects in stacks.items()}, {("victim_leaf", "victim_caller", "main"): 2})

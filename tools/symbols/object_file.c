@@ -7,6 +7,7 @@
 #include <elfutils/debuginfod.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -71,7 +72,7 @@ static int open_regular(const char *path, bool *is_trusted, GError **error)
 {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) {
-    g_set_error_literal(error, OBJECT_FILE_ERROR, 0, g_strerror(errno));
+    g_set_error_literal(error, OBJECT_FILE_ERROR, OBJECT_FILE_UNUSABLE, g_strerror(errno));
     return -1;
   }
   struct stat status;
@@ -79,7 +80,7 @@ static int open_regular(const char *path, bool *is_trusted, GError **error)
     *is_trusted = (status.st_uid == 0 || status.st_uid == geteuid()) && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
     return fd;
   }
-  g_set_error_literal(error, OBJECT_FILE_ERROR, 0, "not a regular file");
+  g_set_error_literal(error, OBJECT_FILE_ERROR, OBJECT_FILE_UNUSABLE, "not a regular file");
   close(fd);
   return -1;
 }
@@ -93,7 +94,7 @@ static bool report_path(struct object_file *object, const char *path, GError **e
   object->module = dwfl_report_elf(object->dwfl, path, path, fd, 0, false);
   if (object->module == NULL) { /* else it is theirs */
     close(fd);
-    g_set_error_literal(error, OBJECT_FILE_ERROR, 0, "not an ELF file");
+    g_set_error_literal(error, OBJECT_FILE_ERROR, OBJECT_FILE_UNUSABLE, "not an ELF file");
   }
   dwfl_report_end(object->dwfl, NULL, NULL);
   return object->module != NULL;
@@ -166,7 +167,7 @@ static bool check_build_id(const struct object_file *object, const char *expecte
   g_autofree char *hex = build_id_hex(object);
   if (expected[0] == '\0' || strcmp(expected, hex) == 0)
     return true;
-  g_set_error_literal(error, OBJECT_FILE_ERROR, 0, "the file changed since the profile was taken");
+  g_set_error_literal(error, OBJECT_FILE_ERROR, OBJECT_FILE_OTHER, "the file changed since the profile was taken");
   return false;
 }
 
@@ -186,7 +187,7 @@ static bool read_module(struct object_file *object, const struct object_source *
   GElf_Ehdr header;
   if (object->elf == NULL || gelf_getehdr(object->elf, &header) == NULL ||
       (header.e_type != ET_EXEC && header.e_type != ET_DYN)) {
-    g_set_error_literal(error, OBJECT_FILE_ERROR, 0, "not an executable or shared library");
+    g_set_error_literal(error, OBJECT_FILE_ERROR, OBJECT_FILE_UNUSABLE, "not an executable or shared library");
     return false;
   }
   if (!check_build_id(object, source->build_id, error))
@@ -235,22 +236,40 @@ static struct object_file *open_debug_file(const struct object_source *source, c
   return open_path(source, path, NULL);
 }
 
+/* The image that runs: the kernel has it under two names as long as the process lives, the second for root only. */
+static struct object_file *open_running(const struct object_source *source)
+{
+  if (source->proc == NULL || source->build_id[0] == '\0')
+    return NULL;
+  g_autofree char *program = g_strconcat(source->proc, "/exe", NULL);
+  struct object_file *object = open_path(source, program, NULL);
+  if (object != NULL)
+    return object;
+  g_autofree char *mapped =
+      g_strdup_printf("%s/map_files/%" PRIx64 "-%" PRIx64, source->proc, source->start, source->limit);
+  return open_path(source, mapped, NULL);
+}
+
 struct object_file *object_file_open(const struct object_source *source, GError **error)
 {
   set_search_path(source->root);
   g_autofree char *path = g_strconcat(source->root, source->path, NULL);
   GError *reason = NULL;
   struct object_file *object = open_path(source, path, &reason);
+  if (object == NULL)
+    object = open_running(source);
   if (object == NULL && source->wants_debug)
     object = open_build_id(source);
   if (object == NULL && source->wants_debug && source->root[0] != '\0')
     object = open_debug_file(source, source->root);
   if (object == NULL && source->wants_debug)
     object = open_debug_file(source, "");
-  if (object == NULL)
+  if (object == NULL) {
     g_propagate_error(error, reason);
-  else
-    g_clear_error(&reason);
+    return NULL;
+  }
+  object->is_elsewhere = g_error_matches(reason, OBJECT_FILE_ERROR, OBJECT_FILE_OTHER);
+  g_clear_error(&reason);
   return object;
 }
 

@@ -4,7 +4,7 @@
  *
  * Debug information is looked for in the file, by build id and .gnu_debuglink in the usual directories, and by
  * debuginfod if $DEBUGINFOD_URLS is set; that of dwz and split units is found from there. A file that is gone or was
- * replaced is looked for by its build id. Files are hostile input as far as libdw takes it: see symbol_worker.h.
+ * replaced is looked for in the process that still runs it, then by its build id. Files are hostile input as far as libdw takes it: see symbol_worker.h.
  *
  * Threads: one at a time per process. Memory: the object's.
  */
@@ -20,6 +20,8 @@ struct object_source {
   const char *root, *path; /* the file is at the one followed by the other */
   const char *build_id;    /* lowercase hex, "" if unknown */
   uint64_t code_offset;    /* in the file: where the first mapping of its code starts */
+  const char *proc;        /* "/proc/PID" of a process that runs it now; NULL: none */
+  uint64_t start, limit;   /* of the first mapping of its code there */
   bool wants_debug;        /* look for debug information */
   /* While debuginfod downloads, if not NULL. */
   void (*downloads)(uint64_t done, uint64_t total, void *context);
@@ -36,9 +38,15 @@ struct object_file {
   uint64_t code_offset;
   bool has_symbol_table; /* .symtab, in the file itself */
   bool is_trusted;       /* only root or we could have written it */
+  bool is_elsewhere;     /* what is at the path now is another file */
 };
 
 #define OBJECT_FILE_ERROR g_quark_from_static_string("heapprof-object-file")
+
+enum object_file_error {
+  OBJECT_FILE_UNUSABLE,
+  OBJECT_FILE_OTHER, /* its build id is not the one asked for */
+};
 
 /* NULL and *error: it cannot be read, it is no ELF file, or its build id is another. */
 struct object_file *object_file_open(const struct object_source *source, GError **error);

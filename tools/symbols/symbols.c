@@ -59,8 +59,9 @@ static bool is_wanted(const struct heap *heap, const struct heap_location *locat
 struct file_request {
   const char *path, *build_id;
   uint64_t code_offset; /* where the first of its mappings starts */
-  GArray *locations;    /* uint32_t */
-  GArray *offsets;      /* uint64_t, one for each */
+  uint64_t start, limit;
+  GArray *locations; /* uint32_t */
+  GArray *offsets;   /* uint64_t, one for each */
 };
 
 static void free_request(gpointer data)
@@ -79,9 +80,13 @@ static struct file_request *request_for(GPtrArray *requests, const struct heap_m
       return request;
   }
   struct file_request *request = g_new(struct file_request, 1);
-  *request =
-      (struct file_request){mapping->path, mapping->build_id, mapping->file_offset,
-                            g_array_new(FALSE, FALSE, sizeof(uint32_t)), g_array_new(FALSE, FALSE, sizeof(uint64_t))};
+  *request = (struct file_request){.path = mapping->path,
+                                   .build_id = mapping->build_id,
+                                   .code_offset = mapping->file_offset,
+                                   .start = mapping->start,
+                                   .limit = mapping->limit,
+                                   .locations = g_array_new(FALSE, FALSE, sizeof(uint32_t)),
+                                   .offsets = g_array_new(FALSE, FALSE, sizeof(uint64_t))};
   g_ptr_array_add(requests, request);
   return request;
 }
@@ -108,7 +113,7 @@ static GPtrArray *requests_of(const struct heap *heap, const struct symbols_opti
 /* What this process found out about a file: a list that is refreshed asks for little that is new. */
 struct known_file {
   struct symbol_set *set;
-  bool has_symbol_table, has_debug;
+  bool has_symbol_table, has_debug, is_elsewhere;
   char *problem;
 };
 
@@ -181,6 +186,17 @@ static uint32_t answer(struct heap *heap, const struct file_request *request, co
   return found;
 }
 
+/* Readers that look names up themselves leave a mapping alone whose functions are known: they would open the file that is at the path
+ * now, and not all of them compare build ids. */
+static void keep_readers_away(struct heap *heap, const struct file_request *request)
+{
+  for (uint32_t i = 0; i < heap->mappings->len; i++) {
+    struct heap_mapping *mapping = heap_mapping(heap, i);
+    if (mapping->path == request->path && mapping->build_id == request->build_id)
+      mapping->has_functions = true;
+  }
+}
+
 /* --- finding out --- */
 
 static void show_progress(uint64_t done, uint64_t total, void *context)
@@ -218,10 +234,14 @@ static void keep(const char *build_id, const struct symbol_reply *reply)
 static void ask(struct known_file *file, const struct file_request *request, const GArray *offsets,
                 const struct symbols_options *options)
 {
+  g_autofree char *proc = g_strdup_printf("/proc/%d", options->pid);
   struct object_source source = {.root = options->root != NULL ? options->root : "",
                                  .path = request->path,
                                  .build_id = request->build_id,
                                  .code_offset = request->code_offset,
+                                 .proc = options->pid != 0 ? proc : NULL,
+                                 .start = request->start,
+                                 .limit = request->limit,
                                  .wants_debug = options->detail == SYMBOLS_LINES};
   g_autofree char *name = g_path_get_basename(request->path), *what = g_strconcat("symbols of ", name, NULL);
   struct symbol_reply reply;
@@ -230,6 +250,7 @@ static void ask(struct known_file *file, const struct file_request *request, con
   symbol_set_merge(file->set, reply.set, SYMBOL_TABLE);
   file->has_symbol_table |= reply.has_symbol_table;
   file->has_debug |= reply.has_debug;
+  file->is_elsewhere = reply.is_elsewhere;
   g_free(file->problem);
   file->problem = g_steal_pointer(&reply.problem);
   if (source.wants_debug && !options->skips_cache)
@@ -245,6 +266,8 @@ static void resolve(struct heap *heap, const struct file_request *request, const
   if (unknown->len > 0)
     ask(file, request, unknown, options);
   result->found += answer(heap, request, file);
+  if (file->is_elsewhere)
+    keep_readers_away(heap, request);
   if (file->problem != NULL)
     g_ptr_array_add(result->problems, g_strdup_printf("%s: %s", request->path, file->problem));
   else if (!file->has_debug && options->detail == SYMBOLS_LINES)

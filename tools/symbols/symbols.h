@@ -18,6 +18,7 @@ enum symbols_detail {
 struct symbols_options {
   enum symbols_detail detail;
   const char *root; /* put before the paths of mappings: a process in another mount namespace; NULL or "": ours */
+  int pid;          /* of a living process whose heap it is, which still has files that are gone; 0: none */
   bool replaces;    /* also where a location has lines already */
   bool shows_progress;
   bool may_download; /* debuginfod */

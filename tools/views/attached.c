@@ -80,12 +80,13 @@ static void remember_names(struct attached *attached, const struct heap *heap)
   }
 }
 
-static void add_names(struct attached *attached, struct heap *heap, const char *root)
+static void add_names(struct attached *attached, struct heap *heap, const struct target *target)
 {
   if (!take_known_names(attached, heap))
     return;
   struct symbols_options options = {.detail = SYMBOLS_LINES,
-                                    .root = root,
+                                    .root = target->root,
+                                    .pid = target->is_alive ? target->pid : 0,
                                     .shows_progress = !attached->has_looked,
                                     .may_download = !attached->has_looked};
   attached->has_looked = true;
@@ -105,7 +106,7 @@ struct heap *attached_read(struct attached *attached, bool *is_alive, GError **e
     if (target->summary.created_unix_ns != attached->created_unix_ns)
       forget_names(attached);
     attached->created_unix_ns = target->summary.created_unix_ns;
-    add_names(attached, heap, target->root);
+    add_names(attached, heap, target);
     source_drop_frames(heap);
     *is_alive = target->is_alive;
   }

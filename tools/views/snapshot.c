@@ -8,8 +8,11 @@
 
 static void add_symbols(struct heap *heap, const struct target *target, enum symbols_detail detail)
 {
-  struct symbols_options options = {
-      .detail = detail, .root = target->root, .shows_progress = true, .may_download = detail == SYMBOLS_LINES};
+  struct symbols_options options = {.detail = detail,
+                                    .root = target->root,
+                                    .pid = target->is_alive ? target->pid : 0,
+                                    .shows_progress = true,
+                                    .may_download = detail == SYMBOLS_LINES};
   struct symbols_result result;
   symbols_add(heap, &options, &result);
   for (guint i = 0; detail == SYMBOLS_LINES && i < result.problems->len; i++)

@@ -67,13 +67,15 @@ static bool has_all_names(const struct heap *heap)
   return true;
 }
 
-static void add_symbols(struct heap *heap, enum symbols_detail detail, const char *root)
+/* `pid`: of a living process; 0: it is none. */
+static void add_symbols(struct heap *heap, enum symbols_detail detail, const char *root, int pid)
 {
   bool lacks_lines = detail == SYMBOLS_LINES && !has_lines(heap);
   if (has_all_names(heap) && !lacks_lines)
     return;
   struct symbols_options options = {.detail = detail,
                                     .root = root,
+                                    .pid = pid,
                                     .replaces = lacks_lines,
                                     .shows_progress = true,
                                     .may_download = detail == SYMBOLS_LINES};
@@ -84,7 +86,7 @@ static void add_symbols(struct heap *heap, enum symbols_detail detail, const cha
 
 struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error)
 {
-  int pid;
+  int pid, living = 0;
   struct heap *heap;
   g_autofree char *root = NULL;
   if (source_is_pid(argument, &pid)) {
@@ -93,6 +95,7 @@ struct heap *source_open(const char *argument, enum symbols_detail detail, GErro
       return NULL;
     heap = read_region(target->path, error);
     root = g_strdup(target->root);
+    living = target->is_alive ? target->pid : 0;
     target_free(target);
   } else if (source_is_state_file(argument)) {
     heap = read_region(argument, error);
@@ -101,7 +104,7 @@ struct heap *source_open(const char *argument, enum symbols_detail detail, GErro
   }
   if (heap == NULL)
     return NULL;
-  add_symbols(heap, detail, root);
+  add_symbols(heap, detail, root, living);
   source_drop_frames(heap);
   return heap;
 }
