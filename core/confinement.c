@@ -7,7 +7,7 @@
 #include "core/sys.h"
 #include "core/timing.h"
 
-_Atomic unsigned sys_filters;
+_Atomic unsigned sys_filters, sys_clock_refusals;
 
 static bool is_vfork_child(const struct region_header *header)
 {
@@ -33,4 +33,14 @@ bool confinement_begin(void)
 void confinement_end(void)
 {
   atomic_fetch_sub(&sys_filters, 1);
+}
+
+void confinement_begin_clockless(void)
+{
+  atomic_fetch_add(&sys_clock_refusals, 1);
+}
+
+void confinement_end_clockless(void)
+{
+  atomic_fetch_sub(&sys_clock_refusals, 1);
 }

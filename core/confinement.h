@@ -24,4 +24,9 @@ bool confinement_begin(void);
 /* After a call that the kernel refused. */
 void confinement_end(void);
 
+/* The same for strict seccomp and prctl(PR_SET_TSC), behind which reading the processor's clock is a fault: nothing is timed any more.
+ * (ld.so reads it, so no program is started so.) */
+void confinement_begin_clockless(void);
+void confinement_end_clockless(void);
+
 #endif

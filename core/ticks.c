@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/ticks.h"
 
-#include "core/sys.h"
-
 uint32_t ticks_per_ns_q16 = 1 << 16;
 
 /* Both clocks at the same moment. */

@@ -8,15 +8,17 @@
 #define HEAPPROF_TICKS_H
 
 #include "core/arch/arch.h"
+#include "core/sys.h"
 
 #include <stdint.h>
 
 /* As if a tick took 1 ns, until ticks_settle has been there. */
 extern HIDDEN uint32_t ticks_per_ns_q16;
 
+/* 0 where it is refused. */
 static inline uint64_t ticks_now(void)
 {
-  return arch_ticks();
+  return clock_is_refused() ? 0 : arch_ticks();
 }
 
 static inline uint64_t ticks_of_ns(uint32_t ns)

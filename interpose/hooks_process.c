@@ -46,7 +46,7 @@ EXIT_HOOK(_Exit)
 EXIT_HOOK(quick_exit)
 
 /* Both take arguments by need; all that may be there are handed on. The last thing they do is a jump, so that a call that returns
- * twice (vfork) finds no frame of ours gone; only what confines the process is waited for, to see what became of it.
+ * twice (vfork) finds no frame of ours gone; only what gives something up is waited for, to see what became of it.
  *
  * They never look the real ones up: allocators call them when they start, with a lock held, and a look-up that fails allocates
  * (hazard A7). Until the constructor has run, the bare system call is as good. */
@@ -61,48 +61,78 @@ static ALWAYS_INLINE long go_on_syscall(long number, long a, long b, long c, lon
                                       : fallback_syscall(number, a, b, c, d, e, f);
 }
 
-static bool begin_confinement(void)
+/* What is given up by a call: other system calls, the processor's clock, or neither. */
+struct renounced {
+  bool calls, clock;
+};
+
+static struct renounced renounced_by_prctl(long option, unsigned long value)
 {
-  int saved_errno = errno;
-  bool is_noted = confinement_begin();
-  errno = saved_errno;
-  return is_noted;
+  return (struct renounced){
+      .calls = option == PR_SET_SECCOMP,
+      .clock = (option == PR_SET_SECCOMP && value == SECCOMP_MODE_STRICT) ||
+               (option == PR_SET_TSC && value == PR_TSC_SIGSEGV),
+  };
 }
 
-static COLD int confining_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+static struct renounced renounced_by_syscall(long number, long operation, unsigned long value)
 {
-  bool is_noted = begin_confinement();
-  int result = go_on_prctl(option, a, b, c, d);
-  if (is_noted && result < 0)
+  if (number == SYS_prctl)
+    return renounced_by_prctl(operation, value);
+  return (struct renounced){
+      .calls = operation == SECCOMP_SET_MODE_STRICT || operation == SECCOMP_SET_MODE_FILTER,
+      .clock = operation == SECCOMP_SET_MODE_STRICT,
+  };
+}
+
+/* Returns what is to be taken back if the kernel refuses. */
+static struct renounced renounce(struct renounced what)
+{
+  int saved_errno = errno;
+  if (what.calls)
+    what.calls = confinement_begin();
+  if (what.clock)
+    confinement_begin_clockless();
+  errno = saved_errno;
+  return what;
+}
+
+static void take_back(struct renounced what)
+{
+  if (what.calls)
     confinement_end();
+  if (what.clock)
+    confinement_end_clockless();
+}
+
+static COLD int renouncing_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+  struct renounced what = renounce(renounced_by_prctl(option, a));
+  int result = go_on_prctl(option, a, b, c, d);
+  if (result < 0)
+    take_back(what);
   return result;
 }
 
-static COLD long confining_syscall(long number, long a, long b, long c, long d, long e, long f)
+static COLD long renouncing_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-  bool is_noted = begin_confinement();
+  struct renounced what = renounce(renounced_by_syscall(number, a, (unsigned long)b));
   long result = go_on_syscall(number, a, b, c, d, e, f);
-  if (is_noted && result < 0)
-    confinement_end();
+  if (result < 0)
+    take_back(what);
   return result;
 }
 
 int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
-  if (UNLIKELY(option == PR_SET_SECCOMP))
-    return confining_prctl(option, a, b, c, d);
+  if (UNLIKELY(option == PR_SET_SECCOMP || option == PR_SET_TSC))
+    return renouncing_prctl(option, a, b, c, d);
   return go_on_prctl(option, a, b, c, d);
-}
-
-static bool confines(long number, long operation)
-{
-  return number == SYS_prctl ? operation == PR_SET_SECCOMP
-                             : operation == SECCOMP_SET_MODE_STRICT || operation == SECCOMP_SET_MODE_FILTER;
 }
 
 long syscall(long number, long a, long b, long c, long d, long e, long f)
 {
-  if (UNLIKELY(number == SYS_seccomp || number == SYS_prctl) && confines(number, a))
-    return confining_syscall(number, a, b, c, d, e, f);
+  if (UNLIKELY(number == SYS_seccomp || (number == SYS_prctl && (a == PR_SET_SECCOMP || a == PR_SET_TSC))))
+    return renouncing_syscall(number, a, b, c, d, e, f);
   return go_on_syscall(number, a, b, c, d, e, f);
 }

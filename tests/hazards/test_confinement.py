@@ -84,3 +84,23 @@ class P8Stacks(AsWithout):
 
     def command(self):
         return [program("hz_p8_stacks.c")]
+
+
+class P8Clock(AsWithout):
+    """P8: strict seccomp and prctl(PR_SET_TSC) make reading the processor's clock a fault. Seen to fail (SIGSEGV) by the mutant
+    clock_is_read."""
+
+    def command(self, way="tsc"):
+        return [program("hz_p8_clock.c"), way]
+
+    @cases("tsc", "tsc-syscall", "strict", "strict-syscall")
+    def test_each_way(self, way):
+        for sample in INTERVALS:
+            run = self.profiled(self.command(way), sample=sample)
+            self.assertEqual((run.out, run.err), ("done\n", ""), f"HEAPPROF_SAMPLE={sample}")
+
+    def test_profile(self):
+        """It is written at the end as ever: only times are missing."""
+        profile = self.profiled(self.command("tsc"), sample=1).profile
+        self.check_lint(profile)
+        self.assertGreaterEqual(profile.totals(lambda frames: "new_place" in frames)["alloc_objects"], 1000)
