@@ -515,7 +515,7 @@ class Unshare(RealTest):
     profiles_of = ("unshare", "sqlite3", "perl")
     script = r"""
 unshare -Ur sh -c 'id -u; id -g; cat /proc/self/uid_map; umask; sqlite3 :memory: "select sum(value) from generate_series(1, 9999)"'
-unshare -Urmpfiun --mount-proc sh -c 'echo $$; ls /proc | grep -c "^[0-9]"; hostname inside; hostname; mount -t tmpfs none /mnt; touch /mnt/file; ls /mnt'
+unshare -Urmpfiun --mount-proc sh -c 'echo $$; set -- /proc/[0-9]*; echo $#; hostname inside; hostname; mount -t tmpfs none /mnt; touch /mnt/file; ls /mnt'
 unshare -Ur unshare -Ur perl -e 'my @a = map { "x" x $_ } 1 .. 2000; print length(join "", @a), " $<\n"; exit 3' || echo "ended: $?"
 status_of unshare -Urp --fork --kill-child sh -c 'kill -TERM $$; exec sleep 0.1'
 """
