@@ -20,7 +20,15 @@ struct node {
 
 _Static_assert(sizeof(struct node) == 32, "two nodes a cache line");
 
-enum { FIRST_CHUNK_NODES = 1024, CHUNKS = 20 };
+/* Tests with every order of events make both sizes smaller. */
+#ifndef FIRST_CHUNK_NODES
+#define FIRST_CHUNK_NODES 1024u
+#endif
+#ifndef FIRST_LEVEL_SLOTS
+#define FIRST_LEVEL_SLOTS 4096u
+#endif
+
+enum { CHUNKS = 20 };
 
 /* The upper bits of objects_q16 hold the number of the adoption that last visited the node: weights stay below 2^52. */
 enum { ADOPTION_SHIFT = 53, ADOPTION_MASK = (1 << (64 - ADOPTION_SHIFT)) - 1 };
@@ -45,8 +53,10 @@ static struct node *node_at(uint32_t node)
   unsigned chunk = chunk_of(node, &offset);
   INVARIANT(node != 0 && node < atomic_load_explicit(&nodes_used, memory_order_relaxed));
   INVARIANT(offset < (uint32_t)FIRST_CHUNK_NODES << chunk);
-  return atomic_load_explicit(&chunks[chunk], memory_order_acquire) + offset;
+  return atomic_load_explicit(&chunks[chunk], memory_order_relaxed) + offset; /* which comes with the node's number */
 }
+
+/* A list hands on all that was done to a node before it was put there, its chunk included. */
 
 static void push(_Atomic uint64_t *list, uint32_t node)
 {
@@ -54,9 +64,11 @@ static void push(_Atomic uint64_t *list, uint32_t node)
   do {
     atomic_store_explicit(&node_at(node)->next_free, (uint32_t)head, memory_order_relaxed);
     next = ((head >> 32) + 1) << 32 | node;
-  } while (!atomic_compare_exchange_weak_explicit(list, &head, next, memory_order_release, memory_order_relaxed));
+  } while (!atomic_compare_exchange_weak_explicit(list, &head, next, memory_order_release /* pairs with pop */,
+                                                  memory_order_relaxed));
 }
 
+/* Acquires when it reads the head, for next_free must not be older than that; pairs with push. (C11 wants as much of the success.) */
 static uint32_t pop(_Atomic uint64_t *list)
 {
   uint64_t head = atomic_load_explicit(list, memory_order_acquire), next;
@@ -71,13 +83,13 @@ static uint32_t pop(_Atomic uint64_t *list)
 
 static bool chunk_make(unsigned chunk)
 {
-  if (atomic_load_explicit(&chunks[chunk], memory_order_acquire) != NULL)
+  if (atomic_load_explicit(&chunks[chunk], memory_order_relaxed) != NULL)
     return true;
   size_t size = ((size_t)FIRST_CHUNK_NODES << chunk) * sizeof(struct node);
   struct node *fresh = sys_map_anonymous(size), *none = NULL;
   if (fresh == NULL)
     return false;
-  if (atomic_compare_exchange_strong(&chunks[chunk], &none, fresh))
+  if (atomic_compare_exchange_strong_explicit(&chunks[chunk], &none, fresh, memory_order_relaxed, memory_order_relaxed))
     region_add_own_bytes(size);
   else
     sys_munmap(fresh, size);
@@ -95,13 +107,14 @@ static uint32_t node_get(void)
     unsigned chunk = chunk_of(node, &offset);
     if (chunk >= CHUNKS || !chunk_make(chunk))
       return 0;
-  } while (!atomic_compare_exchange_weak(&nodes_used, &node, node + 1));
+  } while (
+      !atomic_compare_exchange_weak_explicit(&nodes_used, &node, node + 1, memory_order_relaxed, memory_order_relaxed));
   return node;
 }
 
 /* Slots. Level 0 and 1 have FIRST_LEVEL_SLOTS, each further level as many as all before it. */
 
-enum { BUCKET_SLOTS = 8, FIRST_LEVEL_SLOTS = 4096, LEVELS = 16 };
+enum { BUCKET_SLOTS = 8, LEVELS = 16 };
 
 #define SLOT_TAG_MASK 0xffffffff00000000u
 
@@ -125,7 +138,7 @@ static _Atomic uint64_t *bucket_of(unsigned level, uint64_t hash)
 {
   size_t buckets = level_slots(level) / BUCKET_SLOTS;
   uint64_t turned = hash << (level * 3) | hash >> ((64 - level * 3) & 63);
-  return atomic_load_explicit(&levels[level], memory_order_acquire) + (turned & (buckets - 1)) * BUCKET_SLOTS;
+  return atomic_load_explicit(&levels[level], memory_order_relaxed) + (turned & (buckets - 1)) * BUCKET_SLOTS;
 }
 
 /* A second filter, by object instead of page: saturating counts of four bits. On a page with a sample most objects are not samples, and
@@ -156,6 +169,11 @@ static uint64_t tag_of(uint64_t hash)
   return hash & SLOT_TAG_MASK;
 }
 
+static unsigned levels_now(void)
+{
+  return atomic_load_explicit(&levels_used, memory_order_acquire); /* pairs with level_add */
+}
+
 static bool level_add(unsigned level)
 {
   if (level >= LEVELS)
@@ -164,15 +182,17 @@ static bool level_add(unsigned level)
   _Atomic uint64_t *fresh = sys_map_anonymous(size), *none = NULL;
   if (fresh == NULL)
     return false;
-  if (atomic_compare_exchange_strong(&levels[level], &none, fresh))
+  if (atomic_compare_exchange_strong_explicit(&levels[level], &none, fresh, memory_order_relaxed, memory_order_relaxed))
     region_add_own_bytes(size);
   else
     sys_munmap(fresh, size);
-  /* Whoever lost the race announces the level too: its winner may be the thread that our handler interrupted. */
-  atomic_compare_exchange_strong(&levels_used, &level, level + 1);
+  /* Whoever lost the race announces the level too: its winner may be the thread that our handler interrupted. Pairs with
+   * levels_now: who counts a level finds its slots. */
+  atomic_compare_exchange_strong_explicit(&levels_used, &level, level + 1, memory_order_release, memory_order_relaxed);
   return true;
 }
 
+/* Shows the node: the release pairs with those who read slots, index_remove and for_each_slot. */
 static bool slot_take(_Atomic uint64_t *bucket, uint64_t value)
 {
   for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
@@ -189,7 +209,7 @@ static bool index_add(uint64_t hash, uint32_t node)
 {
   uint64_t value = tag_of(hash) | node;
   while (true) {
-    unsigned used = atomic_load_explicit(&levels_used, memory_order_acquire);
+    unsigned used = levels_now();
     for (unsigned level = used; level-- > 0;)
       if (slot_take(bucket_of(level, hash), value))
         return true;
@@ -199,25 +219,26 @@ static bool index_add(uint64_t hash, uint32_t node)
 }
 
 /* Takes the slot of `pointer` out of the index; 0 when there is none. A slot of the same tag may change under our eyes, but the
- * one whose node holds our pointer is ours alone. */
+ * one whose node holds our pointer is ours alone, and what is in the node was seen with the slot: taking it out gives no order. */
 static uint32_t index_remove(const void *pointer)
 {
   uint64_t hash = hash_of(pointer), tag = tag_of(hash);
-  for (unsigned level = atomic_load_explicit(&levels_used, memory_order_acquire); level-- > 0;) {
+  for (unsigned level = levels_now(); level-- > 0;) {
     _Atomic uint64_t *bucket = bucket_of(level, hash);
     for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-      uint64_t value = atomic_load_explicit(&bucket[i], memory_order_acquire);
+      uint64_t value = atomic_load_explicit(&bucket[i], memory_order_acquire); /* pairs with slot_take */
       if ((value & SLOT_TAG_MASK) != tag || (uint32_t)value == 0)
         continue;
       uintptr_t held = atomic_load_explicit(&node_at((uint32_t)value)->pointer, memory_order_relaxed);
-      if (held == (uintptr_t)pointer && atomic_compare_exchange_strong(&bucket[i], &value, 0))
+      if (held == (uintptr_t)pointer &&
+          atomic_compare_exchange_strong_explicit(&bucket[i], &value, 0, memory_order_relaxed, memory_order_relaxed))
         return (uint32_t)value;
     }
   }
   return 0;
 }
 
-/* The filters. */
+/* The filters. All relaxed: who may free an object got it from a thread that had raised them for it. */
 
 static uint8_t raised_page(uint8_t byte, uint8_t bit)
 {
@@ -236,7 +257,8 @@ static void page_raise(const void *pointer)
 {
   _Atomic uint8_t *page = live_filter_of(pointer);
   uint8_t old = atomic_load_explicit(page, memory_order_relaxed), bit = live_filter_bit_of(pointer);
-  while (!atomic_compare_exchange_weak(page, &old, raised_page(old, bit)))
+  while (!atomic_compare_exchange_weak_explicit(page, &old, raised_page(old, bit), memory_order_relaxed,
+                                                memory_order_relaxed))
     ;
 }
 
@@ -244,7 +266,8 @@ static void page_lower(const void *pointer)
 {
   _Atomic uint8_t *page = live_filter_of(pointer);
   uint8_t old = atomic_load_explicit(page, memory_order_relaxed);
-  while (!atomic_compare_exchange_weak(page, &old, lowered_page(old)))
+  while (
+      !atomic_compare_exchange_weak_explicit(page, &old, lowered_page(old), memory_order_relaxed, memory_order_relaxed))
     ;
 }
 
@@ -255,7 +278,8 @@ static void object_raise(const void *pointer)
   uint8_t old = atomic_load_explicit(counts, memory_order_relaxed),
           max = OBJECT_FILTER_COUNT_MAX << object_filter_shift(hash);
   while ((old & max) != max &&
-         !atomic_compare_exchange_weak(counts, &old, (uint8_t)(old + (1 << object_filter_shift(hash)))))
+         !atomic_compare_exchange_weak_explicit(counts, &old, (uint8_t)(old + (1 << object_filter_shift(hash))),
+                                                memory_order_relaxed, memory_order_relaxed))
     ;
 }
 
@@ -266,7 +290,8 @@ static void object_lower(const void *pointer)
   uint8_t old = atomic_load_explicit(counts, memory_order_relaxed),
           max = OBJECT_FILTER_COUNT_MAX << object_filter_shift(hash);
   while ((old & max) != max && (old & max) != 0 &&
-         !atomic_compare_exchange_weak(counts, &old, (uint8_t)(old - (1 << object_filter_shift(hash)))))
+         !atomic_compare_exchange_weak_explicit(counts, &old, (uint8_t)(old - (1 << object_filter_shift(hash))),
+                                                memory_order_relaxed, memory_order_relaxed))
     ;
 }
 
@@ -284,7 +309,7 @@ static void filter_lower(const void *pointer)
 
 void live_filter_mark_forever(const void *pointer)
 {
-  atomic_store(live_filter_of(pointer), UINT8_MAX);
+  atomic_store_explicit(live_filter_of(pointer), UINT8_MAX, memory_order_relaxed);
 }
 
 /* The table. */
@@ -344,21 +369,24 @@ bool live_remove(const void *pointer, struct live_entry *entry)
   return true;
 }
 
+/* Then the caller looks whether adoption is over; the adopter says so, then looks here. The fences of both see to it that one of them
+ * sees the other. */
 bool live_remove_during_adoption(const void *pointer)
 {
   uint32_t position = take_out(pointer);
   if (position != 0)
     push(&deferred_nodes, position);
+  atomic_thread_fence(memory_order_seq_cst); /* pairs with live_adopt_settle */
   return position != 0;
 }
 
 static void for_each_slot(void (*visit)(uint32_t node, void *argument), void *argument)
 {
-  unsigned used = atomic_load_explicit(&levels_used, memory_order_acquire);
+  unsigned used = levels_now();
   for (unsigned level = 0; level < used; level++) {
-    _Atomic uint64_t *slots = atomic_load_explicit(&levels[level], memory_order_acquire);
+    _Atomic uint64_t *slots = atomic_load_explicit(&levels[level], memory_order_relaxed);
     for (size_t i = 0; i < level_slots(level); i++) {
-      uint64_t value = atomic_load_explicit(&slots[i], memory_order_acquire);
+      uint64_t value = atomic_load_explicit(&slots[i], memory_order_acquire); /* pairs with slot_take */
       if ((uint32_t)value != 0)
         visit((uint32_t)value, argument);
     }
@@ -382,6 +410,7 @@ void live_adopt_each(void (*visit)(struct live_entry entry))
 void live_adopt_settle(void (*freed)(struct live_entry entry))
 {
   uint32_t position;
+  atomic_thread_fence(memory_order_seq_cst); /* pairs with live_remove_during_adoption */
   while ((position = pop(&deferred_nodes)) != 0) {
     struct node *node = node_at(position);
     if (node->objects_q16 >> ADOPTION_SHIFT == adoption)

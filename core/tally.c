@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/tally.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* Orders: every addition releases, every load acquires, and additions go on in one release sequence. So who sees part of a sum sees
+ * that its sample had begun; who sees `ended`, the sums of all that had; who sees what was freed, that it had been allocated. On x86
+ * none of them costs anything. */
+
 static void add_double(_Atomic double *sum, double value)
 {
   double old = atomic_load_explicit(sum, memory_order_relaxed);
-  while (!atomic_compare_exchange_weak_explicit(sum, &old, old + value, memory_order_relaxed, memory_order_relaxed))
+  while (!atomic_compare_exchange_weak_explicit(sum, &old, old + value, memory_order_release, memory_order_relaxed))
     ;
 }
 
-/* docs/sampling.md: a sample of s bytes with p = 1/w adds w objects, s w bytes, and variances w (w - 1) and s^2 w (w - 1). */
+/* Each order pairs with the load of that field in read_once. docs/sampling.md: a sample of s bytes with p = 1/w adds w objects,
+ * s w bytes, and variances w (w - 1) and s^2 w (w - 1). */
 void tally_count(struct tally *tally, struct sample_weight weight)
 {
   double w = (double)weight.objects_q16 * 0x1p-16, s = (double)weight.size_bytes;
-  atomic_fetch_add_explicit(&tally->begun, 1, memory_order_relaxed);
-  atomic_fetch_add_explicit(&tally->objects_q16, weight.objects_q16, memory_order_relaxed);
-  atomic_fetch_add_explicit(&tally->bytes_q4, tally_bytes_q4(weight), memory_order_relaxed);
+  atomic_fetch_add_explicit(&tally->begun, 1, memory_order_release);
+  atomic_fetch_add_explicit(&tally->objects_q16, weight.objects_q16, memory_order_release);
+  atomic_fetch_add_explicit(&tally->bytes_q4, tally_bytes_q4(weight), memory_order_release);
   if (w > 1) {
     add_double(&tally->variance_objects, w * (w - 1));
     add_double(&tally->variance_bytes, s * s * w * (w - 1));
@@ -22,21 +30,27 @@ void tally_count(struct tally *tally, struct sample_weight weight)
   atomic_fetch_add_explicit(&tally->ended, 1, memory_order_release);
 }
 
-/* Sums that agree with each other, if a few tries find a moment without a writer; else the latest ones. */
+/* Do the sums agree with each other? As many samples had ended before them as have begun after them. Each order pairs with the
+ * addition in tally_count. */
+static bool read_once(const struct tally *tally, struct tally_sums *sums)
+{
+  uint64_t ended = atomic_load_explicit(&tally->ended, memory_order_acquire);
+  sums->objects_q16 = atomic_load_explicit(&tally->objects_q16, memory_order_acquire);
+  sums->bytes_q4 = atomic_load_explicit(&tally->bytes_q4, memory_order_acquire);
+  sums->variance_objects = atomic_load_explicit(&tally->variance_objects, memory_order_acquire);
+  sums->variance_bytes = atomic_load_explicit(&tally->variance_bytes, memory_order_acquire);
+  sums->samples = atomic_load_explicit(&tally->begun, memory_order_acquire);
+  return sums->samples == ended;
+}
+
+/* The latest sums, and ones that agree if a few tries find a moment without a writer. */
 static struct tally_sums read_one(const struct tally *tally)
 {
+  enum { ATTEMPTS = 4 };
   struct tally_sums sums;
-  for (int attempt = 0; attempt < 4; attempt++) {
-    uint64_t ended = atomic_load_explicit(&tally->ended, memory_order_acquire);
-    sums.objects_q16 = atomic_load_explicit(&tally->objects_q16, memory_order_relaxed);
-    sums.bytes_q4 = atomic_load_explicit(&tally->bytes_q4, memory_order_relaxed);
-    sums.variance_objects = atomic_load_explicit(&tally->variance_objects, memory_order_relaxed);
-    sums.variance_bytes = atomic_load_explicit(&tally->variance_bytes, memory_order_relaxed);
-    atomic_thread_fence(memory_order_acquire);
-    sums.samples = atomic_load_explicit(&tally->begun, memory_order_relaxed);
-    if (sums.samples == ended)
+  for (int attempt = 0; attempt < ATTEMPTS; attempt++)
+    if (read_once(tally, &sums))
       break;
-  }
   return sums;
 }
 
