@@ -4,6 +4,7 @@
 #include "core/compiler.h"
 #include "core/descriptor.h"
 #include "core/message.h"
+#include "core/on_stack.h"
 #include "core/sys.h"
 #include "core/text.h"
 
@@ -264,10 +265,13 @@ static char *map_more_of_file(uint64_t from, uint64_t to)
   char *base = NULL;
   if (region.path[0] == '\0' || atomic_load(&region_header()->file_end) != from)
     return NULL;
+  struct blocked_signals before =
+      signals_block(); /* a handler that jumps away would leave the descriptor open (hazard G5) */
   for (int attempt = 0; attempt < DESCRIPTOR_ATTEMPTS && base == NULL; attempt++)
     base = map_of_file(from, to);
   if (base != NULL)
     atomic_store(&region_header()->file_end, to);
+  signals_restore(before);
   return base;
 }
 

@@ -225,6 +225,35 @@ class Interrupted(Supervised):
             self.assertIn((handled["alloc_objects"], handled["inuse_objects"]), {(0, 0), (1, 0)}, f"{call} {n}")
 
 
+class Left(Case):
+    """G5, I5: a handler jumps out of us, at every system call that sampling makes. No descriptor of ours stays open, no temporary file, and
+    the profile is written at the end. Seen to fail by the mutant growth_is_left."""
+
+    def leave(self, moment):
+        for path in self.out_dir.iterdir():
+            path.unlink()
+        report = self.dir / "report"
+        run = self.profiled([compile(FOLDER / "refuse.c", "-D_GNU_SOURCE"), paths.LIB, report, moment, "env", f"LD_PRELOAD={paths.LIB}",
+                             compile(FOLDER / "leaving.c", "-rdynamic")], sample=1, LD_PRELOAD=None)
+        lines = [line.split() for line in report.read_text().splitlines()]
+        begin = next(i for i, line in enumerate(lines) if line[0] == "main")
+        return run, [(line[1], int(line[2])) for line in lines[begin:] if line[0] == "direct"]
+
+    @timeout(amount(60, 600))
+    def test_at_every_moment(self):
+        run, calls = self.leave("none")
+        expected = run.out
+        self.assertRegex(expected, r"\A(descriptor [0-2]\n)+\Z")
+        growing = [call for call in calls if call[0] in ("openat", "fcntl", "newfstatat", "fstat", "fallocate", "mmap", "close")]
+        self.assertGreater(len(growing), 10)
+        for call, n in growing if EACH is None else random.Random(first_seed()).sample(growing, 20):
+            run, _ = self.leave(f"direct:{call}:{n}:signal")
+            self.assertEqual((run.out, run.err), (expected, ""), f"{call} {n}")
+            self.check_lint(run.profile)
+            self.assertEqual([path.name for path in self.out_dir.iterdir()], [run.files[0].name], f"{call} {n}")
+            self.assertEqual(list(self.state_dir.iterdir()), [], f"{call} {n}")
+
+
 class Killed(Supervised):
     """P6: killed before each call. What is there under a final name is whole, and what is in a state file can be recovered: never less
     than when it was killed earlier."""
