@@ -265,8 +265,8 @@ static char *map_more_of_file(uint64_t from, uint64_t to)
   char *base = NULL;
   if (region.path[0] == '\0' || atomic_load(&region_header()->file_end) != from)
     return NULL;
-  struct blocked_signals before =
-      signals_block(); /* a handler that jumps away would leave the descriptor open (hazard G5) */
+  /* A handler that jumped away would leave the descriptor open (hazard G5). */
+  struct blocked_signals before = signals_block();
   for (int attempt = 0; attempt < DESCRIPTOR_ATTEMPTS && base == NULL; attempt++)
     base = map_of_file(from, to);
   if (base != NULL)

@@ -160,7 +160,7 @@ MUTANTS = [
            "  return process_is_settled() && pid > 0 && header->pid != (uint32_t)pid;",
            "  return process_is_settled() && pid > 0 && header->pid == 0;", ["hazards/test_confinement.P8Vfork"]),
     Mutant("growth_is_left", "G5, I5: a handler can jump out of the growth of the state file, whose descriptor stays open", "core/region.c",
-           "  struct blocked_signals before = signals_block(); /* a handler", "  struct blocked_signals before = {0}; /* a handler",
+           "  struct blocked_signals before = signals_block();\n  for", "  struct blocked_signals before = {0};\n  for",
            ["torture/test_resources.Left"]),
     Mutant("clock_is_read", "P8: the processor's clock is read where that is a fault", "core/sys.h",
            "memory_order_relaxed) != 0);\n}\n\n/* For a call", "memory_order_relaxed) > 1000);\n}\n\n/* For a call",
