@@ -5,9 +5,9 @@
 #include "tools/heap/load.h"
 #include "tools/heap/save.h"
 #include "tools/heap/sums.h"
+#include "tools/source/source.h"
 #include "tools/views/facts.h"
 #include "tools/views/folded.h"
-#include "tools/views/source.h"
 
 #include "must.h"
 

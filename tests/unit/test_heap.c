@@ -3,7 +3,7 @@
 
 #include "heaps.h"
 #include "tools/heap/sums.h"
-#include "tools/views/source.h"
+#include "tools/source/source.h"
 
 static void test_texts_are_interned(void **state)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/cmd.h"
+#include "tools/source/source.h"
 #include "tools/terminal/say.h"
 #include "tools/views/folded.h"
-#include "tools/views/source.h"
 
 static int print(const struct cmd_line *line, const struct heap *heap)
 {

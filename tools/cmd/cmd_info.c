@@ -2,12 +2,12 @@
 #include "core/comments.h"
 #include "tools/cmd/cmd.h"
 #include "tools/heap/load.h"
+#include "tools/source/source.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 #include "tools/views/facts.h"
 #include "tools/views/facts_json.h"
 #include "tools/views/rows_json.h"
-#include "tools/views/source.h"
 
 #include <math.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/cmd.h"
+#include "tools/source/snapshot.h"
+#include "tools/source/source.h"
 #include "tools/terminal/say.h"
-#include "tools/views/snapshot.h"
-#include "tools/views/source.h"
 #include "tools/views/target_table.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include "tools/source/source.h"
 #include "tools/views/rows_json.h"
-#include "tools/views/source.h"
 #include "tools/views/top.h"
 #include "tools/views/view.h"
 #include "tools/views/watch.h"

@@ -4,10 +4,10 @@
 #include "tools/heap/load.h"
 #include "tools/run/output_name.h"
 #include "tools/run/run_folder.h"
+#include "tools/source/source.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 #include "tools/views/rows.h"
-#include "tools/views/source.h"
 
 #include <stdlib.h>
 #include <string.h>

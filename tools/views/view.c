@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/view.h"
 
+#include "tools/source/source.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
-#include "tools/views/source.h"
 
 #include <math.h>
 #include <time.h>

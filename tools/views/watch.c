@@ -3,12 +3,12 @@
 
 #include "core/comments.h"
 #include "tools/cmd/cmd.h"
+#include "tools/source/attached.h"
 #include "tools/state/process_maps.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 #include "tools/terminal/screen.h"
 #include "tools/terminal/shown.h"
-#include "tools/views/attached.h"
 #include "tools/views/top.h"
 #include "tools/views/view.h"
 

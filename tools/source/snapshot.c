@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/views/snapshot.h"
+#include "tools/source/snapshot.h"
 
 #include "core/comments.h"
 #include "tools/heap/save.h"

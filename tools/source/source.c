@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/views/source.h"
+#include "tools/source/source.h"
 
 #include "core/comments.h"
 #include "tools/heap/input.h"

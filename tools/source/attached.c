@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/views/attached.h"
+#include "tools/source/attached.h"
 
+#include "tools/source/source.h"
 #include "tools/state/targets.h"
-#include "tools/views/source.h"
 
 struct attached {
   int pid;
