@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/rows.h"
 
+#include "tools/views/facts.h"
+
 #include "heap_maker.h"
 
 static const struct row *find_row(const struct rows *rows, const char *name, int64_t line)
@@ -233,12 +235,12 @@ static void same_process(void **state)
   set_process(old, 7, 100);
   set_process(new, 7, 200);
   set_process(other, 8, 200);
-  assert_true(rows_same_process(old, new));
-  assert_true(rows_same_process(old, old));
-  assert_false(rows_same_process(new, old));
-  assert_false(rows_same_process(old, other));
-  assert_false(rows_same_process(old, nameless));
-  assert_false(rows_same_process(nameless, nameless));
+  assert_true(facts_same_process(old, new));
+  assert_true(facts_same_process(old, old));
+  assert_false(facts_same_process(new, old));
+  assert_false(facts_same_process(old, other));
+  assert_false(facts_same_process(old, nameless));
+  assert_false(facts_same_process(nameless, nameless));
   heap_free(old);
   heap_free(new);
   heap_free(other);

@@ -4,10 +4,10 @@
 #ifndef HEAPPROF_CMD_H
 #define HEAPPROF_CMD_H
 
+#include "tools/terminal/exit_status.h"
+
 #include <stdbool.h>
 #include <stdint.h>
-
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 struct cmd_option {
   const char *name;     /* without dashes */

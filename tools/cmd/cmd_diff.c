@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
+#include "tools/cmd/row_options.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
 #include "tools/views/rows_json.h"
 #include "tools/views/view.h"
 
 static const struct cmd_option options[] = {
-    VIEW_OPTION_ROWS,
+    ROW_OPTION_ROWS,
     {"cum", 'c', NULL, "judge by what a function and those it called allocated"},
     CMD_OPTION_SAMPLE_INDEX,
-    VIEW_OPTION_LINES,
+    ROW_OPTION_LINES,
     {"all", 'a', NULL, "also what changed no more than sampling explains"},
     CMD_OPTION_JSON,
     CMD_OPTIONS_END,
@@ -109,7 +110,7 @@ static int print_difference(const struct cmd_line *line, const struct heap *old,
   if (!view_find_type(new, cmd_value(line, "sample-index"), &type) ||
       !view_find_type(old, heap_type(new, (uint32_t)type)->name, &old_type))
     return EXIT_FAILED;
-  struct rows *rows = rows_of_difference(old, old_type, new, type, view_rows_by(line), order);
+  struct rows *rows = rows_of_difference(old, old_type, new, type, row_options_by(line), order);
   uint32_t noise = sift(rows, order, cmd_has(line, "all"));
   if (cmd_has(line, "json")) {
     json_t *json = rows_json_of_difference(rows, cmd_has(line, "rows") ? count : UINT32_MAX);
@@ -130,7 +131,7 @@ static int run(const struct cmd_line *line)
   int status = EXIT_FAILED;
   if (line->count != 2)
     return cmd_misused(line, "it takes two profiles, the old one first");
-  if (!view_row_limit(line, &count))
+  if (!row_options_limit(line, &count))
     return EXIT_USAGE;
   struct heap *old = view_open(line->operands[0]), *new = old != NULL ? view_open(line->operands[1]) : NULL;
   if (new != NULL)

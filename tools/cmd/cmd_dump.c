@@ -11,7 +11,7 @@ static struct target *find_living(int pid, GError **error)
   struct target *target = target_find(pid, error);
   if (target == NULL || target->is_alive)
     return target;
-  g_set_error(error, REGION_FILE_ERROR, REGION_ERROR_UNUSABLE,
+  g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE,
               "process %d has ended; heapprof recover %d writes its profile", pid, pid);
   target_free(target);
   return NULL;

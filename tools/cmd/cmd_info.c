@@ -61,9 +61,9 @@ static void put_times(const struct facts *facts)
   if (heap->time_unix_ns != 0)
     put_row("taken", "%s%s%s", taken, reason[0] != '\0' ? ", reason: " : "", reason);
   if (facts->running_ns > 0)
-    put_row("started", "%s, %s before", started, duration_text((double)facts->running_ns / NS_PER_S).text);
+    put_row("started", "%s, %s before", started, quantity_duration((double)facts->running_ns / NS_PER_S).text);
   if (heap->duration_ns != 0)
-    put_row("covers", "%s", duration_text((double)heap->duration_ns / NS_PER_S).text);
+    put_row("covers", "%s", quantity_duration((double)heap->duration_ns / NS_PER_S).text);
 }
 
 static void put_sampling(const struct heap *heap)
@@ -106,7 +106,7 @@ static void put_totals(const struct facts *facts)
     printf("%-14s %10s", name, quantity(total->value, total->unit).text);
     if (total->is_certainty_known && total->variance > 0)
       printf(" %s (%s)", quantity_error(total->value, total->variance, total->unit).text,
-             percentage(half_width_95(total->variance), fabs(total->value)).text);
+             quantity_percentage(quantity_half_width(total->variance), fabs(total->value)).text);
     else if (total->is_certainty_known && total->value != 0)
       fputs(" exact", stdout);
     putchar('\n');
@@ -119,11 +119,11 @@ static void put_totals(const struct facts *facts)
 static char *distance_text(const struct facts *facts)
 {
   double exact = (double)facts->exact_units, off = (double)facts->estimated_units - exact;
-  double bound = facts->units_error >= 0 ? half_width_95(facts->units_error * facts->units_error) : INFINITY;
+  double bound = facts->units_error >= 0 ? quantity_half_width(facts->units_error * facts->units_error) : INFINITY;
   g_autofree char *errors =
       facts->units_error > 0 ? g_strdup_printf(", %.2f standard errors", fabs(off) / facts->units_error) : g_strdup("");
-  return g_strdup_printf("%s too %s%s%s", percentage(fabs(off), exact).text, off > 0 ? "much" : "little", errors,
-                         off > bound ? "; a forked child also counts what it inherited" : "");
+  return g_strdup_printf("%s too %s%s%s", quantity_percentage(fabs(off), exact).text, off > 0 ? "much" : "little",
+                         errors, off > bound ? "; a forked child also counts what it inherited" : "");
 }
 
 static void put_check(const struct facts *facts)
@@ -167,10 +167,10 @@ static void put_cost(const struct facts *facts)
                            quantity((double)facts->sampling_ns / (double)facts->samples, "nanoseconds").text);
   if (facts->sampling_ns > 0 && facts->cpu_ns > 0)
     g_string_append_printf(text, ", %s of the processor time",
-                           percentage((double)facts->sampling_ns, (double)facts->cpu_ns).text);
+                           quantity_percentage((double)facts->sampling_ns, (double)facts->cpu_ns).text);
   else if (facts->sampling_ns > 0 && facts->running_ns > 0)
     g_string_append_printf(text, ", %s of the time it ran",
-                           percentage((double)facts->sampling_ns, (double)facts->running_ns).text);
+                           quantity_percentage((double)facts->sampling_ns, (double)facts->running_ns).text);
   put_row("profiler", "%s", text->str);
   g_string_free(text, TRUE);
 }

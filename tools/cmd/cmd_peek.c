@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "tools/cmd/row_options.h"
 #include "tools/views/neighbours.h"
 #include "tools/views/view.h"
 
@@ -9,7 +10,7 @@
 
 static const struct cmd_option options[] = {
     CMD_OPTION_SAMPLE_INDEX,
-    VIEW_OPTION_LINES,
+    ROW_OPTION_LINES,
     CMD_OPTIONS_END,
 };
 
@@ -135,7 +136,7 @@ static int peek(const struct cmd_line *line, const struct heap *heap, const GReg
   int type, status = EXIT_FAILED;
   if (!view_find_type(heap, cmd_value(line, "sample-index"), &type))
     return EXIT_FAILED;
-  struct rows *rows = rows_of(heap, type, view_rows_by(line), ROWS_ORDER_FLAT);
+  struct rows *rows = rows_of(heap, type, row_options_by(line), ROWS_ORDER_FLAT);
   g_autofree bool *is_wanted = find_wanted(rows, expression, heap->name);
   if (is_wanted != NULL) {
     print_blocks(heap, type, rows, is_wanted);

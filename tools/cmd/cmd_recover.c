@@ -62,8 +62,8 @@ static struct target *find_dead(const char *operand, GError **error)
   struct target *target = target_find(pid, error);
   if (target == NULL || !target->is_alive)
     return target;
-  g_set_error(error, REGION_FILE_ERROR, REGION_ERROR_UNUSABLE, "process %d runs: heapprof dump %d writes its profile",
-              pid, pid);
+  g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE, "process %d runs: heapprof dump %d writes its profile", pid,
+              pid);
   target_free(target);
   return NULL;
 }

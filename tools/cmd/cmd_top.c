@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "tools/cmd/row_options.h"
 #include "tools/source/source.h"
 #include "tools/views/rows_json.h"
 #include "tools/views/top.h"
@@ -6,9 +7,9 @@
 #include "tools/views/watch.h"
 
 static const struct cmd_option options[] = {
-    VIEW_OPTION_ROWS,        {"cum", 'c', NULL, "sort by what a function and those it called allocated"},
+    ROW_OPTION_ROWS,         {"cum", 'c', NULL, "sort by what a function and those it called allocated"},
     CMD_OPTION_SAMPLE_INDEX, {"diff-base", 0, "FILE", "show the difference with FILE"},
-    VIEW_OPTION_LINES,       CMD_OPTION_JSON,
+    ROW_OPTION_LINES,        CMD_OPTION_JSON,
     CMD_OPTIONS_END,
 };
 
@@ -40,8 +41,9 @@ static int print_table(const struct cmd_line *line, const struct heap *heap, con
     return EXIT_FAILED;
   if (base != NULL && !view_find_type(base, heap_type(heap, (uint32_t)type)->name, &base_type))
     return EXIT_FAILED;
-  struct rows *rows = base != NULL ? rows_of_difference(base, base_type, heap, type, view_rows_by(line), order_of(line))
-                                   : rows_of(heap, type, view_rows_by(line), order_of(line));
+  struct rows *rows = base != NULL
+                          ? rows_of_difference(base, base_type, heap, type, row_options_by(line), order_of(line))
+                          : rows_of(heap, type, row_options_by(line), order_of(line));
   struct top top = {.rows = rows, .heap = heap, .base = base, .type = type, .order = order_of(line), .count = count};
   if (cmd_has(line, "json"))
     print_json(line, &top);
@@ -77,13 +79,13 @@ static int run(const struct cmd_line *line)
   int pid;
   if (line->count != 1)
     return cmd_misused(line, "it takes one process or profile");
-  if (!view_row_limit(line, &count))
+  if (!row_options_limit(line, &count))
     return EXIT_USAGE;
   if (!may_watch(line, &pid))
     return print_source(line, count);
   return watch_run(&(struct watch_options){.pid = pid,
                                            .type = cmd_value(line, "sample-index"),
-                                           .by = view_rows_by(line),
+                                           .by = row_options_by(line),
                                            .order = order_of(line),
                                            .rows_max = cmd_has(line, "rows") ? count : UINT32_MAX});
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "tools/cmd/cmd.h"
 #include "tools/terminal/quantity.h"
 #include "tools/views/call_tree.h"
 #include "tools/views/view.h"

@@ -10,6 +10,8 @@
 #ifndef HEAPPROF_HEAP_H
 #define HEAPPROF_HEAP_H
 
+#include "tools/heap/function.h"
+
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,13 +31,6 @@ struct heap_mapping {
   const char *path;                   /* "" or "//anon" for memory without a file, "[vdso]" */
   const char *build_id;               /* lowercase hex, "" if unknown */
   bool has_functions, has_filenames, has_line_numbers, has_inline_frames; /* of the lines of its locations */
-};
-
-struct heap_function {
-  const char *name;        /* for people: demangled, without parameters */
-  const char *system_name; /* as in the symbol table */
-  const char *file;        /* "" if unknown */
-  int64_t start_line;      /* 0 if unknown */
 };
 
 struct heap_line {

@@ -8,7 +8,9 @@
 #ifndef HEAPPROF_INTERN_H
 #define HEAPPROF_INTERN_H
 
-#include "tools/heap/heap.h"
+#include "tools/heap/function.h"
+
+#include <glib.h>
 
 /* The copy in `strings`. NULL counts as "". Bytes that are not UTF-8 are replaced. */
 const char *intern_text(GStringChunk *strings, const char *text);

@@ -6,7 +6,7 @@
 #include "tools/run/child.h"
 #include "tools/run/output_name.h"
 #include "tools/run/run_folder.h"
-#include "tools/symbols/symbols.h"
+#include "tools/source/process_heap.h"
 #include "tools/terminal/say.h"
 
 #include <errno.h>
@@ -66,27 +66,12 @@ static void set_interruptible(bool can_be)
   sigprocmask(can_be ? SIG_UNBLOCK : SIG_BLOCK, &one, NULL);
 }
 
-/* Once, although many processes may use the file. */
-static void tell_problem(const char *problem)
-{
-  static GHashTable *told;
-  if (told == NULL)
-    told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  if (g_hash_table_add(told, g_strdup(problem)))
-    say("%s", problem);
-}
-
-static void add_symbols(struct heap *heap, enum detail detail, bool shows_progress)
+static void add_names(struct heap *heap, enum detail detail, bool shows_progress)
 {
   struct symbols_options options = {.detail = detail == DETAIL_LINES ? SYMBOLS_LINES : SYMBOLS_NAMES,
                                     .shows_progress = shows_progress};
-  struct symbols_result result;
-  if (detail == DETAIL_NOTHING)
-    return;
-  symbols_add(heap, &options, &result);
-  for (guint i = 0; i < result.problems->len; i++)
-    tell_problem(g_ptr_array_index(result.problems, i));
-  symbols_result_clear(&result);
+  if (detail != DETAIL_NOTHING)
+    process_heap_add_names(heap, &options, true);
 }
 
 /* The estimate of the peak as the peak's own profile has it: with its variance. */
@@ -110,7 +95,7 @@ static struct heap *read_profile(const struct collection *collection, const stru
   if (left->summary.pid == collection->program)
     heap_add_comment(heap, COMMENT_command, "%s", collection->command);
   measure_peak(left, &report->profile);
-  add_symbols(heap, detail, collection->has_ended);
+  add_names(heap, detail, collection->has_ended);
   wrappers_strip(heap);
   return heap;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/source/attached.h"
 
+#include "tools/source/process_heap.h"
 #include "tools/source/source.h"
-#include "tools/state/targets.h"
 
 struct attached {
   int pid;
@@ -90,9 +90,7 @@ static void add_names(struct attached *attached, struct heap *heap, const struct
                                     .shows_progress = !attached->has_looked,
                                     .may_download = !attached->has_looked};
   attached->has_looked = true;
-  struct symbols_result result;
-  symbols_add(heap, &options, &result);
-  symbols_result_clear(&result);
+  process_heap_add_names(heap, &options, false);
   remember_names(attached, heap);
 }
 

@@ -1,34 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/source/snapshot.h"
 
-#include "core/comments.h"
 #include "tools/heap/save.h"
 #include "tools/heap/wrappers.h"
-#include "tools/terminal/say.h"
-
-static void add_symbols(struct heap *heap, const struct target *target, enum symbols_detail detail)
-{
-  struct symbols_options options = {.detail = detail,
-                                    .root = target->root,
-                                    .pid = target->is_alive ? target->pid : 0,
-                                    .shows_progress = true,
-                                    .may_download = detail == SYMBOLS_LINES};
-  struct symbols_result result;
-  symbols_add(heap, &options, &result);
-  for (guint i = 0; detail == SYMBOLS_LINES && i < result.problems->len; i++)
-    say("%s", (const char *)g_ptr_array_index(result.problems, i));
-  symbols_result_clear(&result);
-}
+#include "tools/source/process_heap.h"
 
 struct heap *snapshot_take(const struct target *target, const struct snapshot_options *options, GError **error)
 {
-  struct heap *heap = target_read(target, options->moment, options->reason, error);
+  struct heap *heap = process_heap_of_target(target, options->moment, options->reason, error);
   if (heap == NULL)
     return NULL;
-  const char *missing = heap_comment(heap, COMMENT_incomplete);
-  if (missing != NULL)
-    say("the profile of process %d is incomplete: %s", target->pid, missing);
-  add_symbols(heap, target, options->detail);
+  bool wants_lines = options->detail == SYMBOLS_LINES;
+  struct symbols_options names = {.detail = options->detail,
+                                  .root = target->root,
+                                  .pid = target->is_alive ? target->pid : 0,
+                                  .shows_progress = true,
+                                  .may_download = wants_lines};
+  process_heap_add_names(heap, &names, wants_lines);
   wrappers_strip(heap);
   return heap;
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/source/source.h"
 
-#include "core/comments.h"
 #include "tools/heap/input.h"
 #include "tools/heap/load.h"
-#include "tools/state/targets.h"
-#include "tools/terminal/say.h"
+#include "tools/source/process_heap.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -37,20 +35,6 @@ bool source_is_state_file(const char *path)
   return size > 0 && input_is_state(start, (size_t)size);
 }
 
-static struct heap *read_region(const char *path, GError **error)
-{
-  uid_t user = geteuid();
-  struct region_file *file = region_file_open(path, user == 0 ? (uid_t)-1 : user, error);
-  if (file == NULL)
-    return NULL;
-  struct heap *heap = region_file_read(file, REGION_NOW, "read", error);
-  region_file_close(file);
-  const char *missing = heap != NULL ? heap_comment(heap, COMMENT_incomplete) : NULL;
-  if (missing != NULL)
-    say("the profile of %s is incomplete: %s", heap->name, missing);
-  return heap;
-}
-
 static bool has_lines(const struct heap *heap)
 {
   for (uint32_t i = 0; i < heap->lines->len; i++)
@@ -79,9 +63,7 @@ static void add_symbols(struct heap *heap, enum symbols_detail detail, const cha
                                     .replaces = lacks_lines,
                                     .shows_progress = true,
                                     .may_download = detail == SYMBOLS_LINES};
-  struct symbols_result result;
-  symbols_add(heap, &options, &result);
-  symbols_result_clear(&result);
+  process_heap_add_names(heap, &options, false);
 }
 
 struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error)
@@ -93,12 +75,12 @@ struct heap *source_open(const char *argument, enum symbols_detail detail, GErro
     struct target *target = target_find(pid, error);
     if (target == NULL)
       return NULL;
-    heap = read_region(target->path, error);
+    heap = process_heap_of_target(target, REGION_NOW, "read", error);
     root = g_strdup(target->root);
     living = target->is_alive ? target->pid : 0;
     target_free(target);
   } else if (source_is_state_file(argument)) {
-    heap = read_region(argument, error);
+    heap = process_heap_of_file(argument, error);
   } else {
     heap = load_file(argument, error);
   }

@@ -7,48 +7,13 @@
 #ifndef HEAPPROF_REGION_FILE_H
 #define HEAPPROF_REGION_FILE_H
 
-#include "core/losses.h"
-#include "core/region_format.h"
-#include "tools/heap/heap.h"
+#include "tools/state/region_heap.h"
 
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#define REGION_FILE_ERROR g_quark_from_static_string("heapprof-region")
-
-enum region_error {
-  REGION_ERROR_UNUSABLE,
-  REGION_ERROR_UNREADY, /* its process has not finished making it */
-};
-
 /* An open region. */
 struct region_file;
-
-/* What its header and tallies say, in one cheap pass. */
-struct region_summary {
-  int pid, parent_pid; /* as the process sees itself */
-  uint64_t created_unix_ns;
-  uint64_t sample_interval_bytes;
-  unsigned depth;
-  char program[65], allocator[257];
-  uint64_t samples, stacks;
-  uint64_t exact_units;
-  uint64_t lost[REGION_LOSSES];
-  uint64_t lost_samples; /* those losses that dropped a sample */
-  uint64_t own_bytes;
-  uint64_t sampling_ns;                                                    /* 0: not known yet */
-  uint64_t cpu_ns;                                                         /* of the process; 0: not known */
-  double in_use_bytes, in_use_objects, allocated_bytes, allocated_objects; /* estimates */
-  double in_use_bytes_variance;
-  double peak_bytes; /* the highest estimate of in_use_bytes so far */
-  bool is_whole;     /* false: part of the log is in private memory of the process */
-  uint64_t file_bytes;
-};
-
-enum region_moment {
-  REGION_NOW,  /* values at the moment of reading */
-  REGION_PEAK, /* inuse_* at the last peak of in-use bytes; alloc_* now */
-};
 
 /* NULL and *error. `owner` is the only user whose file is accepted; root's caller may pass (uid_t)-1 for any. */
 struct region_file *region_file_open(const char *path, uid_t owner, GError **error);

@@ -3,8 +3,13 @@
 #ifndef HEAPPROF_REGION_HEAP_H
 #define HEAPPROF_REGION_HEAP_H
 
-#include "tools/state/region_file.h"
-#include "tools/state/region_log.h"
+#include "tools/heap/heap.h"
+#include "tools/state/region_summary.h"
+
+enum region_moment {
+  REGION_NOW,  /* values at the moment of reading */
+  REGION_PEAK, /* inuse_* at the last peak of in-use bytes; alloc_* now */
+};
 
 /* Walks the log to its end. Never fails: what is not sound in the log is left out. */
 struct heap *region_heap_of_log(struct region_log *log, const struct region_summary *summary, enum region_moment moment,

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/state/region_log.h"
 
-#include "tools/state/region_file.h"
-
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -20,7 +18,7 @@ struct log_record {
 
 static void refuse(GError **error, const char *name, const char *why)
 {
-  g_set_error(error, REGION_FILE_ERROR, REGION_ERROR_UNUSABLE, "%s %s", name, why);
+  g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE, "%s %s", name, why);
 }
 
 static bool is_power_of_two(uint64_t value)
@@ -33,12 +31,12 @@ static bool is_supported(const struct region_header *header, size_t size, const 
   uint64_t magic = __atomic_load_n((const uint64_t *)header->magic, __ATOMIC_ACQUIRE); /* stored last */
   uint32_t version = __atomic_load_n(&header->version, __ATOMIC_RELAXED);
   if (magic == 0 && size >= REGION_HEADER_BYTES)
-    g_set_error(error, REGION_FILE_ERROR, REGION_ERROR_UNREADY,
+    g_set_error(error, REGION_ERROR, REGION_ERROR_UNREADY,
                 "%s is a state file that its process has not finished making", name);
   else if (memcmp(&magic, REGION_MAGIC, sizeof magic) != 0)
     refuse(error, name, "is not a state file of heapprof");
   else if (version != REGION_VERSION)
-    g_set_error(error, REGION_FILE_ERROR, REGION_ERROR_UNUSABLE,
+    g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE,
                 "%s is a state file of version %u; this heapprof reads version %u, so it is left alone", name, version,
                 REGION_VERSION);
   else

@@ -12,6 +12,13 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#define REGION_ERROR g_quark_from_static_string("heapprof-region")
+
+enum region_error {
+  REGION_ERROR_UNUSABLE,
+  REGION_ERROR_UNREADY, /* its process has not finished making it */
+};
+
 struct region_log {
   const uint8_t *bytes;
   uint64_t end; /* of the log in the file */

@@ -195,7 +195,7 @@ static void add_living(GPtrArray *targets, const struct process_maps *maps, GPtr
     struct target *target = live_target(mapping, &error);
     if (target != NULL)
       g_ptr_array_add(targets, target);
-    else if (process_runs(mapping->pid) && !g_error_matches(error, REGION_FILE_ERROR, REGION_ERROR_UNREADY))
+    else if (process_runs(mapping->pid) && !g_error_matches(error, REGION_ERROR, REGION_ERROR_UNREADY))
       note(unreadable, &error); /* else it took its state with it, or is just beginning */
   }
 }

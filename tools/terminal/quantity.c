@@ -77,7 +77,7 @@ struct quantity_text quantity_signed(double value, const char *unit)
   return result;
 }
 
-double half_width_95(double variance)
+double quantity_half_width(double variance)
 {
   return variance > 0 ? Z_95 * sqrt(variance) : 0;
 }
@@ -86,7 +86,7 @@ struct quantity_text quantity_error(double value, double variance, const char *u
 {
   struct quantity_text result = {""};
   if (variance > 0) {
-    struct quantity_text half = quantity(half_width_95(variance), unit);
+    struct quantity_text half = quantity(quantity_half_width(variance), unit);
     snprintf(result.text, sizeof result.text, "±%.28s", half.text);
   } else if (value != 0) {
     strcpy(result.text, "exact");
@@ -94,7 +94,7 @@ struct quantity_text quantity_error(double value, double variance, const char *u
   return result;
 }
 
-struct quantity_text percentage(double part, double whole)
+struct quantity_text quantity_percentage(double part, double whole)
 {
   struct quantity_text result;
   double percent = whole != 0 ? 100 * part / whole : 0;
@@ -107,7 +107,7 @@ struct quantity_text percentage(double part, double whole)
   return result;
 }
 
-struct quantity_text duration_text(double seconds)
+struct quantity_text quantity_duration(double seconds)
 {
   struct quantity_text result;
   seconds = seconds > 0 ? MIN(seconds, DURATION_MAX_S) : 0; /* not a number: 0 */
@@ -121,22 +121,4 @@ struct quantity_text duration_text(double seconds)
   else
     snprintf(result.text, sizeof result.text, "%ldd %ldh", whole / 86400, whole / 3600 % 24);
   return result;
-}
-
-bool parse_size(const char *text, uint64_t *bytes)
-{
-  if (!g_ascii_isdigit(text[0]))
-    return false;
-  char *end;
-  errno = 0;
-  uint64_t number = g_ascii_strtoull(text, &end, 10);
-  static const char letters[] = "KMGT";
-  const char *letter = *end != '\0' ? strchr(letters, g_ascii_toupper(*end)) : NULL;
-  unsigned shift = letter != NULL ? 10 * (unsigned)(letter - letters + 1) : 0;
-  if (letter != NULL)
-    end++;
-  if (errno != 0 || *end != '\0' || number > UINT64_MAX >> shift)
-    return false;
-  *bytes = number << shift;
-  return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/terminal/say.h"
 
-#include "tools/cmd/cmd.h"
+#include "tools/terminal/exit_status.h"
 
 #include <errno.h>
 #include <glib.h>

@@ -2,7 +2,7 @@
 #include "tools/views/change.h"
 
 #include "core/comments.h"
-#include "tools/views/rows.h"
+#include "tools/views/facts.h"
 
 #include <float.h>
 #include <math.h>
@@ -154,7 +154,7 @@ static bool is_of_peak(const struct heap *heap)
 
 static bool share_samples(const struct heap *old, const struct heap *new, bool of_in_use)
 {
-  return rows_same_process(old, new) && !(of_in_use && (is_of_peak(old) || is_of_peak(new)));
+  return facts_same_process(old, new) && !(of_in_use && (is_of_peak(old) || is_of_peak(new)));
 }
 
 struct change_variances *change_variances_new(const struct heap *old, int old_type, const struct heap *new,

@@ -186,3 +186,15 @@ void facts_free(struct facts *facts)
   g_ptr_array_free(facts->texts, TRUE);
   g_free(facts);
 }
+
+static bool same_number(const struct heap *one, const struct heap *other, const char *key)
+{
+  uint64_t a, b;
+  return heap_comment_number(one, key, &a) && heap_comment_number(other, key, &b) && a == b;
+}
+
+bool facts_same_process(const struct heap *old, const struct heap *new)
+{
+  return same_number(old, new, "pid") && same_number(old, new, "created_unix_ns") &&
+         old->time_unix_ns <= new->time_unix_ns;
+}

@@ -48,4 +48,7 @@ void facts_free(struct facts *facts);
 /* Every value of a comment: a merged profile may have several. const char *, of the heap. */
 GPtrArray *facts_comments(const struct heap *heap, const char *key);
 
+/* Are these profiles of the same process, the first taken earlier? */
+bool facts_same_process(const struct heap *old, const struct heap *new);
+
 #endif

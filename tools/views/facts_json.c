@@ -43,7 +43,7 @@ static json_t *totals_of(const struct facts *facts)
     set(object, "unit", json_string(total->unit));
     set(object, "total", rows_json_number(total->value));
     set(object, "total_error",
-        total->is_certainty_known ? rows_json_number(half_width_95(total->variance)) : json_null());
+        total->is_certainty_known ? rows_json_number(quantity_half_width(total->variance)) : json_null());
     (void)json_array_append_new(array, object);
   }
   return array;
@@ -116,7 +116,8 @@ json_t *facts_json(const struct facts *facts)
   set(object, "default_type", json_string(heap->default_type));
   set(object, "values", totals_of(facts));
   set(object, "estimated_units_error",
-      facts->units_error >= 0 ? rows_json_number(half_width_95(facts->units_error * facts->units_error)) : json_null());
+      facts->units_error >= 0 ? rows_json_number(quantity_half_width(facts->units_error * facts->units_error))
+                              : json_null());
   set(object, "stacks", json_integer(heap->samples->len));
   set(object, "deepest_stack", json_integer(facts->deepest));
   set(object, "locations", json_integer(heap->locations->len));

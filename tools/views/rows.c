@@ -173,7 +173,7 @@ struct rows *rows_of(const struct heap *heap, int type, enum rows_by by, enum ro
 
 static bool is_noise(double change, double variance)
 {
-  return change != 0 && fabs(change) <= half_width_95(variance);
+  return change != 0 && fabs(change) <= quantity_half_width(variance);
 }
 
 struct rows *rows_of_difference(const struct heap *old, int old_type, const struct heap *new, int new_type,
@@ -203,16 +203,4 @@ struct rows *rows_of_difference(const struct heap *old, int old_type, const stru
   }
   finish(rows, order);
   return rows;
-}
-
-static bool same_number(const struct heap *one, const struct heap *other, const char *key)
-{
-  uint64_t a, b;
-  return heap_comment_number(one, key, &a) && heap_comment_number(other, key, &b) && a == b;
-}
-
-bool rows_same_process(const struct heap *old, const struct heap *new)
-{
-  return same_number(old, new, "pid") && same_number(old, new, "created_unix_ns") &&
-         old->time_unix_ns <= new->time_unix_ns;
 }

@@ -45,7 +45,4 @@ struct rows *rows_of_difference(const struct heap *old, int old_type, const stru
                                 enum rows_by by, enum rows_order order);
 void rows_free(struct rows *rows);
 
-/* Are these profiles of the same process, the first taken earlier? */
-bool rows_same_process(const struct heap *old, const struct heap *new);
-
 #endif

@@ -15,7 +15,7 @@ json_t *rows_json_number(double value)
 
 static json_t *error_of(const struct rows *rows, double variance)
 {
-  return rows->has_variances ? rows_json_number(half_width_95(variance)) : json_null();
+  return rows->has_variances ? rows_json_number(quantity_half_width(variance)) : json_null();
 }
 
 static json_t *place_of_row(const struct row *row)

@@ -59,7 +59,7 @@ static void put_row(struct table *table, const struct target *target)
   table_put(table, quantity(summary->in_use_bytes, "bytes").text);
   table_put(table, quantity_error(summary->in_use_bytes, summary->in_use_bytes_variance, "bytes").text);
   put_number(table, summary->lost_samples);
-  table_put(table, duration_text(age_seconds(target)).text);
+  table_put(table, quantity_duration(age_seconds(target)).text);
   table_put(table, target->path);
 }
 
@@ -116,7 +116,7 @@ static json_t *json_of(const struct target *target)
   set_number(object, "samples", summary->samples);
   set_number(object, "stacks", summary->stacks);
   json_object_set_new(object, "in_use_bytes", json_real(summary->in_use_bytes));
-  json_object_set_new(object, "in_use_bytes_error", json_real(half_width_95(summary->in_use_bytes_variance)));
+  json_object_set_new(object, "in_use_bytes_error", json_real(quantity_half_width(summary->in_use_bytes_variance)));
   json_object_set_new(object, "in_use_objects", json_real(summary->in_use_objects));
   json_object_set_new(object, "allocated_bytes", json_real(summary->allocated_bytes));
   json_object_set_new(object, "peak_bytes", json_real(summary->peak_bytes));

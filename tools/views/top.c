@@ -45,7 +45,7 @@ static void append_nodes(GString *text, const struct top *top)
     shown += row_at(top->rows, i)->flat;
   const char *unit = top->rows->unit;
   g_string_append_printf(text, "Showing nodes accounting for %s, %s of %s total\n", quantity(shown, unit).text,
-                         percentage(fabs(shown), fabs(whole)).text, quantity(whole, unit).text);
+                         quantity_percentage(fabs(shown), fabs(whole)).text, quantity(whole, unit).text);
   if (end_of(top) - top->first < top->rows->rows->len)
     g_string_append_printf(text, "Showing top %u nodes out of %u\n", end_of(top) - top->first, top->rows->rows->len);
 }

@@ -8,23 +8,6 @@
 #include <math.h>
 #include <time.h>
 
-enum { ROWS_ON_A_PIPE = 30, LINES_AROUND_TABLE = 9, ROWS_MIN = 5 };
-
-bool view_row_limit(const struct cmd_line *line, uint32_t *count)
-{
-  int height = terminal_height(stdout);
-  uint64_t fallback = height > 0 ? (uint64_t)MAX(height - LINES_AROUND_TABLE, ROWS_MIN) : ROWS_ON_A_PIPE, number;
-  if (!cmd_number(line, "rows", 0, UINT32_MAX, fallback, &number))
-    return false;
-  *count = number > 0 ? (uint32_t)number : UINT32_MAX;
-  return true;
-}
-
-enum rows_by view_rows_by(const struct cmd_line *line)
-{
-  return cmd_has(line, "lines") ? ROWS_BY_LINE : ROWS_BY_FUNCTION;
-}
-
 struct heap *view_open(const char *argument)
 {
   g_autoptr(GError) error = NULL;
@@ -107,11 +90,6 @@ void view_put_quantity(struct table *table, double value, const char *unit)
   table_put(table, quantity(value, unit).text);
 }
 
-void view_put_change(struct table *table, double value, const char *unit)
-{
-  table_put(table, quantity_signed(value, unit).text);
-}
-
 void view_put_error(struct table *table, bool is_wanted, double value, double variance, const char *unit)
 {
   table_put(table, is_wanted ? quantity_error(value, variance, unit).text : "");
@@ -119,5 +97,5 @@ void view_put_error(struct table *table, bool is_wanted, double value, double va
 
 void view_put_percentage(struct table *table, double part, double whole)
 {
-  table_put(table, percentage(fabs(part), fabs(whole)).text);
+  table_put(table, quantity_percentage(fabs(part), fabs(whole)).text);
 }

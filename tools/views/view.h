@@ -3,21 +3,9 @@
 #ifndef HEAPPROF_VIEW_H
 #define HEAPPROF_VIEW_H
 
-#include "tools/cmd/cmd.h"
 #include "tools/heap/heap.h"
 #include "tools/terminal/table.h"
 #include "tools/views/rows.h"
-
-/* clang-format off */
-#define VIEW_OPTION_ROWS {"rows", 'n', "N", "show N rows; 0: all (default: what fits the terminal, else 30)"}
-#define VIEW_OPTION_LINES {"lines", 'l', NULL, "a row per line of source instead of per function"}
-/* clang-format on */
-
-/* The value of --rows, UINT32_MAX for all. False after a message. */
-bool view_row_limit(const struct cmd_line *line, uint32_t *count);
-
-/* What --lines asks for. */
-enum rows_by view_rows_by(const struct cmd_line *line);
 
 /* A source with names, inlined frames and lines; NULL after a message. */
 struct heap *view_open(const char *argument);
@@ -39,7 +27,6 @@ char *view_place_name(const char *name, const char *file, int64_t line);
 char *view_row_name(const struct row *row);
 
 void view_put_quantity(struct table *table, double value, const char *unit);
-void view_put_change(struct table *table, double value, const char *unit); /* with a sign */
 /* "" if it is not wanted. */
 void view_put_error(struct table *table, bool is_wanted, double value, double variance, const char *unit);
 void view_put_percentage(struct table *table, double part, double whole);

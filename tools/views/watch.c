@@ -2,13 +2,14 @@
 #include "tools/views/watch.h"
 
 #include "core/comments.h"
-#include "tools/cmd/cmd.h"
 #include "tools/source/attached.h"
 #include "tools/state/process_maps.h"
+#include "tools/terminal/exit_status.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 #include "tools/terminal/screen.h"
 #include "tools/terminal/shown.h"
+#include "tools/views/facts.h"
 #include "tools/views/top.h"
 #include "tools/views/view.h"
 
@@ -54,7 +55,7 @@ static void forget_past(struct watch *watch)
 /* `now` becomes the past. */
 static void step(struct watch *watch, struct heap *heap)
 {
-  if (watch->now != NULL && !rows_same_process(watch->now, heap)) { /* exec */
+  if (watch->now != NULL && !facts_same_process(watch->now, heap)) { /* exec */
     forget_past(watch);
     g_clear_pointer(&watch->now, heap_free);
   }

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* A function as profiles know it. Its texts belong to whoever has the function. */
+#ifndef HEAPPROF_FUNCTION_H
+#define HEAPPROF_FUNCTION_H
+
+#include <stdint.h>
+
+struct heap_function {
+  const char *name;        /* for people: demangled, without parameters */
+  const char *system_name; /* as in the symbol table */
+  const char *file;        /* "" if unknown */
+  int64_t start_line;      /* 0 if unknown */
+};
+
+#endif

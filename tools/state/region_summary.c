@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/state/region_summary.h"
+
+#include <string.h>
+
+static void copy_text(char *to, const char *from, size_t room)
+{
+  memcpy(to, from, room);
+  to[room] = '\0';
+}
+
+static void read_header(const struct region_log *log, struct region_summary *summary)
+{
+  const struct region_header *header = region_log_header(log);
+  summary->pid = (int)header->pid;
+  summary->parent_pid = (int)header->parent_pid;
+  summary->created_unix_ns = header->created_unix_ns;
+  summary->sample_interval_bytes = header->sample_interval_bytes;
+  summary->depth = header->depth;
+  copy_text(summary->program, header->program, sizeof header->program);
+  copy_text(summary->allocator, header->allocator, sizeof header->allocator);
+  summary->stacks = atomic_load_explicit(&header->stacks, memory_order_relaxed);
+  summary->exact_units = atomic_load_explicit(&header->exact_units, memory_order_relaxed);
+  summary->own_bytes = atomic_load_explicit(&header->own_bytes, memory_order_relaxed);
+  for (unsigned i = 0; i < REGION_LOSSES; i++)
+    summary->lost[i] = atomic_load_explicit(&header->lost[i], memory_order_relaxed);
+  summary->lost_samples = summary->lost[LOSS_live_table] + summary->lost[LOSS_region];
+  summary->is_whole = log->is_whole;
+}
+
+static void add_stack(struct region_summary *summary, const struct stack_sums *sums)
+{
+  summary->samples += sums->allocated.samples;
+  summary->in_use_bytes += (double)sums->in_use.bytes_q4 / 16;
+  summary->in_use_objects += (double)sums->in_use.objects_q16 / 65536;
+  summary->allocated_bytes += (double)sums->allocated.bytes_q4 / 16;
+  summary->allocated_objects += (double)sums->allocated.objects_q16 / 65536;
+  summary->in_use_bytes_variance += region_log_variance(sums->in_use.variance_bytes);
+}
+
+static uint64_t sampling_ns(const struct region_header *header, uint64_t samples)
+{
+  double timed = (double)atomic_load_explicit(&header->timed_samples, memory_order_relaxed);
+  double ticks = (double)atomic_load_explicit(&header->timed_ticks, memory_order_relaxed);
+  double ticks_per_second = (double)atomic_load_explicit(&header->ticks_per_second, memory_order_relaxed);
+  if (timed == 0 || ticks_per_second == 0)
+    return 0;
+  double look_ups = (double)atomic_load_explicit(&header->look_up_ticks, memory_order_relaxed);
+  double ns = (ticks / timed * (double)samples + look_ups) / ticks_per_second * 1e9;
+  return ns < 1e18 ? (uint64_t)ns : 0;
+}
+
+void region_summary_read(struct region_log *log, struct region_summary *summary)
+{
+  *summary = (struct region_summary){0};
+  read_header(log, summary);
+  g_autoptr(GArray) pcs = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+  const struct stack_record *stack;
+  while ((stack = region_log_next_stack(log, pcs)) != NULL) {
+    struct stack_sums sums = region_log_sums(stack);
+    add_stack(summary, &sums);
+  }
+  summary->sampling_ns = sampling_ns(region_log_header(log), summary->samples);
+  summary->cpu_ns = atomic_load_explicit(&region_log_header(log)->cpu_ns, memory_order_relaxed);
+  int64_t peak = (int64_t)atomic_load_explicit(&region_log_header(log)->peak_bytes_q4, memory_order_relaxed);
+  summary->peak_bytes = MAX((double)peak / 16, summary->in_use_bytes);
+  summary->file_bytes = log->end;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What the header and the tallies of a region say, without its stacks and modules.
+ *
+ * Texts are as they stand in the file: not printable, not UTF-8, but terminated.
+ */
+#ifndef HEAPPROF_REGION_SUMMARY_H
+#define HEAPPROF_REGION_SUMMARY_H
+
+#include "core/losses.h"
+#include "tools/state/region_log.h"
+
+struct region_summary {
+  int pid, parent_pid; /* as the process sees itself */
+  uint64_t created_unix_ns;
+  uint64_t sample_interval_bytes;
+  unsigned depth;
+  char program[65], allocator[257];
+  uint64_t samples, stacks;
+  uint64_t exact_units;
+  uint64_t lost[REGION_LOSSES];
+  uint64_t lost_samples; /* those losses that dropped a sample */
+  uint64_t own_bytes;
+  uint64_t sampling_ns;                                                    /* 0: not known yet */
+  uint64_t cpu_ns;                                                         /* of the process; 0: not known */
+  double in_use_bytes, in_use_objects, allocated_bytes, allocated_objects; /* estimates */
+  double in_use_bytes_variance;
+  double peak_bytes; /* the highest estimate of in_use_bytes so far */
+  bool is_whole;     /* false: part of the log is in private memory of the process */
+  uint64_t file_bytes;
+};
+
+/* One pass over the log, to its end. */
+void region_summary_read(struct region_log *log, struct region_summary *summary);
+
+#endif
