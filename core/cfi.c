@@ -3,6 +3,7 @@
 
 #include "core/modules.h"
 #include "core/on_stack.h"
+#include "core/process.h"
 #include "core/region.h"
 #include "core/sys.h"
 #include "core/text.h"
@@ -238,6 +239,24 @@ static bool is_signal_return(const struct module *module, uintptr_t return_addre
          memcmp((const void *)return_address, code, sizeof code) == 0;
 }
 
+/* The epoch in which libunwind is at work; 0: it is not. */
+static _Atomic uint64_t at_work_in;
+
+enum cfi_state cfi_state(void)
+{
+  uint64_t epoch = atomic_load(&at_work_in);
+  bool was_forked_amid = epoch != 0 && !process_is_of_now(epoch);
+  return state == CFI_READY && was_forked_amid ? CFI_ABANDONED : state;
+}
+
+static packed_rule compile_with_libunwind(struct compilation *job)
+{
+  atomic_store(&at_work_in, process_epoch());
+  packed_rule rule = step_once(job);
+  atomic_store(&at_work_in, 0);
+  return rule;
+}
+
 static void compile(void *argument)
 {
   struct compilation *job = argument;
@@ -246,10 +265,10 @@ static void compile(void *argument)
     job->cfi_segment = module_segment(job->module, (uintptr_t)job->module->eh_frame_hdr);
   if (is_signal_return(job->module, job->pc + 1))
     job->rule = RULE_SIGNAL;
-  else if (job->module == NULL || state != CFI_READY)
+  else if (job->module == NULL || cfi_state() != CFI_READY)
     job->rule = RULE_FRAME_POINTER;
   else
-    job->rule = step_once(job);
+    job->rule = compile_with_libunwind(job);
 }
 
 packed_rule cfi_compile(uintptr_t pc)
@@ -389,15 +408,4 @@ enum cfi_state cfi_init(void)
 {
   state = load();
   return state;
-}
-
-enum cfi_state cfi_state(void)
-{
-  return state;
-}
-
-void cfi_abandon(void)
-{
-  if (state == CFI_READY)
-    state = CFI_ABANDONED;
 }

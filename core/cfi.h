@@ -8,7 +8,8 @@
  *
  * Threads: one compilation at a time, under modules_lock; who finds it busy for long does without. Signals: blocked meanwhile, so
  * that neither the lock nor libunwind's own mutex can be left held or met by a handler. Stack: a private one. Memory: libunwind's
- * fixed pools. Fork: the fork handlers hold modules_lock. errno is kept.
+ * fixed pools. Fork: the fork handlers hold modules_lock; a child that was forked without them while libunwind was at work may have
+ * inherited its mutex taken, and follows frame pointers only. errno is kept.
  */
 #ifndef HEAPPROF_CFI_H
 #define HEAPPROF_CFI_H
@@ -28,9 +29,6 @@ enum cfi_state {
  * constructor only: dlopen may not run in a hook. Without the library every rule is RULE_FRAME_POINTER. */
 enum cfi_state cfi_init(void);
 enum cfi_state cfi_state(void);
-
-/* In a forked child that may have inherited libunwind's mutex taken: no more compiling, frame pointers only. */
-void cfi_abandon(void);
 
 /* Compiles the rule for `pc`, which lies inside the calling instruction, and puts it into the cache. RULE_ABSENT: another thread
  * is compiling, nothing is known. */

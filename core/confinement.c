@@ -21,7 +21,7 @@ bool confinement_begin(void)
   if (header != NULL && is_vfork_child(header))
     return false;
   stack_bounds_foresee((uintptr_t)__builtin_frame_address(0));
-  if (header != NULL && process_owns_region()) {
+  if (header != NULL && region_is_own()) {
     (void)timing_sampling_ns(); /* leaves the speed of the clock to readers of the file: they cannot be told later */
     if (atomic_load(&header->stacks) == 0)
       region_remove_file();

@@ -13,7 +13,7 @@
 #include "core/process.h"
 #include "core/profile.h"
 #include "core/region.h"
-#include "core/sampler.h"
+#include "core/settle.h"
 #include "core/stacks.h"
 #include "core/sys.h"
 #include "core/text.h"
@@ -29,7 +29,7 @@ static const struct config *settings;
 static const char *program_name = "";
 static const char *inert_reason;
 static char start_directory[CONFIG_PATH_MAX];
-static _Atomic uint64_t dumps_started;
+static _Atomic uint64_t dumps_started; /* by this process: its epoch in the uppermost bits (process.h) */
 static struct stat start_root;
 
 void dump_init(const struct config *config, const char *program)
@@ -287,15 +287,24 @@ static void run(void *argument)
   }
 }
 
+static uint64_t next_number(void)
+{
+  uint64_t last = atomic_load(&dumps_started), next;
+  do
+    next = (process_is_of_now(last) ? last : process_epoch()) + 1;
+  while (!atomic_compare_exchange_weak(&dumps_started, &last, next));
+  return next - process_epoch();
+}
+
 int dump_write(const char *path, const char *reason)
 {
   if (settings == NULL)
-    return -EAGAIN;       /* before the constructor */
-  process_begin();        /* no sample yet: an empty profile has its mappings and comments all the same */
-  (void)process_settle(); /* a forked child writes its own profile, not its parent's */
+    return -EAGAIN; /* before the constructor */
+  settle_begin();   /* no sample yet: an empty profile has its mappings and comments all the same */
+  (void)settle();   /* a forked child writes its own profile, not its parent's */
   struct dump_job job = {.path = path, .reason = reason};
-  job.number = path == NULL ? atomic_fetch_add(&dumps_started, 1) + 1 : 0;
-  if (process_lost_everything() || !on_fresh_stack(run, &job, DUMP_STACK_BYTES)) {
+  job.number = path == NULL ? next_number() : 0;
+  if (settle_lost_everything() || !on_fresh_stack(run, &job, DUMP_STACK_BYTES)) {
     message_print("no memory for a profile", NULL);
     return -ENOMEM;
   }
@@ -305,26 +314,25 @@ int dump_write(const char *path, const char *reason)
 /* Requests. */
 
 static _Atomic uint64_t requests;
-static _Atomic int is_dumping;
+static _Atomic uint64_t dumping_in; /* the epoch of the process that a request is served in; 0: none is */
+
+/* False: another thread is at it. */
+static bool begin_serving(void)
+{
+  uint64_t now = process_epoch(), before = atomic_load(&dumping_in);
+  return before != now && atomic_compare_exchange_strong(&dumping_in, &before, now);
+}
 
 void dump_request(const char *reason)
 {
   uint64_t seen = atomic_fetch_add(&requests, 1) + 1;
-  int idle = 0;
-  while (atomic_compare_exchange_strong(&is_dumping, &idle, 1)) {
+  while (begin_serving()) {
     do {
       seen = atomic_load(&requests);
       (void)dump_write(NULL, reason);
     } while (atomic_load(&requests) != seen);
-    atomic_store(&is_dumping, 0);
+    atomic_store(&dumping_in, 0);
     if (atomic_load(&requests) == seen) /* else one came between the two lines above and saw us busy */
       return;
-    idle = 0;
   }
-}
-
-void dump_restart_numbering(void)
-{
-  atomic_store(&dumps_started, 0);
-  atomic_store(&is_dumping, 0);
 }

@@ -3,7 +3,7 @@
  *
  * Takes no lock, waits for nobody, calls no libc function that allocates or locks; runs on a stack of its own with signals
  * blocked, so it may be called from a handler that interrupted anything, with less than 2 KiB of stack left. While it runs, a
- * file is open; a fork at that moment gives the child a copy of the descriptor.
+ * file is open; a fork at that moment gives the child a copy of the descriptor. A forked child numbers its own from 1.
  *
  * Failure: -errno and one line on standard error; no partial file is left under the final name.
  */
@@ -24,8 +24,5 @@ int dump_write(const char *path, const char *reason);
 
 /* As dump_write(NULL), unless one of these is running: then that one writes another profile when it is done. For handlers. */
 void dump_request(const char *reason);
-
-/* In a forked child. */
-void dump_restart_numbering(void);
 
 #endif

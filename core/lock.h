@@ -5,12 +5,14 @@
  * holder was left by siglongjmp and its lock is taken over. (A handler on an alternate stack that happens to lie higher can
  * take over a lock that is still in use; what the locks guard tolerates that, see each use.)
  *
- * Threads, signals: safe, never blocks. Fork: the fork handlers hold every lock of the shim across fork().
+ * Threads, signals: safe, never blocks. Fork: a lock that is held in another epoch (process.h) is free, for its holder is a thread
+ * of the parent.
  */
 #ifndef HEAPPROF_LOCK_H
 #define HEAPPROF_LOCK_H
 
 #include "core/compiler.h"
+#include "core/process.h"
 #include "core/sys.h"
 
 #include <stdatomic.h>
@@ -18,7 +20,7 @@
 #include <stdint.h>
 
 struct lock {
-  _Atomic uintptr_t holder; /* thread pointer, 0: free */
+  _Atomic uintptr_t holder; /* thread pointer and epoch, 0: free */
   _Atomic uintptr_t frame;
 };
 
@@ -27,10 +29,21 @@ static inline uintptr_t lock_thread_identity(void)
   return (uintptr_t)__builtin_thread_pointer();
 }
 
+static inline uintptr_t lock_self(void)
+{
+  return lock_thread_identity() ^ process_epoch();
+}
+
+static inline bool lock_is_ours(const struct lock *lock)
+{
+  return atomic_load_explicit(&lock->holder, memory_order_relaxed) == lock_self();
+}
+
 static inline bool lock_try(struct lock *lock)
 {
-  uintptr_t self = lock_thread_identity(), here = (uintptr_t)__builtin_frame_address(0), free = 0;
-  if (atomic_compare_exchange_strong(&lock->holder, &free, self)) {
+  uintptr_t self = lock_self(), here = (uintptr_t)__builtin_frame_address(0), free = 0;
+  if (LIKELY(atomic_compare_exchange_strong(&lock->holder, &free, self)) ||
+      (!process_is_of_now(free) && atomic_compare_exchange_strong(&lock->holder, &free, self))) {
     atomic_store_explicit(&lock->frame, here, memory_order_relaxed);
     return true;
   }
@@ -48,7 +61,7 @@ static inline bool lock_try_for_a_moment(struct lock *lock)
   for (int attempt = 0; attempt < SPINS + YIELDS; attempt++) {
     if (lock_try(lock))
       return true;
-    if (atomic_load_explicit(&lock->holder, memory_order_relaxed) == lock_thread_identity())
+    if (lock_is_ours(lock))
       return false;
     if (attempt < SPINS)
       arch_pause();

@@ -370,7 +370,7 @@ static const struct module *add_module(const struct dl_find_object *object)
 
 const struct module *modules_find(uintptr_t pc)
 {
-  INVARIANT(atomic_load(&modules_lock.holder) == lock_thread_identity());
+  INVARIANT(lock_is_ours(&modules_lock));
   struct dl_find_object object;
   if (find_object == NULL || find_object((void *)pc, &object) != 0)
     return NULL;

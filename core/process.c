@@ -1,172 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/process.h"
 
-#include "core/cfi.h"
-#include "core/dump.h"
-#include "core/live.h"
-#include "core/modules.h"
-#include "core/on_stack.h"
-#include "core/record.h"
-#include "core/region.h"
-#include "core/sampler.h"
-#include "core/stacks.h"
 #include "core/sys.h"
 
-#include <sys/auxv.h>
+enum { PAGE_BYTES = 4096 };
 
-enum { PAGE_BYTES = 4096, SETUP_STACK_BYTES = 64 << 10 };
+/* What is wiped on fork. */
+struct page {
+  _Atomic uint64_t token;
+  _Atomic uint64_t has_begun_epoch; /* this process, and not only its parent */
+};
 
-static _Atomic uint64_t early_token = 1; /* before the constructor has run */
-_Atomic uint64_t *process_token = &early_token;
-static const struct config *settings;
-static const char *program_name, *allocator_name;
-static int first_pid;
-static _Atomic int is_adopting;
-enum { NOT_BEGUN, BEGINNING, BEGUN };
-static _Atomic int beginning;
-static _Atomic uint64_t samples_without_region;
+static struct page early_page = {.token = 1, .has_begun_epoch = 1}; /* before the constructor has run */
+static struct page *page = &early_page;
+_Atomic uint64_t *process_token = &early_page.token;
+_Atomic uint64_t process_current_epoch = PROCESS_EPOCH_FIRST;
 
-bool process_init(const struct config *config, const char *program, const char *allocator)
+bool process_init(void)
 {
-  settings = config;
-  program_name = program;
-  allocator_name = allocator;
-  first_pid = sys_getpid();
-  _Atomic uint64_t *token = sys_map_anonymous(PAGE_BYTES);
-  if (token == NULL)
+  struct page *fresh = sys_map_anonymous(PAGE_BYTES);
+  if (fresh == NULL)
     return false;
-  (void)sys_madvise(token, PAGE_BYTES, MADV_WIPEONFORK); /* refused by kernels before 4.14: see process_was_forked */
-  atomic_store(token, 1);
-  process_token = token;
+  (void)sys_madvise(fresh, PAGE_BYTES, MADV_WIPEONFORK); /* refused by kernels before 4.14: see process_was_forked */
+  atomic_store(&fresh->token, 1);
+  atomic_store(&fresh->has_begun_epoch, 1);
+  page = fresh;
+  process_token = &fresh->token;
   return true;
 }
 
-/* Somebody may find no region, and say so when there is one: of the count and the region, who comes last sees both. */
-static void count_lost_samples(void)
+static void move_epoch(void)
 {
-  if (process_is_settled() && region_header() != NULL)
-    atomic_fetch_add(&region_header()->lost[LOSS_region], atomic_exchange(&samples_without_region, 0));
-}
-
-static void begin(void *unused)
-{
-  (void)unused;
-  if (!region_create(settings, program_name, allocator_name))
-    return;
-  if (process_is_settled()) /* the first to allocate may be a vfork child: the region is its parent's all the same */
-    region_header()->pid = (uint32_t)first_pid;
-  atomic_store(process_token, 1); /* a child that was forked before there was a region owns the one it makes */
-  count_lost_samples();
-  (void)cfi_compile(getauxval(AT_ENTRY)); /* so that the main program is in every profile */
-}
-
-/* Another thread is at it, and may need this core for that. A handler that interrupts it waits in vain, and not for long. */
-static void wait_while(const _Atomic int *state, int value)
-{
-  enum { SPINS = 2000, YIELDS = 200 };
-  for (int spins = 0; spins < SPINS && atomic_load(state) == value; spins++)
-    arch_pause();
-  for (int yields = 0; yields < YIELDS && atomic_load(state) == value; yields++)
-    sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-}
-
-void process_begin(void)
-{
-  if (LIKELY(region_header() != NULL) || settings == NULL || !sys_may_call(SYS_openat))
-    return;
-  int first = NOT_BEGUN;
-  if (atomic_compare_exchange_strong(&beginning, &first, BEGINNING)) {
-    (void)on_fresh_stack(begin, NULL, SETUP_STACK_BYTES);
-    atomic_store(&beginning, BEGUN);
-  }
-  wait_while(&beginning, BEGINNING);
+  uint64_t next = process_epoch() + PROCESS_EPOCH_FIRST;
+  atomic_store(&process_current_epoch, next != 0 ? next : PROCESS_EPOCH_FIRST);
+  atomic_store(&page->has_begun_epoch, 1);
 }
 
 void process_was_forked(void)
 {
   atomic_store(process_token, 0);
-  atomic_store(&is_adopting, 0);
-  atomic_store(&samples_without_region, 0);
-  if (region_header() == NULL)
-    atomic_store(&beginning, NOT_BEGUN);
+  move_epoch();
 }
 
-void process_lose_sample(void)
+void process_begin_epoch(void)
 {
-  atomic_fetch_add(&samples_without_region, 1);
-  count_lost_samples();
+  if (atomic_load(&page->has_begun_epoch) == 0)
+    move_epoch();
 }
 
-bool process_lost_everything(void)
+void process_set_settled(void)
 {
-  return atomic_load(&samples_without_region) > 0 && (region_header() == NULL || !process_is_settled());
-}
-
-static void count_inherited(struct live_entry entry)
-{
-  stacks_count_allocation(entry.stack, entry.weight);
-}
-
-static void count_deferred_free(struct live_entry entry)
-{
-  stacks_count_free(entry.stack, entry.weight);
-}
-
-/* Who holds a lock here was another thread of the parent: fork() ran no handlers (_Fork, raw clone). */
-static void free_inherited_locks(void)
-{
-  if (atomic_load(&modules_lock.holder) != 0) {
-    cfi_abandon();
-    lock_release(&modules_lock);
-  }
-  lock_release(&region_growth_lock);
-  record_was_forked();
-}
-
-static void adopt(void *result)
-{
-  bool *is_settled = result;
-  if (region_header() == NULL || !region_adopt(settings))
-    return;
-  free_inherited_locks();
-  stacks_clear();
-  live_adopt_each(count_inherited);
-  region_announce();
-  dump_restart_numbering();
-  if (!settings->seed_given)
-    sampler_reseed((uint64_t)sys_getpid());
   atomic_store_explicit(process_token, 1, memory_order_release);
-  count_lost_samples();
-  live_adopt_settle(count_deferred_free);
-  modules_check_unloaded();
-  *is_settled = true;
-}
-
-bool process_settle(void)
-{
-  if (process_is_settled())
-    return true;
-  int idle = 0;
-  if (!atomic_compare_exchange_strong(&is_adopting, &idle, 1)) {
-    wait_while(&is_adopting, 1);
-    return process_is_settled();
-  }
-  bool is_settled = process_is_settled();
-  if (!is_settled)
-    (void)on_fresh_stack(adopt, &is_settled, SETUP_STACK_BYTES);
-  atomic_store(&is_adopting, 0);
-  return is_settled;
-}
-
-bool process_defer_free(const void *pointer)
-{
-  bool was_live = live_remove_during_adoption(pointer);
-  if (process_is_settled())
-    live_adopt_settle(count_deferred_free); /* adopted between the two steps: the adopter may have missed it */
-  return was_live;
-}
-
-bool process_owns_region(void)
-{
-  return process_is_settled() && region_header() != NULL && region_header()->pid == (uint32_t)sys_getpid();
 }

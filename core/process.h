@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose region is it? (hazards U3, P1, P2)
+/* Is this process the one whose region is mapped, and how many forks lie before it? (hazards P1, P2, U3)
  *
  * A page that the kernel wipes on fork (MADV_WIPEONFORK) tells a forked child, raw clone() included, from a vfork child, which
- * shares its parent's memory and is its parent as far as the heap goes. A forked child pays nothing until it samples an
- * allocation; then it takes over stacks and live objects into a region of its own. Until then what it frees just leaves its live
- * table.
+ * shares its parent's memory and is its parent as far as the heap goes. How a forked child settles, with a region of its own:
+ * settle.h.
  *
- * Threads, signals: safe; one thread adopts, with signals blocked, others wait about a millisecond and then do without.
+ * The epoch moves in a forked child before anything there may be kept for later: what a module marked with the epoch it was
+ * written in is known to be the parent's when the epoch is another, a lock that a thread held which does not exist here, a count
+ * that begins anew, a stream of random numbers. No module need be told.
+ *
+ * Threads, signals: safe. Fork: process_was_forked is for the handler; where none runs, the wiped page says it.
  */
 #ifndef HEAPPROF_PROCESS_H
 #define HEAPPROF_PROCESS_H
 
 #include "core/compiler.h"
-#include "core/config.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -26,29 +28,31 @@ static ALWAYS_INLINE bool process_is_settled(void)
   return LIKELY(atomic_load_explicit(process_token, memory_order_acquire) != 0);
 }
 
-/* From the constructor, before sampling starts. False: no memory. All arguments must live as long as the process. */
-bool process_init(const struct config *config, const char *program, const char *allocator);
+/* A number from 1 on in the uppermost 16 bits, where addresses and counts have none; the other bits are 0. */
+enum { PROCESS_EPOCH_SHIFT = 48 };
+#define PROCESS_EPOCH_FIRST (1ull << PROCESS_EPOCH_SHIFT)
 
-/* Creates the region, once; called by every sample. Neither by the constructor nor by the first allocation: most programs that a
- * shell starts never allocate enough for a sample, and need not pay for a file, nor leave one behind when they exec. */
-void process_begin(void);
+extern HIDDEN _Atomic uint64_t process_current_epoch;
 
-/* Makes the region this process's own if it is not. False: it cannot be used now. */
-bool process_settle(void);
+static ALWAYS_INLINE uint64_t process_epoch(void)
+{
+  return atomic_load_explicit(&process_current_epoch, memory_order_relaxed);
+}
 
-/* A sample that found no region, or one that is not this process's: counted as lost as soon as there is one. */
-void process_lose_sample(void);
+/* Was this word, which has an epoch in its uppermost bits, written in this process? */
+static ALWAYS_INLINE bool process_is_of_now(uint64_t word)
+{
+  return (word ^ process_epoch()) >> PROCESS_EPOCH_SHIFT == 0;
+}
 
-/* Did this process sample, but never had a region to count in? */
-bool process_lost_everything(void);
+/* From the constructor, before sampling starts. False: no memory. */
+bool process_init(void);
 
-/* What a child frees while it is not settled: kept aside until it is. */
-bool process_defer_free(const void *pointer);
-
-/* For pthread_atfork, where the kernel does not know MADV_WIPEONFORK. In the child. */
+/* In a forked child: by the handler of pthread_atfork, ... */
 void process_was_forked(void);
 
-/* Is this the process that the region describes, and not a vfork child of it, nor a forked child that never sampled? */
-bool process_owns_region(void);
+/* ... and by who settles it: before, which starts the epoch if no handler did, and after. */
+void process_begin_epoch(void);
+void process_set_settled(void);
 
 #endif

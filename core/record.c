@@ -4,6 +4,7 @@
 #include "core/config.h"
 #include "core/lock.h"
 #include "core/process.h"
+#include "core/settle.h"
 #include "core/timing.h"
 
 /* What a walk with its buffer of pcs may use of the application's stack (tests/policy checks it against -fstack-usage). */
@@ -25,13 +26,6 @@ static struct {
   struct lock lock;
   uintptr_t pcs[CONFIG_DEPTH_MAX];
 } spare_buffers[8];
-
-void record_was_forked(void)
-{
-  for (size_t i = 0; i < COUNT_OF(spare_buffers); i++)
-    lock_release(&spare_buffers[i].lock);
-  trails_were_forked();
-}
 
 /* The stack, into `pcs`, which has room for depth_limit of them; from there into the table, unless it is the last one again. */
 static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, struct stack_window *window,
@@ -116,8 +110,8 @@ static void forget_stale(const void *pointer)
 
 static void record(const void *pointer, size_t size_bytes, const struct unwind_start *start)
 {
-  if (UNLIKELY(region_header() == NULL) || (!process_is_settled() && !process_settle())) {
-    process_lose_sample();
+  if (UNLIKELY(region_header() == NULL || !process_is_settled()) && !settle_for_sample()) {
+    settle_lose_sample();
     return;
   }
   struct live_entry entry = {.stack = intern(start), .weight = sampler_weigh(size_bytes)};
@@ -168,7 +162,7 @@ static NOINLINE void free_held(const void *pointer)
   struct live_entry entry;
   uint64_t begin = timing_begin_free();
   if (!process_is_settled()) {
-    timing_end_free(begin, process_defer_free(pointer));
+    timing_end_free(begin, settle_defer_free(pointer));
     return;
   }
   bool is_found = live_remove(pointer, &entry);
@@ -188,8 +182,8 @@ bool record_take(const void *pointer, struct live_entry *entry)
   if (LIKELY(!may_hold(pointer)))
     return false;
   uint64_t begin = timing_begin_free();
-  if (!process_is_settled() && !process_settle()) {
-    (void)process_defer_free(pointer);
+  if (!process_is_settled() && !settle()) {
+    (void)settle_defer_free(pointer);
     return false;
   }
   bool is_found = live_remove(pointer, entry);

@@ -20,9 +20,6 @@
 /* From the constructor. */
 void record_init(unsigned depth);
 
-/* In a forked child: the buffers that other threads of the parent were using are free. */
-void record_was_forked(void);
-
 /* The sample that was decided on, and its exact units. */
 void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
                        struct sampler_decision decision);

@@ -5,6 +5,7 @@
 #include "core/descriptor.h"
 #include "core/message.h"
 #include "core/on_stack.h"
+#include "core/process.h"
 #include "core/sys.h"
 #include "core/text.h"
 
@@ -492,6 +493,11 @@ void region_announce(void)
 {
   atomic_thread_fence(memory_order_release);
   memcpy(region_header()->magic, REGION_MAGIC, sizeof region_header()->magic);
+}
+
+bool region_is_own(void)
+{
+  return process_is_settled() && region_header() != NULL && region_header()->pid == (uint32_t)sys_getpid();
 }
 
 bool region_is_in_file(void)

@@ -45,6 +45,9 @@ const char *region_path(void);
 /* Does the file hold the whole log, and is it still there under its name? */
 bool region_is_in_file(void);
 
+/* Is this the process that the region describes, and not a vfork child of it, nor a forked child that never sampled? */
+bool region_is_own(void);
+
 /* NULL before region_create. */
 struct region_header *region_header(void);
 

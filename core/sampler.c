@@ -4,21 +4,25 @@
 #include "core/compiler.h"
 #include "core/prng.h"
 #include "core/process.h"
+#include "core/sys.h"
 #include "core/timing.h"
 
 _Atomic int sampler_mode = SAMPLER_STARTING;
 
 static uint64_t interval_bytes = 1;
 static uint64_t seed;
+static bool is_repeatable;
 static _Atomic uint64_t threads_seeded;
 
 /* A countdown that no thread lives to see the end of. */
 #define FOR_EVER ((uint64_t)INT64_MAX)
 
-void sampler_init(uint64_t interval, uint64_t new_seed)
+void sampler_init(uint64_t interval, uint64_t new_seed, bool repeats)
 {
   interval_bytes = interval;
   seed = new_seed;
+  is_repeatable = repeats;
+  atomic_store_explicit(&threads_seeded, 0, memory_order_relaxed);
 }
 
 uint64_t sampler_interval(void)
@@ -31,17 +35,27 @@ static uint64_t draw(struct thread *thread)
   return interval_bytes == 1 ? 0 : (uint64_t)prng_exponential(&thread->prng, (double)interval_bytes);
 }
 
-static void seed_thread(struct thread *thread)
+static uint16_t epoch_number(void)
 {
-  thread->prng = prng_derive(seed, atomic_fetch_add_explicit(&threads_seeded, 1, memory_order_relaxed));
-  thread->is_seeded = true;
+  return (uint16_t)(process_epoch() >> PROCESS_EPOCH_SHIFT);
 }
 
-void sampler_reseed(uint64_t salt)
+/* The seeds of a forked child are none of its parent's, nor of another child's. */
+static void seed_thread(struct thread *thread)
 {
-  seed = prng_derive(seed, salt);
-  atomic_store_explicit(&threads_seeded, 0, memory_order_relaxed);
-  seed_thread(&this_thread);
+  bool is_forked = process_epoch() != PROCESS_EPOCH_FIRST;
+  uint64_t base = is_forked && !is_repeatable ? prng_derive(seed, (uint64_t)sys_getpid()) : seed;
+  thread->prng = prng_derive(base, atomic_fetch_add_explicit(&threads_seeded, 1, memory_order_relaxed));
+}
+
+/* True: nothing was drawn in this thread before. */
+static bool begin_stream(struct thread *thread)
+{
+  bool is_first = thread->seeded_in == 0;
+  if (is_first || !is_repeatable)
+    seed_thread(thread);
+  thread->seeded_in = epoch_number();
+  return is_first;
 }
 
 struct sampler_decision sampler_decide(size_t size_bytes)
@@ -59,9 +73,8 @@ struct sampler_decision sampler_decide(size_t size_bytes)
     return decision;
   }
   uint64_t units = (uint64_t)size_bytes + 1;
-  if (UNLIKELY(!thread->is_seeded)) {
+  if (UNLIKELY(thread->seeded_in != epoch_number()) && begin_stream(thread)) {
     /* The first allocation of a thread: the countdown should have started with a distance, not with zero. */
-    seed_thread(thread);
     thread->interval = draw(thread);
     thread->countdown = thread->interval;
     if (thread->interval >= units) {
@@ -75,7 +88,6 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   thread->countdown = thread->interval = draw(thread);
   if (mode == SAMPLER_STOPPED)
     return decision;
-  process_begin();
   decision.is_sampled = true;
   decision.units_counted = counted;
   decision.ticks = timing_end_decision(begin);
@@ -85,7 +97,7 @@ struct sampler_decision sampler_decide(size_t size_bytes)
 uint64_t sampler_flush(void)
 {
   struct thread *thread = &this_thread;
-  if (!thread->is_seeded || atomic_load_explicit(&sampler_mode, memory_order_relaxed) != SAMPLER_ON)
+  if (thread->seeded_in == 0 || atomic_load_explicit(&sampler_mode, memory_order_relaxed) != SAMPLER_ON)
     return 0;
   uint64_t counted = thread->interval - thread->countdown;
   thread->interval = thread->countdown;

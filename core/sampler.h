@@ -6,7 +6,7 @@
  * kind. R = 1 is the exact mode: every allocation, p = 1.
  *
  * Threads: state of the calling thread only, apart from sampler_start and sampler_stop. Signals: a handler that allocates
- * between two steps of the interrupted thread shifts a distance, it breaks nothing. Memory: core/thread.h. Fork: the child's stream is derived anew when it adopts its region.
+ * between two steps of the interrupted thread shifts a distance, it breaks nothing. Memory: core/thread.h. Fork: a child draws from streams of its own.
  */
 #ifndef HEAPPROF_SAMPLER_H
 #define HEAPPROF_SAMPLER_H
@@ -72,10 +72,8 @@ static inline bool sampler_probe_end(uint64_t begun)
   return was_entered;
 }
 
-void sampler_init(uint64_t interval_bytes, uint64_t seed);
+/* `is_repeatable`: forked children go on with the streams of their parent, so that a run can be repeated. */
+void sampler_init(uint64_t interval_bytes, uint64_t seed, bool is_repeatable);
 uint64_t sampler_interval(void);
-
-/* A new stream of random numbers for a forked child. */
-void sampler_reseed(uint64_t salt);
 
 #endif

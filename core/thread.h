@@ -27,9 +27,9 @@ struct thread {
   uint32_t sample_turn;
   uint8_t free_turn;
   uint8_t miss_turn;      /* of frees that look for a sample in vain */
+  uint16_t seeded_in;     /* the number of the epoch (process.h) that prng is of; 0: none yet */
   uint32_t look_up_ticks; /* that those took which found nothing, since the last sample */
-  bool is_seeded;
-  bool is_resolving; /* this thread is inside dlsym, called by real_ensure */
+  bool is_resolving;      /* this thread is inside dlsym, called by real_ensure */
 };
 
 _Static_assert(sizeof(struct thread) <= 64, "one cache line");

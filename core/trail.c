@@ -17,12 +17,6 @@ void trail_give_back(struct trail *trail)
     lock_release(&trail->lock);
 }
 
-void trails_were_forked(void)
-{
-  for (unsigned i = 0; i < TRAILS; i++)
-    lock_release(&trails[i].lock);
-}
-
 struct trail_cursor trail_begin(struct trail *trail)
 {
   struct trail_cursor cursor = {.trail = trail, .known = -1};

@@ -80,9 +80,6 @@ struct trail_cursor {
 struct trail *trail_take(void);
 void trail_give_back(struct trail *trail);
 
-/* In a forked child: those that other threads of the parent were using are free. */
-void trails_were_forked(void);
-
 /* From the innermost frame of a walk ... */
 struct trail_cursor trail_begin(struct trail *trail);
 

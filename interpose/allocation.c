@@ -2,12 +2,15 @@
 #include "interpose/allocation.h"
 
 #include "core/record.h"
+#include "core/settle.h"
 
 void allocation_finish(void *pointer, size_t size, struct sampler_decision decision, const struct unwind_start *start)
 {
   if (pointer == NULL) {
-    if (decision.is_sampled)
+    if (decision.is_sampled) {
+      settle_begin();
       record_exact_units(decision.units_counted - ((uint64_t)size + 1));
+    }
     return;
   }
   if (!decision.is_sampled)

@@ -5,10 +5,10 @@
 #include "core/dump.h"
 #include "core/live.h"
 #include "core/peak.h"
-#include "core/process.h"
 #include "core/record.h"
 #include "core/region.h"
 #include "core/sampler.h"
+#include "core/settle.h"
 #include "core/timing.h"
 #include "interpose/inert.h"
 
@@ -70,7 +70,7 @@ int heapprof_stats(struct heapprof_stats *stats)
   stats->sampling_interval_bytes = sampler_interval();
   stats->inert_reason = inert_reason();
   const struct region_header *header = region_header();
-  if (header == NULL || !process_settle())
+  if (header == NULL || !settle())
     return 0;
   record_exact_units(sampler_flush());
   add_estimates(stats);

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/fork.h"
 
-#include "core/cfi.h"
-#include "core/dump.h"
 #include "core/modules.h"
-#include "core/process.h"
-#include "core/record.h"
 #include "core/region.h"
+#include "core/settle.h"
 
 #include <pthread.h>
 
@@ -29,7 +26,7 @@ static void before_fork(void)
   holds_growth = take(&region_growth_lock);
 }
 
-static void after_fork_in_parent(void)
+static void release(void)
 {
   if (holds_growth)
     lock_release(&region_growth_lock);
@@ -37,18 +34,14 @@ static void after_fork_in_parent(void)
     lock_release(&modules_lock);
 }
 
+/* What another thread of the parent held is free here in any case: see lock.h. */
 static void after_fork_in_child(void)
 {
-  if (!holds_modules)
-    cfi_abandon();
-  lock_release(&region_growth_lock);
-  lock_release(&modules_lock);
-  record_was_forked();
-  dump_restart_numbering();
-  process_was_forked();
+  settle_was_forked();
+  release();
 }
 
 void fork_init(void)
 {
-  (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+  (void)pthread_atfork(before_fork, release, after_fork_in_child);
 }

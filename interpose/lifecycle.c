@@ -8,10 +8,10 @@
 #include "core/modules.h"
 #include "core/on_stack.h"
 #include "core/prng.h"
-#include "core/process.h"
 #include "core/record.h"
 #include "core/region.h"
 #include "core/sampler.h"
+#include "core/settle.h"
 #include "core/sys.h"
 #include "core/text.h"
 #include "core/ticks.h"
@@ -125,11 +125,11 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
   }
   if (!config.follow)
     follow_end(environment);
-  sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed());
+  sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
   record_init(config.depth);
   init_main_stack(argv);
   dump_init(&config, program);
-  if (reason == NULL && !process_init(&config, program, real_allocator_path()))
+  if (reason == NULL && !settle_init(&config, program, real_allocator_path()))
     reason = "there was no memory to start with";
   if (reason != NULL) {
     inert_enter(reason, config.verbose >= 1 || message_reaches_terminal());
@@ -174,9 +174,9 @@ static bool is_first_exit(void)
 
 void lifecycle_exit(const char *reason)
 {
-  if (inert_reason() == NULL && config.dump_at_exit && process_lost_everything() && is_first_exit())
+  if (inert_reason() == NULL && config.dump_at_exit && settle_lost_everything() && is_first_exit())
     message_print("no memory for a profile", NULL);
-  if (inert_reason() != NULL || !process_owns_region())
+  if (inert_reason() != NULL || !region_is_own())
     return;
   /* A handler that calls exit between the first line and the last would find the exit under way, and end the process. */
   struct blocked_signals before = signals_block();

@@ -52,7 +52,7 @@ MUTANTS = [
            "  return LIKELY(atomic_load_explicit(process_token, memory_order_acquire) != 0);\n",
            ["hazards/test_processes.P1"]),
     Mutant("forks_unnoticed", "I9, P2: a forked child writes its parent's region", "core/process.c",
-           "  (void)sys_madvise(token, PAGE_BYTES, MADV_WIPEONFORK);", "",
+           "  (void)sys_madvise(fresh, PAGE_BYTES, MADV_WIPEONFORK);", "",
            ["hazards/test_followers.P2"]),
     Mutant("record_after_free", "I8, A1: the table is updated after the real free", "interpose/hooks_c.c",
            "  record_free(pointer);\n  real.free(pointer);\n", "  real.free(pointer);\n  record_free(pointer);\n",
@@ -88,6 +88,8 @@ MUTANTS = [
     Mutant("slot_unordered", "C11: a slot is seen before the node it leads to", "core/live.c",
            "&empty, value, memory_order_release, memory_order_relaxed", "&empty, value, memory_order_relaxed, memory_order_relaxed",
            ["unit/test_live_order"]),
+    Mutant("lock_outlives_fork", "U3: a lock that a thread of the parent held stays held in a child", "core/lock.h",
+           "      (!process_is_of_now(free) && ", "      (false && ", ["unit/test_lock"]),
     Mutant("vain_look_is_shared", "I4: a free of what is not in the table writes what threads share", "core/timing.c",
            "  if (is_found && ticks > 0)\n", "  if (ticks > 0)\n", ["preload/test_fast_path_writes"]),
     Mutant("unbounded_reads", "I6, U7: the stack is read wherever a rule leads", "core/stack_bounds.h",
@@ -133,13 +135,13 @@ MUTANTS = [
     Mutant("unweighted", "I11: a sample stands for itself only", "core/sampler.c",
            "    weight = 1 / prng_one_minus_exp(((double)size_bytes + 1) / (double)interval_bytes);\n", "",
            ["unit/test_sampler", "stat/"]),
-    Mutant("child_keeps_tallies", "I9: a child starts with its parent's sums", "core/process.c",
+    Mutant("child_keeps_tallies", "I9: a child starts with its parent's sums", "core/settle.c",
            "  stacks_clear();\n", "", ["preload/test_processes"]),
     Mutant("state_left_behind", "the state file outlives a clean exit", "interpose/lifecycle.c",
            "    region_remove_file();", "    (void)0;", ["preload/test_files", "preload/test_dumps"]),
     Mutant("thread_per_process", "I5, S6: a helper thread", "interpose/fork.c",
-           "  (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);\n",
-           "  (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);\n"
+           "  (void)pthread_atfork(before_fork, release, after_fork_in_child);\n",
+           "  (void)pthread_atfork(before_fork, release, after_fork_in_child);\n"
            "  static char stack[65536] __attribute__((aligned(16)));\n"
            "  extern int clone(int (*)(void *), void *, int, void *, ...);\n"
            "  extern int pause(void);\n"

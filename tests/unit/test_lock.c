@@ -92,13 +92,40 @@ static void one_at_a_time(void **state)
   assert_true(sum > ROUNDS);
 }
 
+/* Forked without handlers, while another thread of the parent held it. */
+static void child_of_a_holder(void)
+{
+  require(!lock_try(&lock) && !lock_try_for_a_moment(&lock)); /* nothing says yet that this is a child */
+  process_was_forked();
+  require(try_from_below());
+  require(lock_is_ours(&lock));
+  bool is_taken = true;
+  pthread_t thread;
+  require(pthread_create(&thread, NULL, try_in_thread, &is_taken) == 0 && pthread_join(thread, NULL) == 0);
+  require(!is_taken);
+  lock_release(&lock);
+  require(lock.holder == 0);
+}
+
+static void held_by_a_thread_of_the_parent(void **state)
+{
+  (void)state;
+  pthread_t thread;
+  bool is_taken = false;
+  assert_int_equal(pthread_create(&thread, NULL, try_in_thread, &is_taken), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_true(is_taken);
+  assert_int_equal(unit_fork(child_of_a_holder), UNIT_PASSED);
+  assert_false(lock_try(&lock));
+  lock_release(&lock);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(holder_from_below_is_refused),
-      cmocka_unit_test(lock_left_by_a_jump_is_taken_over),
-      cmocka_unit_test(other_threads_are_refused),
-      cmocka_unit_test(one_at_a_time),
+      cmocka_unit_test(holder_from_below_is_refused),   cmocka_unit_test(lock_left_by_a_jump_is_taken_over),
+      cmocka_unit_test(other_threads_are_refused),      cmocka_unit_test(one_at_a_time),
+      cmocka_unit_test(held_by_a_thread_of_the_parent),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,15 +2,17 @@
 #include "core/sampler.h"
 
 #include "core/prng.h"
+#include "core/process.h"
 #include "unit.h"
+
+#include <sys/mman.h>
 
 #include <math.h>
 
 static void start(uint64_t interval, uint64_t seed)
 {
   memset(&this_thread, 0, sizeof this_thread);
-  sampler_init(interval, seed);
-  sampler_reseed(0);
+  sampler_init(interval, seed, false);
   memset(&this_thread, 0, sizeof this_thread); /* a new thread */
   atomic_store(&sampler_mode, SAMPLER_ON);
 }
@@ -238,9 +240,45 @@ static void threads_have_streams_of_their_own(void **state)
   start((uint64_t)1 << 30, 4); /* the same seed: the same run */
   (void)allocate(0);
   assert_int_equal(this_thread.interval, first_of_seed_4);
-  uint64_t before = this_thread.prng;
-  sampler_reseed(1234);
-  assert_int_not_equal(this_thread.prng, before);
+}
+
+/* Two draws of a child, as its exit status would not hold them. */
+static uint64_t *drawn;
+
+static void draw_in_child(void)
+{
+  process_was_forked();
+  (void)sampler_decide(1 << 20);
+  drawn[0] = this_thread.interval;
+  this_thread = (struct thread){.countdown = 0}; /* another thread */
+  (void)sampler_decide(1 << 20);
+  drawn[1] = this_thread.interval;
+}
+
+static void draw_in_child_of(bool is_repeatable, uint64_t result[2])
+{
+  this_thread = (struct thread){.countdown = 0};
+  sampler_init((uint64_t)1 << 30, 4, is_repeatable);
+  (void)sampler_decide(1 << 20);
+  require(unit_fork(draw_in_child) == UNIT_PASSED);
+  memcpy(result, drawn, 2 * sizeof *result);
+  (void)sampler_decide(1 << 20);
+}
+
+static void children_have_streams_of_their_own(void **state)
+{
+  uint64_t child[2], other[2];
+  (void)state;
+  drawn = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_true(drawn != MAP_FAILED);
+  draw_in_child_of(false, child);
+  assert_int_not_equal(child[0], this_thread.interval);
+  draw_in_child_of(false, other);
+  for (int i = 0; i < 2; i++)
+    for (int j = 0; j < 2; j++)
+      assert_int_not_equal(child[i], other[j]);
+  draw_in_child_of(true, child); /* a seed was given: as its parent would have gone on */
+  assert_int_equal(child[0], this_thread.interval);
 }
 
 int main(void)
@@ -257,6 +295,7 @@ int main(void)
       cmocka_unit_test(stopping_and_starting),
       cmocka_unit_test(before_the_constructor_and_when_inert),
       cmocka_unit_test(threads_have_streams_of_their_own),
+      cmocka_unit_test(children_have_streams_of_their_own),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

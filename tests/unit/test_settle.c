@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "core/process.h"
+#include "core/settle.h"
 
 #include "core/live.h"
 #include "core/peak.h"
+#include "core/process.h"
 #include "core/record.h"
 #include "core/sampler.h"
 #include "core/stacks.h"
@@ -37,8 +38,8 @@ static void prepare(void)
 {
   static const uintptr_t pcs[] = {0x400100, 0x400200};
   config = unit_region();
-  sampler_init(config.sample_interval_bytes, 1);
-  require(process_init(&config, "unit", "") && process_is_settled());
+  sampler_init(config.sample_interval_bytes, 1, true);
+  require(settle_init(&config, "unit", "") && process_is_settled());
   stack = stacks_intern(pcs, COUNT_OF(pcs), 0);
   for (uintptr_t i = 0; i < 150; i++)
     allocate(i);
@@ -50,18 +51,18 @@ static void prepare(void)
 static void must_be_as_before(void)
 {
   require(sums().allocated.samples == 150 && sums().in_use.samples == 100 && live_count() == 100);
-  require(process_is_settled() && process_owns_region());
+  require(process_is_settled() && region_is_own());
 }
 
 static void settle_in_child(void)
 {
   char parent_path[1200];
   strcpy(parent_path, region_path());
-  require(!process_is_settled() && !process_owns_region());
+  require(!process_is_settled() && !region_is_own());
   for (uintptr_t i = 0; i < 10; i++) /* before it has a region: only the live table changes */
     record_free(address(i));
   require(strcmp(region_path(), parent_path) == 0 && sums().in_use.samples == 100);
-  require(process_settle() && process_is_settled() && process_owns_region());
+  require(settle() && process_is_settled() && region_is_own());
   require(strcmp(region_path(), parent_path) != 0 && region_header()->pid == (uint32_t)getpid());
   /* What is inherited counts as allocated, what was freed before does not. */
   require(sums().allocated.samples == 90 && sums().in_use.samples == 90 && live_count() == 90);
@@ -72,14 +73,14 @@ static void settle_in_child(void)
   allocate(200);
   require(sums().allocated.samples == 91 && sums().in_use.samples == 90);
   require(sums().in_use.objects_q16 == 90 * weight.objects_q16);
-  require(process_settle() && sums().allocated.samples == 91); /* once is enough */
+  require(settle() && sums().allocated.samples == 91); /* once is enough */
   region_remove_file();
 }
 
 CHILD_TEST(forked_child_takes_over)
 {
   prepare();
-  require(process_owns_region());
+  require(region_is_own());
   require(unit_fork(settle_in_child) == UNIT_PASSED);
   must_be_as_before();
 }
@@ -122,7 +123,7 @@ CHILD_TEST(vfork_child_is_its_parent)
     return; /* there vfork is a fork */
   pid_t child = vfork();
   if (child == 0) {
-    bool right = process_is_settled() && !process_owns_region();
+    bool right = process_is_settled() && !region_is_own();
     region_remove_file();
     _exit(right ? UNIT_REACHED_END : 1);
   }
@@ -134,7 +135,7 @@ CHILD_TEST(vfork_child_is_its_parent)
 /* Where the kernel does not know MADV_WIPEONFORK, the fork handler says so. */
 static void told_by_the_handler(void)
 {
-  process_was_forked();
+  settle_was_forked();
   settle_in_child();
 }
 
@@ -150,7 +151,7 @@ static void *settle_and_free(void *number)
   uintptr_t first = 20 * (uintptr_t)number;
   for (uintptr_t i = first; i < first + 10; i++)
     record_free(address(i));
-  while (!process_settle()) /* another thread is about it, and takes longer than one may wait */
+  while (!settle()) /* another thread is about it, and takes longer than one may wait */
     ;
   for (uintptr_t i = first + 10; i < first + 20; i++)
     record_free(address(i));
@@ -181,7 +182,7 @@ static void take_in_child(void)
 {
   struct live_entry entry;
   require(record_take(address(3), &entry) && entry.stack == stack);
-  require(process_owns_region() && sums().in_use.samples == 100);
+  require(region_is_own() && sums().in_use.samples == 100);
   record_put_back(address(3), entry);
   require(record_take(address(3), &entry));
   record_taken_was_freed(entry);
@@ -198,9 +199,9 @@ CHILD_TEST(realloc_in_a_child_settles_it)
 CHILD_TEST(process_without_a_region_cannot_settle)
 {
   config_set_defaults(&config);
-  require(process_init(&config, "unit", "") && process_is_settled() && !process_owns_region());
-  process_was_forked();
-  require(!process_settle() && !process_is_settled());
+  require(settle_init(&config, "unit", "") && process_is_settled() && !region_is_own());
+  settle_was_forked();
+  require(!settle() && !process_is_settled());
 }
 
 static uint64_t lost_samples(void)
@@ -212,18 +213,18 @@ static uint64_t lost_samples(void)
 static void prepare_without_region(void)
 {
   unit_config(&config);
-  require(process_init(&config, "unit", "") && region_header() == NULL);
+  require(settle_init(&config, "unit", "") && region_header() == NULL);
 }
 
 CHILD_TEST(samples_before_there_is_a_region_count_as_lost)
 {
   prepare_without_region();
-  process_lose_sample();
-  process_lose_sample();
-  require(process_lost_everything());
-  process_begin();
-  require(process_owns_region() && lost_samples() == 2 && !process_lost_everything());
-  process_lose_sample();
+  settle_lose_sample();
+  settle_lose_sample();
+  require(settle_lost_everything());
+  settle_begin();
+  require(region_is_own() && lost_samples() == 2 && !settle_lost_everything());
+  settle_lose_sample();
   require(lost_samples() == 3);
 }
 
@@ -236,13 +237,13 @@ static void *lose_or_begin(void *number)
   if ((uintptr_t)number == LOSERS) {
     while (losing < LOSERS)
       arch_pause();
-    process_begin();
+    settle_begin();
     return NULL;
   }
   losing++;
   for (bool is_there = false; !is_there; lost++) {
     is_there = region_header() != NULL;
-    process_lose_sample();
+    settle_lose_sample();
   }
   return NULL;
 }
@@ -256,10 +257,10 @@ CHILD_TEST(none_is_forgotten_while_the_region_is_made)
 
 static void lose_in_child(void)
 {
-  process_lose_sample();
+  settle_lose_sample();
   require(!process_is_settled() && lost_samples() == 3); /* its parent's */
-  require(process_settle() && lost_samples() == 1);
-  process_lose_sample();
+  require(settle() && lost_samples() == 1);
+  settle_lose_sample();
   require(lost_samples() == 2);
   region_remove_file();
 }
@@ -268,7 +269,7 @@ CHILD_TEST(child_counts_what_it_lost_itself)
 {
   prepare();
   for (int i = 0; i < 3; i++)
-    process_lose_sample();
+    settle_lose_sample();
   require(unit_fork(lose_in_child) == UNIT_PASSED);
   require(lost_samples() == 3);
   must_be_as_before();
@@ -279,7 +280,7 @@ static void record_in_child(void)
   struct unwind_start start = UNWIND_START_HERE();
   record_exact_units(5); /* not settled: not counted anywhere */
   record_allocation(address(500), 64, &start, (struct sampler_decision){.is_sampled = true});
-  require(process_owns_region() && region_header()->exact_units == 0);
+  require(region_is_own() && region_header()->exact_units == 0);
   record_exact_units(5);
   require(region_header()->exact_units == 5 && live_count() == 101);
 }

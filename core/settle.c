@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/settle.h"
+
+#include "core/cfi.h"
+#include "core/live.h"
+#include "core/modules.h"
+#include "core/on_stack.h"
+#include "core/process.h"
+#include "core/region.h"
+#include "core/stacks.h"
+#include "core/sys.h"
+
+#include <sys/auxv.h>
+
+enum { SETUP_STACK_BYTES = 64 << 10 };
+
+static const struct config *settings;
+static const char *program_name, *allocator_name;
+static int first_pid;
+static _Atomic int is_adopting;
+enum { NOT_BEGUN, BEGINNING, BEGUN };
+static _Atomic int beginning;
+static _Atomic uint64_t samples_without_region;
+
+bool settle_init(const struct config *config, const char *program, const char *allocator)
+{
+  settings = config;
+  program_name = program;
+  allocator_name = allocator;
+  first_pid = sys_getpid();
+  return process_init();
+}
+
+/* A sample may find no region and be counted while another thread makes one: whoever is later, of who counts and who makes it,
+ * sees what both did. */
+static void count_lost_samples(void)
+{
+  if (process_is_settled() && region_header() != NULL)
+    atomic_fetch_add(&region_header()->lost[LOSS_region], atomic_exchange(&samples_without_region, 0));
+}
+
+static void begin(void *unused)
+{
+  (void)unused;
+  if (!region_create(settings, program_name, allocator_name))
+    return;
+  if (process_is_settled()) /* the first to allocate may be a vfork child: the region is its parent's all the same */
+    region_header()->pid = (uint32_t)first_pid;
+  process_begin_epoch();
+  process_set_settled(); /* a child that was forked before there was a region owns the one it makes */
+  count_lost_samples();
+  (void)cfi_compile(getauxval(AT_ENTRY)); /* so that the main program is in every profile */
+}
+
+/* Another thread is at it, and may need this core for that. A handler that interrupts it waits in vain, and not for long. */
+static void wait_while(const _Atomic int *state, int value)
+{
+  enum { SPINS = 2000, YIELDS = 200 };
+  for (int spins = 0; spins < SPINS && atomic_load(state) == value; spins++)
+    arch_pause();
+  for (int yields = 0; yields < YIELDS && atomic_load(state) == value; yields++)
+    sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
+void settle_begin(void)
+{
+  if (LIKELY(region_header() != NULL) || settings == NULL || !sys_may_call(SYS_openat))
+    return;
+  int first = NOT_BEGUN;
+  if (atomic_compare_exchange_strong(&beginning, &first, BEGINNING)) {
+    (void)on_fresh_stack(begin, NULL, SETUP_STACK_BYTES);
+    atomic_store(&beginning, BEGUN);
+  }
+  wait_while(&beginning, BEGINNING);
+}
+
+void settle_was_forked(void)
+{
+  process_was_forked();
+  atomic_store(&is_adopting, 0);
+  atomic_store(&samples_without_region, 0);
+  if (region_header() == NULL)
+    atomic_store(&beginning, NOT_BEGUN);
+}
+
+void settle_lose_sample(void)
+{
+  atomic_fetch_add(&samples_without_region, 1);
+  count_lost_samples();
+}
+
+bool settle_lost_everything(void)
+{
+  return atomic_load(&samples_without_region) > 0 && (region_header() == NULL || !process_is_settled());
+}
+
+static void count_inherited(struct live_entry entry)
+{
+  stacks_count_allocation(entry.stack, entry.weight);
+}
+
+static void count_deferred_free(struct live_entry entry)
+{
+  stacks_count_free(entry.stack, entry.weight);
+}
+
+static void adopt(void *result)
+{
+  bool *is_settled = result;
+  if (region_header() == NULL || !region_adopt(settings))
+    return;
+  process_begin_epoch();
+  stacks_clear();
+  live_adopt_each(count_inherited);
+  region_announce();
+  process_set_settled();
+  count_lost_samples();
+  live_adopt_settle(count_deferred_free);
+  modules_check_unloaded();
+  *is_settled = true;
+}
+
+bool settle_for_sample(void)
+{
+  settle_begin();
+  return region_header() != NULL && settle();
+}
+
+bool settle(void)
+{
+  if (process_is_settled())
+    return true;
+  int idle = 0;
+  if (!atomic_compare_exchange_strong(&is_adopting, &idle, 1)) {
+    wait_while(&is_adopting, 1);
+    return process_is_settled();
+  }
+  bool is_settled = process_is_settled();
+  if (!is_settled)
+    (void)on_fresh_stack(adopt, &is_settled, SETUP_STACK_BYTES);
+  atomic_store(&is_adopting, 0);
+  return is_settled;
+}
+
+bool settle_defer_free(const void *pointer)
+{
+  bool was_live = live_remove_during_adoption(pointer);
+  if (process_is_settled())
+    live_adopt_settle(count_deferred_free); /* adopted between the two steps: the adopter may have missed it */
+  return was_live;
+}
