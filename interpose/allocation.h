@@ -14,15 +14,7 @@
  * the exact count if it failed. */
 void allocation_finish(void *pointer, size_t size, struct sampler_decision decision, const struct unwind_start *start);
 
-/* Where requests of a hook are counted: by itself, or by the hooks that its real function calls in turn. Asked for once per hook, by
- * a probe (sampler.h). */
-enum counting {
-  COUNTING_UNKNOWN,
-  COUNTING_HERE,
-  COUNTING_INSIDE,
-};
-
-/* The same for hooks that are too rare for a fast path. `is_counted`: COUNTING_HERE. */
+/* The same for hooks that are too rare for a fast path. `is_counted`: COUNTING_HERE (probe.h). */
 struct request {
   size_t size;
   bool is_counted;

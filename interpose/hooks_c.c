@@ -4,6 +4,7 @@
 #include "core/record.h"
 #include "interpose/allocation.h"
 #include "interpose/bootstrap.h"
+#include "interpose/probe.h"
 #include "interpose/real.h"
 
 #include <errno.h>
@@ -70,8 +71,6 @@ static COLD void *move_from_bootstrap(void *pointer, size_t size)
   return moved;
 }
 
-enum { PROBE_BYTES = 64 };
-
 /* Did realloc give up the old object? A null result means no, except for size 0, which frees where it returns NULL. */
 static bool has_freed(void *pointer, size_t size, const void *resized)
 {
@@ -105,24 +104,24 @@ void *realloc(void *pointer, size_t size)
 }
 
 /* glibc's calls realloc, through us. */
-static enum counting probe_reallocarray(void)
+static void *make_by_reallocarray(void)
 {
-  uint64_t probe = sampler_probe_begin();
-  void *pointer = real.reallocarray(NULL, 1, PROBE_BYTES);
-  bool was_entered = sampler_probe_end(probe);
+  return real.reallocarray(NULL, 1, PROBE_BYTES);
+}
+
+static void release(void *pointer)
+{
   real.free(pointer);
-  return was_entered ? COUNTING_INSIDE : COUNTING_HERE;
 }
 
 void *reallocarray(void *pointer, size_t count, size_t size)
 {
-  static enum counting counting;
+  static struct probe probe = {.make = make_by_reallocarray, .release = release};
   struct unwind_start start = UNWIND_START_HERE();
   size_t bytes;
   real_ensure();
-  if (counting == COUNTING_UNKNOWN)
-    counting = real_is_allocators.reallocarray ? probe_reallocarray() : COUNTING_INSIDE;
-  if (counting == COUNTING_INSIDE || __builtin_mul_overflow(count, size, &bytes))
+  if (probe_answer(&probe, real_is_allocators.reallocarray) == COUNTING_INSIDE ||
+      __builtin_mul_overflow(count, size, &bytes))
     return real.reallocarray(pointer, count, size);
   struct request request = request_begin(bytes, true);
   struct resize resize = resize_begin(pointer);

@@ -8,15 +8,27 @@
 
 #include "core/record.h"
 #include "interpose/allocation.h"
+#include "interpose/probe.h"
 #include "interpose/real.h"
 
 /* An allocator's operator may still come back through a hook: jemalloc's aligned forms call aligned_alloc. */
-enum { PROBE_BYTES = 64 };
-
 static const char probe_nothrow;
 
-/* Four functions for each form: what the hook jumps to at first, with its probe, when the operator is counted, and when it is due. */
-#define NEW_HOOK(symbol, parameters, arguments)                                                                        \
+/* For each form: what its probe makes, and gives back by the delete that belongs to it; what the hook jumps to at first, when the
+ * operator is counted, and when it is due. */
+#define NEW_HOOK(symbol, parameters, arguments, delete_symbol, delete_arguments)                                       \
+  static void *make_by_##symbol(void)                                                                                  \
+  {                                                                                                                    \
+    UNUSED size_t size = PROBE_BYTES, alignment = PROBE_BYTES;                                                         \
+    UNUSED const void *nothrow = &probe_nothrow;                                                                       \
+    return real.symbol arguments;                                                                                      \
+  }                                                                                                                    \
+  static void release_of_##symbol(void *pointer)                                                                       \
+  {                                                                                                                    \
+    UNUSED size_t alignment = PROBE_BYTES;                                                                             \
+    real.delete_symbol delete_arguments;                                                                               \
+  }                                                                                                                    \
+  static struct probe probe_##symbol = {.make = make_by_##symbol, .release = release_of_##symbol};                     \
   static void *first_##symbol parameters;                                                                              \
   static void *(*target_##symbol)parameters = first_##symbol;                                                          \
   static NOINLINE void *due_##symbol parameters                                                                        \
@@ -31,37 +43,32 @@ static const char probe_nothrow;
   {                                                                                                                    \
     return sampler_count_down(size) ? due_##symbol arguments : real.symbol arguments;                                  \
   }                                                                                                                    \
-  static bool is_counted_inside_##symbol(size_t size, UNUSED size_t alignment, UNUSED const void *nothrow)             \
-  {                                                                                                                    \
-    uint64_t probe = sampler_probe_begin();                                                                            \
-    void *pointer = real.symbol arguments;                                                                             \
-    bool was_entered = sampler_probe_end(probe);                                                                       \
-    real.free(pointer);                                                                                                \
-    return was_entered;                                                                                                \
-  }                                                                                                                    \
   static void *first_##symbol parameters                                                                               \
   {                                                                                                                    \
     real_ensure();                                                                                                     \
-    bool is_counted =                                                                                                  \
-        real_is_allocators.symbol && !is_counted_inside_##symbol(PROBE_BYTES, PROBE_BYTES, &probe_nothrow);            \
-    target_##symbol = is_counted ? counted_##symbol : real.symbol;                                                     \
-    return target_##symbol arguments;                                                                                  \
+    (void)probe_answer(&probe_##symbol, real_is_allocators.symbol);                                                    \
+    int known = atomic_load(&probe_##symbol.counting);                                                                 \
+    if (known != COUNTING_UNKNOWN)                                                                                     \
+      target_##symbol = known == COUNTING_HERE ? counted_##symbol : real.symbol;                                       \
+    return known == COUNTING_HERE ? counted_##symbol arguments : real.symbol arguments;                                \
   }                                                                                                                    \
   void *symbol parameters                                                                                              \
   {                                                                                                                    \
     return target_##symbol arguments;                                                                                  \
   }
 
-NEW_HOOK(_Znwm, (size_t size), (size))
-NEW_HOOK(_Znam, (size_t size), (size))
-NEW_HOOK(_ZnwmRKSt9nothrow_t, (size_t size, const void *nothrow), (size, nothrow))
-NEW_HOOK(_ZnamRKSt9nothrow_t, (size_t size, const void *nothrow), (size, nothrow))
-NEW_HOOK(_ZnwmSt11align_val_t, (size_t size, size_t alignment), (size, alignment))
-NEW_HOOK(_ZnamSt11align_val_t, (size_t size, size_t alignment), (size, alignment))
+NEW_HOOK(_Znwm, (size_t size), (size), _ZdlPv, (pointer))
+NEW_HOOK(_Znam, (size_t size), (size), _ZdaPv, (pointer))
+NEW_HOOK(_ZnwmRKSt9nothrow_t, (size_t size, const void *nothrow), (size, nothrow), _ZdlPv, (pointer))
+NEW_HOOK(_ZnamRKSt9nothrow_t, (size_t size, const void *nothrow), (size, nothrow), _ZdaPv, (pointer))
+NEW_HOOK(_ZnwmSt11align_val_t, (size_t size, size_t alignment), (size, alignment), _ZdlPvSt11align_val_t,
+         (pointer, alignment))
+NEW_HOOK(_ZnamSt11align_val_t, (size_t size, size_t alignment), (size, alignment), _ZdaPvSt11align_val_t,
+         (pointer, alignment))
 NEW_HOOK(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size, size_t alignment, const void *nothrow),
-         (size, alignment, nothrow))
+         (size, alignment, nothrow), _ZdlPvSt11align_val_t, (pointer, alignment))
 NEW_HOOK(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, size_t alignment, const void *nothrow),
-         (size, alignment, nothrow))
+         (size, alignment, nothrow), _ZdaPvSt11align_val_t, (pointer, alignment))
 
 /* Whoever provides delete, the pointer leaves the live table here; if free is called in turn, it finds nothing more to do. */
 #define DELETE_HOOK(symbol, parameters, arguments)                                                                     \

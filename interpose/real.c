@@ -99,11 +99,14 @@ static void resolve_core(void)
 
 /* A failing look-up searches every library and formats a message. If the first of a family is missing, the rest is not asked
  * for: a C program has no operator new behind us, few programs have mallocx. */
-static void resolve(const struct hook *hook, int *missing)
+static void resolve(const struct hook *hook, enum group *last, bool *is_missing)
 {
-  void *function = (int)hook->group == *missing ? NULL : dlsym(RTLD_NEXT, hook->symbol);
-  if (function == NULL && (hook->group == group_sized || hook->group == group_cxx || hook->group == group_jemalloc))
-    *missing = (int)hook->group;
+  bool is_first = hook->group != *last;
+  void *function = !is_first && *is_missing ? NULL : dlsym(RTLD_NEXT, hook->symbol);
+  bool is_rare = hook->group == group_sized || hook->group == group_cxx || hook->group == group_jemalloc;
+  if (is_first)
+    *is_missing = is_rare && function == NULL;
+  *last = hook->group;
   *hook->is_allocators = is_in_allocator(function);
   *hook->function = function != NULL ? function : hook->fallback;
 }
@@ -115,9 +118,10 @@ void real_ensure(void)
   this_thread.is_resolving = true;
   bootstrap_init();
   resolve_core();
-  int missing = -1;
+  enum group last = group_c;
+  bool is_missing = false;
   for (size_t i = CORE_HOOKS; i < COUNT_OF(hooks); i++)
-    resolve(&hooks[i], &missing);
+    resolve(&hooks[i], &last, &is_missing);
   this_thread.is_resolving = false;
   /* Another library's dlsym, or a handler while this thread was in there, may hold an object of the arena for ever. */
   real_usable_size = bootstrap_is_used() ? careful_malloc_usable_size : real.malloc_usable_size;

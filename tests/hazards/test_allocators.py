@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The table "Allocator semantics" of the hazards, row by row, on four allocators."""
+import pathlib
 import shutil
 
-from harness.case import ALLOCATORS, cases, timeout
+from harness import paths
+from harness.case import ALLOCATORS, LIBRARY_FOLDERS, cases, in_victim, timeout
 from hazards.toolbox import INTERVALS, AsWithout, Discriminates, Exact, Hazard, amount, library, program, program_with_library, skip_unless
 
 
@@ -77,6 +79,52 @@ class Row4Plugin(AsWithout):
         command = [program("hz_a4_host.c"), self.plugin(self.KINDS[kind == "static"])]
         run = self.profiled(command)
         self.assertEqual(run.out, "caught: 42\n")
+
+
+class Row5Checking(Hazard):
+    """Row 5: the probe gives its object back by what belongs to it, also under allocators that check that, and whose delete calls new.
+    Seen to fail (abort before main) by the mutant probe_unpaired."""
+    VICTIMS = (["new_delete", "never-fail"], ["aligned"], ["everything"], ["strings"])
+    LIBRARIES = {"tcmalloc": "libtcmalloc_debug.so.4", "tcmalloc-minimal": "libtcmalloc_minimal_debug.so.4",
+                 "glibc-debug": "libc_malloc_debug.so.0"}
+
+    def check_as_without(self, commands, before=(), behind=(), **settings):
+        for command in commands:
+            plain = self.plain(command, LD_PRELOAD=" ".join([*before, *behind]), expect=None, **settings)
+            self.assertEqual(plain.status, 0, f"without us, {command}: {plain.err}")
+            for sample in INTERVALS:
+                preload = " ".join([*before, str(paths.LIB), *behind])
+                run = self.profiled(command, sample=sample, LD_PRELOAD=preload, expect=None, **settings)
+                self.assertEqual((self.outcome(run), run.err), (self.outcome(plain), plain.err), f"{command} at {sample}")
+
+    def victims(self, *names):
+        return [[self.victim(command[0]), *command[1:]] for command in self.VICTIMS if command[0] in names]
+
+    def test_own_checks(self):
+        checking = library("hz_checking_allocator.cc", "-std=c++17")
+        self.check_as_without([["/bin/true"], *self.victims("new_delete", "aligned", "strings")], behind=[checking])
+
+    def test_counts_once(self):
+        """but for what the allocator's own book takes"""
+        checking = library("hz_checking_allocator.cc", "-std=c++17")
+        run = self.profiled(*self.victims("new_delete"), sample=1, extra_preload=[checking])
+        self.check_exact(run.profile, run.shadows[run.pid], lambda frames: in_victim(frames) and "hz_book" not in frames)
+
+    @cases("tcmalloc", "tcmalloc-minimal")
+    @timeout(120)
+    def test_tcmalloc_debug(self, name):
+        found = [folder for folder in LIBRARY_FOLDERS if (pathlib.Path(folder) / self.LIBRARIES[name]).exists()]
+        skip_unless(found, f"{self.LIBRARIES[name]} is not installed")
+        behind = [f"{found[0]}/{self.LIBRARIES[name]}"]
+        self.check_as_without([["/bin/true"], *self.victims("new_delete", "strings")], behind=behind)
+
+    @cases("before", "behind")
+    def test_glibc_debug(self, where):
+        found = [folder for folder in LIBRARY_FOLDERS if (pathlib.Path(folder) / self.LIBRARIES["glibc-debug"]).exists()]
+        skip_unless(found, "libc_malloc_debug.so.0 is not installed")
+        settings = {where: [f"{found[0]}/{self.LIBRARIES['glibc-debug']}"]}
+        for tunables in None, "glibc.malloc.check=3":
+            self.check_as_without([["/bin/true"], *self.victims("new_delete", "strings", "everything")], GLIBC_TUNABLES=tunables, **settings)
 
 
 class Row6Edges(Discriminates):
