@@ -4,7 +4,6 @@
 #include "core/sys.h"
 #include "interpose/cxx_runtime.h"
 #include "interpose/hooks.h"
-#include "interpose/real.h"
 
 #include <errno.h>
 #include <string.h>
@@ -195,7 +194,7 @@ void *fallback_mallocx(size_t size, int flags)
 
 void *fallback_rallocx(void *pointer, size_t size, int flags)
 {
-  size_t old_size = real.malloc_usable_size(pointer), alignment = alignment_of(flags);
+  size_t old_size = malloc_usable_size(pointer), alignment = alignment_of(flags);
   void *resized = alignment == 0 ? realloc(pointer, size > 0 ? size : 1) : fallback_mallocx(size, flags);
   if (resized == NULL)
     return NULL;
@@ -212,7 +211,7 @@ void *fallback_rallocx(void *pointer, size_t size, int flags)
 size_t fallback_xallocx(void *pointer, size_t size, size_t extra, int flags)
 {
   (void)size, (void)extra, (void)flags;
-  return real.malloc_usable_size(pointer);
+  return malloc_usable_size(pointer);
 }
 
 void fallback_dallocx(void *pointer, int flags)
