@@ -6,6 +6,7 @@
 #include "core/comments.h"
 #include "core/descriptor.h"
 #include "core/live.h"
+#include "core/lock.h"
 #include "core/message.h"
 #include "core/on_stack.h"
 #include "core/peak.h"
@@ -243,6 +244,14 @@ static int commit(struct writer *writer, const struct dump_job *job, const char 
   return result;
 }
 
+/* What cannot be written is not lost as long as the state file has it. */
+static void report_failure(const char *what, const char *name, const char *why)
+{
+  bool is_kept = region_is_in_file();
+  message_print(what, name, why, is_kept ? "; it stays in " : "; this profile is lost", is_kept ? region_path() : "",
+                is_kept ? ", from where heapprof recover writes it" : "", NULL);
+}
+
 static int write_profile(const struct dump_job *job, const char *path, struct arena *arena)
 {
   struct profile *profile = arena_get(arena, sizeof *profile);
@@ -281,7 +290,11 @@ static void run(void *argument)
     return;
   if (job->result != 0) {
     const char *why = strerrordesc_np(-job->result);
-    message_print("cannot write ", name, ": ", why != NULL ? why : "unknown error", "; this profile is lost", NULL);
+    char named[WRITER_PATH_MAX + 8];
+    struct text text = TEXT_INIT(named);
+    text_put(&text, name);
+    text_put(&text, ": ");
+    report_failure("cannot write ", named, why != NULL ? why : "unknown error");
   } else if (settings->verbose >= 1) {
     message_print("wrote ", name, " (", job->reason, ")", NULL);
   }
@@ -304,8 +317,11 @@ int dump_write(const char *path, const char *reason)
   (void)settle();   /* a forked child writes its own profile, not its parent's */
   struct dump_job job = {.path = path, .reason = reason};
   job.number = path == NULL ? next_number() : 0;
-  if (settle_lost_everything() || !on_fresh_stack(run, &job, DUMP_STACK_BYTES)) {
-    message_print("no memory for a profile", NULL);
+  unsigned turn = dump_begin();
+  bool has_run = !settle_lost_everything() && on_fresh_stack(run, &job, DUMP_STACK_BYTES);
+  dump_end(turn);
+  if (!has_run) {
+    report_failure("no memory for a profile", "", "");
     return -ENOMEM;
   }
   return job.result;
@@ -334,5 +350,54 @@ void dump_request(const char *reason)
     atomic_store(&dumping_in, 0);
     if (atomic_load(&requests) == seen) /* else one came between the two lines above and saw us busy */
       return;
+  }
+}
+
+/* The end of the process. */
+
+/* lock_self() of the thread of each dump that runs; 0, or one of another process: a free place. A dump that finds none is not waited
+ * for. */
+enum { DUMPERS_MAX = 8 };
+static _Atomic uintptr_t dumpers[DUMPERS_MAX];
+
+unsigned dump_begin(void)
+{
+  for (unsigned turn = 0; turn < DUMPERS_MAX; turn++) {
+    uintptr_t before = atomic_load(&dumpers[turn]);
+    if (!process_is_of_now(before) && atomic_compare_exchange_strong(&dumpers[turn], &before, lock_self()))
+      return turn;
+  }
+  return DUMPERS_MAX;
+}
+
+void dump_end(unsigned turn)
+{
+  if (turn < DUMPERS_MAX)
+    atomic_store(&dumpers[turn], 0);
+}
+
+static bool others_are_dumping(void)
+{
+  bool any = false;
+  for (unsigned turn = 0; turn < DUMPERS_MAX; turn++) {
+    uintptr_t dumper = atomic_load(&dumpers[turn]);
+    if (dumper == lock_self())
+      return false;
+    any = any || process_is_of_now(dumper);
+  }
+  return any;
+}
+
+void dump_wait_for_others(void)
+{
+  struct timespec moment = {.tv_nsec = 1000000};
+  uint64_t end = clock_ns(CLOCK_MONOTONIC) + DUMP_WAIT_MS * 1000000ull;
+  while (others_are_dumping()) {
+    if (!sys_may_call(SYS_nanosleep) || clock_ns(CLOCK_MONOTONIC) >= end) {
+      writer_remove_unfinished();
+      report_failure("the process ends while another thread writes a profile", "", "");
+      return;
+    }
+    (void)sys_call(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
   }
 }

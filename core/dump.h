@@ -25,4 +25,13 @@ int dump_write(const char *path, const char *reason);
 /* As dump_write(NULL), unless one of these is running: then that one writes another profile when it is done. For handlers. */
 void dump_request(const char *reason);
 
+/* What lasts from begin to end is waited for by other threads that end the process. */
+unsigned dump_begin(void);
+void dump_end(unsigned turn);
+
+/* Before the process ends: waits at most DUMP_WAIT_MS for what other threads have begun, not at all in a thread that has begun
+ * something itself. What takes longer leaves no temporary file. */
+enum { DUMP_WAIT_MS = 100 };
+void dump_wait_for_others(void);
+
 #endif

@@ -2,6 +2,7 @@
 #include "core/writer.h"
 
 #include "core/descriptor.h"
+#include "core/process.h"
 #include "core/sys.h"
 #include "core/text.h"
 #include "core/ticks.h"
@@ -11,6 +12,45 @@
 #include <string.h>
 
 static _Atomic unsigned files_opened;
+
+/* The names of temporary files that are there, for who ends the process while others write. */
+enum { UNFINISHED_MAX = 8 };
+static struct {
+  _Atomic uint64_t taken_in; /* the epoch (process.h); one of another epoch is free, and the file not ours */
+  _Atomic uint64_t there_in; /* 0: there is none */
+  char path[WRITER_PATH_MAX];
+} unfinished[UNFINISHED_MAX];
+static _Atomic uint64_t closed_in; /* the epoch of a process that ends */
+
+static int note_unfinished(const char *path)
+{
+  uint64_t now = process_epoch();
+  for (int place = 0; place < UNFINISHED_MAX; place++) {
+    uint64_t before = atomic_load(&unfinished[place].taken_in);
+    if (before == now || !atomic_compare_exchange_strong(&unfinished[place].taken_in, &before, now))
+      continue;
+    strcpy(unfinished[place].path, path);
+    atomic_store(&unfinished[place].there_in, now);
+    return place;
+  }
+  return UNFINISHED_MAX;
+}
+
+static void forget_unfinished(int place)
+{
+  if (place >= UNFINISHED_MAX)
+    return;
+  atomic_store(&unfinished[place].there_in, 0);
+  atomic_store(&unfinished[place].taken_in, 0);
+}
+
+void writer_remove_unfinished(void)
+{
+  atomic_store(&closed_in, process_epoch());
+  for (int place = 0; place < UNFINISHED_MAX; place++)
+    if (atomic_load(&unfinished[place].there_in) == process_epoch())
+      sys_unlink(unfinished[place].path);
+}
 
 int writer_open(struct writer *writer, const char *final_path)
 {
@@ -30,9 +70,14 @@ int writer_open(struct writer *writer, const char *final_path)
   struct rlimit limit;
   writer->limit = sys_get_limit(RLIMIT_FSIZE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
   writer->written = 0;
-  writer->fd = descriptor_open(writer->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  writer->place = note_unfinished(writer->path); /* before it is there: who looks in between removes nothing */
+  writer->fd = atomic_load(&closed_in) == process_epoch()
+                   ? -ECANCELED
+                   : descriptor_open(writer->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (writer->fd == -EBADF)
     sys_unlink(writer->path);
+  if (writer->fd < 0)
+    forget_unfinished(writer->place);
   return writer->fd < 0 ? writer->fd : 0;
 }
 
@@ -55,6 +100,13 @@ int writer_put(struct writer *writer, const void *bytes, size_t size)
   return 0;
 }
 
+static void close_file(struct writer *writer)
+{
+  sys_close(writer->fd);
+  writer->fd = -1;
+  forget_unfinished(writer->place);
+}
+
 int writer_commit(struct writer *writer, const char *final_path)
 {
   int result = sys_rename_noreplace(writer->path, final_path);
@@ -64,10 +116,8 @@ int writer_commit(struct writer *writer, const char *final_path)
     if (result == 0)
       sys_unlink(writer->path);
   }
-  if (result == 0) {
-    sys_close(writer->fd);
-    writer->fd = -1;
-  }
+  if (result == 0)
+    close_file(writer);
   return result;
 }
 
@@ -75,7 +125,6 @@ void writer_discard(struct writer *writer)
 {
   if (writer->fd < 0)
     return;
-  sys_close(writer->fd);
   sys_unlink(writer->path);
-  writer->fd = -1;
+  close_file(writer);
 }

@@ -16,6 +16,7 @@ enum { WRITER_PATH_MAX = 1280 };
 
 struct writer {
   int fd;
+  int place; /* among those that writer_remove_unfinished knows */
   uint64_t written;
   uint64_t limit;             /* RLIMIT_FSIZE */
   char path[WRITER_PATH_MAX]; /* of the temporary file */
@@ -28,5 +29,9 @@ int writer_put(struct writer *writer, const void *bytes, size_t size);
 int writer_commit(struct writer *writer, const char *final_path);
 
 void writer_discard(struct writer *writer);
+
+/* Before the process ends: removes the temporary files of all writers, whatever their threads are doing. No file gets its name after
+ * that. */
+void writer_remove_unfinished(void);
 
 #endif

@@ -175,13 +175,16 @@ static bool is_first_exit(void)
 void lifecycle_exit(const char *reason)
 {
   if (inert_reason() == NULL && config.dump_at_exit && settle_lost_everything() && is_first_exit())
-    message_print("no memory for a profile", NULL);
+    message_print("no memory for a profile; it is lost", NULL);
   if (inert_reason() != NULL || !region_is_own())
     return;
   /* A handler that calls exit between the first line and the last would find the exit under way, and end the process. */
   struct blocked_signals before = signals_block();
+  unsigned turn = dump_begin(); /* before anybody can see that this exit is not the first */
   if (is_first_exit())
     finish(reason);
+  dump_end(turn);
+  dump_wait_for_others();
   signals_restore(before);
 }
 

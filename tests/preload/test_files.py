@@ -7,7 +7,7 @@ import resource
 import shutil
 import subprocess
 
-from harness import paths
+from harness import paths, pprof_reader
 from harness.case import Case, cases
 
 
@@ -102,6 +102,19 @@ class Unwritable(Case):
             self.assertIn(path, run.files)
         for profile in run.profiles:
             self.check_lint(profile)
+
+    def test_what_cannot_be_written_stays(self):
+        """Seen to fail: it was called lost, while the state file had it."""
+        run = self.check_unharmed(sample=1, out=f"{self.dir}/missing/p.pb.gz")
+        where = re.fullmatch(r"heapprof: cannot write \S+/missing/p.pb.gz: No such file or directory; "
+                             r"it stays in (\S+), from where heapprof recover writes it\n", run.err)
+        self.assertIsNotNone(where, run.err)
+        self.tool("recover", "-o", self.dir / "recovered.pb.gz", where[1])
+        self.check_exact(pprof_reader.load(self.dir / "recovered.pb.gz"), run.shadows[run.pid])
+
+    def test_what_no_file_has_is_lost(self):
+        run = self.check_unharmed(sample=1, out=f"{self.dir}/missing/p.pb.gz", state_dir="/nonexistent/dir")
+        self.assertRegex(run.err, r"cannot write [^\n]*; this profile is lost\n")
 
     def test_fifo_without_reader(self):
         os.mkfifo(self.out_dir / "fifo.pb.gz")
