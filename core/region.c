@@ -11,8 +11,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 struct lock region_growth_lock;
+size_t region_page_bytes;
 
 /* The mapping of this process. A forked child inherits the values and, until it adopts, must not write through them. */
 static struct {
@@ -37,6 +39,21 @@ static unsigned segment_of(uint64_t position)
 {
   uint64_t pieces = position / REGION_FIRST_SEGMENT_BYTES;
   return pieces == 0 ? 0 : 64 - (unsigned)__builtin_clzll(pieces);
+}
+
+/* One mapping cannot be less than a page: where pages are large, the first holds several segments. */
+static uint64_t first_mapping_bytes(void)
+{
+  if (region_page_bytes == 0)
+    region_page_bytes = getauxval(AT_PAGESZ);
+  return region_page_bytes > REGION_FIRST_SEGMENT_BYTES ? region_page_bytes : REGION_FIRST_SEGMENT_BYTES;
+}
+
+/* The segments of [from, to) lie there. */
+static void set_segments(char *base, uint64_t from, uint64_t to)
+{
+  for (unsigned segment = segment_of(from); segment_start(segment) < to; segment++)
+    atomic_store_explicit(&region.segments[segment], base + (segment_start(segment) - from), memory_order_release);
 }
 
 static char *address_of(uint64_t position)
@@ -288,7 +305,8 @@ bool region_create(const struct config *config, const char *program, const char 
   struct text directory = TEXT_INIT(state_directory);
   if (!choose_directory(config, &directory))
     state_directory[0] = '\0';
-  char *base = map_first(REGION_FIRST_SEGMENT_BYTES);
+  uint64_t size = first_mapping_bytes();
+  char *base = map_first(size);
   if (base == NULL)
     return false;
   if (region.path[0] == '\0' && (config->state_dir[0] != '\0' || config->verbose >= 1))
@@ -308,13 +326,12 @@ bool region_create(const struct config *config, const char *program, const char 
   text_put(&program_text, program);
   text_put(&allocator_text, allocator);
   atomic_store_explicit(&header->log_end, REGION_HEADER_BYTES, memory_order_relaxed);
-  atomic_store_explicit(&header->file_end, region.path[0] != '\0' ? REGION_FIRST_SEGMENT_BYTES : 0,
-                        memory_order_relaxed);
-  atomic_store_explicit(&header->own_bytes, REGION_FIRST_SEGMENT_BYTES, memory_order_relaxed);
-  atomic_store(&region.capacity, REGION_FIRST_SEGMENT_BYTES);
+  atomic_store_explicit(&header->file_end, region.path[0] != '\0' ? size : 0, memory_order_relaxed);
+  atomic_store_explicit(&header->own_bytes, size, memory_order_relaxed);
+  atomic_store(&region.capacity, size);
   atomic_thread_fence(memory_order_release);
   memcpy(header->magic, REGION_MAGIC, sizeof header->magic);
-  atomic_store_explicit(&region.segments[0], base, memory_order_release);
+  set_segments(base, 0, size);
   return true;
 }
 
@@ -480,12 +497,10 @@ bool region_adopt(const struct config *config)
   atomic_store(&header->cpu_ns, 0);
   for (unsigned loss = 0; loss < REGION_LOSSES; loss++)
     atomic_store(&header->lost[loss], 0);
-  for (unsigned segment = 0; segment_start(segment) < capacity; segment++) {
-    uint64_t size = segment_end(segment) - segment_start(segment);
+  for (uint64_t from = 0, to = first_mapping_bytes(); from < capacity; from = to, to *= 2)
     /* On failure the copied piece stays elsewhere and is used there: addresses are looked up anew each time. */
-    if (!sys_move_mapping(copy + segment_start(segment), size, atomic_load(&region.segments[segment])))
-      atomic_store(&region.segments[segment], copy + segment_start(segment));
-  }
+    if (!sys_move_mapping(copy + from, to - from, atomic_load(&region.segments[segment_of(from)])))
+      set_segments(copy + from, from, to);
   return true;
 }
 

@@ -4,7 +4,8 @@
  * One sparse file, mapped shared: a header, then a log of records that are appended and never moved. The layout is described
  * in docs/region-format.md. Without a usable directory the same layout lives in private memory.
  *
- * The file is mapped in segments: the first REGION_FIRST_SEGMENT_BYTES, then pieces that each double what is there. Blocks are
+ * The file is mapped in segments: the first REGION_FIRST_SEGMENT_BYTES, then pieces that each double what is there; where a page is
+ * larger, the first mapping holds several. Blocks are
  * reserved on the file system before they are touched, because touching a page of a full tmpfs raises SIGBUS.
  *
  * Threads: everything but region_create may be called from any thread at any time, signal handlers included; nothing waits
@@ -65,6 +66,9 @@ struct region_record *region_next(uint64_t *position, enum region_record_type ty
 
 void region_lose(enum loss loss);
 void region_add_own_bytes(uint64_t bytes);
+
+/* Of the memory that the file is mapped in; 0 before region_create asks for it. A test may say otherwise before. */
+extern size_t region_page_bytes;
 
 /* Taken by the fork handlers, so that no fork happens while a file is open for growth. */
 extern struct lock region_growth_lock;

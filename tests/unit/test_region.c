@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 
 struct test_record {
   struct region_record record;
@@ -175,6 +176,53 @@ CHILD_TEST(grows_by_segments_that_no_record_spans)
   require(stat(region_path(), &status) == 0 && (uint64_t)status.st_size >= last_end);
   require(region_header()->own_bytes == (uint64_t)status.st_size);
   require((uint64_t)status.st_blocks * 512 >= (uint64_t)status.st_size); /* reserved before it is touched */
+}
+
+/* Every mapping of the file begins and ends where a page of 64 KiB does. */
+static void must_be_in_large_pages(size_t page_bytes)
+{
+  char line[1400];
+  unsigned found = 0;
+  FILE *maps = fopen("/proc/self/maps", "r");
+  require(maps != NULL);
+  while (fgets(line, sizeof line, maps) != NULL) {
+    uint64_t start, limit, offset;
+    if (strstr(line, region_path()) == NULL)
+      continue;
+    require(sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &start, &limit, &offset) == 3);
+    require((limit - start) % page_bytes == 0 && offset % page_bytes == 0);
+    found++;
+  }
+  fclose(maps);
+  require(found > 0);
+}
+
+static void adopt_large_pages(void)
+{
+  struct config config;
+  unit_config(&config);
+  const struct region_header *before = region_header();
+  require(region_adopt(&config) && region_header() == before);
+  must_be_in_large_pages(region_page_bytes);
+  append(2, 300);
+  require(count() == 1001 && region_header()->parent_pid == (uint32_t)getppid());
+  region_remove_file();
+}
+
+CHILD_TEST(large_pages)
+{
+  enum { LARGE_PAGE_BYTES = 64 << 10 };
+  struct stat status;
+  region_page_bytes = LARGE_PAGE_BYTES;
+  unit_region();
+  require(stat(region_path(), &status) == 0 && status.st_size == LARGE_PAGE_BYTES);
+  require(region_header()->first_segment_bytes == REGION_FIRST_SEGMENT_BYTES);
+  require(region_header()->own_bytes == LARGE_PAGE_BYTES && region_header()->file_end == LARGE_PAGE_BYTES);
+  for (unsigned i = 0; i < 1000; i++)
+    append(1, 300);
+  require(count() == 1000 && region_header()->file_end > 16 * LARGE_PAGE_BYTES);
+  must_be_in_large_pages(LARGE_PAGE_BYTES);
+  require(unit_fork(adopt_large_pages) == UNIT_PASSED);
 }
 
 CHILD_TEST(too_large_a_record_is_refused)
@@ -591,6 +639,7 @@ int main(void)
       cmocka_unit_test(records_are_visited_in_order),
       cmocka_unit_test(reserved_memory_is_zero_and_apart),
       cmocka_unit_test(grows_by_segments_that_no_record_spans),
+      cmocka_unit_test(large_pages),
       cmocka_unit_test(too_large_a_record_is_refused),
       cmocka_unit_test(ends_at_the_last_segment),
       cmocka_unit_test(unfinished_records_are_skipped),
