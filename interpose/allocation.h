@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a counting hook does around the real function. hooks.h has the protocol. */
+/* What a counting hook does around the real function. hooks.h has the protocol.
+ *
+ * Threads, signals: the calling thread's state only; nothing is held across the real function. errno is what the real
+ * function left.
+ */
 #ifndef HEAPPROF_ALLOCATION_H
 #define HEAPPROF_ALLOCATION_H
 

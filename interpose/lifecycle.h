@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Start and stop, in one list each. The start is a constructor: nothing that allocates or takes a libc lock waits for the first
- * malloc. The stop tears nothing down: other threads may still be in here, and frees come after it. */
+/* Start and stop, in one list each. The start is a constructor: nothing that allocates or takes a libc lock waits for
+ * the first malloc. The stop tears nothing down: other threads may still be in here, and frees come after it.
+ *
+ * Threads, signals: exit may come from any thread or handler. Failure: the shim goes inert, with a reason (inert.h).
+ */
 #ifndef HEAPPROF_LIFECYCLE_H
 #define HEAPPROF_LIFECYCLE_H
 

@@ -1,6 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A subcommand: one file cmd_NAME.c, one const entry in the table of heapprof.c. Usage texts, completions and the
- * check of the manual come from these entries. */
+/* cmd/: the command line. A command parses, asks the rooms below, prints, and returns the exit status; it computes
+ * nothing itself.
+ *
+ * A subcommand: one file cmd_NAME.c, one const entry in the table of heapprof.c. Usage texts, completions and the check
+ * of the manual come from these entries.
+ *
+ * Failure: one line on standard error that names what was given and what is accepted; EXIT_USAGE for the command line,
+ * EXIT_FAILED for everything else.
+ */
 #ifndef HEAPPROF_CMD_H
 #define HEAPPROF_CMD_H
 

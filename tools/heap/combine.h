@@ -4,6 +4,8 @@
  * moved.
  *
  * The largest period, the earliest time and the sum of durations are kept; comments as notes.h says.
+ *
+ * Memory: the result is a heap of its own. Failure: NULL and *error, for heaps whose types differ.
  */
 #ifndef HEAPPROF_COMBINE_H
 #define HEAPPROF_COMBINE_H

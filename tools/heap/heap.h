@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* A heap profile in memory: what the commands work on, whatever it was read from (load.h: a pprof file;
- * region_file.h: the state of a process).
+/* heap/: a profile in memory and as pprof bytes. What reads takes every byte for hostile input, what writes leaves a
+ * whole file or none. It knows nothing of processes, names of functions or screens. One thread; failures are NULL or
+ * false and *error, one line that names the file.
+ *
+ * A heap profile in memory: what the commands work on, whatever it was read from (load.h: a pprof file; region_file.h:
+ * the state of a process).
  *
  * Things refer to each other by index, HEAP_NONE for nothing. Strings are interned: equal text, equal pointer, never
  * NULL.

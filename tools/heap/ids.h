@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* From ids, in any order and with gaps, to our indexes. Sorted, not hashed: no input can make them collide. */
+/* From ids, in any order and with gaps, to our indexes. Sorted, not hashed: no input can make them collide.
+ *
+ * Failure: false for an id that is given twice or is not there.
+ */
 #ifndef HEAPPROF_IDS_H
 #define HEAPPROF_IDS_H
 

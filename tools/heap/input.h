@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes of a file that is said to be a profile: read whole, inflated, limited in size; and what a file is
- * instead. */
+/* The bytes of a file that is said to be a profile: read whole, inflated, limited in size; and what a file is instead.
+ *
+ * Failure: NULL and *error, which says what the file is instead of a profile.
+ */
 #ifndef HEAPPROF_INPUT_H
 #define HEAPPROF_INPUT_H
 

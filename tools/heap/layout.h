@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The address space of a heap that is made of several: where one file lies no other does, and memory without a file
- * only lies over its own kind. Mappings that are in the way move up to where nothing real lies. */
+ * only lies over its own kind. Mappings that are in the way move up to where nothing real lies.
+ *
+ * Memory: owned by the layout. Failure: none; what is too large to be moved stays.
+ */
 #ifndef HEAPPROF_LAYOUT_H
 #define HEAPPROF_LAYOUT_H
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes a heap as a gzip'd pprof profile (rules of readers: ids 1..N in order, every string once, the main program
  * first; samples whose values are all zero are left out). Written to a temporary name beside it, mode 0600, and then
- * given its own: whole or not at all. */
+ * given its own: whole or not at all.
+ *
+ * Failure: false or NULL and *error; the temporary file is gone, and what stood under the name is left alone.
+ */
 #ifndef HEAPPROF_SAVE_H
 #define HEAPPROF_SAVE_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Samples of a heap added up: one for each stack with the same labels. */
+/* Samples of a heap added up: one for each stack with the same labels.
+ *
+ * Memory: the sums refer to the heap, which must live longer.
+ */
 #ifndef HEAPPROF_SUMS_H
 #define HEAPPROF_SUMS_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The fields of a protobuf message, one after the other, without unpacking them. Input may be anything. */
+/* The fields of a protobuf message, one after the other, without unpacking them. Input may be anything.
+ *
+ * Memory: fields point into the message. Failure: false at a field that is not sound.
+ */
 #ifndef HEAPPROF_WIRE_H
 #define HEAPPROF_WIRE_H
 

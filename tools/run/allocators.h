@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The allocators that `heapprof run --allocator` puts under a program. */
+/* The allocators that `heapprof run --allocator` puts under a program.
+ *
+ * Failure: NULL and *error, which says where it was looked for.
+ */
 #ifndef HEAPPROF_ALLOCATORS_H
 #define HEAPPROF_ALLOCATORS_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* From the state that processes left in a run folder to profiles with names and lines.
+/* run/: a program under the profiler, and what it leaves. The program runs as if we were not there; what goes wrong
+ * with profiling is said, and never changes how the program ends.
+ *
+ * From the state that processes left in a run folder to profiles with names and lines.
  *
  * A process of our own does it, so that we can go on passing signals, and so that a file that is too much for the
  * library that reads debug information costs the lines, not the profile. What cannot be written keeps its state file.

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What an ELF file says about how it wants to be loaded. The file is hostile input as far as libelf takes it. */
+/* What an ELF file says about how it wants to be loaded. The file is hostile input as far as libelf takes it.
+ *
+ * Failure: is_elf is false, for a file that is not ELF or cannot be read.
+ */
 #ifndef HEAPPROF_ELF_FACTS_H
 #define HEAPPROF_ELF_FACTS_H
 

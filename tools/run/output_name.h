@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The names of profiles, from a pattern as HEAPPROF_OUT has it: %e program, %p process id, %h host, %n number, %t
- * time, %%. */
+/* The names of profiles, from a pattern as HEAPPROF_OUT has it: %e program, %p process id, %h host, %n number, %t time,
+ * %%.
+ *
+ * Failure: NULL and *error; no file is overwritten.
+ */
 #ifndef HEAPPROF_OUTPUT_NAME_H
 #define HEAPPROF_OUTPUT_NAME_H
 

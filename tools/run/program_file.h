@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What kind of program a file is: can it be profiled by a preloaded library, and does preloading do it any harm? */
+/* What kind of program a file is: can it be profiled by a preloaded library, and does preloading do it any harm?
+ *
+ * Failure: a program that cannot be read is of an unknown kind, and is run as it is.
+ */
 #ifndef HEAPPROF_PROGRAM_FILE_H
 #define HEAPPROF_PROGRAM_FILE_H
 

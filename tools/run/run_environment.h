@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the environment tells the library in the program that `heapprof run` starts. */
+/* What the environment tells the library in the program that `heapprof run` starts.
+ *
+ * Memory: new strings for the child, freed with it.
+ */
 #ifndef HEAPPROF_RUN_ENVIRONMENT_H
 #define HEAPPROF_RUN_ENVIRONMENT_H
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The folder run.PID of one `heapprof run`, in the usual state directory: the program and its descendants leave their
- * state files there. Only ours to read and write. */
+ * state files there. Only ours to read and write.
+ *
+ * Failure: NULL and *error, after which the program runs without being collected from.
+ */
 #ifndef HEAPPROF_RUN_FOLDER_H
 #define HEAPPROF_RUN_FOLDER_H
 

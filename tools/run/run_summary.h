@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What `heapprof run` says at the end, on standard error. */
+/* What `heapprof run` says at the end, on standard error.
+ *
+ * Failure: a profile that cannot be read again is named without its numbers.
+ */
 #ifndef HEAPPROF_RUN_SUMMARY_H
 #define HEAPPROF_RUN_SUMMARY_H
 

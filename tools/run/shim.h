@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The library that gets preloaded: where it is, and how the dynamic linker is told. */
+/* The library that gets preloaded: where it is, and how the dynamic linker is told.
+ *
+ * Failure: NULL and *error, which says where it was looked for.
+ */
 #ifndef HEAPPROF_SHIM_H
 #define HEAPPROF_SHIM_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A profiled process that is read again and again. Names are looked up once per address. */
+/* A profiled process that is read again and again. Names are looked up once per address.
+ *
+ * Failure: NULL and *error; names that cannot be found are not looked for again.
+ */
 #ifndef HEAPPROF_ATTACHED_H
 #define HEAPPROF_ATTACHED_H
 

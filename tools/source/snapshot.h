@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The profile of a process, alive or dead, from its state: read, symbolized, written. */
+/* The profile of a process, alive or dead, from its state: read, symbolized, written.
+ *
+ * Failure: NULL and *error; a profile appears whole or not at all.
+ */
 #ifndef HEAPPROF_SNAPSHOT_H
 #define HEAPPROF_SNAPSHOT_H
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the viewing commands take: a process id, a state file, or a profile. Frames that profiles ask readers to drop
- * are dropped, so that the leaf is who called malloc. */
+/* source/: what a person names (a process, a state file, a profile) becomes a heap with names. One thread; failures are
+ * NULL and *error.
+ *
+ * What the viewing commands take: a process id, a state file, or a profile. Frames that profiles ask readers to drop
+ * are dropped, so that the leaf is who called malloc.
+ */
 #ifndef HEAPPROF_SOURCE_H
 #define HEAPPROF_SOURCE_H
 

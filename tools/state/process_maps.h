@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Which processes map which files from their start, shared and writable: that is how a state file shows whose it is. Read from
- * /proc/PID/maps, which neither stops nor signals anybody. */
+/* Which processes map which files from their start, shared and writable: that is how a state file shows whose it is.
+ * Read from /proc/PID/maps, which neither stops nor signals anybody.
+ *
+ * Failure: a process that cannot be looked into is left out.
+ */
 #ifndef HEAPPROF_PROCESS_MAPS_H
 #define HEAPPROF_PROCESS_MAPS_H
 

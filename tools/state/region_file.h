@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the state region of a process, alive or dead, from its file (docs/region-format.md): the rules of section 6, and
- * nothing the file says is believed. The target is not touched: no signal, no stop, no trace, no write.
+/* Reads the state region of a process, alive or dead, from its file (docs/region-format.md): the rules of section 6,
+ * and nothing the file says is believed. The target is not touched: no signal, no stop, no trace, no write.
  *
- * While it is read the owner may write, grow and remove it. Values of a stack agree with each other; in-use is never negative.
+ * While it is read the owner may write, grow and remove it. Values of a stack agree with each other; in-use is never
+ * negative.
+ *
+ * Threads: one at a time. Memory: the heap is the caller's. Failure: NULL or false and *error; a file that is cut or
+ * grows while it is read costs values, never a fault.
  */
 #ifndef HEAPPROF_REGION_FILE_H
 #define HEAPPROF_REGION_FILE_H

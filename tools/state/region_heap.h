@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The heap of a region, by the rules of the shim's own dumps (core/profile.c, core/dump.c), without names. */
+/* The heap of a region, by the rules of the shim's own dumps (core/profile.c, core/dump.c), without names.
+ *
+ * Memory: a heap of its own.
+ */
 #ifndef HEAPPROF_REGION_HEAP_H
 #define HEAPPROF_REGION_HEAP_H
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The directories that state files lie in, and their removal. */
+/* The directories that state files lie in, and their removal.
+ *
+ * Failure: false and *error; a file that some process may still map is never removed.
+ */
 #ifndef HEAPPROF_STATE_FILES_H
 #define HEAPPROF_STATE_FILES_H
 

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Profiled processes, alive or dead, and their state files.
+/* state/: state files of processes, alive or dead, read from outside. No process is stopped, signalled or written to,
+ * and nothing that a file says is believed. It gives heaps without names. One thread; failures are NULL or false and
+ * *error, one line that names the file or the process.
  *
- * Alive: found by the mapping of the state file in /proc/PID/maps, so in any state directory and mount namespace; the file is
- * reached through /proc/PID/root. Dead: found in the usual state directories ($HEAPPROF_STATE_DIR, $XDG_RUNTIME_DIR/heapprof,
- * /dev/shm/heapprof-UID; for root those of all users), and in run.* folders inside them. Only what belongs to us is read or
- * removed; root reads all.
+ * Profiled processes, alive or dead, and their state files.
+ *
+ * Alive: found by the mapping of the state file in /proc/PID/maps, so in any state directory and mount namespace; the
+ * file is reached through /proc/PID/root. Dead: found in the usual state directories ($HEAPPROF_STATE_DIR,
+ * $XDG_RUNTIME_DIR/heapprof, /dev/shm/heapprof-UID; for root those of all users), and in run.* folders inside them.
+ * Only what belongs to us is read or removed; root reads all.
  */
 #ifndef HEAPPROF_TARGETS_H
 #define HEAPPROF_TARGETS_H

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of C++, Rust (v0 and legacy) and D as people read them: without parameters, template arguments and hashes, as pprof
- * shows them by default. */
+/* Names of C++, Rust (v0 and legacy) and D as people read them: without parameters, template arguments and hashes, as
+ * pprof shows them by default.
+ *
+ * Failure: a name that cannot be taken apart stays as it is. Output is bounded, whatever a name stands for.
+ */
 #ifndef HEAPPROF_DEMANGLE_H
 #define HEAPPROF_DEMANGLE_H
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Looks up places in the code of one object: in its debug information, and in its symbol table what that does not
- * tell. */
+/* Looks up places in the code of one object: in its debug information, and in its symbol table what that does not tell.
+ *
+ * Failure: what is not found is missing in the set. Runs in the worker (symbol_worker.h): libdw may not survive the
+ * file.
+ */
 #ifndef HEAPPROF_OBJECT_SYMBOLS_H
 #define HEAPPROF_OBJECT_SYMBOLS_H
 

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Names for addresses: functions, inlined frames, files and lines, demangled.
+/* symbols/: names, files and lines for addresses in files. It knows nothing of processes' memory. A damaged or hostile
+ * file costs the names that are in it, nothing else. One thread; what cannot be found is a problem in the result, never
+ * a failure.
+ *
+ * Names for addresses: functions, inlined frames, files and lines, demangled.
  *
  * From the files that mappings name, checked by build id, by elfutils' libdw: DWARF 4 and 5, split, dwz, debuglink,
- * build-id directories, minidebuginfo, debuginfod where $DEBUGINFOD_URLS asks for it. Results are cached by build
- * id. Files are hostile input.
+ * build-id directories, minidebuginfo, debuginfod where $DEBUGINFOD_URLS asks for it. Results are cached by build id.
+ * Files are hostile input.
  */
 #ifndef HEAPPROF_SYMBOLS_H
 #define HEAPPROF_SYMBOLS_H

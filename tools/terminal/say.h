@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Chatter on standard error, and what a terminal can do. Data goes to standard output, by stdio.
+/* terminal/: what a person sees. It knows nothing of heaps, and nothing leaves it for a terminal that the terminal
+ * would act on instead of showing it. One thread; texts that are returned are new ones, to be freed with g_free.
+ *
+ * Chatter on standard error, and what a terminal can do. Data goes to standard output, by stdio.
  *
  * A message is one line that names what was given, what is accepted or wrong, and what happens now.
+ *
+ * Failure: what cannot be written to standard error is lost, what cannot be written to standard output makes
+ * finish_output fail.
  */
 #ifndef HEAPPROF_SAY_H
 #define HEAPPROF_SAY_H

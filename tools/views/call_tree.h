@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The stacks of a profile as a tree: who called whom, from the program's start inwards, or inverted, from the
- * allocating function outwards. */
+ * allocating function outwards.
+ *
+ * Memory: the tree owns its texts; the heap may go. Failure: none; is_cut says that there was no room for all of it.
+ */
 #ifndef HEAPPROF_CALL_TREE_H
 #define HEAPPROF_CALL_TREE_H
 

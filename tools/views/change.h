@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* How certain the difference of two profiles is: docs/sampling.md, "Differences". */
+/* How certain the difference of two profiles is: docs/sampling.md, "Differences".
+ *
+ * Memory: freed by change_variances_free.
+ */
 #ifndef HEAPPROF_CHANGE_H
 #define HEAPPROF_CHANGE_H
 

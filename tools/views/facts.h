@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a profile says about itself: totals and how certain they are, what was lost, what the profiler cost, which files the code
- * came from. */
+/* What a profile says about itself: totals and how certain they are, what was lost, what the profiler cost, which files
+ * the code came from.
+ *
+ * Memory: facts refer to the heap, which must live longer.
+ */
 #ifndef HEAPPROF_FACTS_H
 #define HEAPPROF_FACTS_H
 

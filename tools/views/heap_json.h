@@ -2,6 +2,8 @@
 /* A heap, or the difference of two, as JSON for the report page (tools/report/src/profile.js reads it).
  *
  * ASCII without <, > and &: it can stand in an HTML script element, whatever the names in the profile are.
+ *
+ * Failure: NULL and *error, when the page would be too large.
  */
 #ifndef HEAPPROF_HEAP_JSON_H
 #define HEAPPROF_HEAP_JSON_H

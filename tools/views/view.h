@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the commands that show tables share: opening with messages, headers, names of places, cells. */
+/* views/: what is asked of a heap: rows, trees, differences, facts, the page. A view reads heaps and never changes
+ * them; it owns its texts, so the heaps may go first, where its header says nothing else. One thread; what a *_new or
+ * *_of function returns is freed by the *_free beside it.
+ *
+ * What the commands that show tables share: opening with messages, headers, names of places, cells.
+ */
 #ifndef HEAPPROF_VIEW_H
 #define HEAPPROF_VIEW_H
 
