@@ -2,7 +2,7 @@
 #include "tools/heap/combine.h"
 
 #include "tools/heap/layout.h"
-#include "tools/heap/notes.h"
+#include "tools/heap/comment_sums.h"
 #include "tools/heap/sums.h"
 
 #include <string.h>

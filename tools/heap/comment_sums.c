@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/heap/notes.h"
+#include "tools/heap/comment_sums.h"
 
 #include "core/comments.h"
 
