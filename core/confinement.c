@@ -7,7 +7,7 @@
 #include "core/sys.h"
 #include "core/timing.h"
 
-_Atomic unsigned sys_filters, sys_clock_refusals;
+_Atomic unsigned sys_filters, sys_strict_filters, sys_clock_refusals;
 
 static bool is_vfork_child(const struct region_header *header)
 {
@@ -43,4 +43,16 @@ void confinement_begin_clockless(void)
 void confinement_end_clockless(void)
 {
   atomic_fetch_sub(&sys_clock_refusals, 1);
+}
+
+void confinement_begin_strict(void)
+{
+  confinement_begin_clockless();
+  atomic_fetch_add(&sys_strict_filters, 1);
+}
+
+void confinement_end_strict(void)
+{
+  atomic_fetch_sub(&sys_strict_filters, 1);
+  confinement_end_clockless();
 }

@@ -24,9 +24,13 @@ bool confinement_begin(void);
 /* After a call that the kernel refused. */
 void confinement_end(void);
 
-/* The same for strict seccomp and prctl(PR_SET_TSC), behind which reading the processor's clock is a fault: nothing is timed any more.
- * (ld.so reads it, so no program is started so.) */
+/* The same for prctl(PR_SET_TSC): reading the processor's clock is a fault from now on, and nothing is timed any more. (ld.so reads it,
+ * so no program is started so.) */
 void confinement_begin_clockless(void);
 void confinement_end_clockless(void);
+
+/* Besides, for strict seccomp: no clock either, and no mmap. */
+void confinement_begin_strict(void);
+void confinement_end_strict(void);
 
 #endif

@@ -25,12 +25,13 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-/* Filters that are installed, or about to be (confinement.h). */
-extern HIDDEN _Atomic unsigned sys_filters;
+/* Filters that are installed, or about to be, and those among them that let not even mmap pass (confinement.h). */
+extern HIDDEN _Atomic unsigned sys_filters, sys_strict_filters;
 
 static inline bool sys_may_call(long number)
 {
-  return LIKELY(atomic_load_explicit(&sys_filters, memory_order_relaxed) == 0) || number == SYS_mmap;
+  return LIKELY(atomic_load_explicit(&sys_filters, memory_order_relaxed) == 0) ||
+         (number == SYS_mmap && atomic_load_explicit(&sys_strict_filters, memory_order_relaxed) == 0);
 }
 
 /* Times that reading the processor's clock was forbidden (confinement.h): it kills then, in the vDSO, too. */

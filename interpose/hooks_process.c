@@ -61,17 +61,17 @@ static ALWAYS_INLINE long go_on_syscall(long number, long a, long b, long c, lon
                                       : fallback_syscall(number, a, b, c, d, e, f);
 }
 
-/* What is given up by a call: other system calls, the processor's clock, or neither. */
+/* What is given up by a call: system calls but mmap, all of them, the processor's clock, or nothing. */
 struct renounced {
-  bool calls, clock;
+  bool calls, every_call, clock;
 };
 
 static struct renounced renounced_by_prctl(long option, unsigned long value)
 {
   return (struct renounced){
       .calls = option == PR_SET_SECCOMP,
-      .clock = (option == PR_SET_SECCOMP && value == SECCOMP_MODE_STRICT) ||
-               (option == PR_SET_TSC && value == PR_TSC_SIGSEGV),
+      .every_call = option == PR_SET_SECCOMP && value == SECCOMP_MODE_STRICT,
+      .clock = option == PR_SET_TSC && value == PR_TSC_SIGSEGV,
   };
 }
 
@@ -81,7 +81,7 @@ static struct renounced renounced_by_syscall(long number, long operation, unsign
     return renounced_by_prctl(operation, value);
   return (struct renounced){
       .calls = operation == SECCOMP_SET_MODE_STRICT || operation == SECCOMP_SET_MODE_FILTER,
-      .clock = operation == SECCOMP_SET_MODE_STRICT,
+      .every_call = operation == SECCOMP_SET_MODE_STRICT,
   };
 }
 
@@ -91,6 +91,8 @@ static struct renounced renounce(struct renounced what)
   int saved_errno = errno;
   if (what.calls)
     what.calls = confinement_begin();
+  if (what.every_call)
+    confinement_begin_strict();
   if (what.clock)
     confinement_begin_clockless();
   errno = saved_errno;
@@ -101,6 +103,8 @@ static void take_back(struct renounced what)
 {
   if (what.calls)
     confinement_end();
+  if (what.every_call)
+    confinement_end_strict();
   if (what.clock)
     confinement_end_clockless();
 }

@@ -168,6 +168,8 @@ MUTANTS = [
     Mutant("growth_is_left", "G5, I5: a handler can jump out of the growth of the state file, whose descriptor stays open", "core/region.c",
            "  struct blocked_signals before = signals_block();\n  for", "  struct blocked_signals before = {0};\n  for",
            ["torture/test_resources.Left"]),
+    Mutant("strict_maps", "P8: memory is mapped under strict seccomp", "core/confinement.c",
+           "  atomic_fetch_add(&sys_strict_filters, 1);\n", "", ["hazards/test_confinement.P8Clock"]),
     Mutant("clock_is_read", "P8: the processor's clock is read where that is a fault", "core/sys.h",
            "memory_order_relaxed) != 0);\n}\n\n/* For a call", "memory_order_relaxed) > 1000);\n}\n\n/* For a call",
            ["hazards/test_confinement.P8Clock"]),

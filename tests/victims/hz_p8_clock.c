@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* P8: reading the processor's clock is a fault from now on, by prctl(PR_SET_TSC) or strict seccomp, each through prctl or syscall. Asks
- * amiss first, allocates from places old and new in both states, and ends in the way that is left. Arguments: tsc, tsc-syscall, strict or
+/* P8: reading the processor's clock is a fault from now on, by prctl(PR_SET_TSC) or strict seccomp, each through prctl or syscall; the
+ * latter lets next to no system call pass. Asks amiss first, allocates from an old place and from so many new ones that a profiler's
+ * tables grow, and ends in the way that is left. Arguments: tsc, tsc-syscall, strict or
  * strict-syscall. */
 #include "hz_filter.h"
+#include "many_stacks.h"
 
 __attribute__((noinline)) static void old_place(size_t size)
 {
   hz_churn(20, size);
 }
 
-__attribute__((noinline)) static void new_place(size_t size)
+__attribute__((noinline)) static void new_place(size_t number)
 {
-  hz_churn(7, size);
+  free(allocate_from_stack((unsigned)number));
 }
 
 static void give_up_the_clock(const char *way)
@@ -33,10 +35,11 @@ int main(int argc, char **argv)
   for (size_t i = 0; i < 1000; i++)
     old_place(i);
   free(held);
+  new_place(0);
   REQUIRE(syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 1, NULL) == -1 && errno == EINVAL);
   give_up_the_clock(argv[1]);
-  for (size_t i = 0; i < 1000; i++) {
-    old_place(i);
+  for (size_t i = 0; i < 5000; i++) {
+    old_place(i % 1000);
     new_place(i);
   }
   REQUIRE(write(1, "done\n", 5) == 5);
