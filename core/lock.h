@@ -3,7 +3,8 @@
  *
  * It knows its holder by thread pointer and stack frame. If the same thread asks again from a frame above the holder's, the
  * holder was left by siglongjmp and its lock is taken over. (A handler on an alternate stack that happens to lie higher can
- * take over a lock that is still in use; what the locks guard tolerates that, see each use.)
+ * take over a lock that is still in use; what the locks guard tolerates that, see each use. It gives back what it took, so another
+ * thread may have the lock when its first holder comes to release it: that releases nothing.)
  *
  * Threads, signals: safe, never blocks. Fork: a lock that is held in another epoch (process.h) is free, for its holder is a thread
  * of the parent.
@@ -39,11 +40,17 @@ static inline bool lock_is_ours(const struct lock *lock)
   return atomic_load_explicit(&lock->holder, memory_order_relaxed) == lock_self();
 }
 
+static inline bool lock_take_from(struct lock *lock, uintptr_t *holder)
+{
+  return atomic_compare_exchange_strong_explicit(
+      &lock->holder, holder, lock_self(), memory_order_acquire /* pairs with lock_release */, memory_order_relaxed);
+}
+
+/* The frame needs no order: only the thread that holds the lock believes it. */
 static inline bool lock_try(struct lock *lock)
 {
   uintptr_t self = lock_self(), here = (uintptr_t)__builtin_frame_address(0), free = 0;
-  if (LIKELY(atomic_compare_exchange_strong(&lock->holder, &free, self)) ||
-      (!process_is_of_now(free) && atomic_compare_exchange_strong(&lock->holder, &free, self))) {
+  if (LIKELY(lock_take_from(lock, &free)) || (!process_is_of_now(free) && lock_take_from(lock, &free))) {
     atomic_store_explicit(&lock->frame, here, memory_order_relaxed);
     return true;
   }
@@ -71,9 +78,14 @@ static inline bool lock_try_for_a_moment(struct lock *lock)
   return false;
 }
 
+/* If the caller's thread still holds it. In one step: a handler that takes the lock over between two would give it to another thread.
+ * The frame is not asked: who took the lock over and holds it still was left by siglongjmp, and lower frames would wait for it for
+ * ever. */
 static inline void lock_release(struct lock *lock)
 {
-  atomic_store_explicit(&lock->holder, 0, memory_order_release);
+  uintptr_t self = lock_self();
+  (void)atomic_compare_exchange_strong_explicit(
+      &lock->holder, &self, 0, memory_order_release /* pairs with lock_take_from */, memory_order_relaxed);
 }
 
 #endif

@@ -50,6 +50,12 @@ static void *try_in_thread(void *result)
   return NULL;
 }
 
+/* Whose thread has ended. */
+static void forget_holder(void)
+{
+  atomic_store(&lock.holder, 0);
+}
+
 static void other_threads_are_refused(void **state)
 {
   (void)state;
@@ -64,7 +70,25 @@ static void other_threads_are_refused(void **state)
   assert_int_equal(pthread_join(thread, NULL), 0);
   assert_true(taken);
   assert_false(lock_try(&lock)); /* it ended without giving it back */
+  forget_holder();
+}
+
+/* A handler on an alternate stack above takes it over and gives it back; another thread takes it; then the first holder is done. */
+static void first_holder_releases_only_its_own(void **state)
+{
+  (void)state;
+  pthread_t thread;
+  bool is_taken = false;
+  assert_true(try_from_below());
+  assert_true(lock_try(&lock));
   lock_release(&lock);
+  assert_int_equal(pthread_create(&thread, NULL, try_in_thread, &is_taken), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  assert_true(is_taken);
+  lock_release(&lock);
+  bool is_free = lock_try(&lock);
+  forget_holder();
+  assert_false(is_free);
 }
 
 enum { THREADS = 4, ROUNDS = 20000 };
@@ -117,7 +141,7 @@ static void held_by_a_thread_of_the_parent(void **state)
   assert_true(is_taken);
   assert_int_equal(unit_fork(child_of_a_holder), UNIT_PASSED);
   assert_false(lock_try(&lock));
-  lock_release(&lock);
+  forget_holder();
 }
 
 int main(void)
@@ -125,7 +149,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(holder_from_below_is_refused),   cmocka_unit_test(lock_left_by_a_jump_is_taken_over),
       cmocka_unit_test(other_threads_are_refused),      cmocka_unit_test(one_at_a_time),
-      cmocka_unit_test(held_by_a_thread_of_the_parent),
+      cmocka_unit_test(held_by_a_thread_of_the_parent), cmocka_unit_test(first_holder_releases_only_its_own),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
