@@ -57,12 +57,14 @@ static unsigned choose_slot(const uint64_t stamps[PEAK_SLOTS])
   return peak_of(stamps[0]) > peak_of(stamps[1]);
 }
 
+/* Each order pairs with the load of that field in read_slot: who sees a new value sees that the slot was claimed, who sees the stamp
+ * sees all values. */
 static void write_slot(struct peak *slot, uint64_t peak, const struct tally_sums *held)
 {
-  atomic_store_explicit(&slot->objects_q16, held->objects_q16, memory_order_relaxed);
-  atomic_store_explicit(&slot->bytes_q4, held->bytes_q4, memory_order_relaxed);
-  atomic_store_explicit(&slot->variance_objects, held->variance_objects, memory_order_relaxed);
-  atomic_store_explicit(&slot->variance_bytes, held->variance_bytes, memory_order_relaxed);
+  atomic_store_explicit(&slot->objects_q16, held->objects_q16, memory_order_release);
+  atomic_store_explicit(&slot->bytes_q4, held->bytes_q4, memory_order_release);
+  atomic_store_explicit(&slot->variance_objects, held->variance_objects, memory_order_release);
+  atomic_store_explicit(&slot->variance_bytes, held->variance_bytes, memory_order_release);
   atomic_store_explicit(&slot->stamp, peak, memory_order_release);
 }
 
@@ -85,7 +87,7 @@ void peak_keep(struct stack_record *stack)
     write_slot(slot, peak, &held);
 }
 
-/* What is in the slot, if it is whole and of that peak. */
+/* What is in the slot, if it is whole and of that peak. Each order pairs with the store in write_slot. */
 static bool read_slot(const struct peak *slot, uint64_t peak, struct tally_sums *held)
 {
   if (atomic_load_explicit(&slot->stamp, memory_order_acquire) != peak)

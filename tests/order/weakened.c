@@ -72,7 +72,7 @@ static bool is_exempt(const struct explorer_site *site, const char *const *exemp
   char name[128];
   (void)snprintf(name, sizeof name, "%s: %s", site->function, site->operation);
   for (; *exempt != NULL; exempt++)
-    if (strcmp(name, *exempt) == 0)
+    if (strcmp(name, *exempt) == 0 || strcmp(site->function, *exempt) == 0)
       return true;
   return false;
 }
@@ -110,6 +110,9 @@ static unsigned weaker(const struct explorer_site *site, int orders[2])
 bool weakened_is_noticed(const struct explorer_scenario *const *scenarios, size_t count, const char *const *exempt)
 {
   unsigned tried = 0, found = 0;
+  for (size_t i = 0; i < count; i++)
+    if (explore(scenarios[i], NULL, 0, true).violation[0] != '\0')
+      return false; /* what fails anyway notices nothing */
   for (struct explorer_site *const *site = __start_explorer_sites; site != __stop_explorer_sites; site++) {
     int orders[2];
     unsigned weakenings = is_under_test(*site) && !is_exempt(*site, exempt) ? weaker(*site, orders) : 0;
