@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/heap/combine.h"
 
-#include "tools/heap/layout.h"
 #include "tools/heap/comment_sums.h"
+#include "tools/heap/layout.h"
 #include "tools/heap/sums.h"
 
 #include <string.h>
@@ -28,7 +28,7 @@ struct location_key {
 
 struct combiner {
   struct heap *heap;
-  struct notes *notes;
+  struct comment_sums *comments;
   GHashTable *mappings;       /* struct mapping_key -> index + 1 */
   GHashTable *locations;      /* struct location_key -> index + 1 */
   GHashTable *file_locations; /* address -> index + 1, of locations in files */
@@ -350,7 +350,7 @@ static void add_head(struct heap *heap, const struct heap *from)
 struct combiner *combiner_new(void)
 {
   struct combiner *combiner = g_new0(struct combiner, 1);
-  combiner->notes = notes_new();
+  combiner->comments = comment_sums_new();
   combiner->mappings = g_hash_table_new_full(hash_mapping, is_same_mapping, g_free, NULL);
   combiner->locations = g_hash_table_new_full(hash_location, is_same_location, g_free, NULL);
   combiner->file_locations = g_hash_table_new(hash_address, NULL);
@@ -366,7 +366,7 @@ bool combiner_add(struct combiner *combiner, const struct heap *heap, GError **e
     return false;
   add_head(combiner->heap, heap);
   add_samples(combiner, heap);
-  notes_add(combiner->notes, heap);
+  comment_sums_add(combiner->comments, heap);
   combiner->lacks_variances |= heap->variances == NULL;
   return true;
 }
@@ -379,7 +379,7 @@ static void finish(struct combiner *combiner)
     g_array_free(heap->variances, TRUE);
     heap->variances = NULL;
   }
-  notes_apply(combiner->notes, heap);
+  comment_sums_apply(combiner->comments, heap);
 }
 
 struct heap *combiner_end(struct combiner *combiner)
@@ -387,7 +387,7 @@ struct heap *combiner_end(struct combiner *combiner)
   struct heap *heap = combiner->heap;
   if (heap != NULL)
     finish(combiner);
-  notes_free(combiner->notes);
+  comment_sums_free(combiner->comments);
   g_hash_table_destroy(combiner->mappings);
   g_hash_table_destroy(combiner->locations);
   g_hash_table_destroy(combiner->file_locations);

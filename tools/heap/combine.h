@@ -3,7 +3,7 @@
  * code, by build id (or path), size and offset, as pprof takes it; what would then lie where something else lies is
  * moved.
  *
- * The largest period, the earliest time and the sum of durations are kept; comments as notes.h says.
+ * The largest period, the earliest time and the sum of durations are kept; comments as comment_sums.h says.
  *
  * Memory: the result is a heap of its own. Failure: NULL and *error, for heaps whose types differ.
  */

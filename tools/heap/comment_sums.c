@@ -26,16 +26,16 @@ static const struct {
 };
 
 /* A line of the result, in the making. */
-struct note {
-  char *line; /* RULE_EACH: the text */
+struct line {
+  char *text; /* RULE_EACH: the text */
   char *key;  /* other rules; NULL: RULE_EACH */
   enum rule rule;
   uint64_t number;
   guint seen; /* in how many profiles */
 };
 
-struct notes {
-  GPtrArray *notes;               /* struct note, in the order of their first appearance */
+struct comment_sums {
+  GPtrArray *lines;               /* struct line, in the order of their first appearance */
   GHashTable *by_text;            /* by key, or by line */
   guint profiles;                 /* added here */
   uint64_t merged;                /* those that they were made of */
@@ -43,20 +43,20 @@ struct notes {
   bool lacks_errors;
 };
 
-static void note_free(void *data)
+static void line_free(void *data)
 {
-  struct note *note = data;
-  g_free(note->line);
-  g_free(note->key);
-  g_free(note);
+  struct line *line = data;
+  g_free(line->text);
+  g_free(line->key);
+  g_free(line);
 }
 
-struct notes *notes_new(void)
+struct comment_sums *comment_sums_new(void)
 {
-  struct notes *notes = g_new0(struct notes, 1);
-  notes->notes = g_ptr_array_new_with_free_func(note_free);
-  notes->by_text = g_hash_table_new(g_str_hash, g_str_equal);
-  return notes;
+  struct comment_sums *sums = g_new0(struct comment_sums, 1);
+  sums->lines = g_ptr_array_new_with_free_func(line_free);
+  sums->by_text = g_hash_table_new(g_str_hash, g_str_equal);
+  return sums;
 }
 
 static enum rule rule_of(const char *key)
@@ -69,91 +69,91 @@ static enum rule rule_of(const char *key)
   return RULE_EACH;
 }
 
-static struct note *find_note(struct notes *notes, const char *text)
+static struct line *find_line(struct comment_sums *sums, const char *text)
 {
-  return g_hash_table_lookup(notes->by_text, text);
+  return g_hash_table_lookup(sums->by_text, text);
 }
 
-static void add_line(struct notes *notes, const char *line)
+static void add_line(struct comment_sums *sums, const char *text)
 {
-  struct note *note = find_note(notes, line);
-  if (note == NULL) {
-    note = g_new0(struct note, 1);
-    note->line = g_strdup(line);
-    g_ptr_array_add(notes->notes, note);
-    g_hash_table_insert(notes->by_text, note->line, note);
+  struct line *line = find_line(sums, text);
+  if (line == NULL) {
+    line = g_new0(struct line, 1);
+    line->text = g_strdup(text);
+    g_ptr_array_add(sums->lines, line);
+    g_hash_table_insert(sums->by_text, line->text, line);
   }
 }
 
-static void add_number(struct notes *notes, const char *key, enum rule rule, uint64_t number)
+static void add_number(struct comment_sums *sums, const char *key, enum rule rule, uint64_t number)
 {
-  struct note *note = find_note(notes, key);
-  if (note == NULL) {
-    note = g_new0(struct note, 1);
-    *note = (struct note){.key = g_strdup(key), .rule = rule, .number = rule == RULE_SAME ? number : 0};
-    g_ptr_array_add(notes->notes, note);
-    g_hash_table_insert(notes->by_text, note->key, note);
+  struct line *line = find_line(sums, key);
+  if (line == NULL) {
+    line = g_new0(struct line, 1);
+    *line = (struct line){.key = g_strdup(key), .rule = rule, .number = rule == RULE_SAME ? number : 0};
+    g_ptr_array_add(sums->lines, line);
+    g_hash_table_insert(sums->by_text, line->key, line);
   }
-  if (rule == RULE_SAME && note->number != number)
+  if (rule == RULE_SAME && line->number != number)
     return; /* not seen as often as there are profiles: left out */
-  note->seen++;
+  line->seen++;
   if (rule == RULE_LARGEST)
-    note->number = MAX(note->number, number);
-  else if (rule == RULE_ADD && __builtin_add_overflow(note->number, number, &note->number))
-    note->number = UINT64_MAX;
+    line->number = MAX(line->number, number);
+  else if (rule == RULE_ADD && __builtin_add_overflow(line->number, number, &line->number))
+    line->number = UINT64_MAX;
 }
 
-static void add_comment(struct notes *notes, const char *line)
+static void add_comment(struct comment_sums *sums, const char *line)
 {
   const char *separator = g_str_has_prefix(line, start) ? strstr(line, ": ") : NULL;
   if (separator == NULL) {
-    add_line(notes, line);
+    add_line(sums, line);
     return;
   }
   g_autofree char *key = g_strndup(line + strlen(start), (gsize)(separator - line) - strlen(start));
   enum rule rule = rule_of(key);
   guint64 number;
   if (rule == RULE_EACH)
-    add_line(notes, line);
+    add_line(sums, line);
   else if (rule != RULE_ANEW && g_ascii_string_to_unsigned(separator + 2, 10, 0, UINT64_MAX, &number, NULL))
-    add_number(notes, key, rule, number);
+    add_number(sums, key, rule, number);
 }
 
-static void add_squares(struct notes *notes, const struct heap *heap)
+static void add_squares(struct comment_sums *sums, const struct heap *heap)
 {
   for (uint32_t i = 0; i < heap->types->len; i++) {
     g_autofree char *key = g_strconcat(COMMENT_standard_error, heap_type(heap, i)->name, NULL);
     uint64_t error = 0;
-    notes->lacks_errors |= !heap_comment_number(heap, key, &error);
-    notes->squares[i] += (double)error * (double)error;
+    sums->lacks_errors |= !heap_comment_number(heap, key, &error);
+    sums->squares[i] += (double)error * (double)error;
   }
 }
 
-void notes_add(struct notes *notes, const struct heap *heap)
+void comment_sums_add(struct comment_sums *sums, const struct heap *heap)
 {
-  notes->profiles++;
+  sums->profiles++;
   for (guint i = 0; i < heap->comments->len; i++)
-    add_comment(notes, g_ptr_array_index(heap->comments, i));
-  add_squares(notes, heap);
+    add_comment(sums, g_ptr_array_index(heap->comments, i));
+  add_squares(sums, heap);
   const char *merged = heap_comment(heap, COMMENT_merged);
   uint64_t count = merged != NULL ? g_ascii_strtoull(merged, NULL, 10) : 1;
-  notes->merged += CLAMP(count, 1, UINT32_MAX);
+  sums->merged += CLAMP(count, 1, UINT32_MAX);
 }
 
-static void put_note(const struct notes *notes, const struct note *note, struct heap *heap)
+static void put_line(const struct comment_sums *sums, const struct line *line, struct heap *heap)
 {
-  if (note->rule == RULE_EACH)
-    g_ptr_array_add(heap->comments, (char *)(uintptr_t)heap_text(heap, note->line));
-  else if (note->rule == RULE_ADD || note->seen == notes->profiles)
-    heap_add_comment(heap, note->key, "%" G_GUINT64_FORMAT, note->number);
+  if (line->rule == RULE_EACH)
+    g_ptr_array_add(heap->comments, (char *)(uintptr_t)heap_text(heap, line->text));
+  else if (line->rule == RULE_ADD || line->seen == sums->profiles)
+    heap_add_comment(heap, line->key, "%" G_GUINT64_FORMAT, line->number);
 }
 
-static void put_standard_errors(const struct notes *notes, struct heap *heap)
+static void put_standard_errors(const struct comment_sums *sums, struct heap *heap)
 {
-  if (heap->variances == NULL && notes->lacks_errors)
+  if (heap->variances == NULL && sums->lacks_errors)
     return;
   for (uint32_t type = 0; type < heap->types->len; type++) {
-    double variance = notes->squares[type];
+    double variance = sums->squares[type];
     if (heap->variances != NULL) {
       variance = 0;
       for (uint32_t i = 0; i < heap->samples->len; i++)
@@ -164,18 +164,18 @@ static void put_standard_errors(const struct notes *notes, struct heap *heap)
   }
 }
 
-void notes_apply(const struct notes *notes, struct heap *heap)
+void comment_sums_apply(const struct comment_sums *sums, struct heap *heap)
 {
-  for (guint i = 0; i < notes->notes->len; i++)
-    put_note(notes, g_ptr_array_index(notes->notes, i), heap);
-  put_standard_errors(notes, heap);
-  if (notes->merged > 1)
-    heap_add_comment(heap, COMMENT_merged, "%" G_GUINT64_FORMAT " profiles", notes->merged);
+  for (guint i = 0; i < sums->lines->len; i++)
+    put_line(sums, g_ptr_array_index(sums->lines, i), heap);
+  put_standard_errors(sums, heap);
+  if (sums->merged > 1)
+    heap_add_comment(heap, COMMENT_merged, "%" G_GUINT64_FORMAT " profiles", sums->merged);
 }
 
-void notes_free(struct notes *notes)
+void comment_sums_free(struct comment_sums *sums)
 {
-  g_hash_table_destroy(notes->by_text);
-  g_ptr_array_free(notes->notes, TRUE);
-  g_free(notes);
+  g_hash_table_destroy(sums->by_text);
+  g_ptr_array_free(sums->lines, TRUE);
+  g_free(sums);
 }
