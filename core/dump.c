@@ -170,19 +170,24 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
 
 /* Names. */
 
+/* Whatever the host and the program are called, the file lies where the pattern says. */
+static void put_part(struct text *path, const char *name)
+{
+  char part[128];
+  struct text text = TEXT_INIT(part);
+  text_put(&text, name);
+  text_make_name_part(part);
+  text_put(path, part);
+}
+
 static void put_host(struct text *path)
 {
   char host[65] = "";
   long size = descriptor_read_file("/proc/sys/kernel/hostname", 0, host, sizeof host - 1);
   host[size > 0 ? size : 0] = '\0';
-  host[strcspn(host, "\n")] = '\0';
-  text_put(path, host[0] != '\0' ? host : "localhost");
-}
-
-static void put_program(struct text *path)
-{
-  for (const char *c = program_name; *c != '\0'; c++) /* a login shell is "-bash", a kernel name may hold a slash */
-    text_put_bytes(path, *c == '/' || (unsigned char)*c <= ' ' ? "_" : c, 1);
+  if (size > 0 && host[size - 1] == '\n')
+    host[size - 1] = '\0';
+  put_part(path, host[0] != '\0' ? host : "localhost");
 }
 
 static void expand_pattern(struct text *path, uint64_t number)
@@ -198,7 +203,7 @@ static void expand_pattern(struct text *path, uint64_t number)
       continue;
     }
     switch (*++pattern) {
-    case 'e': put_program(path); break;
+    case 'e': put_part(path, program_name); break;
     case 'p': text_put_u64(path, (uint64_t)sys_getpid()); break;
     case 'h': put_host(path); break;
     case 'n': text_put_u64(path, number); break;
@@ -280,7 +285,12 @@ static void run(void *argument)
     expand_pattern(&path, job->number);
   else
     text_put(&path, job->path);
-  job->result = path.cut ? -ENAMETOOLONG : -EBADF;
+  enum writer_place place = writer_look(name);
+  if (place == WRITER_NOWHERE) {
+    job->result = 0;
+    return;
+  }
+  job->result = path.cut ? -ENAMETOOLONG : place == WRITER_NO_FILE ? -EEXIST : -EBADF;
   for (int attempt = 0; job->result == -EBADF && attempt < DESCRIPTOR_ATTEMPTS; attempt++) {
     struct arena arena = {.chunks = NULL};
     job->result = write_profile(job, name, &arena);
@@ -289,7 +299,7 @@ static void run(void *argument)
   if (job->result != 0 && has_changed_root() && settings->verbose == 0)
     return;
   if (job->result != 0) {
-    const char *why = strerrordesc_np(-job->result);
+    const char *why = place == WRITER_NO_FILE ? "it is neither a file nor /dev/null" : strerrordesc_np(-job->result);
     char named[WRITER_PATH_MAX + 8];
     struct text text = TEXT_INIT(named);
     text_put(&text, name);

@@ -87,3 +87,16 @@ const char *text_basename(const char *path)
   const char *slash = strrchr(path, '/');
   return slash != NULL ? slash + 1 : path;
 }
+
+void text_make_name_part(char *string)
+{
+  enum { DELETE = 0x7f, C1_LEAD = 0xc2, C1_LAST = 0x9f };
+  for (unsigned char *c = (unsigned char *)string; *c != '\0'; c++) {
+    if (*c == C1_LEAD && c[1] >= 0x80 && c[1] <= C1_LAST) {
+      c[0] = c[1] = '_';
+      c++;
+    } else if (*c == '/' || *c <= ' ' || *c == DELETE) {
+      *c = '_';
+    }
+  }
+}

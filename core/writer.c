@@ -52,6 +52,29 @@ void writer_remove_unfinished(void)
       sys_unlink(unfinished[place].path);
 }
 
+/* Where names lead to what a process has open, or to devices. Files are made in /dev/shm alone. */
+static bool is_of_system(const char *path)
+{
+  static const char devices[] = "/dev/", memory[] = "/dev/shm/", processes[] = "/proc/";
+  return (strncmp(path, devices, sizeof devices - 1) == 0 && strncmp(path, memory, sizeof memory - 1) != 0) ||
+         strncmp(path, processes, sizeof processes - 1) == 0;
+}
+
+enum writer_place writer_look(const char *path)
+{
+  enum { NULL_DEVICE = 1 << 8 | 3 };
+  struct stat named, meant;
+  if (sys_lstat(path, &named) != 0)
+    return WRITER_FILE;
+  if (S_ISCHR(named.st_mode) && named.st_rdev == NULL_DEVICE)
+    return WRITER_NOWHERE;
+  if (S_ISLNK(named.st_mode) && is_of_system(path))
+    return WRITER_NO_FILE;
+  if (!S_ISLNK(named.st_mode) || sys_stat(path, &meant) != 0)
+    meant = named;
+  return S_ISREG(meant.st_mode) || S_ISDIR(meant.st_mode) || S_ISLNK(meant.st_mode) ? WRITER_FILE : WRITER_NO_FILE;
+}
+
 int writer_open(struct writer *writer, const char *final_path)
 {
   struct text path = TEXT_INIT(writer->path);

@@ -22,6 +22,15 @@ struct writer {
   char path[WRITER_PATH_MAX]; /* of the temporary file */
 };
 
+/* What stands at a path. */
+enum writer_place {
+  WRITER_FILE,    /* nothing, or a file or directory, which is left alone */
+  WRITER_NOWHERE, /* the null device: there is nothing to write */
+  WRITER_NO_FILE, /* another device, a pipe, or a link to one: neither is it written into, nor is a file made beside it */
+};
+
+enum writer_place writer_look(const char *path);
+
 int writer_open(struct writer *writer, const char *final_path);
 int writer_put(struct writer *writer, const void *bytes, size_t size);
 

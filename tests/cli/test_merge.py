@@ -29,6 +29,44 @@ def stacks(profile, kind):
                   for frames, value in profile.stacks(kind).items())
 
 
+class Foreign(Views):
+    """What somebody else has put at the name that is written to, for root to fall for."""
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest("only root can make what somebody else has made")
+        self.profiled([self.victim("leak")], expect=None, out=self.out_dir / "made.pb.gz")
+        self.target, self.name = self.dir / "precious", self.out_dir / "name.pb.gz"
+        self.target.write_text("precious")
+
+    def refused(self, *options, says):
+        self.check_refuses("merge", "made.pb.gz", *options, "-o", self.name, status=1, says=says)
+        self.assertEqual(self.target.read_text(), "precious")
+
+    @cases("link", "link to a link")
+    def test_force_follows_no_foreign_link(self, kind):
+        """Seen to fail: the file that it led to was replaced."""
+        foreign = self.name if kind == "link" else self.dir / "foreign"
+        foreign.symlink_to(self.target)
+        os.lchown(foreign, 65534, 65534)
+        if kind != "link":
+            self.name.symlink_to("../foreign")
+        self.refused("-f", says="a symbolic link of user 65534, and is left alone")
+
+    def test_own_link_is_followed(self):
+        self.name.symlink_to("../precious")
+        self.tool("merge", "made.pb.gz", "-f", "-o", self.name)
+        self.assertTrue(self.name.is_symlink())
+        self.check_lint(pprof_reader.load(self.target))
+
+    @cases("-f", "-q")
+    def test_foreign_pipe_is_not_waited_for(self, option):
+        """Seen to fail: it was opened, which waits for a reader."""
+        os.mkfifo(self.name)
+        os.chown(self.name, 65534, 65534)
+        self.refused(*([option] if option == "-f" else []), says="a pipe of user 65534, and is left alone")
+
+
 class Merge(Views):
     def merge(self, *arguments):
         self.tool("merge", *arguments, "-o", "merged.pb.gz")

@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 
 from harness import paths, pprof_reader
 from harness.case import Case, cases
@@ -116,10 +117,42 @@ class Unwritable(Case):
         run = self.check_unharmed(sample=1, out=f"{self.dir}/missing/p.pb.gz", state_dir="/nonexistent/dir")
         self.assertRegex(run.err, r"cannot write [^\n]*; this profile is lost\n")
 
-    def test_fifo_without_reader(self):
-        os.mkfifo(self.out_dir / "fifo.pb.gz")
-        self.check_unharmed(sample=1, out=f"{self.out_dir}/fifo.pb.gz")
-        self.assertTrue((self.out_dir / "fifo.pb.gz").is_fifo())
+    @cases("fifo", "link to a fifo", "link to a device")
+    def test_neither_file_nor_null_device(self, kind):
+        """Seen to fail: a file was made beside it. Nothing waits for a reader."""
+        name, target = self.out_dir / "name.pb.gz", self.dir / "fifo"
+        os.mkfifo(target)
+        if kind == "fifo":
+            target.rename(name)
+        else:
+            name.symlink_to(target if "fifo" in kind else "/dev/full")
+        run = self.check_unharmed(sample=1, out=name)
+        self.assertIn(f"cannot write {name}: it is neither a file nor /dev/null; it stays in {self.state_dir}/", run.err)
+        self.assertEqual(list(self.out_dir.iterdir()), [name])
+        self.assertFalse(name.is_file())
+
+    @cases("/dev/null", "/dev/stdout", "/proc/self/fd/1")
+    def test_places_of_the_system(self, name):
+        """Seen to fail: each process left a file beside it."""
+        def beside():
+            folder, start = os.path.split(name)
+            return [path for path in os.listdir(folder) if path.startswith(start) and "." in path] if folder == "/dev" else []
+        self.addCleanup(lambda: [os.unlink(f"/dev/{path}") for path in beside()])
+        self.assertEqual(beside(), [])
+        run = self.check_unharmed(sample=1, out=name)
+        self.assertEqual(beside(), [])
+        self.assertEqual(len(list(self.state_dir.iterdir())), 0 if name == "/dev/null" else 1)
+        self.assertEqual(run.err == "", name == "/dev/null", run.err)
+
+    def test_host_with_a_strange_name(self):
+        """Seen to fail: a host can be called anything, its name led out of the folder."""
+        script = ("import os, socket, sys; socket.sethostname('../evil/\\x1b]0;x\\n'); "
+                  "os.environ['LD_PRELOAD'] = sys.argv[1]; os.execv(sys.argv[2], sys.argv[2:])")
+        if subprocess.run(["unshare", "-u", "true"], capture_output=True).returncode:
+            self.skipTest("the host cannot be renamed here")
+        self.profiled(["unshare", "-u", sys.executable, "-c", script, paths.LIB, self.victim("leak")], sample=1, expect=7,
+                      LD_PRELOAD=None, out=f"{self.out_dir}/%h.pb.gz")
+        self.assertEqual([path.name for path in self.out_dir.iterdir()], [".._evil__]0;x_.pb.gz"])
 
 
 class Planted(Case):

@@ -150,6 +150,26 @@ static void full_pipe_costs_the_line(void **state)
   assert_int_equal(unit_fork_for(print_to_full_pipe, 2), UNIT_PASSED);
 }
 
+static void parts_of_names_stay_in_their_folder(void **state)
+{
+  (void)state;
+  static const char *const made[][2] = {
+      {"", ""},
+      {"bash", "bash"},
+      {"../etc/passwd", ".._etc_passwd"},
+      {"a b\tc\n\033d\177e", "a_b_c__d_e"},
+      {"\303\251\302\240", "\303\251\302\240"},
+      {"x\302\233y\302\200\302\237z", "x__y____z"},
+      {"\302", "\302"},
+  };
+  for (unsigned i = 0; i < COUNT_OF(made); i++) {
+    char text[32];
+    strcpy(text, made[i][0]);
+    text_make_name_part(text);
+    assert_string_equal(text, made[i][1]);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -157,6 +177,7 @@ int main(void)
       cmocka_unit_test(cuts_what_does_not_fit),
       cmocka_unit_test(finds_the_last_component),
       cmocka_unit_test(makes_utf8),
+      cmocka_unit_test(parts_of_names_stay_in_their_folder),
       cmocka_unit_test(message_is_one_line),
       cmocka_unit_test(long_message_is_cut_and_ended),
       cmocka_unit_test(closed_standard_error_costs_the_line),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/heap/save.h"
 
+#include "core/text.h"
 #include "tools/heap/encode.h"
 
 #include <errno.h>
@@ -139,8 +140,46 @@ static bool write_stream(GBytes *bytes, const char *path, GError **error)
   return strcmp(path, "-") == 0 ? write_standard_output(bytes, error) : write_special(bytes, path, error);
 }
 
+/* What is not ours, and not root's either. */
+static bool is_of_somebody_else(const struct stat *status)
+{
+  return status->st_uid != geteuid() && status->st_uid != 0;
+}
+
+static bool fail_foreign(GError **error, const char *path, const char *what, const struct stat *status)
+{
+  g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_PERM, "%s is %s of user %u, and is left alone", path, what,
+              (unsigned)status->st_uid);
+  return false;
+}
+
+/* A link that somebody else has put there leads where he wants us to write, a pipe of his may never be read. False and *error: `path`
+ * is such a one, or a link of ours leads to one. */
+static bool leads_where_we_want(const char *path, GError **error)
+{
+  enum { LINKS_MAX = 40 };
+  g_autofree char *at = g_strdup(path);
+  struct stat status;
+  for (int links = 0; links < LINKS_MAX && lstat(at, &status) == 0; links++) {
+    if (!S_ISLNK(status.st_mode))
+      return !(S_ISFIFO(status.st_mode) && is_of_somebody_else(&status)) ||
+             fail_foreign(error, path, "a pipe", &status);
+    if (is_of_somebody_else(&status))
+      return fail_foreign(error, path, "a symbolic link", &status);
+    g_autofree char *target = g_file_read_link(at, NULL);
+    if (target == NULL || g_str_has_prefix(at, "/proc/")) /* whose links are no names of files */
+      return true;
+    g_autofree char *folder = g_path_get_dirname(at);
+    g_free(at);
+    at = g_path_is_absolute(target) ? g_strdup(target) : g_build_filename(folder, target, NULL);
+  }
+  return true;
+}
+
 bool save_file_replacing(GBytes *bytes, const char *path, GError **error)
 {
+  if (!leads_where_we_want(path, error))
+    return false;
   if (g_file_test(path, G_FILE_TEST_IS_DIR))
     return fail(error, EISDIR, path);
   if (is_stream(path))
@@ -165,6 +204,8 @@ static bool fail_taken(GError **error, const char *path)
 
 bool save_file_new(GBytes *bytes, const char *path, GError **error)
 {
+  if (!leads_where_we_want(path, error))
+    return false;
   if (is_stream(path))
     return write_stream(bytes, path, error);
   g_autofree char *temporary = write_temporary(bytes, path, error);
@@ -189,9 +230,7 @@ bool save_new(const struct heap *heap, const char *path, GError **error)
 static char *program_in_name(const char *program)
 {
   char *name = g_strndup(program, 64);
-  for (char *c = name; *c != '\0'; c++)
-    if (*c == '/' || (unsigned char)*c <= ' ' || *c == 0x7f)
-      *c = '_';
+  text_make_name_part(name);
   return name;
 }
 

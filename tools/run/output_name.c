@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/output_name.h"
 
+#include "core/text.h"
 #include "tools/heap/save.h"
 
 #include <string.h>
@@ -38,12 +39,16 @@ char *output_pattern(const char *given)
 /* What stands for one letter behind a %. */
 static void append_value(GString *name, char letter, const char *program, int pid, const char *number)
 {
-  struct utsname host;
+  struct utsname host = {.nodename = ""};
   switch (letter) {
   case 'e': g_string_append(name, program); break;
   case 'p': g_string_append_printf(name, "%d", pid); break;
   case 'n': g_string_append(name, number); break;
-  case 'h': g_string_append(name, uname(&host) == 0 && host.nodename[0] != '\0' ? host.nodename : "localhost"); break;
+  case 'h':
+    (void)uname(&host);
+    text_make_name_part(host.nodename);
+    g_string_append(name, host.nodename[0] != '\0' ? host.nodename : "localhost");
+    break;
   case 't': g_string_append_printf(name, "%" G_GINT64_FORMAT, g_get_real_time() / G_USEC_PER_SEC); break;
   default: g_string_append_c(name, letter);
   }
@@ -74,9 +79,7 @@ static bool has_number(const char *pattern)
 static char *harmless(const char *program)
 {
   char *result = g_strdup(program);
-  for (char *c = result; *c != '\0'; c++)
-    if (*c == '/' || (unsigned char)*c <= ' ')
-      *c = '_';
+  text_make_name_part(result);
   return result;
 }
 
