@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/cfi.h"
 
+#include "core/libc.h"
 #include "core/modules.h"
 #include "core/on_stack.h"
 #include "core/process.h"

@@ -5,6 +5,7 @@
 #include "core/cfi.h"
 #include "core/comments.h"
 #include "core/descriptor.h"
+#include "core/libc.h"
 #include "core/live.h"
 #include "core/lock.h"
 #include "core/message.h"
@@ -299,7 +300,7 @@ static void run(void *argument)
   if (job->result != 0 && has_changed_root() && settings->verbose == 0)
     return;
   if (job->result != 0) {
-    const char *why = place == WRITER_NO_FILE ? "it is neither a file nor /dev/null" : strerrordesc_np(-job->result);
+    const char *why = place == WRITER_NO_FILE ? "it is neither a file nor /dev/null" : libc_error_text(-job->result);
     char named[WRITER_PATH_MAX + 8];
     struct text text = TEXT_INIT(named);
     text_put(&text, name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/module_names.h"
 
+#include "core/libc.h"
 #include "core/sys.h"
 #include "core/text.h"
 

@@ -2,6 +2,7 @@
 #include "core/object_image.h"
 
 #include "core/compiler.h"
+#include "core/libc.h"
 #include "core/region_format.h"
 #include "core/sys.h"
 

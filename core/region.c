@@ -3,6 +3,7 @@
 
 #include "core/compiler.h"
 #include "core/descriptor.h"
+#include "core/libc.h"
 #include "core/message.h"
 #include "core/on_stack.h"
 #include "core/process.h"

@@ -2,6 +2,7 @@
 #include "core/settle.h"
 
 #include "core/cfi.h"
+#include "core/libc.h"
 #include "core/live.h"
 #include "core/modules.h"
 #include "core/on_stack.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/cxx_runtime.h"
 
+#include "core/libc.h"
+
 #include "interpose/object.h"
 
 #include <link.h>

@@ -2,6 +2,7 @@
 #include "interpose/follow.h"
 
 #include "core/compiler.h"
+#include "core/libc.h"
 #include "core/text.h"
 
 #include <dlfcn.h>
@@ -41,7 +42,7 @@ void follow_end(char **environment)
 {
   static const char variable[] = "LD_PRELOAD=";
   Dl_info own;
-  if (dladdr(__ehdr_start, &own) == 0)
+  if (dladdr == NULL || dladdr(__ehdr_start, &own) == 0)
     return;
   for (char **entry = environment; *entry != NULL; entry++)
     if (strncmp(*entry, variable, sizeof variable - 1) == 0)

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/fork.h"
 
+#include "core/libc.h"
 #include "core/modules.h"
 #include "core/region.h"
 #include "core/settle.h"
-
-#include <pthread.h>
 
 enum { MOMENTS = 100 };
 
@@ -41,7 +40,9 @@ static void after_fork_in_child(void)
   release();
 }
 
+extern HIDDEN void *__dso_handle;
+
 void fork_init(void)
 {
-  (void)pthread_atfork(before_fork, release, after_fork_in_child);
+  (void)__register_atfork(before_fork, release, after_fork_in_child, __dso_handle);
 }

@@ -2,6 +2,7 @@
 #include "interpose/inert.h"
 
 #include "core/dump.h"
+#include "core/libc.h"
 #include "core/message.h"
 #include "core/sampler.h"
 #include "core/sys.h"
@@ -20,6 +21,8 @@ static bool has_sanitizer(void)
 
 const char *inert_find_reason(void)
 {
+  if (!libc_is_ours())
+    return "the C library of this program is not glibc";
   if (getauxval(AT_SECURE) != 0)
     return "the program runs with raised privileges";
   if (has_sanitizer())

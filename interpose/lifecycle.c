@@ -4,6 +4,7 @@
 #include "core/cfi.h"
 #include "core/config.h"
 #include "core/dump.h"
+#include "core/libc.h"
 #include "core/message.h"
 #include "core/modules.h"
 #include "core/on_stack.h"
@@ -74,7 +75,7 @@ static const char *find_executable(const char *argv0)
 static uint64_t random_seed(void)
 {
   uint64_t bytes[2] = {0, 0};
-  const void *given = (const void *)getauxval(AT_RANDOM);
+  const void *given = (const void *)libc_auxv(AT_RANDOM);
   if (given != NULL)
     memcpy(bytes, given, sizeof bytes);
   return prng_derive(bytes[0] ^ bytes[1], ticks_now());
@@ -112,12 +113,12 @@ __attribute__((constructor)) static void start(int argc, char **argv, char **env
   real_ensure();
   message_init();
   struct text name = TEXT_INIT(program);
-  text_put(&name, program_invocation_short_name);
+  text_put(&name, &program_invocation_short_name != NULL ? program_invocation_short_name : "");
   config_set_defaults(&config);
   const char *reason = inert_find_reason();
-  if (reason == NULL || getauxval(AT_SECURE) == 0)
+  if (reason == NULL || libc_auxv(AT_SECURE) == 0)
     config_load(&config);
-  if (getauxval(AT_SECURE) == 0)
+  if (libc_auxv(AT_SECURE) == 0)
     region_remove_from_before_exec(&config);
   if (!config_selects(&config, program)) {
     inert_enter("HEAPPROF_ONLY names other programs", config.verbose >= 1);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/real.h"
 
+#include "core/libc.h"
 #include "core/sampler.h"
 #include "interpose/bootstrap.h"
 #include "interpose/fallback.h"
@@ -45,7 +46,7 @@ static bool core_agrees = true;
 static void find_allocator(void *function)
 {
   Dl_info info;
-  if (function == NULL || dladdr(function, &info) == 0)
+  if (function == NULL || dladdr == NULL || dladdr(function, &info) == 0)
     return;
   allocator_path = info.dli_fname;
   const ElfW(Ehdr) *header = info.dli_fbase;

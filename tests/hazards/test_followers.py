@@ -4,8 +4,8 @@ import os
 import shutil
 import subprocess
 
-from harness.case import ALLOCATORS, Case, cases
-from hazards.toolbox import INTERVALS, AsWithout, Discriminates, Hazard, program, skip_unless
+from harness.case import ALLOCATORS, Case, cases, timeout
+from hazards.toolbox import INTERVALS, VICTIMS, AsWithout, Discriminates, Hazard, program, skip_unless
 
 CHAIN = r"""
 echo begin
@@ -111,3 +111,30 @@ class S1Fakechroot(AsWithout, Discriminates):
     def command(self):
         skip_unless(shutil.which("fakechroot"), "fakechroot is not installed")
         return ["fakechroot", "sh", "-c", "ls / >/dev/null && cat /etc/debian_version && find /usr/share/doc/bash -name 'c*' | sort"]
+
+
+class P3Musl(Hazard):
+    """P3: a profiled shell starts a program of another libc, in which we stand aside. Seen to fail (127, a name is missing) by the mutant
+    strong_import."""
+
+    def command(self):
+        skip_unless(shutil.which("musl-gcc"), "musl-gcc is not installed")
+        library = self.dir / "library.so"
+        subprocess.run(["musl-gcc", "-shared", "-fPIC", "-o", library, "-x", "c", "/dev/null"], check=True)
+        victim = self.dir / "victim"  # not among the built ones: no warning of another header set
+        subprocess.run(["musl-gcc", "-O1", "-g", "-fno-builtin", VICTIMS / "hz_p3_musl.c", "-o", victim], check=True)
+        return ["sh", "-c", f"{victim} {library}; echo $?"]
+
+    @timeout(120)
+    def test_as_without(self):
+        command = self.command()
+        plain = self.plain(command)
+        self.assertEqual(plain.out, "ok\n0\n")
+        for sample in INTERVALS:
+            run = self.profiled(command, sample=sample)
+            self.assertEqual((run.out, run.err), (plain.out, ""), f"HEAPPROF_SAMPLE={sample}")
+        self.assertEqual([path.name for path in self.profile_files() if "victim" in path.name], [])
+
+    def test_says_why(self):
+        run = self.profiled(self.command(), verbose=1)
+        self.assertIn("not profiling: the C library of this program is not glibc", run.err)

@@ -18,6 +18,16 @@ BANNED = """
     backtrace unw_backtrace _Unwind_Backtrace signal sigprocmask pthread_sigmask longjmp
 """.split()
 ALLOWED_FROM_ARCHIVES = {"__assert_fail"}
+STANDARD = set("""
+    clock_gettime dlopen dlsym getenv memchr memcmp memcpy memmove memset sigaction sigfillset strchr strcmp strcpy strcspn strlen strncmp
+    strrchr strspn
+""".split())
+# errno, SIGRTMIN, SIGRTMAX, assert, and what compilers add.
+SPELLINGS = {"__errno_location", "__libc_current_sigrtmin", "__libc_current_sigrtmax", "__assert_fail", "__stack_chk_fail"}
+OPTIONAL = set("""
+    __progname __progname_full __register_atfork dl_iterate_phdr dladdr dladdr1 getauxval program_invocation_name
+    program_invocation_short_name strerrordesc_np _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__
+""".split())
 STACK_LIMITS = {"intern_deep": 4608}
 
 
@@ -73,6 +83,14 @@ class Library(Case):
         internals = re.compile(r"__libc_(malloc|calloc|realloc|free|memalign|valloc|pvalloc)|_ZS.*|_Un.*|unw_.*|pthread_mutex.*")
         self.assertEqual({name for name in imported if internals.fullmatch(name)}, set())
         self.assertFalse(imported & exported)
+
+    def test_imports_of_other_libcs(self):
+        """What is imported strongly, every libc has: ISO C, POSIX, and what their macros expand to. One name more, and no program of
+        another libc starts under a profiled shell."""
+        kinds = dict(reversed(line.split("@")[0].split()) for line in output_of("nm", "-D", "--undefined-only", paths.LIB).splitlines())
+        weak = {name for name, kind in kinds.items() if kind in "wv"}
+        self.assertEqual(sorted(kinds.keys() - weak - STANDARD - SPELLINGS), [])
+        self.assertEqual(sorted(weak - OPTIONAL), [])
 
     def test_thread_local_storage(self):
         imported = self.dynamic_symbols("--undefined-only")

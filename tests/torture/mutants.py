@@ -143,6 +143,8 @@ MUTANTS = [
            "  (void)dl_iterate_phdr(find_runtime, &search);\n", "  (void)find_runtime;\n", ["hazards/test_allocators.Row4Plugin"]),
     Mutant("probe_unpaired", "A5: what operator new made for a probe is given to free", "interpose/hooks_cxx.c",
            "real.delete_symbol delete_arguments;", "real.free(pointer);", ["hazards/test_allocators.Row5"]),
+    Mutant("strong_import", "P3: a name that only glibc has is needed", "core/libc.h",
+           "#pragma weak strerrordesc_np\n", "", ["hazards/test_followers.P3Musl", "policy/test_library.Library.test_imports_of"]),
     Mutant("unweighted", "I11: a sample stands for itself only", "core/sampler.c",
            "    weight = 1 / prng_one_minus_exp(((double)size_bytes + 1) / (double)interval_bytes);\n", "",
            ["unit/test_sampler", "stat/"]),
@@ -151,8 +153,8 @@ MUTANTS = [
     Mutant("state_left_behind", "the state file outlives a clean exit", "interpose/lifecycle.c",
            "    region_remove_file();", "    (void)0;", ["preload/test_files", "preload/test_dumps"]),
     Mutant("thread_per_process", "I5, S6: a helper thread", "interpose/fork.c",
-           "  (void)pthread_atfork(before_fork, release, after_fork_in_child);\n",
-           "  (void)pthread_atfork(before_fork, release, after_fork_in_child);\n"
+           "  (void)__register_atfork(before_fork, release, after_fork_in_child, __dso_handle);\n",
+           "  (void)__register_atfork(before_fork, release, after_fork_in_child, __dso_handle);\n"
            "  static char stack[65536] __attribute__((aligned(16)));\n"
            "  extern int clone(int (*)(void *), void *, int, void *, ...);\n"
            "  extern int pause(void);\n"

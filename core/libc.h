@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/* What we use of libc beyond ISO C and POSIX. All of it is weak: a preloaded library reaches programs of other libcs (musl), and one
+ * name that is missing there keeps them from starting. Where libc_is_ours says no, the shim stands aside, and none of these may be
+ * called without a look whether it is there. tests/policy holds the list.
+ */
+#ifndef HEAPPROF_LIBC_H
+#define HEAPPROF_LIBC_H
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#pragma weak dl_iterate_phdr
+#pragma weak dladdr
+#pragma weak dladdr1
+#pragma weak getauxval
+#pragma weak program_invocation_name
+#pragma weak program_invocation_short_name
+#pragma weak strerrordesc_np
+#pragma weak __register_atfork
+
+/* What pthread_atfork calls, which itself is linked into each library and would name this strongly. */
+extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
+
+static inline bool libc_is_ours(void)
+{
+  return dl_iterate_phdr != NULL && dladdr != NULL && dladdr1 != NULL && getauxval != NULL &&
+         &program_invocation_name != NULL && &program_invocation_short_name != NULL && __register_atfork != NULL;
+}
+
+static inline unsigned long libc_auxv(unsigned long type)
+{
+  return getauxval != NULL ? getauxval(type) : 0;
+}
+
+/* NULL: it has none. */
+static inline const char *libc_error_text(int number)
+{
+  return strerrordesc_np != NULL ? strerrordesc_np(number) : NULL;
+}
+
+#endif
