@@ -95,9 +95,23 @@ bool settle_lost_everything(void)
   return atomic_load(&samples_without_region) > 0 && (region_header() == NULL || !process_is_settled());
 }
 
+/* By the one thread that adopts. */
+static struct {
+  uint64_t objects_q16, bytes_q4;
+} inherited;
+
 static void count_inherited(struct live_entry entry)
 {
   stacks_count_allocation(entry.stack, entry.weight);
+  inherited.objects_q16 += entry.weight.objects_q16;
+  inherited.bytes_q4 += tally_bytes_q4(entry.weight);
+}
+
+/* The estimates of a child begin with what it inherited, so what they are compared with does, too (docs/sampling.md, 6). */
+static void inherit_units(void)
+{
+  uint64_t objects = (inherited.objects_q16 + (1 << 15)) >> 16, bytes = (inherited.bytes_q4 + (1 << 3)) >> 4;
+  atomic_fetch_add_explicit(&region_header()->exact_units, objects + bytes, memory_order_relaxed);
 }
 
 static void count_deferred_free(struct live_entry entry)
@@ -112,7 +126,9 @@ static void adopt(void *result)
     return;
   process_begin_epoch();
   stacks_clear();
+  inherited.objects_q16 = inherited.bytes_q4 = 0;
   live_adopt_each(count_inherited);
+  inherit_units();
   region_announce();
   process_set_settled();
   count_lost_samples();

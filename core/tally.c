@@ -54,9 +54,12 @@ static struct tally_sums read_one(const struct tally *tally)
   return sums;
 }
 
+/* Both only grow, and begin anew at 2^64: 2^48 objects of one stack. What is in use is far less, so a difference in the upper half is
+ * one below 0. */
 static uint64_t difference(uint64_t from, uint64_t take)
 {
-  return from > take ? from - take : 0;
+  uint64_t between = from - take;
+  return between <= INT64_MAX ? between : 0;
 }
 
 struct stack_sums tally_read(const struct tally *allocated, const struct tally *freed)

@@ -2,6 +2,7 @@
 #include "core/stacks.h"
 
 #include "core/prng.h"
+#include "core/tally.h"
 #include "unit.h"
 
 enum { DEPTH = 12, INDEX_BYTES_A_STACK = 128 };
@@ -172,6 +173,31 @@ static void *intern_all(void *number)
   return NULL;
 }
 
+/* 2^48 objects of one stack, 2^60 bytes: 89 days at 36 million a second. */
+static void what_is_in_use_outlives_the_sums(void **state)
+{
+  (void)state;
+  struct tally allocated = {.begun = 0}, freed = {.begun = 0};
+  const uint64_t all = (1ull << 48) + 500, gone = (1ull << 48) - 500;
+  for (int round = 0; round < 2; round++) { /* before and behind the end of the bytes */
+    uint64_t more = round == 0 ? 0 : 1ull << 60;
+    allocated.begun = allocated.ended = all;
+    freed.begun = freed.ended = gone;
+    allocated.objects_q16 = all << 16;
+    freed.objects_q16 = gone << 16;
+    allocated.bytes_q4 = (more + 50000) << 4;
+    freed.bytes_q4 = (more - 50000) << 4;
+    struct stack_sums sums = tally_read(&allocated, &freed);
+    assert_int_equal(sums.in_use.samples, 1000);
+    assert_int_equal(sums.in_use.objects_q16, 1000 << 16);
+    assert_int_equal(sums.in_use.bytes_q4, 100000 << 4);
+    struct stack_sums negative = tally_read(&freed, &allocated);
+    assert_int_equal(negative.in_use.samples, 0);
+    assert_int_equal(negative.in_use.objects_q16, 0);
+    assert_int_equal(negative.in_use.bytes_q4, 0);
+  }
+}
+
 CHILD_TEST(threads_make_one_bucket_a_stack)
 {
   unit_region();
@@ -273,11 +299,12 @@ int main(void)
 {
   (void)unit_directory();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(equal_stacks_share_a_bucket),         cmocka_unit_test(a_hundred_thousand_stacks),
-      cmocka_unit_test(index_takes_few_bytes_a_stack),       cmocka_unit_test(counts_come_out_as_they_went_in),
-      cmocka_unit_test(in_use_comes_back_to_exactly_zero),   cmocka_unit_test(threads_make_one_bucket_a_stack),
-      cmocka_unit_test(reading_while_others_count),          cmocka_unit_test(full_table_counts_under_the_stand_in),
-      cmocka_unit_test(without_a_region_there_is_no_bucket), cmocka_unit_test(alien_records_are_not_stacks),
+      cmocka_unit_test(equal_stacks_share_a_bucket),          cmocka_unit_test(a_hundred_thousand_stacks),
+      cmocka_unit_test(index_takes_few_bytes_a_stack),        cmocka_unit_test(counts_come_out_as_they_went_in),
+      cmocka_unit_test(what_is_in_use_outlives_the_sums),     cmocka_unit_test(in_use_comes_back_to_exactly_zero),
+      cmocka_unit_test(threads_make_one_bucket_a_stack),      cmocka_unit_test(reading_while_others_count),
+      cmocka_unit_test(full_table_counts_under_the_stand_in), cmocka_unit_test(without_a_region_there_is_no_bucket),
+      cmocka_unit_test(alien_records_are_not_stacks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
