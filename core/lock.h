@@ -22,7 +22,7 @@
 
 struct lock {
   _Atomic uintptr_t holder; /* thread pointer and epoch, 0: free */
-  _Atomic uintptr_t frame;
+  _Atomic uintptr_t frame;  /* of the holder; 0 until it is known */
 };
 
 static inline uintptr_t lock_thread_identity(void)
@@ -84,6 +84,9 @@ static inline bool lock_try_for_a_moment(struct lock *lock)
 static inline void lock_release(struct lock *lock)
 {
   uintptr_t self = lock_self();
+  /* Whoever takes the lock next may be left before its frame is stored. Ours would stand there, and might lie above all later ones. */
+  if (lock_is_ours(lock))
+    atomic_store_explicit(&lock->frame, 0, memory_order_relaxed);
   (void)atomic_compare_exchange_strong_explicit(
       &lock->holder, &self, 0, memory_order_release /* pairs with lock_take_from */, memory_order_relaxed);
 }

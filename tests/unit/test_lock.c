@@ -44,6 +44,18 @@ static void lock_left_by_a_jump_is_taken_over(void **state)
   lock_release(&lock);
 }
 
+/* A handler jumped away after the lock was claimed, and before the frame was stored. */
+static void lock_left_while_taken_is_taken_over(void **state)
+{
+  (void)state;
+  assert_true(lock_try(&lock));
+  lock_release(&lock);
+  atomic_store(&lock.holder, lock_self());
+  assert_true(lock_try(&lock));
+  assert_false(try_from_below());
+  lock_release(&lock);
+}
+
 static void *try_in_thread(void *result)
 {
   *(bool *)result = lock_try(&lock) || lock_try_for_a_moment(&lock);
@@ -147,9 +159,13 @@ static void held_by_a_thread_of_the_parent(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(holder_from_below_is_refused),   cmocka_unit_test(lock_left_by_a_jump_is_taken_over),
-      cmocka_unit_test(other_threads_are_refused),      cmocka_unit_test(one_at_a_time),
-      cmocka_unit_test(held_by_a_thread_of_the_parent), cmocka_unit_test(first_holder_releases_only_its_own),
+      cmocka_unit_test(holder_from_below_is_refused),
+      cmocka_unit_test(lock_left_by_a_jump_is_taken_over),
+      cmocka_unit_test(lock_left_while_taken_is_taken_over),
+      cmocka_unit_test(other_threads_are_refused),
+      cmocka_unit_test(one_at_a_time),
+      cmocka_unit_test(held_by_a_thread_of_the_parent),
+      cmocka_unit_test(first_holder_releases_only_its_own),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
