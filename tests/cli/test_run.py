@@ -14,6 +14,7 @@ import time
 from harness import paths, pprof_reader
 from harness.case import Case, Run, cases
 from harness.tools import pprof_top
+from hazards.toolbox import program as hazard_program
 
 # Says of itself what a program inherits.
 INHERITED = r"""
@@ -558,6 +559,22 @@ class Profiles(RunCase):
         self.assertRegex(done.stderr, r"\Aheapprof: nothing was sampled: true .*--sample=1\).*\n\Z")
         self.assertEqual(self.profile_files(), [])
         self.check_nothing_left()
+
+    UNSEEN = r"heapprof: \S*hz_own_arena\S*, or a process that it waited for, had 2\d\d\.?\d*MB in memory, of which {} was seen: .*\n"
+
+    @cases(None, 1)
+    def test_memory_that_malloc_knows_nothing_of(self, sample):
+        """Seen to fail: it "allocated too little"."""
+        options = [f"--sample={sample}"] if sample else []
+        done = self.tool("run", *options, "--", hazard_program("hz_own_arena.c"), 200, sample or 0)
+        if sample is None:
+            self.assertRegex(done.stderr, rf"\A{self.UNSEEN.format('nothing')}\Z")
+        else:
+            self.assertRegex(done.stderr, rf"\A{self.UNSEEN.format('1MB')}heapprof: peak ")
+
+    def test_memory_that_is_seen(self):
+        done = self.tool("run", "--", hazard_program("hz_own_arena.c"), 20, 200)
+        self.assertRegex(done.stderr, r"\Aheapprof: peak +200MB[ ,]")
 
     def test_nothing_selected(self):
         done = self.tool("run", "--sample=1", "--", self.victim("leak"), expect=7, HEAPPROF_ONLY="other")

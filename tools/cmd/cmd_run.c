@@ -185,19 +185,20 @@ static int accompany(const struct job *job, pid_t program, gint64 started_us)
   collection_init(&collection, job->folder, job->pattern);
   collection.program = program;
   collection.command = command;
-  int wait_status = child_wait(program, collection_keep_up, &collection);
+  struct child_end end = child_wait(program, collection_keep_up, &collection);
   collection_finish(&collection);
   struct run_result result = {.collection = &collection,
                               .name = job->line->operands[0],
                               .is_profiled = job->verdict.kind == PROGRAM_PROFILED,
                               .has_sample = cmd_has(job->line, "sample") || g_getenv("HEAPPROF_SAMPLE") != NULL,
-                              .wait_status = wait_status,
+                              .wait_status = end.wait_status,
+                              .resident_bytes = end.resident_bytes,
                               .started_us = started_us};
   run_summary_print(&result, cmd_has(job->line, "quiet"));
   collection_clear(&collection);
   if (job->folder != NULL)
     run_folder_remove(job->folder);
-  return status_of(wait_status);
+  return status_of(end.wait_status);
 }
 
 static char **environment_of(const struct job *job)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -169,23 +170,25 @@ static void stop_with(pid_t program, int signal_number)
 }
 
 /* True: the program has ended. */
-static bool has_ended(pid_t program, int *status)
+static bool has_ended(pid_t program, struct child_end *end)
 {
-  while (waitpid(program, status, WNOHANG | WUNTRACED) == program) {
-    if (!WIFSTOPPED(*status))
+  struct rusage usage;
+  while (wait4(program, &end->wait_status, WNOHANG | WUNTRACED, &usage) == program) {
+    end->resident_bytes = (uint64_t)usage.ru_maxrss * 1024;
+    if (!WIFSTOPPED(end->wait_status))
       return true;
-    stop_with(program, WSTOPSIG(*status));
+    stop_with(program, WSTOPSIG(end->wait_status));
   }
   return false;
 }
 
-int child_wait(pid_t program, void (*idle)(void *context), void *context)
+struct child_end child_wait(pid_t program, void (*idle)(void *context), void *context)
 {
   static const struct timespec idle_time = {IDLE_SECONDS, 0};
   sigset_t all;
-  int status = 0;
+  struct child_end end = {.wait_status = 0};
   sigfillset(&all);
-  while (!has_ended(program, &status)) {
+  while (!has_ended(program, &end)) {
     siginfo_t info;
     int signal_number = sigtimedwait(&all, &info, &idle_time);
     if (signal_number < 0 || signal_number == SIGCHLD)
@@ -193,7 +196,7 @@ int child_wait(pid_t program, void (*idle)(void *context), void *context)
     if (signal_number > 0)
       pass_on(program, &info);
   }
-  return status;
+  return end;
 }
 
 int child_wait_for_signal(const sigset_t *signals, int milliseconds)

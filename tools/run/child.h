@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct child_program {
@@ -28,9 +29,14 @@ pid_t child_start(const struct child_program *program, int *number);
 /* Becomes the program: does not return but for failure, which is the result. */
 int child_become(const struct child_program *program);
 
-/* Passes signals on until the program has ended, and returns its wait status. `idle` is called about once a second and
- * when some other process of ours has changed its state. */
-int child_wait(pid_t program, void (*idle)(void *context), void *context);
+struct child_end {
+  int wait_status;
+  uint64_t resident_bytes; /* the most that it, or a process that it waited for, had in memory at a time */
+};
+
+/* Passes signals on until the program has ended. `idle` is called about once a second and when some other process of
+ * ours has changed its state. */
+struct child_end child_wait(pid_t program, void (*idle)(void *context), void *context);
 
 /* Waits for one of `signals`, which are held back, and for SIGCHLD. The number; 0 after so many milliseconds. The keys
  * that stop a program work meanwhile. */

@@ -184,18 +184,44 @@ static void tell_kept(const struct collection *collection)
         collection->kept == 1 ? "" : "es", collection->folder);
 }
 
+/* Far more in memory than was seen: libraries and files that are mapped explain some of it, not this. */
+static bool is_mostly_unseen(const struct run_result *result, double seen_bytes)
+{
+  enum { LEAST_BYTES = 64 << 20, TIMES = 10 };
+  return (double)result->resident_bytes >= MAX(LEAST_BYTES, TIMES * seen_bytes);
+}
+
+static void tell_unseen(const struct run_result *result, double seen_bytes)
+{
+  struct quantity_text resident = quantity((double)result->resident_bytes, "bytes"),
+                       seen = quantity(seen_bytes, "bytes");
+  say("%s, or a process that it waited for, had %s in memory, of which %s was seen: what is mapped, or comes from an "
+      "allocator of the program's own under other names (static jemalloc, arenas), is not",
+      result->name, resident.text, seen_bytes > 0 ? seen.text : "nothing");
+}
+
 static void tell_nothing(const struct run_result *result)
 {
   const char *only = g_getenv("HEAPPROF_ONLY"), *sample = result->has_sample ? "1" : "64K";
   if (!result->is_profiled)
     return;
-  if (only != NULL)
+  if (only == NULL && is_mostly_unseen(result, 0))
+    tell_unseen(result, 0);
+  else if (only != NULL)
     say("nothing was sampled: HEAPPROF_ONLY=%s leaves it out, or %s allocated too little (try --sample=%s)", only,
         result->name, sample);
   else
     say("nothing was sampled: %s allocated too little (try --sample=%s), or the library stood aside "
         "(HEAPPROF_VERBOSE=1 tells why)",
         result->name, sample);
+}
+
+/* Of more than one process, nobody knows which had the memory. */
+static void tell_if_unseen(const struct run_result *result)
+{
+  const struct collected_profile *profile = main_profile(result->collection);
+  if (profile->is_whole && is_mostly_unseen(result, profile->peak_bytes))
+    tell_unseen(result, profile->peak_bytes);
 }
 
 static void tell_written(const GPtrArray *written)
@@ -239,6 +265,8 @@ void run_summary_print(const struct run_result *result, bool is_quiet)
   if (is_quiet)
     return;
   g_autoptr(GPtrArray) written = written_by_themselves(result);
+  if (collection->profiles->len == 1)
+    tell_if_unseen(result);
   if (collection->profiles->len > 0)
     print_lines(result, written);
   else if (written->len > 0)

@@ -10,11 +10,12 @@
 
 struct run_result {
   const struct collection *collection;
-  const char *name;  /* of the program, as it was given */
-  bool is_profiled;  /* false: that it cannot be was said at the start */
-  bool has_sample;   /* somebody chose how often */
-  int wait_status;   /* of the program */
-  gint64 started_us; /* Unix time */
+  const char *name;        /* of the program, as it was given */
+  bool is_profiled;        /* false: that it cannot be was said at the start */
+  bool has_sample;         /* somebody chose how often */
+  int wait_status;         /* of the program */
+  uint64_t resident_bytes; /* see child.h */
+  gint64 started_us;       /* Unix time */
 };
 
 /* What went wrong, who still runs; then, unless that is not wanted, five lines: peak, in use, where, files, what to
