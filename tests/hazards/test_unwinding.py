@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from harness.case import Case, timeout
+from harness.case import Case, slow, timeout
 from hazards.toolbox import AsWithout, Discriminates, amount, library, program, skip_unless
 
 
@@ -147,6 +147,23 @@ class U4Libraries(Case):
     @timeout(300)
     def test_more_files_than_slots(self):
         self.check("one", self.SLOTS + 200, self.copies(self.SLOTS + 200, os.link))
+
+    @slow
+    @timeout(300)
+    def test_more_at_once_than_slots(self):
+        """What finds no room is counted, and has no name, never another one's."""
+        count = self.SLOTS + 100
+        files = self.copies(count, shutil.copyfile)
+        profile = self.profiled([program("hz_u4_libraries.c"), "all", count, *files], sample=1).profile
+        leaves = {}
+        for sample in profile.select(lambda frames: "use" in frames or len(frames) == 1):
+            leaf = sample.locations[0]
+            name = leaf.functions[0].name if leaf.functions else leaf.mapping.filename
+            leaves[name] = leaves.get(name, 0) + sample.values["alloc_objects"]
+        self.assertGreaterEqual(profile.comment_values()["lost.module_table"], 100)
+        self.assertEqual(set(leaves) - {"inner_even", "inner_odd", "//anon"}, set(), leaves)
+        self.assertGreaterEqual(leaves["//anon"], 100)
+        self.assertGreater(leaves["inner_even"] + leaves["inner_odd"], self.SLOTS - 50)
 
     @timeout(300)
     def test_two_thousand_at_once(self):
