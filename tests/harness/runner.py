@@ -223,6 +223,7 @@ def main(arguments):
     parser.add_argument("--list", action="store_true", help="print the names, run nothing")
     parser.add_argument("--quick", action="store_true", help="skip the tests that take long")
     parser.add_argument("--keep", action="store_true", help="keep the directories of the tests")
+    parser.add_argument("--until-failure", action="store_true", help="begin no test after one has failed")
     parser.add_argument("--table", action="store_true", help="end with a table: hazards, matrix, resources, programs, soak")
     parser.add_argument("--jobs", type=int, default=2, help="tests at a time (2)")
     parser.add_argument("parts", nargs="*", metavar="NAME PART", help="run only tests whose name contains one of these")
@@ -234,6 +235,8 @@ def main(arguments):
     report = Report()
 
     def run_and_report(job):
+        if options.until_failure and report.counts["failed"]:
+            return
         if options.quick and job.is_slow:
             return report.add(Outcome(job.name, "skipped", "slow"))
         start = time.monotonic()

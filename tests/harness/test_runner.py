@@ -53,6 +53,14 @@ class Runner(Case):
         self.assertEqual(runner.figures_of("figures: seed=7 ratio=1.5\nfigures of speech\nfigures: runs=2\n"),
                          (("seed", "7"), ("ratio", "1.5"), ("runs", "2")))
 
+    @cases((["--until-failure"], 1), ([], 2))
+    def test_until_failure(self, options, begun):
+        jobs = [runner.Job("folder/one", [], broken="why"), runner.Job("folder/two", [], broken="why")]
+        with unittest.mock.patch.object(runner, "find_jobs", lambda: jobs), \
+                unittest.mock.patch.object(runner, "run_job", side_effect=runner.run_job) as run_job:
+            self.assertEqual(runner.main(["--jobs=1", *options]), 1)
+        self.assertEqual(run_job.call_count, begun)
+
     def test_nothing_run_is_a_failure(self):
         self.assertEqual(runner.main(["a name that no test has"]), 1)
         self.assertTrue(issubclass(Case, unittest.TestCase))

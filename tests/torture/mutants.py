@@ -5,9 +5,11 @@ A mutant is a change of the sources that violates one invariant, and tests of wh
 no longer applies because the text it changes is gone, fails the run. Arguments choose mutants by name.
 """
 import argparse
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
+import queue
 import shutil
 import subprocess
 import sys
@@ -182,8 +184,8 @@ MUTANTS = [
     Mutant("growth_is_left", "G5, I5: a handler can jump out of the growth of the state file, whose descriptor stays open", "core/region.c",
            "  struct blocked_signals before = signals_block();\n  for", "  struct blocked_signals before = {0};\n  for",
            ["torture/test_resources.Left"]),
-    Mutant("strict_maps", "P8: memory is mapped under strict seccomp", "core/confinement.c",
-           "  atomic_fetch_add(&sys_strict_filters, 1);\n", "", ["hazards/test_confinement.P8Clock"]),
+    Mutant("strict_maps", "P8: memory is mapped under strict seccomp", "core/sys.h",
+           "(number == SYS_mmap && atomic_load_explicit(&sys_strict_filters, memory_order_relaxed) == 0)", "number == SYS_mmap", ["hazards/test_confinement.P8Clock"]),
     Mutant("clock_is_read", "P8: the processor's clock is read where that is a fault", "core/sys.h",
            "memory_order_relaxed) != 0);\n}\n\n/* For a call", "memory_order_relaxed) > 1000);\n}\n\n/* For a call",
            ["hazards/test_confinement.P8Clock"]),
@@ -214,82 +216,109 @@ def say(text):
     print(text, flush=True)
 
 
-def copy_sources(to):
-    shutil.copytree(SOURCE, to, symlinks=True,
-                    ignore=shutil.ignore_patterns(".git", "node_modules", "heapprof-[0-9]*", "demo", "__pycache__", "built"))
+class Tree:
+    """A copy of the sources and of what was built of them. What a mutant changed is put back from the first copy, with its times, so that
+    make builds nothing but what the next mutant changes."""
+    LEFT_OUT = (".git", "node_modules", "heapprof-[0-9]*", "demo", "__pycache__", "built")
 
+    def __init__(self, folder, pristine):
+        self.folder, self.pristine = folder, pristine
+        shutil.copytree(pristine, folder, symlinks=True, ignore=shutil.ignore_patterns(*self.LEFT_OUT))
 
-def build(tree):
-    """None, or what the compiler said."""
-    for target in ("all", "check-build"):  # one after the other: both make the library
-        done = subprocess.run(["make", "-s", f"-j{os.cpu_count()}", target], cwd=tree, capture_output=True, text=True)
-        if done.returncode != 0:
-            return done.stderr[-1000:]
-    return None
+    def put_back(self):
+        for folder, _, names in os.walk(self.pristine):
+            here = self.folder / os.path.relpath(folder, self.pristine)
+            for name in names:
+                source, copy = pathlib.Path(folder, name), here / name
+                if not source.is_symlink() and (not copy.exists() or copy.stat().st_mtime_ns != source.stat().st_mtime_ns):
+                    copy.unlink(missing_ok=True)  # it may be mapped
+                    shutil.copy2(source, copy)
 
+    def build(self, tests):
+        """The library, the command, and of the unit tests those that are asked for. None, or what the compiler said."""
+        units = [f"tests/unit/{path.stem}" for path in sorted((self.folder / "tests/unit").glob("test_*.c"))
+                 if any(test.startswith(f"unit/{path.stem}") or f"unit/{path.stem}".startswith(test) for test in tests)]
+        done = subprocess.run(["make", "-s", "libheapprof.so", "heapprof", *units], cwd=self.folder, capture_output=True, text=True)
+        return done.stderr[-1000:] if done.returncode != 0 else None
 
-def run_tests(tree, tests):
-    """Returns (did any fail, the last line)."""
-    environment = {**os.environ, "HEAPPROF_LIB": f"{tree}/libheapprof.so", "HEAPPROF_BUILDDIR": str(tree), "HEAPPROF_SRCDIR": str(tree)}
-    done = subprocess.run([sys.executable, "tests/run", *tests], cwd=tree, env=environment, capture_output=True, text=True)
-    lines = done.stdout.splitlines() or [done.stderr[-200:]]
-    failures = [line.split()[1] for line in lines if line.startswith("FAILED")]
-    return failures, lines[-1]
+    def run_tests(self, tests, *options):
+        """Returns the names of those that failed, and the last line."""
+        environment = {**os.environ, "HEAPPROF_LIB": f"{self.folder}/libheapprof.so", "HEAPPROF_BUILDDIR": str(self.folder),
+                       "HEAPPROF_SRCDIR": str(self.folder)}
+        done = subprocess.run([sys.executable, "tests/run", *options, *tests], cwd=self.folder, env=environment, capture_output=True,
+                              text=True)
+        lines = done.stdout.splitlines() or [done.stderr[-200:]]
+        return [line.split()[1] for line in lines if line.startswith("FAILED")], lines[-1]
 
-
-def judge(mutant, tree):
-    """Returns None if a test noticed, else why not."""
-    path = tree / mutant.file
-    original = path.read_text()
-    if mutant.old not in original:
-        return f"does not apply: {mutant.file} no longer has the text it changes"
-    try:
+    def judge(self, mutant):
+        """Returns (was it noticed, by which test or why not)."""
+        self.put_back()
+        path = self.folder / mutant.file
+        original = path.read_text()
+        if mutant.old not in original:
+            return False, f"does not apply: {mutant.file} no longer has the text it changes"
         path.write_text(original.replace(mutant.old, mutant.new, 1))
-        problem = build(tree)
+        problem = self.build(mutant.tests)
         if problem:
-            return f"does not compile: {problem}"
-        failures, summary = run_tests(tree, mutant.tests)
-        if not failures:
-            return f"SURVIVES: {summary}"
-        say(f"           noticed by {failures[0]}" + (f" and {len(failures) - 1} more" if len(failures) > 1 else ""))
-        return None
-    finally:
-        path.write_text(original)
+            return False, f"does not compile: {problem}"
+        failures, summary = self.run_tests(mutant.tests, "--jobs=1", "--until-failure")
+        return (True, failures[0]) if failures else (False, f"SURVIVES: {summary}")
 
 
-def check_control(tree):
-    """Without a mutant all those tests pass: else a failure would show nothing."""
-    failures, summary = run_tests(tree, sorted({test for mutant in MUTANTS for test in mutant.tests}))
+def make_trees(folder, count):
+    """The first is built as the sources are, the others are copies of it."""
+    first = Tree(folder / "pristine", SOURCE)
+    for target in ("all", "check-build"):  # one after the other: both make the library
+        done = subprocess.run(["make", "-s", f"-j{os.cpu_count()}", target], cwd=first.folder, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"the sources do not build: {done.stderr[-1000:]}")
+    return first, [Tree(folder / f"worker.{n}", first.folder) for n in range(count)]
+
+
+def check_control(tree, mutants):
+    """Without a mutant all those tests pass: else a failure would show nothing. It also compiles what tests compile for themselves."""
+    failures, summary = tree.run_tests(sorted({test for mutant in mutants for test in mutant.tests}))
     say(f"control    {summary}")
-    return not failures
+    if failures:
+        sys.exit(f"these fail without any mutant: {', '.join(failures)}")
+
+
+def judge_all(mutants, trees):
+    """Each in the first tree that is free. Returns how many were not noticed."""
+    free = queue.SimpleQueue()
+    for tree in trees:
+        free.put(tree)
+
+    def judge(mutant):
+        tree, started = free.get(), time.monotonic()
+        try:
+            is_noticed, text = tree.judge(mutant)
+        finally:
+            free.put(tree)
+        say(f"{'killed' if is_noticed else 'FAILED':<10} {mutant.name} ({time.monotonic() - started:.0f} s): {mutant.breaks}\n"
+            f"           {'noticed by ' if is_noticed else ''}{text}")
+        return is_noticed
+
+    with concurrent.futures.ThreadPoolExecutor(len(trees)) as pool:
+        return list(pool.map(judge, mutants)).count(False)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="mutants to try; all")
     parser.add_argument("--skip-control", action="store_true", help="do not run the tests on the unchanged sources first")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at a time (2)")
     options = parser.parse_args()
     chosen = [mutant for mutant in MUTANTS if not options.names or mutant.name in options.names]
     if not chosen:
         parser.error(f"there is none of these names; there are {', '.join(mutant.name for mutant in MUTANTS)}")
-    tree = pathlib.Path(tempfile.mkdtemp(prefix="mutants.", dir=os.environ.get("TMPDIR"))) / "tree"
-    survivors = 0
-    try:
-        copy_sources(tree)
-        problem = build(tree)
-        if problem:
-            sys.exit(f"the sources do not build: {problem}")
-        if not options.skip_control and not check_control(tree):
-            sys.exit("the tests fail without any mutant")
-        for mutant in chosen:
-            started = time.monotonic()
-            say(f"try        {mutant.name}: {mutant.breaks}")
-            problem = judge(mutant, tree)
-            survivors += problem is not None
-            say(f"{'killed' if problem is None else 'FAILED':<10} {mutant.name} ({time.monotonic() - started:.0f} s) {problem or ''}")
-    finally:
-        shutil.rmtree(tree.parent, ignore_errors=True)
-    say(f"{len(chosen) - survivors} killed, {survivors} failed")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutants.", ignore_cleanup_errors=True) as folder:
+        first, trees = make_trees(pathlib.Path(folder), options.jobs)
+        if not options.skip_control:
+            check_control(first, chosen)
+        survivors = judge_all(chosen, trees)
+    say(f"{len(chosen) - survivors} killed, {survivors} failed ({time.monotonic() - started:.0f} s)")
     return survivors != 0
 
 
