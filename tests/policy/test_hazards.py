@@ -2,7 +2,8 @@
 """docs/hazards.md names a test for every hazard, and each of them exists."""
 import re
 
-from harness import paths
+from cases import CASES
+from harness import paths, runner
 from harness.case import Case
 from torture.table import hazard_rows
 
@@ -35,3 +36,10 @@ class Hazards(Case):
                 for sentence in re.findall(r"\bmutants?\s([^.(]*)", path.read_text()):
                     named = set(re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", sentence))
                     self.assertEqual(named - known, set(), path.name)
+
+    def test_cases_have_their_tests(self):
+        """tests/cases.py says what each is about: a test that was renamed is missed at once."""
+        names = [job.name for job in runner.find_jobs()]
+        for case in CASES:
+            for test in case.tests:
+                self.assertTrue(any(name.startswith(test) for name in names), f"{case.name}: there is no test {test}")
