@@ -2,15 +2,21 @@
 """heapprof ls: who is profiled, who was, and getting rid of what they left."""
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
 import struct
 import subprocess
+import tempfile
 import time
 
 from harness.case import cases
 from harness.states import CREATED, PROGRAM, VERSION, StateCase, need_root, patch, read_counts, wait_until
+
+
+LOG_END, FILE_END = 376, 384
+REGION_BYTES_MAX = 512 << 20
 
 
 class List(StateCase):
@@ -69,6 +75,34 @@ class List(StateCase):
                 self.assertEqual(entry[key], comments[key])
             self.assertEqual({f"lost.{key}": number for key, number in entry["lost"].items()},
                              {key: value for key, value in comments.items() if key.startswith("lost.")})
+
+    def in_memory(self):
+        """A folder in tmpfs."""
+        if not os.access("/dev/shm", os.W_OK):
+            self.skipTest("there is no /dev/shm")
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="heapprof-test.", dir="/dev/shm"))
+        self.addCleanup(shutil.rmtree, folder)
+        return folder
+
+    def test_holes_stay_holes(self):
+        """Reading a hole of tmpfs through a mapping gives it memory for good: 512 MiB for every file of 16 KiB."""
+        dead = self.killed()
+        sparse = self.in_memory() / "1.heapprof"
+        shutil.copy(self.state_file(dead), sparse)
+        patch(sparse, LOG_END, struct.pack("<QQ", REGION_BYTES_MAX, REGION_BYTES_MAX))
+        os.truncate(sparse, REGION_BYTES_MAX)
+        blocks = sparse.stat().st_blocks
+        self.assertLess(blocks, 1000)
+        self.assertIn(dead, self.listed(HEAPPROF_STATE_DIR=sparse.parent))
+        self.tool("recover", "-k", sparse, HEAPPROF_STATE_DIR=sparse.parent)
+        self.assertEqual(sparse.stat().st_blocks, blocks)
+
+    def test_file_that_is_opened_meanwhile(self):
+        """To open a file that somebody has a lease on sends SIGIO to whoever has it, and that ended us."""
+        dead = self.killed()
+        done = self.tool("ls", LD_PRELOAD=self.victim("libleasebreaker.so"))
+        self.assertIn("a lease was broken", done.stderr)
+        self.assertIn(str(dead), done.stdout)
 
     def test_nothing(self):
         self.use_plain_state_directory()

@@ -32,23 +32,25 @@ static uint64_t add_saturating(uint64_t a, uint64_t b)
 /* Stacks. */
 
 /* Of the peak in force, unless that moves on too fast. */
-static struct tally_sums sums_at_peak(const struct stack_record *record, const struct region_header *header)
+static struct tally_sums sums_at_peak(struct region_log *log, const struct stack_record *record, uint64_t *peak)
 {
-  struct tally_sums sums = {0};
-  uint64_t peak = atomic_load_explicit(&header->peak_bytes_q4, memory_order_acquire), before = ~peak;
-  for (int attempt = 0; attempt < ATTEMPTS && before != peak; attempt++) {
-    before = peak;
-    sums = peak_read(record, peak);
-    peak = atomic_load_explicit(&header->peak_bytes_q4, memory_order_acquire);
+  struct tally_sums sums = peak_read(record, *peak);
+  for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+    uint64_t now = region_log_peak(log);
+    if (now == *peak)
+      break;
+    *peak = now;
+    region_log_reread(log, record);
+    sums = peak_read(record, now);
   }
   return sums;
 }
 
-static void read_sums(struct stack *stack, const struct stack_record *record, const struct region_header *peak_of)
+static void read_sums(struct region_log *log, struct stack *stack, const struct stack_record *record, uint64_t *peak)
 {
-  struct stack_sums sums = region_log_sums(record);
-  if (peak_of != NULL)
-    sums.in_use = sums_at_peak(record, peak_of);
+  struct stack_sums sums = tally_read(&record->allocated, &record->freed);
+  if (peak != NULL)
+    sums.in_use = sums_at_peak(log, record, peak);
   const struct tally_sums *kinds[] = {&sums.allocated, &sums.in_use};
   for (unsigned i = 0; i < 2; i++) {
     stack->sums[2 * i] = kinds[i]->objects_q16;
@@ -58,11 +60,11 @@ static void read_sums(struct stack *stack, const struct stack_record *record, co
   }
 }
 
-/* `peak_of`: the header whose peak it shall be; NULL: what is in use now. */
-static struct stack *new_stack(const struct stack_record *record, const struct region_header *peak_of,
+/* `peak`: the peak that was in force last; NULL: what is in use now. */
+static struct stack *new_stack(struct region_log *log, const struct stack_record *record, uint64_t *peak,
                                const GArray *pcs, uint32_t order)
 {
-  uint32_t flags = __atomic_load_n(&record->flags, __ATOMIC_RELAXED);
+  uint32_t flags = record->flags;
   bool is_stand_in = (flags & STACK_TABLE_FULL) != 0;
   uint32_t depth = is_stand_in ? 1 : pcs->len;
   struct stack *stack = g_malloc0(sizeof *stack + depth * sizeof *stack->pcs);
@@ -71,7 +73,7 @@ static struct stack *new_stack(const struct stack_record *record, const struct r
   stack->depth = depth;
   if (depth > 0)
     memcpy(stack->pcs, is_stand_in ? (const void *)&stand_in_pc : pcs->data, depth * sizeof *stack->pcs);
-  read_sums(stack, record, peak_of);
+  read_sums(log, stack, record, peak);
   return stack;
 }
 
@@ -131,14 +133,14 @@ static bool counts(const struct stack *stack)
 }
 
 /* Those that make samples, in the order of the log. */
-static GPtrArray *collect_stacks(struct region_log *log, const struct region_header *peak_of)
+static GPtrArray *collect_stacks(struct region_log *log, uint64_t *peak)
 {
   g_autoptr(GArray) pcs = g_array_new(FALSE, FALSE, sizeof(uint64_t));
   g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
   const struct stack_record *record;
   region_log_rewind(log);
   while ((record = region_log_next_stack(log, pcs)) != NULL)
-    g_ptr_array_add(all, new_stack(record, peak_of, pcs, all->len));
+    g_ptr_array_add(all, new_stack(log, record, peak, pcs, all->len));
   merge_equal(all);
   GPtrArray *counting = g_ptr_array_new_with_free_func(g_free);
   for (guint i = 0; i < all->len; i++) {
@@ -153,15 +155,14 @@ static GPtrArray *collect_stacks(struct region_log *log, const struct region_hea
  * read then is what is in use now, as good as at one. */
 static GPtrArray *collect_stacks_at_peak(struct region_log *log)
 {
-  const struct region_header *header = region_log_header(log);
   GPtrArray *stacks = NULL;
-  uint64_t peak = atomic_load_explicit(&header->peak_bytes_q4, memory_order_acquire), before = ~peak;
+  uint64_t peak = region_log_peak(log), before = ~peak;
   for (int attempt = 0; attempt < ATTEMPTS && before != peak; attempt++) {
     before = peak;
     if (stacks != NULL)
       g_ptr_array_unref(stacks);
-    stacks = collect_stacks(log, header);
-    peak = atomic_load_explicit(&header->peak_bytes_q4, memory_order_acquire);
+    stacks = collect_stacks(log, &peak);
+    peak = region_log_peak(log);
   }
   return stacks;
 }

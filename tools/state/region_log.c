@@ -5,8 +5,12 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Words that may be hashed in vain: as many as the log has, and these. More is no accident. */
-enum { WASTE_WORDS = 1 << 16 };
+enum {
+  WASTE_WORDS = 1 << 16,       /* that may be hashed in vain, besides as many as the log has. More is no accident. */
+  RECORD_BYTES_MAX = 64 << 10, /* the library's are 8 KiB at most: a path, or the deepest stack */
+  WINDOW_BYTES = 4 * RECORD_BYTES_MAX,
+  ATTEMPTS = 8,
+};
 
 /* Readers of profiles take 0 for no address; behind the last page of all there is no first address behind it. */
 #define ADDRESS_MAX (UINT64_MAX - 4096)
@@ -26,54 +30,122 @@ static bool is_power_of_two(uint64_t value)
   return value != 0 && (value & (value - 1)) == 0;
 }
 
-static bool is_supported(const struct region_header *header, size_t size, const char *name, GError **error)
+static bool is_supported(const struct region_header *header, uint64_t size, const char *name, GError **error)
 {
-  uint64_t magic = __atomic_load_n((const uint64_t *)header->magic, __ATOMIC_ACQUIRE); /* stored last */
-  uint32_t version = __atomic_load_n(&header->version, __ATOMIC_RELAXED);
-  if (magic == 0 && size >= REGION_HEADER_BYTES)
+  static const char unready[sizeof header->magic];
+  if (memcmp(header->magic, unready, sizeof unready) == 0 && size >= REGION_HEADER_BYTES) /* it is stored last */
     g_set_error(error, REGION_ERROR, REGION_ERROR_UNREADY,
                 "%s is a state file that its process has not finished making", name);
-  else if (memcmp(&magic, REGION_MAGIC, sizeof magic) != 0)
+  else if (memcmp(header->magic, REGION_MAGIC, sizeof header->magic) != 0)
     refuse(error, name, "is not a state file of heapprof");
-  else if (version != REGION_VERSION)
+  else if (header->version != REGION_VERSION)
     g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE,
-                "%s is a state file of version %u; this heapprof reads version %u, so it is left alone", name, version,
-                REGION_VERSION);
+                "%s is a state file of version %u; this heapprof reads version %u, so it is left alone", name,
+                header->version, REGION_VERSION);
   else
     return true;
   return false;
 }
 
-bool region_log_open(struct region_log *log, const uint8_t *bytes, size_t size, const char *name, GError **error)
+/* In this order, and behind a magic that was there: the file grows before the log runs into what is new. */
+static void read_header(struct region_log *log)
 {
-  const struct region_header *header = (const struct region_header *)bytes;
-  if (size < sizeof *header) {
+  struct region_header *header = &log->header;
+  uint64_t log_end;
+  region_bytes_read(log->bytes, 0, (void *)header, sizeof header->magic);
+  region_bytes_read(log->bytes, offsetof(struct region_header, log_end), &log_end, sizeof log_end);
+  region_bytes_read(log->bytes, sizeof header->magic, (uint8_t *)header + sizeof header->magic,
+                    sizeof *header - sizeof header->magic);
+  atomic_store_explicit(&header->log_end, log_end, memory_order_relaxed);
+}
+
+static bool has_possible_sizes(const struct region_log *log)
+{
+  return log->header_bytes % REGION_GRANULE_BYTES == 0 && log->header_bytes >= sizeof log->header &&
+         is_power_of_two(log->first_segment_bytes) && log->first_segment_bytes > log->header_bytes;
+}
+
+bool region_log_open(struct region_log *log, struct region_bytes *bytes, uint64_t size, GError **error)
+{
+  const char *name = region_bytes_name(bytes);
+  *log = (struct region_log){.bytes = bytes};
+  if (size < sizeof log->header) {
     refuse(error, name, "is too short for a state file of heapprof");
     return false;
   }
-  if (!is_supported(header, size, name, error))
+  read_header(log);
+  if (!is_supported(&log->header, size, name, error))
     return false;
-  *log = (struct region_log){.bytes = bytes, .header_bytes = header->header_bytes};
-  log->first_segment_bytes = header->first_segment_bytes;
-  if (log->header_bytes % REGION_GRANULE_BYTES != 0 || log->header_bytes < sizeof *header ||
-      !is_power_of_two(log->first_segment_bytes) || log->first_segment_bytes <= log->header_bytes) {
+  log->header_bytes = log->header.header_bytes;
+  log->first_segment_bytes = log->header.first_segment_bytes;
+  if (!has_possible_sizes(log)) {
     refuse(error, name, "is a damaged state file: its header gives impossible sizes");
     return false;
   }
-  /* In this order: the file grows before the log runs into what is new. */
-  uint64_t log_end = atomic_load_explicit(&header->log_end, memory_order_acquire);
-  uint64_t file_end = atomic_load_explicit(&header->file_end, memory_order_acquire);
+  uint64_t log_end = atomic_load_explicit(&log->header.log_end, memory_order_relaxed);
+  uint64_t file_end = atomic_load_explicit(&log->header.file_end, memory_order_relaxed);
   log->end = MIN(MIN(log_end, file_end), size);
   log->is_whole = log->end == log_end;
+  log->before = g_malloc(WINDOW_BYTES);
+  log->window = g_malloc(WINDOW_BYTES);
   region_log_rewind(log);
   return true;
+}
+
+void region_log_close(struct region_log *log)
+{
+  g_clear_pointer(&log->before, g_free);
+  g_clear_pointer(&log->window, g_free);
 }
 
 void region_log_rewind(struct region_log *log)
 {
   log->position = log->header_bytes;
   log->wasted_words = 0;
+  log->window_bytes = 0;
 }
+
+uint64_t region_log_peak(const struct region_log *log)
+{
+  uint64_t peak;
+  region_bytes_read(log->bytes, offsetof(struct region_header, peak_bytes_q4), &peak, sizeof peak);
+  return peak;
+}
+
+/* The window. */
+
+static void load_window(struct region_log *log)
+{
+  log->window_at = log->position;
+  log->window_bytes = (size_t)MIN(log->end - log->position, (uint64_t)WINDOW_BYTES);
+  region_bytes_read(log->bytes, log->window_at, log->before, log->window_bytes);
+  region_bytes_read(log->bytes, log->window_at, log->window, log->window_bytes);
+}
+
+/* Are there that many bytes from the position on in the window? */
+static bool is_in_window(const struct region_log *log, uint64_t size)
+{
+  uint64_t offset = log->position - log->window_at;
+  return log->window_bytes > 0 && offset <= log->window_bytes && size <= log->window_bytes - offset;
+}
+
+static uint8_t *at_position(const struct region_log *log, uint8_t *window)
+{
+  return window + (log->position - log->window_at);
+}
+
+/* False: the log ends, or there is nothing but a hole behind. */
+static bool go_to_data(struct region_log *log)
+{
+  uint64_t data = region_bytes_skip_hole(log->bytes, log->position);
+  if (data >= log->end)
+    return false;
+  log->position = MAX(log->position, data & ~(uint64_t)(REGION_GRANULE_BYTES - 1));
+  load_window(log);
+  return true;
+}
+
+/* Records. */
 
 /* No record crosses the end of the segment that it lies in: [0, F), [F, 2F), [2F, 4F), ... */
 static uint64_t segment_end(const struct region_log *log, uint64_t position)
@@ -100,29 +172,45 @@ static bool has_right_hash(struct region_log *log, const struct log_record *reco
   return false;
 }
 
-/* Is there a finished record with `room` bytes to lie in? */
-static bool accept(struct region_log *log, uint64_t room, struct log_record *record)
+/* Was there a finished record, with `room` bytes to lie in, when the window was read first? Then all of it was there when it
+ * was read again. */
+static bool read_record(const struct region_log *log, uint64_t room, struct log_record *record)
 {
-  const struct region_record *at = (const struct region_record *)(log->bytes + log->position);
-  uint32_t tag = atomic_load_explicit(&at->tag, memory_order_acquire);
-  if ((tag & ~0xffu) != REGION_RECORD_TAG)
-    return false;
+  const struct region_record *before = (const struct region_record *)at_position(log, log->before);
+  const struct region_record *at = (const struct region_record *)at_position(log, log->window);
+  uint32_t tag = atomic_load_explicit(&before->tag, memory_order_relaxed);
   *record = (struct log_record){.at = (const uint8_t *)at,
                                 .type = tag & 0xffu,
-                                .size_bytes = __atomic_load_n(&at->size_bytes, __ATOMIC_RELAXED),
-                                .constant_offset = __atomic_load_n(&at->constant_offset, __ATOMIC_RELAXED),
-                                .constant_words = __atomic_load_n(&at->constant_words, __ATOMIC_RELAXED)};
-  return record->size_bytes >= sizeof *at && record->size_bytes <= room &&
-         record->size_bytes % REGION_GRANULE_BYTES == 0 && record->constant_offset % sizeof(uint64_t) == 0 &&
-         record->constant_offset <= record->size_bytes &&
-         record->constant_words <= (record->size_bytes - record->constant_offset) / sizeof(uint64_t) &&
-         has_right_hash(log, record, __atomic_load_n(&at->hash, __ATOMIC_RELAXED));
+                                .size_bytes = at->size_bytes,
+                                .constant_offset = at->constant_offset,
+                                .constant_words = at->constant_words};
+  return (tag & ~0xffu) == REGION_RECORD_TAG && record->size_bytes >= sizeof *at && record->size_bytes <= room &&
+         record->size_bytes <= RECORD_BYTES_MAX && record->size_bytes % REGION_GRANULE_BYTES == 0 &&
+         record->constant_offset % sizeof(uint64_t) == 0 && record->constant_offset <= record->size_bytes &&
+         record->constant_words <= (record->size_bytes - record->constant_offset) / sizeof(uint64_t);
+}
+
+static bool accept(struct region_log *log, uint64_t room, struct log_record *record)
+{
+  if (!read_record(log, room, record))
+    return false;
+  if (!is_in_window(log, record->size_bytes)) {
+    load_window(log);
+    if (!read_record(log, room, record) || !is_in_window(log, record->size_bytes))
+      return false;
+  }
+  return has_right_hash(log, record, ((const struct region_record *)record->at)->hash);
 }
 
 static bool next(struct region_log *log, enum region_record_type type, struct log_record *record)
 {
   uint64_t segment = 0;
   while (log->position + 2 * REGION_GRANULE_BYTES <= log->end) {
+    if (!is_in_window(log, sizeof(struct region_record))) {
+      if (!go_to_data(log))
+        return false;
+      continue;
+    }
     if (log->position >= segment)
       segment = segment_end(log, log->position);
     if (!accept(log, MIN(segment, log->end) - log->position, record)) {
@@ -135,6 +223,60 @@ static bool next(struct region_log *log, enum region_record_type type, struct lo
   }
   return false;
 }
+
+/* Sums. */
+
+enum {
+  SUMS_OFFSET = offsetof(struct stack_record, allocated),
+  SUMS_BYTES = offsetof(struct stack_record, pcs) - SUMS_OFFSET
+};
+
+/* Of sums that were never the same twice: what was freed is taken from before what was allocated, so that nothing in use
+ * gets negative; a peak that was being written counts as unfinished. */
+static void take_as_they_are(const struct stack_record *before, struct stack_record *stack)
+{
+  memcpy((void *)&stack->freed, (const void *)&before->freed, sizeof stack->freed);
+  for (unsigned i = 0; i < PEAK_SLOTS; i++)
+    if (memcmp((const void *)&before->peaks[i], (const void *)&stack->peaks[i], sizeof stack->peaks[i]) != 0)
+      atomic_store_explicit(&stack->peaks[i].stamp, PEAK_IS_WRITTEN, memory_order_relaxed);
+}
+
+/* Sums only grow: if all are the same twice, they agree with each other. Where the writer is fast, all that passed between
+ * the two readings would seem in use, so those are taken that were nearest to each other. */
+static void settle(struct region_log *log, const uint8_t *before, uint8_t *stack)
+{
+  uint64_t at = log->window_at + (uint64_t)(stack - log->window) + SUMS_OFFSET, least = UINT64_MAX;
+  struct stack_record pair[2], best[2];
+  uint8_t *one = (uint8_t *)&pair[0] + SUMS_OFFSET, *other = (uint8_t *)&pair[1] + SUMS_OFFSET;
+  memcpy(one, before + SUMS_OFFSET, SUMS_BYTES);
+  memcpy(other, stack + SUMS_OFFSET, SUMS_BYTES);
+  for (int attempt = 0; memcmp(one, other, SUMS_BYTES) != 0; attempt++) {
+    uint64_t passed = atomic_load_explicit(&pair[1].freed.begun, memory_order_relaxed) -
+                      atomic_load_explicit(&pair[0].freed.ended, memory_order_relaxed);
+    if (passed < least || attempt == 0)
+      memcpy((void *)best, (const void *)pair, sizeof pair);
+    least = MIN(least, passed);
+    if (attempt == ATTEMPTS) {
+      take_as_they_are(&best[0], &best[1]);
+      memcpy(stack + SUMS_OFFSET, (const uint8_t *)&best[1] + SUMS_OFFSET, SUMS_BYTES);
+      return;
+    }
+    region_bytes_read(log->bytes, at, one, SUMS_BYTES);
+    region_bytes_read(log->bytes, at, other, SUMS_BYTES);
+  }
+  memcpy(stack + SUMS_OFFSET, other, SUMS_BYTES);
+}
+
+void region_log_reread(struct region_log *log, const struct stack_record *stack)
+{
+  uint8_t *at = log->window + ((const uint8_t *)stack - log->window), before[sizeof *stack];
+  uint64_t in_file = log->window_at + (uint64_t)(at - log->window) + SUMS_OFFSET;
+  region_bytes_read(log->bytes, in_file, before + SUMS_OFFSET, SUMS_BYTES);
+  region_bytes_read(log->bytes, in_file, at + SUMS_OFFSET, SUMS_BYTES);
+  settle(log, before, at);
+}
+
+/* Stacks. */
 
 static bool copy_pcs(const struct log_record *record, GArray *pcs)
 {
@@ -153,10 +295,15 @@ const struct stack_record *region_log_next_stack(struct region_log *log, GArray 
 {
   struct log_record record;
   while (next(log, REGION_RECORD_STACK, &record))
-    if (record.constant_offset == offsetof(struct stack_record, pcs) && copy_pcs(&record, pcs))
+    if (record.constant_offset == offsetof(struct stack_record, pcs) && copy_pcs(&record, pcs)) {
+      size_t offset = (size_t)(record.at - log->window);
+      settle(log, log->before + offset, log->window + offset);
       return (const struct stack_record *)record.at;
+    }
   return NULL;
 }
+
+/* Modules. */
 
 static bool copy_module(const struct log_record *record, struct region_log_module *module)
 {
@@ -189,26 +336,6 @@ bool region_log_next_module(struct region_log *log, struct region_log_module *mo
     if (copy_module(&record, module))
       return true;
   return false;
-}
-
-/* Sums. */
-
-/* In-use and allocated of one stack that agree. Where the writer is fast and we were interrupted between reading what was freed
- * and what was allocated, all that passed through meanwhile would seem in use: so the try with the least of that is taken. */
-struct stack_sums region_log_sums(const struct stack_record *stack)
-{
-  struct stack_sums best = {.allocated = {0}};
-  uint64_t least = UINT64_MAX;
-  for (int attempt = 0; attempt < 4 && least > 0; attempt++) {
-    uint64_t before = atomic_load_explicit(&stack->freed.ended, memory_order_acquire);
-    struct stack_sums sums = tally_read(&stack->allocated, &stack->freed);
-    uint64_t passed = atomic_load_explicit(&stack->freed.begun, memory_order_acquire) - before;
-    if (passed >= least && attempt > 0)
-      continue;
-    least = passed;
-    best = sums;
-  }
-  return best;
 }
 
 double region_log_variance(double value)

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* The records of a state region in memory that somebody else may be writing, or has made up (docs/region-format.md, 4 to 6).
+/* The records of a state file that somebody else may be writing, or has made up (docs/region-format.md, 4 to 6).
  *
- * Every field is loaded once, checked, and used as it was checked. The work is linear in the size, whatever the sizes inside
- * say.
+ * The file is read in windows, each twice: what is the same in both was so at the moment between them. So a record is
+ * one of one moment, and memory does not grow with the file. The work is linear in the data of the file, whatever the
+ * sizes inside say; holes are stepped over.
+ *
+ * Memory: a record that is given out is good until the next one is asked for.
  */
 #ifndef HEAPPROF_REGION_LOG_H
 #define HEAPPROF_REGION_LOG_H
 
 #include "core/tally.h"
+#include "tools/state/region_bytes.h"
 
 #include <glib.h>
 #include <stdbool.h>
@@ -20,21 +24,25 @@ enum region_error {
 };
 
 struct region_log {
-  const uint8_t *bytes;
-  uint64_t end; /* of the log in the file */
+  struct region_header header; /* as it was when the log was opened */
+  uint64_t end;                /* of the log in the file */
+  bool is_whole;               /* false: the log goes on in private memory of its owner */
+  /* Of region_log.c. */
+  struct region_bytes *bytes;
   uint64_t header_bytes, first_segment_bytes;
   uint64_t position;
-  uint64_t wasted_words; /* hashed for records that turned out to be none */
-  bool is_whole;         /* false: the log goes on in private memory of its owner */
+  uint64_t wasted_words;    /* hashed for records that turned out to be none */
+  uint8_t *before, *window; /* what was read first and again */
+  uint64_t window_at;
+  size_t window_bytes;
 };
 
 /* Checks the header and stands before the first record. False and *error: not a region, or one of another version. */
-bool region_log_open(struct region_log *log, const uint8_t *bytes, size_t size, const char *name, GError **error);
+bool region_log_open(struct region_log *log, struct region_bytes *bytes, uint64_t size, GError **error);
+void region_log_close(struct region_log *log);
 
-static inline const struct region_header *region_log_header(const struct region_log *log)
-{
-  return (const struct region_header *)log->bytes;
-}
+/* The highest in-use bytes of all stacks so far, in 1/16: now, not when the log was opened. */
+uint64_t region_log_peak(const struct region_log *log);
 
 void region_log_rewind(struct region_log *log);
 
@@ -44,8 +52,8 @@ bool region_log_is_hostile(const struct region_log *log);
 /* The next stack, NULL at the end. Its pcs are copied to `pcs`, of uint64_t, emptied first. */
 const struct stack_record *region_log_next_stack(struct region_log *log, GArray *pcs);
 
-/* What was allocated and is in use at one stack, so that the two agree as well as may be while others write. */
-struct stack_sums region_log_sums(const struct stack_record *stack);
+/* Reads the sums of that stack once more. */
+void region_log_reread(struct region_log *log, const struct stack_record *stack);
 
 /* A variance found in a file: 0 if it is none. */
 double region_log_variance(double value);

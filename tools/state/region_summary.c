@@ -11,7 +11,7 @@ static void copy_text(char *to, const char *from, size_t room)
 
 static void read_header(const struct region_log *log, struct region_summary *summary)
 {
-  const struct region_header *header = region_log_header(log);
+  const struct region_header *header = &log->header;
   summary->pid = (int)header->pid;
   summary->parent_pid = (int)header->parent_pid;
   summary->created_unix_ns = header->created_unix_ns;
@@ -57,12 +57,12 @@ void region_summary_read(struct region_log *log, struct region_summary *summary)
   g_autoptr(GArray) pcs = g_array_new(FALSE, FALSE, sizeof(uint64_t));
   const struct stack_record *stack;
   while ((stack = region_log_next_stack(log, pcs)) != NULL) {
-    struct stack_sums sums = region_log_sums(stack);
+    struct stack_sums sums = tally_read(&stack->allocated, &stack->freed);
     add_stack(summary, &sums);
   }
-  summary->sampling_ns = sampling_ns(region_log_header(log), summary->samples);
-  summary->cpu_ns = atomic_load_explicit(&region_log_header(log)->cpu_ns, memory_order_relaxed);
-  int64_t peak = (int64_t)atomic_load_explicit(&region_log_header(log)->peak_bytes_q4, memory_order_relaxed);
+  summary->sampling_ns = sampling_ns(&log->header, summary->samples);
+  summary->cpu_ns = atomic_load_explicit(&log->header.cpu_ns, memory_order_relaxed);
+  int64_t peak = (int64_t)atomic_load_explicit(&log->header.peak_bytes_q4, memory_order_relaxed);
   summary->peak_bytes = MAX((double)peak / 16, summary->in_use_bytes);
   summary->file_bytes = log->end;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -110,12 +111,18 @@ GPtrArray *state_files_list(void)
 
 /* Use. */
 
+/* Whoever opens the file to write while we have the lease makes the kernel send us SIGIO, which would end us. */
 static enum state_use use_of(int fd)
 {
-  if (fcntl(fd, F_SETLEASE, F_RDLCK) != 0)
-    return errno == EAGAIN ? STATE_USED : STATE_UNKNOWN;
-  (void)fcntl(fd, F_SETLEASE, F_UNLCK);
-  return STATE_FREE;
+  struct sigaction ignored = {.sa_handler = SIG_IGN}, before;
+  (void)sigaction(SIGIO, &ignored, &before);
+  int result = fcntl(fd, F_SETLEASE, F_RDLCK), number = errno;
+  if (result == 0)
+    (void)fcntl(fd, F_SETLEASE, F_UNLCK);
+  (void)sigaction(SIGIO, &before, NULL);
+  if (result == 0)
+    return STATE_FREE;
+  return number == EAGAIN ? STATE_USED : STATE_UNKNOWN;
 }
 
 static bool is_same_file(const struct stat *one, const struct stat *other)
