@@ -39,7 +39,7 @@ class Completion(Case):
                    "zsh": ["zsh", "-f", "-c", ZSH, "-", COMPLETION / "zsh", *words],
                    "fish": ["fish", "--no-config", "-c", FISH, COMPLETION / "fish/heapprof.fish", " ".join(words)]}[shell]
         environment = self.tool_environment(PATH=f"{paths.TOOL.parent}:{os.environ['PATH']}", HOME=self.dir, TERM="dumb")
-        done = subprocess.run(list(map(str, command)), env=environment, cwd=self.out_dir, capture_output=True, text=True, timeout=50)
+        done = subprocess.run(list(map(str, command)), env=environment, cwd=self.out_dir, capture_output=True, text=True, timeout=250)
         self.assertEqual(done.stderr, "", done.stdout)
         return done.stdout.splitlines()
 

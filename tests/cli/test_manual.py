@@ -83,7 +83,7 @@ class Manual(Case):
         path = f"{paths.TOOL.parent}:{os.environ['PATH']}"
         for command, expected in found:
             done = subprocess.run(["bash", "-c", command], cwd=self.work, env=self.tool_environment(PATH=path, COLUMNS="80"),
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=250)
             self.assertEqual(done.returncode, 0, f"$ {command}\n{done.stdout}{done.stderr}")
             if expected:
                 shown = done.stdout + done.stderr

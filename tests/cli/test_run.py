@@ -97,7 +97,7 @@ class RunCase(Case):
                 self.addCleanup(pipe.close)
         return process
 
-    def wait_until(self, condition, what, seconds=30):
+    def wait_until(self, condition, what, seconds=150):
         end = time.monotonic() + seconds
         while not (result := condition()):
             if time.monotonic() > end:
@@ -209,7 +209,7 @@ class Transparent(RunCase):
         self.assertIsNone(process.poll())
         process.stdin.write("x")
         process.stdin.flush()
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(150), 0)
 
     def test_input_ends_when_the_program_says_so(self):
         process = self.popen("--", *python("import os, time; os.close(0); print('closed', flush=True); time.sleep(60)"))
@@ -222,7 +222,7 @@ class Transparent(RunCase):
                 return True
         self.wait_until(is_broken, "who writes to the program learns that it does not read")
         process.terminate()
-        self.assertEqual(process.wait(30), 143)
+        self.assertEqual(process.wait(150), 143)
 
     def test_closed_streams(self):
         done = subprocess.run(["sh", "-c", 'exec "$0" run -- ls /proc/self/fd 0<&- 2>&-', paths.TOOL], capture_output=True,
@@ -311,7 +311,7 @@ class Signals(RunCase):
             self.assertEqual(self.count_of(process, number), 1, number)
         process.stdin.write("end\n")
         process.stdin.close()
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(150), 0)
 
     def test_that_came_before_the_end(self):
         """They were for the program: what we do at its end is not cut short by them."""
@@ -331,7 +331,7 @@ class Signals(RunCase):
         self.assertEqual(process.stdout.readline(), "ready\n")
         self.assertEqual(ctypes.CDLL(None).sigqueue(process.pid, int(signal.SIGRTMIN), ctypes.c_void_p(42)), 0)
         self.assertEqual(int(process.stdout.readline()), -1)  # SI_QUEUE
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(150), 0)
 
     def test_also_where_we_were_told_to_ignore_it(self):
         """nohup: the program may still take SIGHUP for its own purposes."""
@@ -369,11 +369,11 @@ class Signals(RunCase):
         os.kill(pid, signal.SIGSTOP)
         self.wait_until(lambda: self.state(pid) == "T", "the program stops")
         time.sleep(0.1)
-        self.assertEqual(self.state(process.pid), "S")
+        self.assertIn(self.state(process.pid), "SRD")  # not stopped
         os.kill(pid, signal.SIGCONT)
         process.stdin.write("end\n")
         process.stdin.close()
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(150), 0)
 
     @staticmethod
     def state(pid):

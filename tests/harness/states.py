@@ -19,7 +19,7 @@ MAGIC, VERSION, PID, CREATED, PROGRAM = 0, 8, 24, 32, 56
 NOBODY, NOGROUP = 65534, 65534
 
 
-def wait_until(condition, what, seconds=30):
+def wait_until(condition, what, seconds=150):
     """No test sleeps and hopes."""
     end = time.monotonic() + seconds
     while not (result := condition()):
@@ -121,7 +121,7 @@ class StateCase(Case):
             processes = [] if with_processes else ["-p", "-f", "--mount-proc"]
             command = ["unshare", "-m", *processes, "sh", "-c", private, "sh", *command]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, cwd=self.out_dir,
-                              env=self.tool_environment(XDG_RUNTIME_DIR=None, **variables), timeout=50)
+                              env=self.tool_environment(XDG_RUNTIME_DIR=None, **variables), timeout=250)
         if expect is not None:
             self.assertEqual(done.returncode, expect, f"{arguments}\n{done.stdout}\n{done.stderr}")
         return done
@@ -143,7 +143,7 @@ class StateCase(Case):
     def tool_as_nobody(self, folder, *arguments, expect=0, **variables):
         done = subprocess.run([folder / "heapprof", *map(str, arguments)], capture_output=True, text=True, errors="replace",
                               stdin=subprocess.DEVNULL, cwd=folder, user=NOBODY, group=NOGROUP, extra_groups=[],
-                              env=self.tool_environment(XDG_RUNTIME_DIR=None, **variables), timeout=50)
+                              env=self.tool_environment(XDG_RUNTIME_DIR=None, **variables), timeout=250)
         if expect is not None:
             self.assertEqual(done.returncode, expect, f"{arguments}\n{done.stdout}\n{done.stderr}")
         return done
