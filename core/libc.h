@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#pragma weak _dl_find_object
 #pragma weak dl_iterate_phdr
 #pragma weak dladdr
 #pragma weak dladdr1

@@ -228,6 +228,12 @@ void fallback_sdallocx(void *pointer, size_t size, int flags)
 
 /* Process: every libc has these. */
 
+void *fallback_dlopen(const char *file, int flags)
+{
+  (void)file, (void)flags;
+  return NULL;
+}
+
 int fallback_dlclose(void *handle)
 {
   (void)handle;

@@ -5,6 +5,7 @@
 #include "core/modules.h"
 #include "core/region.h"
 #include "core/settle.h"
+#include "interpose/rebind.h"
 
 enum { MOMENTS = 100 };
 
@@ -37,6 +38,7 @@ static void release(void)
 static void after_fork_in_child(void)
 {
   settle_was_forked();
+  rebind_was_forked();
   release();
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/hooks.h"
 
+#include "core/arch/arch.h"
 #include "core/confinement.h"
 #include "core/modules.h"
 #include "core/process.h"
@@ -9,11 +10,24 @@
 #include "interpose/fallback.h"
 #include "interpose/lifecycle.h"
 #include "interpose/real.h"
+#include "interpose/rebind.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <sys/syscall.h>
+
+/* Its search path follows its caller: the last thing that is done is a jump, so that the caller stays the application. Until the
+ * constructor has run, nothing is sampled that could be missed. */
+void *dlopen(const char *file, int flags)
+{
+  real_ensure();
+  int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
+  if (UNLIKELY((flags & RTLD_DEEPBIND) != 0) && (mode == SAMPLER_ON || mode == SAMPLER_STOPPED))
+    rebind_expect(ARCH_RETURN_ADDRESS_AT);
+  return real.dlopen(file, flags);
+}
 
 /* It works on a handle, so it does not matter that the real function is called from here (unlike dlopen, whose search path follows
  * its caller). */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* glibc puts the addresses themselves into the dynamic section; of the vDSO, and under other loaders, they count from the bias. */
-static const void *at(const struct object *object, const ElfW(Dyn) * entry)
+const void *object_at(const struct object *object, const ElfW(Dyn) * entry)
 {
   uintptr_t value = entry->d_un.d_ptr;
   return (const void *)(value < object->bias ? value + object->bias : value);
@@ -15,9 +15,9 @@ static void read_dynamic(struct object *object)
 {
   for (const ElfW(Dyn) *entry = object->dynamic; entry->d_tag != DT_NULL; entry++) {
     switch (entry->d_tag) {
-    case DT_STRTAB: object->strings = at(object, entry); break;
-    case DT_SYMTAB: object->symbols = at(object, entry); break;
-    case DT_GNU_HASH: object->gnu_hash = at(object, entry); break;
+    case DT_STRTAB: object->strings = object_at(object, entry); break;
+    case DT_SYMTAB: object->symbols = object_at(object, entry); break;
+    case DT_GNU_HASH: object->gnu_hash = object_at(object, entry); break;
     default: break;
     }
   }

@@ -30,6 +30,9 @@ bool object_read(const struct dl_phdr_info *info, struct object *object);
 
 bool object_holds(const struct object *object, uintptr_t address);
 
+/* The address that an entry of its dynamic section holds. */
+const void *object_at(const struct object *object, const ElfW(Dyn) * entry);
+
 /* The address of what the object exports under that name; NULL: nothing that is simply there. */
 void *object_find(const struct object *object, const char *symbol);
 

@@ -61,6 +61,10 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  *     libunwind for this machine, whatever machine we run on: its header, its library, what its unw_NAME is called there.
  * ARCH_LIBUNWIND_PC, _SP, _BP
  *     how it numbers the registers, which is as DWARF does.
+ * ARCH_RETURN_ADDRESS_AT
+ *     where the call of the function this stands in has put its return address; NULL: it was not put into memory.
+ * ARCH_RELOCATION_SLOT, _DATA, _ADDRESS
+ *     the relocations by which an object gets the address of a function: for a call, for data, as data.
  * ARCH_ELF_MACHINE, ARCH_DYNAMIC_LINKER
  *     what ELF files for us say: e_machine, and the name of glibc's dynamic linker. */
 #include HEAPPROF_MACHINE_H

@@ -90,6 +90,10 @@ static ALWAYS_INLINE double arch_square_root(double x)
 #define ARCH_LIBUNWIND_SP UNW_X86_64_RSP
 #define ARCH_LIBUNWIND_BP UNW_X86_64_RBP
 
+#define ARCH_RETURN_ADDRESS_AT ((const uintptr_t *)__builtin_dwarf_cfa() - 1)
+#define ARCH_RELOCATION_SLOT R_X86_64_JUMP_SLOT
+#define ARCH_RELOCATION_DATA R_X86_64_GLOB_DAT
+#define ARCH_RELOCATION_ADDRESS R_X86_64_64
 #define ARCH_ELF_MACHINE EM_X86_64
 #define ARCH_DYNAMIC_LINKER "ld-linux-x86-64.so.2"
 

@@ -2,6 +2,7 @@
 """The table "Allocator semantics" of the hazards, row by row, on four allocators."""
 import pathlib
 import shutil
+import signal
 
 from harness import paths
 from harness.case import ALLOCATORS, LIBRARY_FOLDERS, cases, in_victim, timeout
@@ -50,6 +51,50 @@ class Row3EntryPoints(Exact):
         resized = profile.totals(lambda frames: "hz_resized_in_place" in frames)
         self.assertGreater(resized["alloc_objects"], 0)
         self.assertEqual((resized["inuse_objects"], resized["inuse_space"]), (0, 0))
+
+
+class Row3DeepBind(AsWithout):
+    """Row 3: a plug-in that is opened with RTLD_DEEPBIND is bound to the allocator past us: everything it allocates and frees is counted,
+    but for its constructor. Seen to fail by the mutants deep_binding_stays and deep_data_stays. One with an allocator of its own keeps
+    that; seen to fail (SIGILL) by the mutant lazy_is_guessed."""
+    PLUGINS = {"now": ["-Wl,-z,now", "-Wl,-z,relro"], "lazy": ["-Wl,-z,lazy", "-Wl,-z,norelro"]}
+
+    def command(self, how="now", *own):
+        flags = ["-Wl,--no-as-needed", library("hz_a3_own_malloc.c", "-fno-builtin")] if own else []
+        return [program("hz_a3_deepbind.c"), library("hz_a3_deep_plugin.c", "-fno-builtin", *self.PLUGINS[how], *flags), how, 3, *own]
+
+    @cases("now", "lazy")
+    def test_exact(self, how):
+        self.check_run_exact(self.profiled(self.command(how), sample=1))
+
+    @cases("now", "lazy")
+    def test_own_allocator(self, how):
+        for sample in INTERVALS:
+            self.profiled(self.command(how, "own"), sample=sample)
+
+
+class Row3Php(Hazard):
+    """Row 3: PHP opens its extensions with RTLD_DEEPBIND. What it holds of libcurl is what another program holds. Seen to fail (39 KB of
+    2 MB) by the mutant deep_data_stays."""
+    PHP = "for ($h = [], $i = 0; $i < 400; $i++) $h[] = curl_init('http://127.0.0.1/'); posix_kill(posix_getpid(), SIGUSR2);"
+    PYTHON = ("import ctypes, os, signal; c = ctypes.CDLL('libcurl.so.4'); c.curl_easy_init.restype = ctypes.c_void_p; "
+              "c.curl_global_init(3); h = [c.curl_easy_init() for i in range(400)]; os.kill(os.getpid(), signal.SIGUSR2)")
+
+    def held(self, *command):
+        run = self.profiled(command, sample=1)
+        self.assertEqual(len(run.files), 2, run.err)  # at the signal, and at exit
+        held = run.profiles[0].totals(lambda frames: "curl_easy_init" in frames)["inuse_space"]
+        self.clear_profiles()
+        return held
+
+    def test_handles(self):
+        skip_unless(shutil.which("php"), "php is not installed")
+        plain = self.plain(["php", "-r", "exit(extension_loaded('curl') && extension_loaded('posix') ? 0 : 1);"], expect=None)
+        skip_unless(plain.status == 0, "php has no curl")
+        script = self.PHP.replace("SIGUSR2", str(int(signal.SIGUSR2)))
+        expected = self.held("/usr/bin/python3", "-c", self.PYTHON)
+        self.assertGreater(expected, 1 << 20)
+        self.assertAlmostEqual(self.held("php", "-r", script), expected, delta=expected / 10)
 
 
 class Row4BadAlloc(Exact):
