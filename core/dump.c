@@ -399,16 +399,21 @@ static bool others_are_dumping(void)
   return any;
 }
 
-void dump_wait_for_others(void)
+bool dump_wait_for_others(void)
 {
   struct timespec moment = {.tv_nsec = 1000000};
   uint64_t end = clock_ns(CLOCK_MONOTONIC) + DUMP_WAIT_MS * 1000000ull;
   while (others_are_dumping()) {
     if (!sys_may_call(SYS_nanosleep) || clock_ns(CLOCK_MONOTONIC) >= end) {
       writer_remove_unfinished();
-      report_failure("the process ends while another thread writes a profile", "", "");
-      return;
+      return false;
     }
     (void)sys_call(SYS_nanosleep, (long)&moment, 0, 0, 0, 0, 0);
   }
+  return true;
+}
+
+void dump_tell_cut_off(void)
+{
+  report_failure("the process ends while another thread writes its profile", "", "");
 }

@@ -12,6 +12,8 @@
 
 #include "core/config.h"
 
+#include <stdbool.h>
+
 /* From the constructor: remembers where the process was started. `config` and `program` must live as long as the process. */
 void dump_init(const struct config *config, const char *program);
 
@@ -30,8 +32,11 @@ unsigned dump_begin(void);
 void dump_end(unsigned turn);
 
 /* Before the process ends: waits at most DUMP_WAIT_MS for what other threads have begun, not at all in a thread that has begun
- * something itself. What takes longer leaves no temporary file. */
+ * something itself. False: something takes longer; it leaves no temporary file. */
 enum { DUMP_WAIT_MS = 100 };
-void dump_wait_for_others(void);
+bool dump_wait_for_others(void);
+
+/* What took longer was the profile of this process's end. */
+void dump_tell_cut_off(void);
 
 #endif

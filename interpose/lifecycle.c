@@ -182,10 +182,12 @@ void lifecycle_exit(const char *reason)
   /* A handler that calls exit between the first line and the last would find the exit under way, and end the process. */
   struct blocked_signals before = signals_block();
   unsigned turn = dump_begin(); /* before anybody can see that this exit is not the first */
-  if (is_first_exit())
+  bool is_first = is_first_exit();
+  if (is_first)
     finish(reason);
   dump_end(turn);
-  dump_wait_for_others();
+  if (!dump_wait_for_others() && !is_first) /* the first has its profile, or has said why not */
+    dump_tell_cut_off();
   signals_restore(before);
 }
 

@@ -16,7 +16,7 @@ static sem_t begun, may_end;
 static uint64_t waited_ms(void)
 {
   uint64_t start = clock_ns(CLOCK_MONOTONIC);
-  dump_wait_for_others();
+  (void)dump_wait_for_others();
   return (clock_ns(CLOCK_MONOTONIC) - start) / 1000000;
 }
 
@@ -44,7 +44,7 @@ CHILD_TEST(nobody_to_wait_for)
   for (int i = 0; i < 100; i++) /* no place stays taken */
     dump_end(dump_begin());
   struct writer writer;
-  dump_wait_for_others();
+  require(dump_wait_for_others());
   require(writer_open(&writer, path) == 0); /* not taken for one who waited in vain */
   writer_discard(&writer);
 }
@@ -58,6 +58,7 @@ CHILD_TEST(one_that_lasts_is_cut_off)
   require(pthread_create(&thread, NULL, dump_for_long, &writer) == 0 && sem_wait(&begun) == 0);
   require(unit_count_files(unit_directory()) == before + 1);
   require(waited_ms() >= DUMP_WAIT_MS);
+  require(!dump_wait_for_others());
   require(unit_count_files(unit_directory()) == before);
   require(writer_open(&late, path) == -ECANCELED);
   sem_post(&may_end);
@@ -72,7 +73,7 @@ CHILD_TEST(who_dumps_does_not_wait)
   struct writer writer, own;
   require(pthread_create(&thread, NULL, dump_for_long, &writer) == 0 && sem_wait(&begun) == 0);
   unsigned turn = dump_begin();
-  dump_wait_for_others();
+  require(dump_wait_for_others());
   require(writer_open(&own, path) == 0); /* so it came back before the 100 ms were over */
   writer_discard(&own);
   dump_end(turn);
@@ -115,7 +116,7 @@ CHILD_TEST(a_childs_end_leaves_its_parents_file)
   pid_t child = fork();
   if (child == 0) {
     process_was_forked();
-    dump_wait_for_others();
+    require(dump_wait_for_others());
     writer_remove_unfinished();
     process_was_forked();
     _exit(writer_open(&childs, path) == 0 ? 0 : 1);
