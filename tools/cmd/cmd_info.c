@@ -119,11 +119,10 @@ static void put_totals(const struct facts *facts)
 static char *distance_text(const struct facts *facts)
 {
   double exact = (double)facts->exact_units, off = (double)facts->estimated_units - exact;
-  double bound = facts->units_error >= 0 ? quantity_half_width(facts->units_error * facts->units_error) : INFINITY;
   g_autofree char *errors =
       facts->units_error > 0 ? g_strdup_printf(", %.2f standard errors", fabs(off) / facts->units_error) : g_strdup("");
-  return g_strdup_printf("%s too %s%s%s", quantity_percentage(fabs(off), exact).text, off > 0 ? "much" : "little",
-                         errors, off > bound ? "; a forked child also counts what it inherited" : "");
+  return g_strdup_printf("%s too %s%s", quantity_percentage(fabs(off), exact).text, off > 0 ? "much" : "little",
+                         errors);
 }
 
 static void put_check(const struct facts *facts)
