@@ -155,8 +155,8 @@ static bool choose_directory(const struct config *config, struct text *path)
 
 static char state_directory[CONFIG_PATH_MAX + 64]; /* chosen once: a child does not look at the environment again */
 
-/* Unix time at which this process began, exec or not: field 22 of /proc/self/stat, in ticks since boot. */
-static uint64_t process_start_unix_ns(void)
+/* When this process began, exec or not, by CLOCK_BOOTTIME: field 22 of /proc/self/stat, in ticks. */
+static uint64_t process_start_boot_ns(void)
 {
   enum { NS_PER_TICK = 10000000 };
   char line[1024];
@@ -170,7 +170,7 @@ static uint64_t process_start_unix_ns(void)
   uint64_t ticks = 0;
   for (field = field != NULL ? field + 1 : ""; *field >= '0' && *field <= '9'; field++)
     ticks = ticks * 10 + (uint64_t)(*field - '0');
-  return clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + ticks * NS_PER_TICK;
+  return ticks * NS_PER_TICK;
 }
 
 /* Containers that share the directory count their processes for themselves. 0: not known. */
@@ -178,6 +178,18 @@ static uint64_t pid_namespace(void)
 {
   struct stat status;
   return sys_stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
+}
+
+/* A clock that was set meanwhile lets a file look older than its process. Time since boot tells better where no file of an earlier boot
+ * can be. */
+static bool is_younger_than_process(const struct region_header *header)
+{
+  uint64_t start = process_start_boot_ns();
+  if (start == UINT64_MAX)
+    return false;
+  if (header->created_boot_ns != 0 && sys_is_in_memory(region.path))
+    return header->created_boot_ns >= start;
+  return header->created_unix_ns >= clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + start;
 }
 
 /* Is the file at region.path from the program that this process was before exec? Its heap is gone, so it makes way. A file that
@@ -188,7 +200,7 @@ static bool is_from_before_exec(void)
   int flags = O_NOFOLLOW | O_NONBLOCK; /* it may be a fifo */
   return descriptor_read_file(region.path, flags, &header, sizeof header) == (long)sizeof header &&
          memcmp(header.magic, REGION_MAGIC, sizeof header.magic) == 0 && header.pid_namespace != 0 &&
-         header.pid_namespace == pid_namespace() && header.created_unix_ns >= process_start_unix_ns();
+         header.pid_namespace == pid_namespace() && is_younger_than_process(&header);
 }
 
 /* -EBADF: the program closed it behind our back, each time. */
@@ -320,6 +332,7 @@ bool region_create(const struct config *config, const char *program, const char 
   header->first_segment_bytes = REGION_FIRST_SEGMENT_BYTES;
   header->pid = (uint32_t)sys_getpid();
   header->created_unix_ns = clock_ns(CLOCK_REALTIME);
+  header->created_boot_ns = clock_ns(CLOCK_BOOTTIME);
   header->pid_namespace = pid_namespace();
   header->sample_interval_bytes = config->sample_interval_bytes;
   header->depth = config->depth;
@@ -485,6 +498,7 @@ bool region_adopt(const struct config *config)
   header->parent_pid = old->pid;
   header->pid = (uint32_t)sys_getpid();
   header->created_unix_ns = clock_ns(CLOCK_REALTIME);
+  header->created_boot_ns = clock_ns(CLOCK_BOOTTIME);
   header->pid_namespace = pid_namespace();
   header->sample_interval_bytes = config->sample_interval_bytes;
   atomic_store(&header->log_end, log_end);

@@ -55,6 +55,9 @@ struct region_header {
 
   /* By the owner before the file gets readable: the inode of the namespace that pid counts in; 0: not known. */
   uint64_t pid_namespace;
+
+  /* By the owner before the file gets readable: when, by CLOCK_BOOTTIME, which nobody sets. */
+  uint64_t created_boot_ns;
 };
 
 /* Records. */

@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 /* Filters that are installed, or about to be, and those among them that let not even mmap pass (confinement.h). */
@@ -86,6 +87,14 @@ static inline int sys_stat(const char *path, struct stat *status)
 static inline int sys_lstat(const char *path, struct stat *status)
 {
   return (int)sys_call(SYS_newfstatat, AT_FDCWD, (long)path, (long)status, AT_SYMLINK_NOFOLLOW, 0, 0);
+}
+
+/* Is the file in a file system that lives in memory, so that none of its files is from before boot? */
+static inline bool sys_is_in_memory(const char *path)
+{
+  enum { TMPFS = 0x01021994 };
+  struct statfs status;
+  return sys_call(SYS_statfs, (long)path, (long)&status, 0, 0, 0, 0) == 0 && status.f_type == TMPFS;
 }
 
 static inline int sys_ftruncate(int fd, uint64_t size)

@@ -19,6 +19,13 @@ static bool has_sanitizer(void)
   return dlsym(RTLD_DEFAULT, "__sanitizer_get_allocated_size") != NULL;
 }
 
+/* Its tools that watch the heap (memcheck, helgrind, drd, massif, dhat) take every malloc's place; callgrind and others do not. */
+static bool has_valgrind_allocator(void)
+{
+  return dlsym(RTLD_DEFAULT, "_vgr10010ZU_libcZdsoZa_malloc") != NULL ||
+         dlsym(RTLD_DEFAULT, "_vgr10010ZU_VgSoSynsomalloc_malloc") != NULL;
+}
+
 const char *inert_find_reason(void)
 {
   if (!libc_is_ours())
@@ -27,6 +34,8 @@ const char *inert_find_reason(void)
     return "the program runs with raised privileges";
   if (has_sanitizer())
     return "the program is built with a sanitizer, which has an allocator of its own";
+  if (has_valgrind_allocator())
+    return "the program runs under valgrind, which has an allocator of its own";
   if (!real_is_interposed())
     return "the program, or a library before this one, brings its own malloc: its calls do not come here";
   if (!real_core_agrees())

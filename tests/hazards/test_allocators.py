@@ -249,6 +249,9 @@ class Row7Sanitizers(Hazard):
         for sample in INTERVALS:
             run = self.profiled(["valgrind", "-q", "--error-exitcode=9", victim], sample=sample)
             self.assertEqual(run.out, "end\n")
+        for tool in "memcheck", "massif":
+            run = self.profiled(["valgrind", "-q", f"--tool={tool}", f"--log-file={self.dir}/log", "/bin/true"], verbose=1)
+            self.assertIn("not profiling: the program runs under valgrind", run.err)
 
 
 class Row8Origin(AsWithout, Discriminates):

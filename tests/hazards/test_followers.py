@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """P3: LD_PRELOAD is inherited by programs that have no use for us. G3: programs that wait. S1: fakechroot. U1: growth."""
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 
 from harness.case import ALLOCATORS, Case, cases, timeout
-from hazards.toolbox import INTERVALS, VICTIMS, AsWithout, Discriminates, Hazard, program, skip_unless
+from hazards.toolbox import INTERVALS, VICTIMS, AsWithout, Discriminates, Hazard, library, program, skip_unless
 
 CHAIN = r"""
 echo begin
@@ -111,6 +113,18 @@ class S1Fakechroot(AsWithout, Discriminates):
     def command(self):
         skip_unless(shutil.which("fakechroot"), "fakechroot is not installed")
         return ["fakechroot", "sh", "-c", "ls / >/dev/null && cat /etc/debian_version && find /usr/share/doc/bash -name 'c*' | sort"]
+
+
+class P3Clock(Hazard):
+    """P3: what a program leaves when it executes another one is removed by that one, also if the clock was set forward in between. Seen to
+    fail (a state file of nobody stays) by the mutant clock_is_believed."""
+
+    def test_nothing_stays(self):
+        self.state_dir = pathlib.Path(tempfile.mkdtemp(prefix="heapprof-test.", dir="/dev/shm"))  # in memory, as usual
+        self.addCleanup(shutil.rmtree, self.state_dir, ignore_errors=True)
+        run = self.profiled([program("hz_p3_clock.c")], extra_preload=[library("hz_clock.c")])
+        self.assertEqual((run.out, len(run.files)), ("ok\n", 1))
+        self.assertEqual(list(self.state_dir.iterdir()), [])
 
 
 class P3Musl(Hazard):

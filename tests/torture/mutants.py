@@ -155,6 +155,8 @@ MUTANTS = [
            " && type != ARCH_RELOCATION_ADDRESS)", ")", ["hazards/test_allocators.Row3DeepBind"]),
     Mutant("lazy_is_guessed", "A3: a lazy binding is settled though another allocator may be meant", "interpose/rebind.c",
            "!scan->is_ambiguous && is_lazy(", "is_lazy(", ["hazards/test_allocators.Row3DeepBind"]),
+    Mutant("clock_is_believed", "P3: a clock that was set makes a state file look like a dead process's", "core/region.c",
+           "header->created_boot_ns != 0 && sys_is_in_memory(region.path)", "false", ["hazards/test_followers.P3Clock"]),
     Mutant("unweighted", "I11: a sample stands for itself only", "core/sampler.c",
            "    weight = 1 / prng_one_minus_exp(((double)size_bytes + 1) / (double)interval_bytes);\n", "",
            ["unit/test_sampler", "stat/"]),
