@@ -77,6 +77,41 @@ void *fallback_pvalloc(size_t size)
   return fallback_memalign(0, size);
 }
 
+/* Of the BSDs. */
+
+void fallback_vfree(void *pointer)
+{
+  free(pointer);
+}
+
+void *fallback_reallocf(void *pointer, size_t size)
+{
+  void *resized = realloc(pointer, size);
+  if (resized == NULL && size > 0)
+    free(pointer);
+  return resized;
+}
+
+/* `place` is the address of a pointer; errno stays as it is. */
+int fallback_reallocarr(void *place, size_t count, size_t size)
+{
+  size_t bytes;
+  void *pointer;
+  int saved_errno = errno;
+  memcpy(&pointer, place, sizeof pointer);
+  if (__builtin_mul_overflow(count, size, &bytes))
+    return EOVERFLOW;
+  if (bytes > 0)
+    pointer = realloc(pointer, bytes);
+  else
+    free(pointer), pointer = NULL;
+  errno = saved_errno;
+  if (pointer == NULL && bytes > 0)
+    return ENOMEM;
+  memcpy(place, &pointer, sizeof pointer);
+  return 0;
+}
+
 /* C++. */
 
 static void *get_memory(size_t size, size_t alignment)

@@ -174,6 +174,45 @@ void free_aligned_sized(void *pointer, size_t alignment, size_t size)
   real.free_aligned_sized(pointer, alignment, size);
 }
 
+void vfree(void *pointer)
+{
+  forget(pointer);
+  real.vfree(pointer);
+}
+
+/* What cannot be resized is freed. */
+void *reallocf(void *pointer, size_t size)
+{
+  struct unwind_start start = UNWIND_START_HERE();
+  real_ensure();
+  if (!real_is_allocators.reallocf)
+    return real.reallocf(pointer, size);
+  struct request request = request_begin(size, true);
+  struct resize resize = resize_begin(pointer);
+  void *resized = real.reallocf(pointer, size);
+  resize_end(&resize, true);
+  request_end(&request, resized, &start);
+  return resized;
+}
+
+int reallocarr(void *place, size_t count, size_t size)
+{
+  struct unwind_start start = UNWIND_START_HERE();
+  size_t bytes;
+  void *pointer;
+  real_ensure();
+  if (!real_is_allocators.reallocarr || __builtin_mul_overflow(count, size, &bytes))
+    return real.reallocarr(place, count, size);
+  memcpy(&pointer, place, sizeof pointer);
+  struct request request = request_begin(bytes, true);
+  struct resize resize = resize_begin(pointer);
+  int result = real.reallocarr(place, count, size);
+  resize_end(&resize, result == 0);
+  memcpy(&pointer, place, sizeof pointer);
+  request_end(&request, result == 0 ? pointer : NULL, &start);
+  return result;
+}
+
 /* But this one: servers that count their memory ask for every object, when it comes and when it goes. */
 size_t malloc_usable_size(void *pointer)
 {

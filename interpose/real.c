@@ -64,7 +64,7 @@ static bool is_in_allocator(const void *function)
 
 #define FALLBACK_core(symbol) NULL
 #define FALLBACK_optional(symbol) (void *)fallback_##symbol
-enum group { group_c, group_sized, group_aligned, group_cxx, group_jemalloc, group_process };
+enum group { group_c, group_sized, group_aligned, group_bsd, group_cxx, group_jemalloc, group_process };
 
 struct hook {
   const char *symbol;
@@ -104,7 +104,8 @@ static void resolve(const struct hook *hook, enum group *last, bool *is_missing)
 {
   bool is_first = hook->group != *last;
   void *function = !is_first && *is_missing ? NULL : dlsym(RTLD_NEXT, hook->symbol);
-  bool is_rare = hook->group == group_sized || hook->group == group_cxx || hook->group == group_jemalloc;
+  bool is_rare = hook->group == group_sized || hook->group == group_bsd || hook->group == group_cxx ||
+                 hook->group == group_jemalloc;
   if (is_first)
     *is_missing = is_rare && function == NULL;
   *last = hook->group;

@@ -29,7 +29,7 @@ static struct opening {
 static struct lock binding;
 
 /* What can be bound again. C++ operators call malloc in turn, and belong to the runtime that the object chose. */
-enum group { group_c, group_sized, group_aligned, group_cxx, group_jemalloc, group_process };
+enum group { group_c, group_sized, group_aligned, group_bsd, group_cxx, group_jemalloc, group_process };
 
 static const struct bound {
   const char *symbol;

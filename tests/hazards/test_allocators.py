@@ -53,6 +53,14 @@ class Row3EntryPoints(Exact):
         self.assertEqual((resized["inuse_objects"], resized["inuse_space"]), (0, 0))
 
 
+class Row3Bsd(Hazard):
+    """Row 3: vfree, reallocf, reallocarr, mimalloc's and our own. Seen to fail (numbers drift) by the mutant bsd_unhooked."""
+
+    @cases("glibc", "mimalloc")
+    def test_exact(self, allocator):
+        self.check_run_exact(self.profiled([program("hz_a3_bsd.c")], sample=1, allocator=allocator))
+
+
 class Row3DeepBind(AsWithout):
     """Row 3: a plug-in that is opened with RTLD_DEEPBIND is bound to the allocator past us: everything it allocates and frees is counted,
     but for its constructor. Seen to fail by the mutants deep_binding_stays and deep_data_stays. One with an allocator of its own keeps
