@@ -56,7 +56,6 @@ struct compilation {
   bool has_cfi;
   unsigned words_read;
   uint64_t word_addresses[WORDS_MAX]; /* where the n-th tagged word was read */
-  packed_rule rule;
 };
 
 static bool is_word(uint64_t value)
@@ -240,6 +239,20 @@ static bool is_signal_return(const struct module *module, uintptr_t return_addre
          memcmp((const void *)return_address, code, sizeof code) == 0;
 }
 
+/* What is asked of the compiler's stack. */
+struct question {
+  uintptr_t pc;
+  packed_rule rule;
+};
+
+/* Where a coroutine's function returns to when it ends: glibc's makecontext and Boost.Context put that address there without a call, and
+ * what lies before it has no CFI. */
+static bool is_end_of_context(const struct module *module, uintptr_t return_address)
+{
+  return module != NULL && module_holds(module, return_address, ARCH_CONTEXT_END_BYTES) &&
+         arch_ends_context((const uint8_t *)return_address);
+}
+
 /* The epoch in which libunwind is at work; 0: it is not. */
 static _Atomic uint64_t at_work_in;
 
@@ -258,37 +271,42 @@ static packed_rule compile_with_libunwind(struct compilation *job)
   return rule;
 }
 
-static void compile(void *argument)
+static packed_rule compile_rule(struct compilation *job)
 {
-  struct compilation *job = argument;
   job->module = modules_find(job->pc);
   if (job->module != NULL)
     job->cfi_segment = module_segment(job->module, (uintptr_t)job->module->eh_frame_hdr);
   if (is_signal_return(job->module, job->pc + 1))
-    job->rule = RULE_SIGNAL;
-  else if (job->module == NULL || cfi_state() != CFI_READY)
-    job->rule = RULE_FRAME_POINTER;
-  else
-    job->rule = compile_with_libunwind(job);
+    return RULE_SIGNAL;
+  bool is_known = job->module != NULL && cfi_state() == CFI_READY;
+  packed_rule rule = is_known ? compile_with_libunwind(job) : RULE_FRAME_POINTER;
+  return !job->has_cfi && is_end_of_context(job->module, job->pc + 1) ? RULE_OUTERMOST : rule;
+}
+
+static void compile(void *argument)
+{
+  struct question *question = argument;
+  struct compilation job = {.pc = question->pc};
+  question->rule = compile_rule(&job);
 }
 
 packed_rule cfi_compile(uintptr_t pc)
 {
-  struct compilation job = {.pc = pc, .rule = RULE_ABSENT};
+  struct question question = {.pc = pc, .rule = RULE_ABSENT};
   if (!sys_may_call(SYS_rt_sigprocmask)) /* which libunwind calls in every rule */
     return RULE_FRAME_POINTER;
   int saved_errno = errno;
   struct blocked_signals before = signals_block();
   if (lock_try_for_a_moment(&modules_lock)) {
-    arch_call_on_stack(compile, &job, compiler_stack + COMPILER_STACK_BYTES);
-    rule_cache_put(pc, job.rule);
+    arch_call_on_stack(compile, &question, compiler_stack + COMPILER_STACK_BYTES);
+    rule_cache_put(pc, question.rule);
     lock_release(&modules_lock);
   } else {
     region_lose(LOSS_compile_busy);
   }
   signals_restore(before);
   errno = saved_errno;
-  return job.rule;
+  return question.rule;
 }
 
 /* Start-up. */

@@ -13,7 +13,7 @@
 #include <stdarg.h>
 #include <time.h>
 
-enum { STANDARD_ERROR = 2 };
+enum { STANDARD_ERROR = 2, LINE_BYTES = 1024 };
 
 /* The file that standard error was at the start. Daemons close it, and open a socket or a database under its number. */
 static struct stat at_start;
@@ -57,13 +57,14 @@ static void write_quietly(const char *line, size_t size)
   signals_restore(before);
 }
 
+/* The line is not on the stack, which may be a small one. Two threads without memory may mix theirs. */
 void message_print(const char *first, ...)
 {
-  char line[1024];
+  static char spare[LINE_BYTES];
   if (!is_still_standard_error())
     return;
-  struct text text = TEXT_INIT(line);
-  text.capacity -= 1; /* the newline always fits */
+  char *mapped = sys_map_anonymous(LINE_BYTES), *line = mapped != NULL ? mapped : spare;
+  struct text text = {.bytes = line, .capacity = LINE_BYTES - 1}; /* the newline always fits */
   text_put(&text, "heapprof: ");
   va_list parts;
   va_start(parts, first);
@@ -75,6 +76,8 @@ void message_print(const char *first, ...)
       line[i] = '?';
   line[text.length] = '\n';
   write_quietly(line, text.length + 1);
+  if (mapped != NULL)
+    sys_munmap(mapped, LINE_BYTES);
 }
 
 bool message_reaches_terminal(void)

@@ -79,12 +79,12 @@ void peak_keep(struct stack_record *stack)
     if (LIKELY(peak_of(stamps[i]) >= peak))
       return;
   }
-  struct tally_sums held = tally_read(&stack->allocated, &stack->freed).in_use;
+  const struct stack_sums sums = tally_read(&stack->allocated, &stack->freed);
   unsigned chosen = choose_slot(stamps);
   struct peak *slot = &stack->peaks[chosen];
   if (atomic_compare_exchange_strong_explicit(&slot->stamp, &stamps[chosen], peak | PEAK_IS_WRITTEN,
                                               memory_order_acq_rel, memory_order_relaxed))
-    write_slot(slot, peak, &held);
+    write_slot(slot, peak, &sums.in_use);
 }
 
 /* What is in the slot, if it is whole and of that peak. Each order pairs with the store in write_slot. */

@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/record.h"
 
-#include "core/config.h"
-#include "core/lock.h"
 #include "core/process.h"
 #include "core/settle.h"
 #include "core/timing.h"
 
-/* What a walk with its buffer of pcs may use of the application's stack (tests/policy checks it against -fstack-usage). */
-enum {
-  SHALLOW_DEPTH = 128,
-  SHALLOW_HEADROOM_BYTES = 4 << 10,
-  DEEP_HEADROOM_BYTES = 8 << 10,
-};
-
-static unsigned depth_limit = SHALLOW_DEPTH;
+static unsigned depth_limit = 1;
 
 void record_init(unsigned depth)
 {
   depth_limit = depth;
 }
-
-/* Buffers for stacks of unknown room. A thread that left one by siglongjmp may take it again. */
-static struct {
-  struct lock lock;
-  uintptr_t pcs[CONFIG_DEPTH_MAX];
-} spare_buffers[8];
 
 /* The stack, into `pcs`, which has room for depth_limit of them; from there into the table, unless it is the last one again. */
 static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, struct stack_window *window,
@@ -47,26 +32,6 @@ static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, stru
   return stack;
 }
 
-static ALWAYS_INLINE uint32_t intern_own(const struct unwind_start *start, struct stack_window *window, uintptr_t *pcs)
-{
-  struct trail *trail = trail_take();
-  uint32_t stack = intern_walk(start, window, trail, pcs);
-  trail_give_back(trail);
-  return stack;
-}
-
-static NOINLINE uint32_t intern_shallow(const struct unwind_start *start, struct stack_window *window)
-{
-  uintptr_t pcs[SHALLOW_DEPTH];
-  return intern_own(start, window, pcs);
-}
-
-static NOINLINE uint32_t intern_deep(const struct unwind_start *start, struct stack_window *window)
-{
-  uintptr_t pcs[CONFIG_DEPTH_MAX];
-  return intern_own(start, window, pcs);
-}
-
 static COLD uint32_t intern_caller(const struct unwind_start *start)
 {
   uintptr_t pc;
@@ -75,36 +40,33 @@ static COLD uint32_t intern_caller(const struct unwind_start *start)
   return stacks_intern(&pc, unwind_caller(start, &pc, &flags), flags);
 }
 
-/* sigaltstack or coroutine: the buffer comes from elsewhere. */
-static COLD uint32_t intern_foreign(const struct unwind_start *start, struct stack_window *window)
+/* On another stack than the thread's own (sigaltstack, coroutine), and where other threads have all the trails that it may use. */
+static COLD uint32_t intern_without_trail(const struct unwind_start *start, struct stack_window *window)
 {
-  for (size_t i = 0; i < COUNT_OF(spare_buffers); i++) {
-    if (!lock_try(&spare_buffers[i].lock))
-      continue;
-    uint32_t stack = intern_walk(start, window, NULL, spare_buffers[i].pcs);
-    lock_release(&spare_buffers[i].lock);
-    return stack;
-  }
-  return intern_caller(start);
+  struct scratch *scratch = scratch_take();
+  if (scratch == NULL)
+    return intern_caller(start);
+  uint32_t stack = intern_walk(start, window, NULL, scratch->pcs);
+  scratch_give_back(scratch);
+  return stack;
 }
 
-static uint32_t intern(const struct unwind_start *start)
+static NOINLINE uint32_t intern(const struct unwind_start *start)
 {
   struct stack_window window;
-  bool is_shallow = depth_limit <= SHALLOW_DEPTH;
-  switch (stack_window_open(&window, start->sp, is_shallow ? SHALLOW_HEADROOM_BYTES : DEEP_HEADROOM_BYTES)) {
-  case STACK_ROOM_AMPLE: return is_shallow ? intern_shallow(start, &window) : intern_deep(start, &window);
-  case STACK_ROOM_UNKNOWN: return intern_foreign(start, &window);
-  case STACK_ROOM_SHORT: break;
-  }
-  return intern_caller(start);
+  struct trail *trail = stack_window_open(&window, start->sp) ? trail_take() : NULL;
+  if (UNLIKELY(trail == NULL))
+    return intern_without_trail(start, &window);
+  uint32_t stack = intern_walk(start, &window, trail, trail->pcs);
+  trail_give_back(trail);
+  return stack;
 }
 
 /* The address was given out again, so its last free never reached us (RTLD_DEEPBIND, __libc_free): count it now. */
-static void forget_stale(const void *pointer)
+static NOINLINE void forget_stale(const void *pointer)
 {
   struct live_entry stale;
-  if (UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer) && live_remove(pointer, &stale))
+  if (live_remove(pointer, &stale))
     stacks_count_free(stale.stack, stale.weight);
 }
 
@@ -119,7 +81,8 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
     region_lose(LOSS_region);
     return;
   }
-  forget_stale(pointer);
+  if (UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer))
+    forget_stale(pointer);
   if (!live_add(pointer, entry)) {
     region_lose(LOSS_live_table);
     return;
@@ -128,12 +91,12 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
 }
 
 void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
-                       struct sampler_decision decision)
+                       const struct sampler_decision *decision)
 {
-  uint64_t begin = timing_begin_sample(decision.ticks);
+  uint64_t begin = timing_begin_sample(decision->ticks);
   record(pointer, size_bytes, start);
-  record_exact_units(decision.units_counted);
-  timing_end_sample(begin, decision.ticks);
+  record_exact_units(decision->units_counted);
+  timing_end_sample(begin, decision->ticks);
 }
 
 void record_exact_units(uint64_t units)

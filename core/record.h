@@ -4,8 +4,8 @@
  * Order (I8): an allocation is recorded before its pointer is returned; a free leaves the table before the real free gets the
  * pointer, which another thread may then be given at once.
  *
- * Threads, signals: safe, nothing is held. Stack: RECORD_HEADROOM_BYTES below the caller's frame, checked; with less, only the
- * caller is recorded. errno is kept. Failure: the sample is dropped and counted.
+ * Threads, signals: safe, nothing is held. Stack: a hook and all that it calls of ours take at most 512 bytes of the application's,
+ * whatever the depth (tests/policy reads it from the code). errno is kept. Failure: the sample is dropped and counted.
  */
 #ifndef HEAPPROF_RECORD_H
 #define HEAPPROF_RECORD_H
@@ -22,7 +22,7 @@ void record_init(unsigned depth);
 
 /* The sample that was decided on, and its exact units. */
 void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
-                       struct sampler_decision decision);
+                       const struct sampler_decision *decision);
 
 /* Adds to the exact count that every profile carries as its own check. */
 void record_exact_units(uint64_t units);

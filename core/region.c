@@ -306,13 +306,6 @@ static char *map_more_of_file(uint64_t from, uint64_t to)
   return base;
 }
 
-/* What the file cannot take goes on in private memory: our own dumps see it, readers of the file do not. */
-static char *map_more(uint64_t from, uint64_t to)
-{
-  char *base = map_more_of_file(from, to);
-  return base != NULL ? base : sys_map_anonymous(to - from);
-}
-
 bool region_create(const struct config *config, const char *program, const char *allocator)
 {
   struct text directory = TEXT_INIT(state_directory);
@@ -350,6 +343,27 @@ bool region_create(const struct config *config, const char *program, const char 
 }
 
 /* Records. */
+
+struct growth {
+  uint64_t from, to;
+  char *base;
+};
+
+static void map_more_aside(void *argument)
+{
+  struct growth *growth = argument;
+  growth->base = map_more_of_file(growth->from, growth->to);
+}
+
+/* What the file cannot take goes on in private memory: our own dumps see it, readers of the file do not. */
+static char *map_more(uint64_t from, uint64_t to)
+{
+  enum { STACK_BYTES = 16 << 10 };
+  struct growth growth = {from, to, NULL};
+  if (sys_may_call(SYS_openat)) /* behind a seccomp filter no file can be opened, nor signals blocked */
+    (void)on_fresh_stack(map_more_aside, &growth, STACK_BYTES);
+  return growth.base != NULL ? growth.base : sys_map_anonymous(to - from);
+}
 
 /* Doubles the region. The lock may be taken over from a frame that was left by siglongjmp (lock.h): then a segment is mapped
  * twice, both mappings show the same file, and the later one stays. */

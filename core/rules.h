@@ -39,13 +39,13 @@ enum rule_bp {
 struct frame_rule {
   enum rule_kind kind;
   enum rule_bp bp;
-  int32_t cfa_offset; /* +- 8 MiB */
+  int32_t cfa_offset; /* +- 256 MiB */
   int32_t addend;     /* +- 4 KiB, a multiple of 8 */
   int32_t bp_offset;  /* +- 16 KiB, a multiple of 8 */
   int32_t ra_offset;  /* of the return address from the CFA: +- 1 KiB, a multiple of 8 */
 };
 
-/* 3 bits of kind, 2 of bp, 8 of return address, 12 of bp offset, 10 of addend, 24 of CFA offset, from the low end. */
+/* 3 bits of kind, 2 of bp, 8 of return address, 12 of bp offset, 10 of addend, 29 of CFA offset, from the low end. */
 typedef uint64_t packed_rule;
 
 static ALWAYS_INLINE enum rule_kind rule_kind(packed_rule rule)
@@ -80,7 +80,7 @@ static ALWAYS_INLINE intptr_t rule_addend(packed_rule rule)
 
 static ALWAYS_INLINE intptr_t rule_cfa_offset(packed_rule rule)
 {
-  return rule_field(rule, 35, 24);
+  return rule_field(rule, 35, 29);
 }
 
 packed_rule rule_pack(struct frame_rule rule);

@@ -6,8 +6,8 @@
 
 enum {
   PAGE_BYTES = 4096,
-  /* The most that is probed at a time. A thread that is first seen deeper than this is read as a foreign stack. */
-  PROBE_MAX_BYTES = 1 << 20,
+  /* How much of a thread's own stack is asked for, page by page, and remembered. What lies deeper is read as a foreign stack. */
+  OWN_MAX_BYTES = 64 << 20,
   /* Readable below sp: a frame that was interrupted at its ret has its saved registers there still. */
   RED_ZONE_BYTES = 128,
   /* What a thread that is about to confine itself may go deeper later, by steps until there is no more. */
@@ -20,36 +20,40 @@ static uintptr_t page_of(uintptr_t address)
   return address & ~(uintptr_t)(PAGE_BYTES - 1);
 }
 
-/* Is every page of [low, high) readable? Asked from the top, where a thread's own stack is certain. */
-static bool are_readable(uintptr_t low, uintptr_t high)
+static uintptr_t above(uintptr_t a, uintptr_t b)
 {
-  for (uintptr_t page = page_of(high - 1); page >= page_of(low); page -= PAGE_BYTES)
-    if (!sys_is_readable(page))
-      return false;
-  return true;
+  return a > b ? a : b;
 }
 
-static void begin(struct thread *thread)
+/* Asks for the pages from the known ones down to that of `address`. The first one that can't be read ends the stack for good: a guard
+ * page, or what lies below a main stack that has grown as far as it may. */
+static COLD bool extend_down(struct thread *thread, uintptr_t address)
 {
-  if (UNLIKELY(thread->stack_high == 0))
-    thread->stack_low = thread->stack_high = (uintptr_t)__builtin_thread_pointer();
-}
-
-static bool extend_down(struct thread *thread, uintptr_t low)
-{
-  low = page_of(low);
-  if (low >= thread->stack_low)
-    return true;
-  if (thread->stack_low - low > PROBE_MAX_BYTES || !are_readable(low, thread->stack_low))
+  if (address < thread->stack_floor || !sys_may_call(SYS_rt_sigprocmask))
     return false;
-  thread->stack_low = low;
+  while (thread->stack_low > address) {
+    if (!sys_is_readable(thread->stack_low - PAGE_BYTES)) {
+      thread->stack_floor = thread->stack_low;
+      return false;
+    }
+    thread->stack_low -= PAGE_BYTES;
+  }
   return true;
+}
+
+static COLD void begin_thread(struct thread *thread)
+{
+  uintptr_t top = (uintptr_t)__builtin_thread_pointer();
+  thread->stack_low = page_of(top);
+  thread->stack_floor = top - OWN_MAX_BYTES;
+  thread->stack_high = top;
 }
 
 void stack_bounds_foresee(uintptr_t sp)
 {
   struct thread *thread = &this_thread;
-  begin(thread);
+  if (thread->stack_high == 0)
+    begin_thread(thread);
   for (uintptr_t depth = FORESEEN_STEP_BYTES; depth <= FORESEEN_BYTES && sp < thread->stack_high; depth *= 2)
     if (!extend_down(thread, sp - depth))
       return;
@@ -57,41 +61,65 @@ void stack_bounds_foresee(uintptr_t sp)
 
 void stack_bounds_init_main(uintptr_t argv)
 {
-  this_thread.stack_low = this_thread.stack_high = argv;
+  struct rlimit limit;
+  bool is_limited = sys_get_limit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < OWN_MAX_BYTES;
+  this_thread.stack_low = page_of(argv);
+  this_thread.stack_floor = argv - (is_limited ? limit.rlim_cur : OWN_MAX_BYTES);
+  this_thread.stack_high = argv;
 }
 
-/* The sp of an interrupted frame may point to a guard page: after an overflow, a handler on another stack walks through it. */
-static void open_foreign(struct stack_window *window, uintptr_t sp)
+/* Does the own stack hold it, as far as is known or can be found out? */
+static ALWAYS_INLINE bool is_own(struct thread *thread, uintptr_t address)
 {
-  window->low = page_of(sp - RED_ZONE_BYTES) == page_of(sp) ? sp - RED_ZONE_BYTES : sp;
-  window->high = sys_is_readable(page_of(sp)) ? page_of(sp) + PAGE_BYTES : sp;
-  window->is_foreign = true;
-  if (window->high == sp)
-    window->low = sp;
+  if (UNLIKELY(thread->stack_high == 0))
+    begin_thread(thread);
+  return LIKELY(address < thread->stack_high) && (LIKELY(address >= thread->stack_low) || extend_down(thread, address));
 }
 
-enum stack_room stack_window_open(struct stack_window *window, uintptr_t sp, size_t headroom_bytes)
+static ALWAYS_INLINE void open_own(struct stack_window *window, const struct thread *thread, uintptr_t sp)
 {
-  struct thread *thread = &this_thread;
-  begin(thread);
-  if (UNLIKELY(sp >= thread->stack_high || !extend_down(thread, sp - RED_ZONE_BYTES))) {
-    open_foreign(window, sp);
-    return STACK_ROOM_UNKNOWN;
-  }
-  window->low = sp - RED_ZONE_BYTES;
+  window->low = window->floor = above(sp - RED_ZONE_BYTES, thread->stack_low);
   window->high = thread->stack_high;
-  window->is_foreign = false;
-  return LIKELY(extend_down(thread, sp - headroom_bytes)) ? STACK_ROOM_AMPLE : STACK_ROOM_SHORT;
 }
 
-bool stack_window_widen(struct stack_window *window, uintptr_t address)
+bool stack_window_open(struct stack_window *window, uintptr_t sp)
 {
-  if (!window->is_foreign || address < window->low || address - window->low > PROBE_MAX_BYTES)
-    return false;
-  while (address >= window->high) {
-    if (!sys_is_readable(window->high))
-      return false;
-    window->high += PAGE_BYTES;
+  if (LIKELY(is_own(&this_thread, sp))) {
+    open_own(window, &this_thread, sp);
+    return true;
   }
+  /* The caller of this stands on the page below sp, or on this one. */
+  uintptr_t page = page_of(sp - 1);
+  window->low = window->floor = above(page, sp - RED_ZONE_BYTES);
+  window->high = page + PAGE_BYTES;
+  return false;
+}
+
+void stack_window_cross(struct stack_window *window, uintptr_t sp)
+{
+  if (is_own(&this_thread, sp)) {
+    open_own(window, &this_thread, sp);
+    return;
+  }
+  window->floor = sp - RED_ZONE_BYTES;
+  window->low = window->high = sp;
+}
+
+bool stack_window_move(struct stack_window *window, uintptr_t address)
+{
+  const struct thread *thread = &this_thread;
+  if (address < window->floor)
+    return false;
+  if (address < thread->stack_high && address >= thread->stack_low) {
+    window->low = above(window->floor, thread->stack_low);
+    window->high = thread->stack_high;
+    return true;
+  }
+  uintptr_t page = page_of(address);
+  if (window->high == thread->stack_high || !sys_is_readable(page))
+    return false;
+  if (page != window->high || window->low == window->high)
+    window->low = above(page, window->floor);
+  window->high = page + PAGE_BYTES;
   return true;
 }

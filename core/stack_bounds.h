@@ -2,8 +2,9 @@
 /* Which stack is this, and how far may it be read? (hazards U6, U7, U8)
  *
  * A thread's own stack lies below its thread pointer (glibc puts the thread's control block on top), the main thread's below
- * argv. Pages between are probed once, without a descriptor, and remembered in the thread's TLS. Any other stack (sigaltstack,
- * coroutine) is foreign: it is probed page by page while it is read, and nothing is known of the room left on it.
+ * argv. Its pages are asked for once, from the top down to where the thread is, without a descriptor, and remembered in the thread's TLS,
+ * with the page that ends it: no system call once that is known. Any other stack (sigaltstack, coroutine) is foreign: it may be gone the
+ * next time, so each page that is read is asked for in each walk, but for the one that the walk stands on.
  *
  * Threads, signals: the calling thread's state only. No libc function is called. Fork: nothing to do.
  */
@@ -19,27 +20,24 @@
 struct stack_window {
   uintptr_t low; /* [low, high) can be read */
   uintptr_t high;
-  bool is_foreign;
+  uintptr_t floor; /* nothing below this is read */
 };
 
-enum stack_room {
-  STACK_ROOM_AMPLE,   /* the headroom asked for is there */
-  STACK_ROOM_UNKNOWN, /* foreign */
-  STACK_ROOM_SHORT,
-};
+/* The window that holds `sp`, which the caller's own frame lies below. False: it is a foreign stack. */
+bool stack_window_open(struct stack_window *window, uintptr_t sp);
 
-/* Finds the window that holds `sp`, and whether `headroom_bytes` below it can be used. */
-enum stack_room stack_window_open(struct stack_window *window, uintptr_t sp, size_t headroom_bytes);
+/* The same for an `sp` that a signal interrupted, which may be anything: after a stack overflow it points to a guard page. */
+void stack_window_cross(struct stack_window *window, uintptr_t sp);
 
-/* Widens the window of a foreign stack so that it holds [address, address + 8); false when it cannot. */
-bool stack_window_widen(struct stack_window *window, uintptr_t address);
+/* Moves or widens the window so that it holds [address, address + 8); false when it can't. */
+bool stack_window_move(struct stack_window *window, uintptr_t address);
 
 /* One aligned word; false when it may not be read. */
 static ALWAYS_INLINE bool stack_window_read(struct stack_window *window, uintptr_t address, uintptr_t *value)
 {
   if (UNLIKELY(address % sizeof *value != 0))
     return false;
-  if (UNLIKELY(address < window->low || address >= window->high) && !stack_window_widen(window, address))
+  if (UNLIKELY(address < window->low || address >= window->high) && !stack_window_move(window, address))
     return false;
   *value = *(const volatile uintptr_t *)address;
   return true;

@@ -44,14 +44,12 @@ static bool read_once(const struct tally *tally, struct tally_sums *sums)
 }
 
 /* The latest sums, and ones that agree if a few tries find a moment without a writer. */
-static struct tally_sums read_one(const struct tally *tally)
+static void read_one(const struct tally *tally, struct tally_sums *sums)
 {
   enum { ATTEMPTS = 4 };
-  struct tally_sums sums;
   for (int attempt = 0; attempt < ATTEMPTS; attempt++)
-    if (read_once(tally, &sums))
+    if (read_once(tally, sums))
       break;
-  return sums;
 }
 
 /* Both only grow, and begin anew at 2^64: 2^48 objects of one stack. What is in use is far less, so a difference in the upper half is
@@ -62,19 +60,24 @@ static uint64_t difference(uint64_t from, uint64_t take)
   return between <= INT64_MAX ? between : 0;
 }
 
+static double variance(double from, double take)
+{
+  return from > take ? from - take : 0;
+}
+
 struct stack_sums tally_read(const struct tally *allocated, const struct tally *freed)
 {
   /* Frees first: what is freed later was allocated before it, so the difference is never negative. */
-  struct tally_sums gone = read_one(freed);
-  struct stack_sums sums = {.allocated = read_one(allocated)};
-  sums.in_use.samples = difference(sums.allocated.samples, gone.samples);
-  sums.in_use.objects_q16 = difference(sums.allocated.objects_q16, gone.objects_q16);
-  sums.in_use.bytes_q4 = difference(sums.allocated.bytes_q4, gone.bytes_q4);
-  if (sums.in_use.samples > 0) { /* else what is left are rounding errors */
-    double objects = sums.allocated.variance_objects - gone.variance_objects;
-    double bytes = sums.allocated.variance_bytes - gone.variance_bytes;
-    sums.in_use.variance_objects = objects > 0 ? objects : 0;
-    sums.in_use.variance_bytes = bytes > 0 ? bytes : 0;
-  }
+  struct stack_sums sums;
+  read_one(freed, &sums.in_use);
+  read_one(allocated, &sums.allocated);
+  const struct tally_sums *all = &sums.allocated;
+  struct tally_sums *left = &sums.in_use;
+  left->samples = difference(all->samples, left->samples);
+  left->objects_q16 = difference(all->objects_q16, left->objects_q16);
+  left->bytes_q4 = difference(all->bytes_q4, left->bytes_q4);
+  /* Of nothing, what is left are rounding errors. */
+  left->variance_objects = left->samples > 0 ? variance(all->variance_objects, left->variance_objects) : 0;
+  left->variance_bytes = left->samples > 0 ? variance(all->variance_bytes, left->variance_bytes) : 0;
   return sums;
 }

@@ -20,9 +20,10 @@ struct thread {
   uint64_t countdown; /* units to go */
   uint64_t interval;  /* the distance countdown started from */
   uint64_t prng;
-  /* Of the stack: [low, high) was verified to be readable, see stack_bounds.h. */
+  /* Of the stack: [low, high) was verified to be readable, and it reaches no deeper than floor; see stack_bounds.h. */
   uintptr_t stack_low;
   uintptr_t stack_high;
+  uintptr_t stack_floor;
   /* To time some of many, see timing.h. */
   uint32_t sample_turn;
   uint8_t free_turn;

@@ -2,6 +2,7 @@
 #include "core/trail.h"
 
 #include "core/modules.h"
+#include "core/region.h"
 
 static struct trail trails[TRAILS];
 
@@ -92,4 +93,57 @@ void trail_set_stack(struct trail *trail, uint32_t stack)
 {
   if (LIKELY(trail != NULL))
     trail->stack = stack;
+}
+
+/* Scratch. */
+
+/* Chunk k holds FIRST_CHUNK << k of them: in all enough for 4,000 walks at once. */
+enum { FIRST_CHUNK = 8, CHUNKS = 9 };
+
+static struct scratch first_chunk[FIRST_CHUNK];
+static _Atomic(struct scratch *) chunks[CHUNKS] = {first_chunk};
+
+static size_t chunk_length(unsigned chunk)
+{
+  return (size_t)FIRST_CHUNK << chunk;
+}
+
+/* NULL: no memory. */
+static struct scratch *chunk_at(unsigned chunk)
+{
+  struct scratch *known = atomic_load_explicit(&chunks[chunk], memory_order_acquire);
+  if (known != NULL)
+    return known;
+  size_t size = chunk_length(chunk) * sizeof(struct scratch);
+  struct scratch *fresh = sys_map_anonymous(size);
+  if (fresh == NULL)
+    return NULL;
+  if (atomic_compare_exchange_strong(&chunks[chunk], &known, fresh)) {
+    region_add_own_bytes(size);
+    return fresh;
+  }
+  sys_munmap(fresh, size);
+  return known;
+}
+
+/* A thread begins at the same place each time, where it finds what it left. */
+struct scratch *scratch_take(void)
+{
+  size_t first = (size_t)(lock_thread_identity() * 0x9e3779b97f4a7c15u >> 32);
+  for (unsigned chunk = 0; chunk < CHUNKS; chunk++) {
+    struct scratch *scratches = chunk_at(chunk);
+    if (scratches == NULL)
+      return NULL;
+    for (size_t i = 0; i < chunk_length(chunk); i++) {
+      struct scratch *scratch = &scratches[(first + i) % chunk_length(chunk)];
+      if (lock_try(&scratch->lock))
+        return scratch;
+    }
+  }
+  return NULL;
+}
+
+void scratch_give_back(struct scratch *scratch)
+{
+  lock_release(&scratch->lock);
 }

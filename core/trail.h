@@ -11,13 +11,18 @@
  * Threads: whoever takes a trail has it alone, nobody waits for one. Threads share them by number; the walk of another thread is
  * only of no use. Signals: a handler finds its thread's trail in use and does without, or, on an alternate stack within the
  * thread's own, takes it over (lock.h): then frames may get mixed, which costs samples their right stack, but no index leaves the
- * arrays. One that is left by siglongjmp is whole or empty. Memory: TRAILS times 12 KiB of .bss, touched as far as stacks are deep.
+ * arrays. One that is left by siglongjmp is whole or empty. Memory: TRAILS times 16 KiB of .bss, touched as far as stacks are deep.
  * Fork: copied on write.
+ *
+ * What a walk records is written beside its trail, off the application's stack. Walks without a trail take scratch memory for that: there
+ * is more as soon as all is taken, 4 KiB for each walk under way. A handler on an alternate stack above the one it interrupted may take
+ * over its scratch, too.
  */
 #ifndef HEAPPROF_TRAIL_H
 #define HEAPPROF_TRAIL_H
 
 #include "core/compiler.h"
+#include "core/config.h"
 #include "core/lock.h"
 #include "core/rules.h"
 #include "core/stack_bounds.h"
@@ -65,6 +70,7 @@ struct trail {
   struct trail_frame frames[TRAIL_FRAMES_MAX];
   uint64_t hashes[TRAIL_FRAMES_MAX]; /* stacks_hash_add() of what is recorded, up to this frame */
   bool needs_bp[TRAIL_FRAMES_MAX];   /* the frames from here on outwards were found by its bp */
+  uintptr_t pcs[CONFIG_DEPTH_MAX];   /* what the walk under way records */
 };
 
 /* On the trail, during a walk. */
@@ -79,6 +85,15 @@ struct trail_cursor {
 /* For the calling thread; NULL: in use. */
 struct trail *trail_take(void);
 void trail_give_back(struct trail *trail);
+
+struct scratch {
+  struct lock lock;
+  uintptr_t pcs[CONFIG_DEPTH_MAX];
+};
+
+/* NULL: no memory. */
+struct scratch *scratch_take(void);
+void scratch_give_back(struct scratch *scratch);
 
 /* From the innermost frame of a walk ... */
 struct trail_cursor trail_begin(struct trail *trail);

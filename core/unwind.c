@@ -24,24 +24,39 @@ static bool is_hidden(uintptr_t pc)
 enum step {
   STEP_CALLER,
   STEP_OUT, /* that was the outermost frame, by its rule */
-  STEP_END, /* that was the outermost frame, by what stands on the stack */
+  STEP_END, /* that was the outermost frame: by its rule it returns to 0 */
   STEP_LOST,
   STEP_FULL, /* there is a caller, and no place for it */
 };
 
-/* No CFI. A frame pointer is believed as far as it keeps to the stack and moves up it. */
+/* What is only believed to be a frame is not looked for beyond this on a stack whose end is not known. */
+enum { GUESSED_FRAME_MAX_BYTES = 1 << 20 };
+
+static bool is_too_far(const struct stack_window *window, const struct frame *frame, uintptr_t address)
+{
+  return address >= window->high && address - frame->sp > GUESSED_FRAME_MAX_BYTES;
+}
+
+/* No CFI. A frame pointer is believed as far as it keeps to the stack and moves up it. It never tells where a stack ends: 0 is what code
+ * that uses bp for something else often has there. */
 static enum step step_by_frame_pointer(struct stack_window *window, struct frame *frame)
 {
   uintptr_t bp = frame->bp, saved_bp, return_address;
-  if (bp == 0)
-    return STEP_END;
-  if (bp < frame->sp || !stack_window_read(window, bp, &saved_bp) ||
-      !stack_window_read(window, bp + sizeof bp, &return_address))
+  if (bp < frame->sp || is_too_far(window, frame, bp) || !stack_window_read(window, bp, &saved_bp) ||
+      !stack_window_read(window, bp + sizeof bp, &return_address) || return_address == 0)
     return STEP_LOST;
   frame->sp = bp + 2 * sizeof bp;
   frame->bp = saved_bp;
   frame->pc = arch_strip(return_address) - 1;
-  return return_address != 0 ? STEP_CALLER : STEP_END;
+  return STEP_CALLER;
+}
+
+/* Was there no code where the program went to (a null pointer, or data, called)? Then its pc is where the fault was. */
+static bool has_gone_astray(struct stack_window *window, uintptr_t sp, uintptr_t pc)
+{
+  uintptr_t trap, fault_address;
+  return stack_window_read(window, sp + ARCH_SIGNAL_TRAP, &trap) && trap == ARCH_TRAP_PAGE_FAULT &&
+         stack_window_read(window, sp + ARCH_SIGNAL_FAULT_ADDRESS, &fault_address) && fault_address == pc;
 }
 
 /* The interrupted registers, from the kernel's frame; they may be on another stack. */
@@ -50,10 +65,17 @@ static enum step step_over_signal(struct stack_window *window, struct frame *fra
   uintptr_t pc, sp, bp;
   if (!stack_window_read(window, frame->sp + ARCH_SIGNAL_BP, &bp) ||
       !stack_window_read(window, frame->sp + ARCH_SIGNAL_SP, &sp) ||
-      !stack_window_read(window, frame->sp + ARCH_SIGNAL_PC, &pc) || pc == 0)
+      !stack_window_read(window, frame->sp + ARCH_SIGNAL_PC, &pc))
     return STEP_LOST;
-  (void)stack_window_open(window, sp, 0);
+  bool is_astray = has_gone_astray(window, frame->sp, pc);
+  stack_window_cross(window, sp);
   *frame = (struct frame){.pc = pc, .sp = sp, .bp = bp};
+  if (!is_astray)
+    return pc != 0 ? STEP_CALLER : STEP_LOST;
+  /* Nothing has run there: what the call left lies on top of the stack. */
+  if (!stack_window_read(window, sp, &pc) || pc == 0)
+    return STEP_LOST;
+  *frame = (struct frame){.pc = arch_strip(pc) - 1, .sp = sp + sizeof pc, .bp = bp};
   return STEP_CALLER;
 }
 
@@ -81,14 +103,15 @@ static inline enum step step_by_cfa(struct stack_window *window, struct frame *f
   return STEP_CALLER;
 }
 
-static NOINLINE enum step step(struct stack_window *window, struct frame *frame, uint32_t *flags)
+static NOINLINE enum step step_by(packed_rule rule, struct stack_window *window, struct frame *frame, uint32_t *flags)
 {
-  packed_rule rule = rule_cache_get(frame->pc);
-  if (UNLIKELY(rule == RULE_ABSENT))
-    rule = cfi_compile(frame->pc);
   uintptr_t base = frame->sp, cfa;
   switch (rule_kind(rule)) {
-  case RULE_BP: base = frame->bp; /* fall through */
+  case RULE_BP:
+    base = frame->bp;
+    if (UNLIKELY((*flags & STACK_FRAME_POINTERS) != 0) && is_too_far(window, frame, base))
+      return STEP_LOST;
+    /* fall through */
   case RULE_SP: return step_by_cfa(window, frame, rule, base + (uintptr_t)rule_cfa_offset(rule));
   case RULE_BP_DEREF: base = frame->bp; /* fall through */
   case RULE_SP_DEREF:
@@ -101,6 +124,15 @@ static NOINLINE enum step step(struct stack_window *window, struct frame *frame,
   case RULE_ABSENT: break;
   }
   return STEP_LOST;
+}
+
+/* Compiling has as little of the stack below it as can be. */
+static NOINLINE enum step step(struct stack_window *window, struct frame *frame, uint32_t *flags)
+{
+  packed_rule rule = rule_cache_get(frame->pc);
+  if (UNLIKELY(rule == RULE_ABSENT))
+    rule = cfi_compile(frame->pc);
+  return step_by(rule, window, frame, flags);
 }
 
 /* Nearly all frames: a known rule, CFA from sp or bp, bp kept or saved at the CFA, everything on this stack and above sp. False:
@@ -205,7 +237,7 @@ unsigned unwind_walk(const struct unwind_start *start, struct stack_window *wind
       stepped = step_by_rule(&walk, &frame, flags);
   if ((stepped == STEP_FULL || stepped == STEP_CALLER) && trail->kept_count == 0) /* where it goes on to */
     trail_note(trail, &frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = true});
-  if (stepped != STEP_OUT && stepped != STEP_END)
+  if (stepped != STEP_OUT && (stepped != STEP_END || (*flags & STACK_FRAME_POINTERS) != 0))
     *flags |= STACK_TRUNCATED;
   return walk.count > 0 ? walk.count : unwind_caller(start, pcs, flags);
 }

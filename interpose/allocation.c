@@ -4,16 +4,17 @@
 #include "core/record.h"
 #include "core/settle.h"
 
-void allocation_finish(void *pointer, size_t size, struct sampler_decision decision, const struct unwind_start *start)
+void allocation_finish(void *pointer, size_t size, const struct sampler_decision *decision,
+                       const struct unwind_start *start)
 {
   if (pointer == NULL) {
-    if (decision.is_sampled) {
+    if (decision->is_sampled) {
       settle_begin();
-      record_exact_units(decision.units_counted - ((uint64_t)size + 1));
+      record_exact_units(decision->units_counted - ((uint64_t)size + 1));
     }
     return;
   }
-  if (!decision.is_sampled)
+  if (!decision->is_sampled)
     return;
   record_allocation(pointer, size, start, decision);
 }
@@ -33,7 +34,7 @@ void request_end(const struct request *request, void *pointer, const struct unwi
   if (!request->is_counted)
     return;
   if (request->is_due)
-    allocation_finish(pointer, request->size, request->decision, start);
+    allocation_finish(pointer, request->size, &request->decision, start);
   else if (pointer == NULL)
     this_thread.countdown += (uint64_t)request->size + 1; /* it failed: as if it had not been asked */
 }

@@ -16,7 +16,8 @@
 
 /* After the real call, for an allocation that was due (sampler_count_down): records it if it is sampled, or takes it back out of
  * the exact count if it failed. */
-void allocation_finish(void *pointer, size_t size, struct sampler_decision decision, const struct unwind_start *start);
+void allocation_finish(void *pointer, size_t size, const struct sampler_decision *decision,
+                       const struct unwind_start *start);
 
 /* The same for hooks that are too rare for a fast path. `is_counted`: COUNTING_HERE (probe.h). */
 struct request {

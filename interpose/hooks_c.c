@@ -21,7 +21,7 @@ static NOINLINE void *malloc_due(size_t size)
     return bootstrap_get(size);
   struct sampler_decision decision = sampler_decide(size);
   void *pointer = real.malloc(size);
-  allocation_finish(pointer, size, decision, &start);
+  allocation_finish(pointer, size, &decision, &start);
   return pointer;
 }
 
@@ -39,7 +39,7 @@ static NOINLINE void *calloc_due(size_t count, size_t size)
     return bootstrap_get(bytes);
   struct sampler_decision decision = sampler_decide(bytes);
   void *pointer = real.calloc(count, size);
-  allocation_finish(pointer, bytes, decision, &start);
+  allocation_finish(pointer, bytes, &decision, &start);
   return pointer;
 }
 
@@ -91,7 +91,7 @@ static NOINLINE void *realloc_noted(void *pointer, size_t size, bool is_due)
   struct resize resize = resize_begin(pointer);
   void *resized = real.realloc(pointer, size);
   resize_end(&resize, has_freed(pointer, size, resized));
-  allocation_finish(resized, size, decision, &start);
+  allocation_finish(resized, size, &decision, &start);
   return resized;
 }
 

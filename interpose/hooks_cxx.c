@@ -36,7 +36,7 @@ static const char probe_nothrow;
     struct unwind_start start = UNWIND_START_HERE();                                                                   \
     struct sampler_decision decision = sampler_decide(size);                                                           \
     void *pointer = real.symbol arguments;                                                                             \
-    allocation_finish(pointer, size, decision, &start);                                                                \
+    allocation_finish(pointer, size, &decision, &start);                                                               \
     return pointer;                                                                                                    \
   }                                                                                                                    \
   static void *counted_##symbol parameters                                                                             \

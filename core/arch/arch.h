@@ -44,6 +44,9 @@ static ALWAYS_INLINE uintptr_t arch_strip(uintptr_t return_address);
 /* Of a number that is not negative; in hardware, as nothing of libm may be called. */
 static ALWAYS_INLINE double arch_square_root(double x);
 
+/* Is this where the function of a coroutine returns to when it ends? Of ARCH_CONTEXT_END_BYTES bytes of code. */
+static ALWAYS_INLINE bool arch_ends_context(const uint8_t *code);
+
 /* Calls the function on the stack that ends at `top`: 16-byte aligned, just past the highest usable byte. Unwinders can walk through
  * it. The caller's own stack may be aligned in any way. */
 HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument, void *top);
@@ -55,6 +58,8 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  *     pointer because of them.
  * ARCH_SIGNAL_PC, _SP, _BP
  *     where the interrupted registers lie, in bytes above the sp of the kernel's frame, to which a handler returns.
+ * ARCH_SIGNAL_TRAP, ARCH_TRAP_PAGE_FAULT, ARCH_SIGNAL_FAULT_ADDRESS
+ *     where the number of the thread's last trap lies, what it is for memory that is not there, and where lies which memory that was.
  * ARCH_SIGNAL_RETURN_CODE
  *     the bytes of the code that it returns to: rt_sigreturn, as the initializer of an array.
  * ARCH_LIBUNWIND_HEADER, ARCH_LIBUNWIND_SONAME, ARCH_LIBUNWIND(name)

@@ -61,6 +61,15 @@ static ALWAYS_INLINE uintptr_t arch_strip(uintptr_t return_address)
   return return_address;
 }
 
+/* glibc: mov %rbx, %rsp, which finds the next context. Boost: xor %rdi, %rdi; call _exit; hlt. */
+#define ARCH_CONTEXT_END_BYTES 9
+static ALWAYS_INLINE bool arch_ends_context(const uint8_t *code)
+{
+  bool is_glibc = code[0] == 0x48 && code[1] == 0x89 && code[2] == 0xdc;
+  bool is_boost = code[0] == 0x48 && code[1] == 0x31 && code[2] == 0xff && code[3] == 0xe8 && code[8] == 0xf4;
+  return is_glibc || is_boost;
+}
+
 static ALWAYS_INLINE double arch_square_root(double x)
 {
   return __builtin_ia32_sqrtsd((__attribute__((vector_size(16))) double){x, 0})[0];
@@ -72,10 +81,13 @@ static ALWAYS_INLINE double arch_square_root(double x)
 #define ARCH_CALLER_BP (((const uintptr_t *)__builtin_frame_address(0))[0])
 
 /* The handler's return address is popped by now, so sp points at the ucontext: flags, link and stack, then r8 to r15, rdi, rsi, rbp,
- * rbx, rdx, rax, rcx, rsp, rip. */
+ * rbx, rdx, rax, rcx, rsp, rip, eflags, segments, err, trapno, oldmask, cr2. */
 #define ARCH_SIGNAL_BP (40 + 10 * 8)
 #define ARCH_SIGNAL_SP (40 + 15 * 8)
 #define ARCH_SIGNAL_PC (40 + 16 * 8)
+#define ARCH_SIGNAL_TRAP (40 + 20 * 8)
+#define ARCH_SIGNAL_FAULT_ADDRESS (40 + 22 * 8)
+#define ARCH_TRAP_PAGE_FAULT 14
 
 /* mov $15, %rax; syscall. glibc's and musl's alike. */
 #define ARCH_SIGNAL_RETURN_CODE                                                                                        \

@@ -12,7 +12,7 @@ from hazards.toolbox import AsWithout, Discriminates, program, skip_unless
 
 class U6FullDepth(AsWithout):
     """U6: the same small stacks when stacks of 512 frames are asked for, whose buffer alone is 4 KiB. Seen to fail by the mutant
-    no_headroom."""
+    buffer_on_the_stack."""
 
     def test_as_without(self):
         command = [program("hz_u6_small_stacks.c", "-Wl,-z,now")]

@@ -3,7 +3,7 @@
 import os
 import shutil
 
-from harness.case import Case, slow, timeout
+from harness.case import Case, cases, slow, timeout
 from hazards.toolbox import AsWithout, Discriminates, amount, library, program, skip_unless
 
 
@@ -227,3 +227,64 @@ class U8Attributes(AsWithout, Discriminates):
 
     def command(self):
         return [program("hz_u8_attributes.c"), amount(500, 50000)]
+
+
+class U9LargeFrames(AsWithout):
+    """U9: a frame of many MiB, or many frames, between the caller and the thread's end. Seen to fail in version 0.1.0 (nothing above the
+    frame), and by the mutants own_stack_forgotten and frame_packed_short."""
+    KINDS = [("frame", "main", 2), ("frame", "main", 5), ("recursion", "main", 6),
+             ("frame", "thread", 2), ("frame", "thread", 40), ("recursion", "thread", 6)]
+
+    def victim_of(self, *arguments):
+        return [program("hz_u9_large_frames.c"), *arguments]
+
+    def command(self):
+        return self.victim_of(*self.KINDS[0])
+
+    @cases(*KINDS)
+    def test_complete_and_without_a_call(self, kind, thread, mib):
+        run = self.profiled(self.victim_of(kind, thread, mib), sample=1)
+        stacks = run.profile.stacks("alloc_objects", lambda frames: "victim_allocate" in frames)
+        self.assertEqual(sum(stacks.values()), 200)
+        for frames in stacks:
+            self.assertIn("victim_outermost", frames)
+            self.assertEqual(frames.count("victim_below"), 90 if kind == "recursion" else 1)
+        self.assertEqual(run.profile.comment_values()["lost.total"], 0)
+
+
+class U10Ends(AsWithout):
+    """U10: a stack counts as complete where something says that it ends there, and only there. Seen to fail in version 0.1.0, and by the
+    mutants ends_at_zero and contexts_cut."""
+
+    def command(self):
+        return [program("hz_u10_ends.c"), "makecontext"]
+
+    @cases(("makecontext", 0), ("boost", 0), ("nothing", 50), ("zero", 50))
+    def test_truncated(self, kind, truncated):
+        run = self.profiled([program("hz_u10_ends.c"), kind], sample=1)
+        inside = run.profile.total("alloc_objects", lambda frames: "victim_coroutine" in frames)
+        self.assertEqual(inside, 50)
+        self.assertEqual(run.profile.comment_values().get("lost.truncated", 0), truncated)
+
+
+class U11Crash(AsWithout):
+    """U11: a crash handler's allocations have the guilty function on their stack. Seen to fail in version 0.1.0, and by the mutants
+    calls_go_nowhere and overflow_unread."""
+
+    def command(self):
+        return [program("hz_u11_crash.c"), "null"]
+
+    @cases("null", "data")
+    def test_who_called_what_is_no_code(self, kind):
+        run = self.profiled([program("hz_u11_crash.c"), kind], sample=1)
+        (frames,) = run.profile.stacks("alloc_objects", lambda frames: "victim_report" in frames)
+        self.assertIn("victim_guilty", frames)
+        self.assertIn("main", frames)
+        self.assertEqual(run.profile.comment_values()["lost.total"], 0)
+
+    @cases("overflow", "thread")
+    def test_overflow(self, kind):
+        run = self.profiled([program("hz_u11_crash.c"), kind], sample=1)
+        (frames,) = run.profile.stacks("alloc_objects", lambda frames: "victim_report" in frames)
+        self.assertGreater(frames.count("victim_overflow"), 100)  # of the 128 that are asked for
+        self.assertEqual(run.profile.comment_values()["lost.truncated"], 1)

@@ -28,7 +28,6 @@ OPTIONAL = set("""
     __progname __progname_full __register_atfork _dl_find_object dl_iterate_phdr dladdr dladdr1 getauxval program_invocation_name
     program_invocation_short_name strerrordesc_np _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__
 """.split())
-STACK_LIMITS = {"intern_deep": 4608}
 
 
 def output_of(*command):
@@ -112,7 +111,7 @@ class Library(Case):
 
     def test_stack_usage(self):
         """Where the build left .su files: no frame of what runs inside malloc is large or of unknown size. Dumps and the
-        compiling of rules have a stack of their own, and intern_deep is only called where there is headroom."""
+        compiling of rules have a stack of their own."""
         files = [path for folder in ("core", "interpose") for path in (paths.BUILD / folder).rglob("*.su")]
         if not files:
             self.skipTest("no .su files: build with CFLAGS=-fstack-usage")
@@ -120,7 +119,7 @@ class Library(Case):
         self.assertGreater(len(entries), 50)
         hot = re.compile(r"/?(hooks\w*|record|sampler|unwind|rules|live|stacks|peak|stack_bounds|guard|process|prng)\.[ch]:")
         large = [f"{place}: {size} bytes, {kind}" for place, size, kind in entries
-                 if hot.search(place) and (int(size) > STACK_LIMITS.get(place.split(":")[-1], 1152) or kind == "dynamic")]
+                 if hot.search(place) and (int(size) > 384 or kind == "dynamic")]
         self.assertEqual(large, [])
 
 

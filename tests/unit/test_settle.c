@@ -279,7 +279,7 @@ static void record_in_child(void)
 {
   struct unwind_start start = UNWIND_START_HERE();
   record_exact_units(5); /* not settled: not counted anywhere */
-  record_allocation(address(500), 64, &start, (struct sampler_decision){.is_sampled = true});
+  record_allocation(address(500), 64, &start, &(struct sampler_decision){.is_sampled = true});
   uint64_t inherited = region_header()->exact_units; /* what lived in the parent, as estimated */
   require(region_is_own() && inherited == 100 * (200 + 2));
   record_exact_units(5);
@@ -307,7 +307,7 @@ CHILD_TEST(look_ups_are_timed)
     record_free(address(i)); /* there is none, but the page holds one: that is counted at the next sample */
   require(region_header()->look_up_ticks == ticks && this_thread.look_up_ticks > 0);
   record_init(16);
-  record_allocation(address(2000), 64, &start, (struct sampler_decision){.is_sampled = true});
+  record_allocation(address(2000), 64, &start, &(struct sampler_decision){.is_sampled = true});
   require(region_header()->look_up_ticks > ticks && this_thread.look_up_ticks == 0);
   ticks = region_header()->look_up_ticks;
   for (uintptr_t i = 50; i < 66; i++)
@@ -321,7 +321,7 @@ CHILD_TEST(address_given_out_twice_was_freed)
   struct unwind_start start = UNWIND_START_HERE();
   prepare();
   record_init(16);
-  record_allocation(address(3), 10, &start, (struct sampler_decision){.is_sampled = true});
+  record_allocation(address(3), 10, &start, &(struct sampler_decision){.is_sampled = true});
   require(live_count() == 100 && sums().in_use.samples == 99);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/stack_bounds.h"
 
-#include "core/sampler.h"
 #include "core/sys.h"
+#include "core/thread.h"
 #include "unit.h"
 
-enum { PAGE = 4096, HEADROOM = 4096, RED_ZONE = 128 };
+enum { PAGE = 4096, RED_ZONE = 128 };
 
 static uintptr_t argument_vector;
 
@@ -39,8 +39,8 @@ CHILD_TEST(main_stack_ends_at_argv)
   struct stack_window window;
   uintptr_t value, sp = stack_pointer();
   stack_bounds_init_main(argument_vector);
-  require(stack_window_open(&window, sp, HEADROOM) == STACK_ROOM_AMPLE);
-  require(window.low == sp - RED_ZONE && window.high == argument_vector && !window.is_foreign);
+  require(stack_window_open(&window, sp));
+  require(window.low == sp - RED_ZONE && window.high == argument_vector);
   volatile uintptr_t marker = 0x1234567887654321;
   require((uintptr_t)&marker < sp || stack_window_read(&window, (uintptr_t)&marker, &value));
   uintptr_t saved = *(const uintptr_t *)sp;
@@ -51,7 +51,7 @@ CHILD_TEST(main_stack_ends_at_argv)
   require(!stack_window_read(&window, sp - RED_ZONE - 8, &value)); /* below it */
   require(!stack_window_read(&window, sp + 4, &value));            /* misaligned */
   require(!stack_window_read(&window, 0, &value) && !stack_window_read(&window, UINTPTR_MAX - 7, &value));
-  require(this_thread.stack_low <= sp - HEADROOM && this_thread.stack_high == argument_vector);
+  require(this_thread.stack_low <= sp && this_thread.stack_high == argument_vector);
 }
 
 static void *in_a_thread(void *unused)
@@ -59,9 +59,8 @@ static void *in_a_thread(void *unused)
   struct stack_window window;
   uintptr_t value, sp = (uintptr_t)__builtin_frame_address(0), high = (uintptr_t)__builtin_thread_pointer();
   (void)unused;
-  require(stack_window_open(&window, sp, HEADROOM) == STACK_ROOM_AMPLE);
-  require(window.high == high && !window.is_foreign);
-
+  require(stack_window_open(&window, sp));
+  require(window.high == high);
   for (uintptr_t address = sp; address < high; address += 8)
     require(stack_window_read(&window, address, &value));
   require(!stack_window_read(&window, high, &value));
@@ -73,50 +72,67 @@ CHILD_TEST(thread_stacks_end_at_the_thread_pointer)
   unit_run_threads(4, in_a_thread);
 }
 
-/* Near the guard page at its low end. */
-static void *with_little_room(void *unused)
+/* A frame of 8 MiB between the caller and the top, of which nothing was ever touched. */
+static void *below_a_large_frame(void *unused)
 {
   struct stack_window window;
-  pthread_attr_t attributes;
-  void *low;
-  size_t size;
+  uintptr_t value, sp = (uintptr_t)__builtin_frame_address(0) - (8 << 20);
   (void)unused;
-  require(pthread_getattr_np(pthread_self(), &attributes) == 0);
-  require(pthread_attr_getstack(&attributes, &low, &size) == 0 && pthread_attr_destroy(&attributes) == 0);
-  uintptr_t bottom = (uintptr_t)low;
-  while (sys_is_readable(bottom - PAGE)) /* some versions leave the guard page out of it, some do not */
-    bottom -= PAGE;
-  while (!sys_is_readable(bottom))
-    bottom += PAGE;
-  require(stack_window_open(&window, bottom + HEADROOM + 512, HEADROOM) == STACK_ROOM_AMPLE);
-  require(stack_window_open(&window, bottom + 512, HEADROOM) == STACK_ROOM_SHORT);
-  require(window.low == bottom + 512 - RED_ZONE && !window.is_foreign);
-  require(stack_window_open(&window, bottom + 512, 512) == STACK_ROOM_AMPLE);
-  require(stack_window_open(&window, bottom + 512, 513) == STACK_ROOM_SHORT);
+  require(stack_window_open(&window, sp));
+  require(window.low == sp - RED_ZONE || window.low == this_thread.stack_low);
+  require(stack_window_read(&window, sp, &value) && stack_window_read(&window, window.high - 8, &value));
+  require(this_thread.stack_low <= sp);
   return NULL;
 }
 
-CHILD_TEST(little_headroom_is_noticed)
+CHILD_TEST(large_frames_are_the_own_stack)
 {
   pthread_t thread;
   pthread_attr_t attributes;
-  require(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 256 << 10) == 0);
-  require(pthread_create(&thread, &attributes, with_little_room, NULL) == 0 && pthread_join(thread, NULL) == 0);
+  require(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, 16 << 20) == 0);
+  require(pthread_create(&thread, &attributes, below_a_large_frame, NULL) == 0 && pthread_join(thread, NULL) == 0);
 }
 
 CHILD_TEST(foreign_stacks_are_probed_to_their_end)
 {
   struct stack_window window;
-  uintptr_t value, low = map_guarded(20), high = low + 20 * PAGE, sp = low + PAGE + 128;
+  uintptr_t value, low = map_guarded(20), high = low + 20 * PAGE, sp = low + PAGE + 256;
   *(uintptr_t *)(high - 8) = 4711;
   stack_bounds_init_main(argument_vector);
-  require(stack_window_open(&window, sp, HEADROOM) == STACK_ROOM_UNKNOWN);
-  require(window.is_foreign && window.low <= sp && window.low >= sp - RED_ZONE);
+  require(!stack_window_open(&window, sp));
+  require(window.low <= sp && window.low >= sp - RED_ZONE && window.high == low + 2 * PAGE);
   require(stack_window_read(&window, sp, &value) && stack_window_read(&window, high - 8, &value) && value == 4711);
   require(!stack_window_read(&window, high, &value));
   require(!stack_window_read(&window, sp - RED_ZONE - 8, &value));
   require(!stack_window_read(&window, high + (1 << 30), &value));
   require(stack_window_read(&window, sp + 8, &value)); /* a refusal changes nothing */
+}
+
+/* A frame that reaches over what can't be read, or over more than is asked for of an own stack: only what is read is asked for. */
+CHILD_TEST(large_frames_of_foreign_stacks_are_skipped)
+{
+  enum { FAR = 20000 };
+  struct stack_window window;
+  uintptr_t value, low = map_guarded(FAR), sp = low + PAGE - 256, far = low + (FAR - 1) * PAGE;
+  stack_bounds_init_main(argument_vector);
+  require(mprotect((void *)(low + 2 * PAGE), PAGE, PROT_NONE) == 0);
+  require(!stack_window_open(&window, sp));
+  require(stack_window_read(&window, sp + 8, &value) && stack_window_read(&window, far, &value));
+  require(window.low == far && window.high == far + PAGE);
+  require(stack_window_read(&window, low + PAGE, &value) && !stack_window_read(&window, low + 2 * PAGE, &value));
+  require(!stack_window_read(&window, low, &value));
+}
+
+/* What was read in one walk may be gone in the next. */
+CHILD_TEST(foreign_stacks_are_asked_for_each_time)
+{
+  struct stack_window window;
+  uintptr_t value, low = map_guarded(2), sp = low + PAGE - 64;
+  stack_bounds_init_main(argument_vector);
+  require(!stack_window_open(&window, sp) && stack_window_read(&window, low + PAGE, &value));
+  require(mprotect((void *)(low + PAGE), PAGE, PROT_NONE) == 0);
+  require(!stack_window_open(&window, sp) && stack_window_read(&window, sp, &value));
+  require(!stack_window_read(&window, low + PAGE, &value));
 }
 
 /* After a stack overflow the interrupted sp lies in the guard page; a handler on its own stack walks from there. */
@@ -125,9 +141,10 @@ CHILD_TEST(unreadable_stack_pointers_are_not_read)
   struct stack_window window;
   uintptr_t value, guard = map_guarded(1) - PAGE;
   stack_bounds_init_main(argument_vector);
-  require(stack_window_open(&window, guard + 64, 0) == STACK_ROOM_UNKNOWN);
+  stack_window_cross(&window, guard + 64);
   require(!stack_window_read(&window, guard + 64, &value) && !stack_window_read(&window, guard + 72, &value));
-  require(stack_window_open(&window, 64, 0) != STACK_ROOM_AMPLE);
+  require(stack_window_read(&window, guard + PAGE, &value)); /* the caller's frame */
+  stack_window_cross(&window, 64);
   require(!stack_window_read(&window, 64, &value));
 }
 
@@ -138,10 +155,13 @@ static void *own_overflow(void *unused)
   (void)unused;
   while (sys_is_readable(bottom - PAGE))
     bottom -= PAGE;
-  require(stack_window_open(&window, bottom - 64, 0) == STACK_ROOM_UNKNOWN);
+  stack_window_cross(&window, bottom - 64);
   require(!stack_window_read(&window, bottom - 64, &value));
-  (void)stack_window_open(&window, bottom + 64, 0);
   require(stack_window_read(&window, bottom + 64, &value));
+  require(window.low == bottom && window.high == (uintptr_t)__builtin_thread_pointer()); /* the own stack again */
+  require(this_thread.stack_floor == bottom);                                            /* never asked for again */
+  require(stack_window_open(&window, bottom + 64) && window.low == bottom);
+  require(stack_window_read(&window, bottom + 64, &value) && !stack_window_read(&window, bottom - 8, &value));
   return NULL;
 }
 
@@ -158,8 +178,10 @@ int main(int count, char **arguments)
       cmocka_unit_test(probing_tells_what_can_be_read),
       cmocka_unit_test(main_stack_ends_at_argv),
       cmocka_unit_test(thread_stacks_end_at_the_thread_pointer),
-      cmocka_unit_test(little_headroom_is_noticed),
+      cmocka_unit_test(large_frames_are_the_own_stack),
       cmocka_unit_test(foreign_stacks_are_probed_to_their_end),
+      cmocka_unit_test(large_frames_of_foreign_stacks_are_skipped),
+      cmocka_unit_test(foreign_stacks_are_asked_for_each_time),
       cmocka_unit_test(unreadable_stack_pointers_are_not_read),
       cmocka_unit_test(guard_page_of_the_own_stack_is_not_read),
   };

@@ -56,7 +56,7 @@ static NOINLINE unsigned compare_stacks(void)
   for (uint64_t busy = ~0ul; busy != region_header()->lost[LOSS_compile_busy];) { /* by another thread: cut there */
     busy = region_header()->lost[LOSS_compile_busy];
     flags = 0;
-    (void)stack_window_open(&window, start.sp, 0);
+    (void)stack_window_open(&window, start.sp);
     struct trail *trail = trail_take();
     struct trail_cursor cursor = trail_begin(trail);
     count = unwind_walk(&start, &window, &cursor, pcs, FRAMES, &flags);
@@ -309,7 +309,7 @@ static NOINLINE unsigned walk(void)
   struct unwind_start start = UNWIND_START_HERE();
   struct stack_window window;
   walked_flags = 0;
-  (void)stack_window_open(&window, start.sp, 0);
+  (void)stack_window_open(&window, start.sp);
   struct trail *trail = trail_take();
   struct trail_cursor cursor = trail_begin(trail);
   unsigned count = unwind_walk(&start, &window, &cursor, walked, depth_limit, &walked_flags);
@@ -329,7 +329,7 @@ static NOINLINE unsigned walk_anew(uintptr_t *pcs)
   struct unwind_start start = UNWIND_START_HERE();
   struct stack_window window;
   uint32_t flags = 0;
-  (void)stack_window_open(&window, start.sp, 0);
+  (void)stack_window_open(&window, start.sp);
   struct trail_cursor none = trail_begin(NULL);
   return unwind_walk(&start, &window, &none, pcs, depth_limit, &flags);
 }
@@ -543,11 +543,11 @@ static void wild_registers_are_survived(void **state)
       ((uintptr_t *)page)[word] = prng_next(&random) % 2 == 0 ? page + prng_next(&random) % (2 * PAGE)
                                                               : (uintptr_t)walk + prng_next(&random) % 4096;
     struct unwind_start start = {.return_address = (uintptr_t)recurse + prng_next(&random) % 2048,
-                                 .sp = page + prng_next(&random) % (PAGE / 8) * 8,
+                                 .sp = page + 8 + prng_next(&random) % (PAGE / 8) * 8,
                                  .bp = page + prng_next(&random) % (3 * PAGE) - PAGE};
     struct stack_window window;
     uint32_t flags = 0;
-    (void)stack_window_open(&window, start.sp, 0);
+    (void)stack_window_open(&window, start.sp);
     struct trail *trail = trail_take();
     struct trail_cursor cursor = trail_begin(trail);
     unsigned count = unwind_walk(&start, &window, &cursor, pcs, COUNT_OF(pcs), &flags);
