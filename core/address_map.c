@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/address_map.h"
 
+#include "core/sys.h"
+
 struct place {
   _Atomic uint64_t low, high;
 };
@@ -13,8 +15,8 @@ struct address_map {
   struct place past[ADDRESS_MAP_MAX];
 };
 
-static struct address_map maps[2];
-static _Atomic uint64_t version; /* maps[version % 2] is in force */
+static struct address_map *_Atomic maps; /* two; NULL: there was no memory for them, or no need yet */
+static _Atomic uint64_t version;         /* maps[version % 2] is in force */
 _Atomic uint64_t address_map_span;
 
 static uint64_t get(const _Atomic uint64_t *value)
@@ -58,9 +60,10 @@ static uint64_t look_up_in(const struct address_map *map, uintptr_t pc)
 uint64_t address_map_look_up(uintptr_t pc)
 {
   enum { ATTEMPTS = 4 };
-  for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+  const struct address_map *both = atomic_load_explicit(&maps, memory_order_acquire);
+  for (int attempt = 0; both != NULL && attempt < ATTEMPTS; attempt++) {
     uint64_t read = atomic_load_explicit(&version, memory_order_acquire);
-    uint64_t address = look_up_in(&maps[read % 2], pc);
+    uint64_t address = look_up_in(&both[read % 2], pc);
     /* The next map is built in the other half: only the one after it can have disturbed us. */
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&version, memory_order_relaxed) == read)
@@ -73,7 +76,7 @@ uint64_t address_map_look_up(uintptr_t pc)
 
 static struct address_map *next_map(void)
 {
-  return &maps[(atomic_load(&version) + 1) % 2];
+  return atomic_load(&maps) + (atomic_load(&version) + 1) % 2;
 }
 
 static void set_place(struct place *place, uintptr_t low, uintptr_t high)
@@ -82,14 +85,21 @@ static void set_place(struct place *place, uintptr_t low, uintptr_t high)
   set(&place->high, high);
 }
 
-void address_map_begin(void)
+bool address_map_begin(void)
 {
+  if (atomic_load(&maps) == NULL)
+    atomic_store(&maps, sys_map_anonymous(2 * sizeof *maps));
+  if (atomic_load(&maps) == NULL) {
+    set(&address_map_span, (uint64_t)UINT32_MAX << 32); /* of all places nobody knows whose they are */
+    return false;
+  }
   struct address_map *map = next_map();
   atomic_thread_fence(
       memory_order_seq_cst); /* who still reads this half must see the version that makes it look again */
   atomic_store(&map->loaded_count, 0);
   atomic_store(&map->past_count, 0);
   set_place(&map->past_span, 0, 0);
+  return true;
 }
 
 void address_map_add_loaded(uintptr_t low, uintptr_t high, uint64_t shift)

@@ -3,8 +3,8 @@
  * file that no longer lies there (modules.h).
  *
  * Threads, signals: looked up anywhere, without a lock: a new map is built beside the one in force, and who was reading that one for
- * as long as it took to build two looks again. Built by one thread at a time, under modules_lock. Memory: fixed. Fork: copied on
- * write, one half built is not in force.
+ * as long as it took to build two looks again. Built by one thread at a time, under modules_lock. Memory: mapped when the first
+ * file is unloaded. Fork: copied on write, one half built is not in force.
  */
 #ifndef HEAPPROF_ADDRESS_MAP_H
 #define HEAPPROF_ADDRESS_MAP_H
@@ -39,8 +39,9 @@ static inline bool address_map_is_in_use(void)
 }
 
 /* A new map: loaded files and past places, each in ascending order, at most ADDRESS_MAP_MAX of them. A loaded file goes before a past
- * place, a past place before the past span. Until address_map_end nobody sees it. */
-void address_map_begin(void);
+ * place, a past place before the past span. Until address_map_end nobody sees it. False: there is no memory; all pcs are nobody's
+ * from now on. */
+bool address_map_begin(void);
 void address_map_add_loaded(uintptr_t low, uintptr_t high, uint64_t shift);
 void address_map_add_past(uintptr_t low, uintptr_t high);
 void address_map_set_past_span(uintptr_t low, uintptr_t high);

@@ -15,7 +15,10 @@ _Static_assert((int)BUILD_ID_MAX_BYTES == (int)MODULE_BUILD_ID_MAX, "records hol
 
 struct lock modules_lock;
 
-static struct module modules[MODULES_MAX];
+/* The table grows by chunks, as most programs have few modules. */
+enum { CHUNK_MODULES = 64 };
+static struct module first_chunk[CHUNK_MODULES];
+static struct module *chunks[MODULES_MAX / CHUNK_MODULES] = {first_chunk};
 static unsigned module_count; /* of the table in use */
 static uint64_t unloadings;
 static char main_executable[MODULE_PATH_MAX];
@@ -35,6 +38,23 @@ struct order {
 static struct order loaded;            /* by where they lie */
 static struct order recorded;          /* by where they are recorded, if that is where a process has memory */
 static struct address_range forgotten; /* around the recorded places of those whose slot was given to another one */
+
+static struct module *module_in(unsigned slot)
+{
+  return &chunks[slot / CHUNK_MODULES][slot % CHUNK_MODULES];
+}
+
+/* False: there is no memory. */
+static bool make_chunk_for(unsigned slot)
+{
+  struct module **chunk = &chunks[slot / CHUNK_MODULES];
+  if (*chunk != NULL)
+    return true;
+  *chunk = sys_map_anonymous(CHUNK_MODULES * sizeof **chunk);
+  if (*chunk != NULL)
+    region_add_own_bytes(CHUNK_MODULES * sizeof **chunk);
+  return *chunk != NULL;
+}
 
 bool module_holds(const struct module *module, uintptr_t address, size_t size)
 {
@@ -230,28 +250,34 @@ static struct address_range recorded_place(const struct module *module)
   return place.low < SHIFTED_BASE ? place : (struct address_range){0, 0};
 }
 
-/* Which addresses are recorded has changed. Rules and trails of before have the old ones. */
-static void renew_address_map(void)
+static void fill_address_map(void)
 {
-  address_map_begin();
   for (unsigned i = 0; i < loaded.count; i++) {
-    const struct module *module = &modules[loaded.slots[i]];
+    const struct module *module = module_in(loaded.slots[i]);
     address_map_add_loaded(module->image.low, module->image.high, module->shift);
   }
   for (unsigned i = 0; i < recorded.count; i++) {
-    const struct module *module = &modules[recorded.slots[i]];
+    const struct module *module = module_in(recorded.slots[i]);
     struct address_range place = recorded_place(module);
     if (module->unloaded_at != 0 || module->shift != 0)
       address_map_add_past(place.low, place.high);
   }
   address_map_set_past_span(forgotten.low, forgotten.high);
-  address_map_end();
+}
+
+/* Which addresses are recorded has changed. Rules and trails of before have the old ones. */
+static void renew_address_map(void)
+{
+  if (address_map_begin()) {
+    fill_address_map();
+    address_map_end();
+  }
   atomic_fetch_add(&rule_generation, 1);
 }
 
 static void mark_unloaded(unsigned slot)
 {
-  struct module *module = &modules[slot];
+  struct module *module = module_in(slot);
   module->unloaded_at = ++unloadings;
   order_remove(&loaded, module->image.low, slot);
   set_unloaded(module, 1);
@@ -259,8 +285,8 @@ static void mark_unloaded(unsigned slot)
 
 static void mark_loaded(unsigned slot)
 {
-  modules[slot].unloaded_at = 0;
-  order_add(&loaded, modules[slot].image.low, slot);
+  module_in(slot)->unloaded_at = 0;
+  order_add(&loaded, module_in(slot)->image.low, slot);
 }
 
 /* Marks those that are gone, of all or of those that lay in a place. True: there are some. */
@@ -269,7 +295,7 @@ static bool mark_gone(const struct address_range *place)
   bool any = false;
   for (unsigned i = loaded.count; i-- > 0;) {
     unsigned slot = loaded.slots[i];
-    if ((place != NULL && !overlaps(modules[slot].image, *place)) || is_still_there(&modules[slot]))
+    if ((place != NULL && !overlaps(module_in(slot)->image, *place)) || is_still_there(module_in(slot)))
       continue;
     mark_unloaded(slot);
     any = true;
@@ -282,8 +308,8 @@ static bool mark_gone(const struct address_range *place)
 static unsigned find_again(const struct module *fresh)
 {
   for (unsigned i = 0; i < module_count; i++)
-    if (modules[i].unloaded_at != 0 && modules[i].fingerprint == fresh->fingerprint &&
-        modules[i].image.high - modules[i].image.low == fresh->image.high - fresh->image.low)
+    if (module_in(i)->unloaded_at != 0 && module_in(i)->fingerprint == fresh->fingerprint &&
+        module_in(i)->image.high - module_in(i)->image.low == fresh->image.high - fresh->image.low)
       return i;
   return MODULES_MAX;
 }
@@ -291,7 +317,7 @@ static unsigned find_again(const struct module *fresh)
 /* What was recorded of it stays in the region. */
 static void forget(unsigned slot)
 {
-  struct address_range place = recorded_place(&modules[slot]);
+  struct address_range place = recorded_place(module_in(slot));
   if (place.high == 0)
     return;
   order_remove(&recorded, place.low, slot);
@@ -304,10 +330,11 @@ static void forget(unsigned slot)
 static unsigned take_slot(void)
 {
   unsigned oldest = MODULES_MAX;
-  if (module_count < MODULES_MAX)
+  if (module_count < MODULES_MAX && make_chunk_for(module_count))
     return module_count++;
-  for (unsigned i = 0; i < MODULES_MAX; i++)
-    if (modules[i].unloaded_at != 0 && (oldest == MODULES_MAX || modules[i].unloaded_at < modules[oldest].unloaded_at))
+  for (unsigned i = 0; i < module_count; i++)
+    if (module_in(i)->unloaded_at != 0 &&
+        (oldest == MODULES_MAX || module_in(i)->unloaded_at < module_in(oldest)->unloaded_at))
       oldest = i;
   if (oldest < MODULES_MAX)
     forget(oldest);
@@ -319,7 +346,7 @@ static bool was_recorded(struct address_range place)
   if (overlaps(place, forgotten))
     return true;
   for (unsigned i = 0; i < recorded.count; i++)
-    if (overlaps(place, recorded_place(&modules[recorded.slots[i]])))
+    if (overlaps(place, recorded_place(module_in(recorded.slots[i]))))
       return true;
   return false;
 }
@@ -331,7 +358,7 @@ static const struct module *load_new(const struct description *of)
     region_lose(LOSS_module_table);
     return NULL;
   }
-  struct module *module = &modules[slot];
+  struct module *module = module_in(slot);
   *module = of->module;
   if (was_recorded(module->image))
     module->shift = SHIFTED_BASE + (shifted_count++ << 32) - module->image.low;
@@ -344,7 +371,7 @@ static const struct module *load_new(const struct description *of)
 
 static const struct module *load_again(unsigned slot, const struct description *of)
 {
-  struct module before = modules[slot], *module = &modules[slot];
+  struct module *module = module_in(slot), before = *module;
   *module = of->module;
   module->shift = before.image.low + before.shift - module->image.low;
   module->record_count = before.record_count;
@@ -376,8 +403,8 @@ const struct module *modules_find(uintptr_t pc)
     return NULL;
   /* Nearly always the last one that begins before the pc; objects with gaps may have others inside. */
   for (unsigned i = count_up_to(&loaded, pc); i-- > 0;)
-    if (is_same_object(&modules[loaded.slots[i]], &object))
-      return &modules[loaded.slots[i]];
+    if (is_same_object(module_in(loaded.slots[i]), &object))
+      return module_in(loaded.slots[i]);
   return add_module(&object);
 }
 

@@ -9,8 +9,8 @@
  * plug-in 5,000 times has it once in the region, and its stacks once. Another file that comes to lie where a recorded one lay is
  * recorded under addresses that no process uses (address_map.h).
  *
- * Threads: modules_find and modules_check_unloaded under modules_lock, with signals blocked; the rest anywhere. Memory: fixed,
- * MODULES_MAX objects; when all are taken, the one goes that was unloaded longest ago. Fork: the table is copied on write and stays
+ * Threads: modules_find and modules_check_unloaded under modules_lock, with signals blocked; the rest anywhere. Memory: mapped as
+ * the table fills, at most MODULES_MAX objects; when all are taken, the one goes that was unloaded longest ago. Fork: the table is copied on write and stays
  * right. Failure: NULL; the pc is then treated as code without CFI, and where the table is full of loaded objects, counted.
  */
 #ifndef HEAPPROF_MODULES_H
