@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
 """heapprof recover: the profile of a process that was killed."""
 import os
+import pty
 import shutil
 import signal
 import subprocess
 
 from harness import paths, pprof_reader, tools
 from harness.case import cases
-from harness.states import PID, StateCase, patch, wait_until
+from harness.states import PID, PROGRAM, StateCase, patch, wait_until
 
 WORK_OBJECTS = 315  # of the order "work" of victims/holds
 
@@ -69,6 +70,43 @@ class Recover(StateCase):
         self.assertEqual(done.stdout.split(), [f"heapprof.holds.{pid}.1.pb.gz" for pid in dead])
         self.assertRegex(done.stderr, r"\Aheapprof: [^\n]*none.heapprof[^\n]*\n\Z")
         self.assertEqual(self.states(), [])
+
+    def test_dry_run(self):
+        dead = self.killed()
+        path = self.state_file(dead)
+        for operands in (["--all"], [dead]):
+            self.assertEqual(self.tool("recover", "--dry-run", *operands).stdout, f"{path}\n")
+        self.assertEqual((self.states(), self.profile_files()), ([path.name], []))
+
+    def test_all_means_the_directory_that_is_named(self):
+        dead = self.killed()
+        usual, named = self.dir / "runtime/heapprof", self.dir / "named"
+        named.mkdir()
+        shutil.copytree(self.state_dir, usual)
+        environment = {"HEAPPROF_STATE_DIR": named, "XDG_RUNTIME_DIR": usual.parent}
+        done = self.tool("recover", "--all", **environment)
+        self.assertEqual((done.stdout, os.listdir(usual)), ("", [f"{dead}.heapprof"]))
+        self.assertNotIn(str(usual), self.tool("ls", "--json", **environment).stdout)
+
+    def test_names_on_a_terminal(self):
+        """A terminal acts on U+202E and on U+009B; what is no terminal gets the name as it is."""
+        dead = self.killed()
+        name = "a\u202eb\u009b31m"
+        self.assertEqual(self.tool("recover", "-k", "-o", name, dead).stdout, f"{name}\n")
+        ours, theirs = pty.openpty()
+        with open(ours, "rb", buffering=0) as terminal:
+            subprocess.run([paths.TOOL, "recover", "-k", "-f", "-o", name, str(dead)], stdout=theirs, cwd=self.out_dir, check=True,
+                           env=self.tool_environment())
+            os.close(theirs)
+            line = terminal.read(4096).decode()
+        self.assertEqual(line.rstrip(), "a\\xe2\\x80\\xaeb\\xc2\\x9b31m")
+
+    def test_names_in_json(self):
+        dead = self.killed()
+        patch(self.state_file(dead), PROGRAM, "a\u202e\u009b".encode().ljust(64, b"\0"))
+        for done in (self.tool("ls", "--json"), self.tool("info", "--json", self.state_file(dead))):
+            self.assertTrue(done.stdout.isascii())
+            self.assertIn("a\\u202e\\u009b", done.stdout.lower())
 
     def test_run_folder_goes_with_its_last_file(self):
         self.state_dir, parent = self.state_dir / "run.999999", self.state_dir

@@ -92,6 +92,25 @@ class Sources(Case):
                           for match in MACHINES_OWN.finditer(line) if match.group() != may_name.get(name)]
         self.assertEqual(found, [])
 
+    def test_names_reach_a_terminal_one_way(self):
+        """By what tools/terminal shows as text. Elsewhere a call that puts out more than its own words is one of these, where a
+        number, a quantity, an option's name or a text that was made printable before is put out. Seen to fail by puts(path)."""
+        known = {
+            "cmd/cmd.c": 8, "cmd/cmd_diff.c": 1, "cmd/cmd_top.c": 1, "cmd/cmd_tree.c": 1, "cmd/cmd_peek.c": 1, "cmd/cmd_info.c": 4,
+            "views/watch.c": 1, "views/folded.c": 3, "run/run_summary.c": 5,
+            "views/rows_json.c": 1,  # ASCII
+        }
+        found = {}
+        for path in source_files("tools"):
+            name = str(path.relative_to(paths.SOURCE / "tools"))
+            if path.suffix != ".c" or name.startswith(("terminal/", "build/")):
+                continue
+            code = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+            for call in re.findall(r"\b(?:f?puts|v?f?printf|dprintf|fwrite|json_dumpf|perror|g_print\w*)\s*\(([^;]*);", code):
+                if not call.startswith(('stdout, "', 'stderr, "', 'text, "', '"')) or "%s" in call or "%.*s" in call:
+                    found[name] = found.get(name, 0) + 1
+        self.assertEqual(found, known)
+
     def test_every_source_file_has_its_licence(self):
         files = [path for path in source_files("core", "interpose", "include", "tools", "tests", "docs")
                  if path.suffix in SOURCE_SUFFIXES]

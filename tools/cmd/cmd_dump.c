@@ -25,7 +25,7 @@ static bool dump_one(int pid, const struct snapshot_options *options)
   if (path == NULL)
     say("%s", error->message);
   else if (strcmp(path, "-") != 0)
-    puts(path);
+    put_name(path);
   target_free(target);
   return path != NULL;
 }

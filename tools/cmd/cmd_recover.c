@@ -12,7 +12,7 @@
 
 struct job {
   struct snapshot_options snapshot;
-  bool keeps;
+  bool keeps, is_dry;
 };
 
 /* What was written may still be on its way: the state is not given up for a promise. */
@@ -43,6 +43,10 @@ static bool give_up_state(const struct target *target, const char *path)
 static bool recover(const struct target *target, const struct job *job)
 {
   g_autoptr(GError) error = NULL;
+  if (job->is_dry) {
+    put_name(target->path);
+    return true;
+  }
   g_autofree char *path = snapshot_write(target, &job->snapshot, &error);
   if (path == NULL) {
     say("%s; the state stays in %s", error->message, target->path);
@@ -50,7 +54,7 @@ static bool recover(const struct target *target, const struct job *job)
   }
   if (strcmp(path, "-") == 0) /* who knows what becomes of it */
     return true;
-  puts(path);
+  put_name(path);
   return job->keeps || give_up_state(target, path);
 }
 
@@ -122,7 +126,8 @@ static int run(const struct cmd_line *line)
                                  .reason = "recover",
                                  .path = cmd_value(line, "output"),
                                  .replaces = cmd_has(line, "force")},
-                    .keeps = cmd_has(line, "keep")};
+                    .keeps = cmd_has(line, "keep"),
+                    .is_dry = cmd_has(line, "dry-run")};
   bool is_all = cmd_has(line, "all");
   if (is_all && line->count > 0)
     return cmd_misused(line, "--all means every one, and there is '%s' as well", line->operands[0]);
@@ -147,6 +152,7 @@ static const struct cmd_option options[] = {
      .help = "write there; - is standard output, and keeps the state"},
     {.name = "force", .letter = 'f', .help = "replace FILE if it exists"},
     {.name = "keep", .letter = 'k', .help = "leave the state where it is"},
+    {.name = "dry-run", .letter = 'n', .help = "print the state files that would be read and removed; do nothing"},
     {.name = "peak", .help = "what was in use when most was, instead of at the end"},
     CMD_OPTIONS_END,
 };

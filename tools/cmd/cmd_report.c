@@ -60,7 +60,7 @@ static bool write_page(const struct cmd_line *line, GBytes *page)
   const char *path = cmd_has(line, "output") ? cmd_value(line, "output") : default_output;
   if (cmd_has(line, "force") ? save_file_replacing(page, path, &error) : save_file_new(page, path, &error)) {
     if (strcmp(path, "-") != 0)
-      puts(path);
+      put_name(path);
     return true;
   }
   say("%s", error->message);

@@ -65,8 +65,10 @@ static GPtrArray *usual_directories(void)
 {
   GPtrArray *directories = g_ptr_array_new_with_free_func(g_free);
   const char *chosen = g_getenv("HEAPPROF_STATE_DIR"), *runtime = g_getenv("XDG_RUNTIME_DIR");
-  if (chosen != NULL && chosen[0] != '\0')
-    add_real_path(directories, chosen);
+  if (chosen != NULL && chosen[0] != '\0') {
+    add_real_path(directories, chosen); /* that one is meant, and no other */
+    return directories;
+  }
   if (runtime != NULL && runtime[0] == '/') {
     g_autofree char *path = g_strconcat(runtime, "/heapprof", NULL);
     add_own_directory(directories, path);

@@ -13,8 +13,8 @@
 #define STATE_FILE_SUFFIX ".heapprof"
 #define RUN_FOLDER_PREFIX "run."
 
-/* Paths (char *) without symbolic links, each once: of the usual directories that exist and are safe to read, and of the run.*
- * folders in them. */
+/* Paths (char *) without symbolic links, each once: of $HEAPPROF_STATE_DIR, or else of the usual directories
+ * that exist and are safe to read; and of the run.* folders in them. */
 GPtrArray *state_files_directories(void);
 
 /* Paths (char *) of what is named like a state file there, sorted. */

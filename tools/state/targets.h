@@ -6,8 +6,9 @@
  * Profiled processes, alive or dead, and their state files.
  *
  * Alive: found by the mapping of the state file in /proc/PID/maps, so in any state directory and mount namespace; the
- * file is reached through /proc/PID/root. Dead: found in the usual state directories ($HEAPPROF_STATE_DIR,
- * $XDG_RUNTIME_DIR/heapprof, /dev/shm/heapprof-UID; for root those of all users), and in run.* folders inside them.
+ * file is reached through /proc/PID/root. Dead: found in $HEAPPROF_STATE_DIR if that is set, else in
+ * the usual state directories ($XDG_RUNTIME_DIR/heapprof, /dev/shm/heapprof-UID; for root those of all users), and in
+ * run.* folders inside them.
  * Only what belongs to us is read or removed; root reads all.
  */
 #ifndef HEAPPROF_TARGETS_H

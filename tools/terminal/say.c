@@ -153,6 +153,15 @@ void put_printable(FILE *stream, const char *text)
   fputs(shown, stream);
 }
 
+void put_name(const char *name)
+{
+  if (isatty(STDOUT_FILENO))
+    put_printable(stdout, name);
+  else
+    fputs(name, stdout);
+  fputc('\n', stdout);
+}
+
 char *printable(const char *text)
 {
   GString *line = g_string_new(NULL);

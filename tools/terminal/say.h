@@ -46,4 +46,7 @@ void put_printable(FILE *stream, const char *text);
 /* The same as a new string (g_free). */
 char *printable(const char *text);
 
+/* A name as the whole line on standard output: as it is for a program that reads it, printable for a terminal. */
+void put_name(const char *name);
+
 #endif

@@ -78,7 +78,7 @@ json_t *rows_json_of_difference(const struct rows *rows, uint32_t count)
 
 void rows_json_print(json_t *json)
 {
-  (void)json_dumpf(json, stdout, JSON_INDENT(2));
+  (void)json_dumpf(json, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
   (void)putchar('\n');
   json_decref(json);
 }

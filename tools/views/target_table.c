@@ -4,8 +4,8 @@
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
 #include "tools/terminal/table.h"
+#include "tools/views/rows_json.h"
 
-#include <jansson.h>
 #include <string.h>
 
 enum { COMMAND_WIDTH_MAX = 32 };
@@ -135,7 +135,5 @@ void target_table_print_json(const GPtrArray *targets)
   json_t *array = json_array();
   for (guint i = 0; i < targets->len; i++)
     json_array_append_new(array, json_of(g_ptr_array_index(targets, i)));
-  json_dumpf(array, stdout, JSON_INDENT(2));
-  putchar('\n');
-  json_decref(array);
+  rows_json_print(array);
 }
