@@ -181,6 +181,19 @@ class Status(RunCase):
         self.assertRegex(done.stderr, r"\Aheapprof: HEAPPROF_LIBRARY=/nowhere/libheapprof.so: .*; nothing is started\n\Z")
         self.assertEqual(list(self.out_dir.iterdir()), [])
 
+    def test_moved_installation(self):
+        for folder in ("bin", "lib"):
+            (self.dir / "moved" / folder).mkdir(parents=True)
+        tool = shutil.copy(paths.TOOL, self.dir / "moved/bin")
+        run = [tool, "run", "-q", "--sample=1", "--", "sh", "-c", "echo $LD_PRELOAD"]
+        shutil.copy(paths.LIB, self.dir / "moved/lib")
+        done = subprocess.run(run, env=self.tool_environment(), cwd=self.out_dir, capture_output=True, text=True)
+        self.assertEqual(done.stdout, f"{self.dir}/moved/lib/libheapprof.so\n", done)
+        (self.dir / "moved/lib/libheapprof.so").unlink()
+        done = subprocess.run(run, env=self.tool_environment(), cwd=self.out_dir, capture_output=True, text=True)
+        if done.returncode != 0:  # else there is one where this build is to be installed
+            self.assertRegex(done.stderr, rf"\Aheapprof: libheapprof.so is in none of {self.dir}/moved/bin, {self.dir}/moved/lib, /")
+
     @cases("a b", "a:b", "$LIB")
     def test_library_that_cannot_be_named(self, folder):
         (self.dir / folder).mkdir()
@@ -350,6 +363,12 @@ class Signals(RunCase):
         done = subprocess.run(python(script, paths.TOOL, "run", "-q", "sleep", "50"), env=self.tool_environment(),
                               cwd=self.out_dir)
         self.assertEqual(done.returncode, 128 + signal.SIGALRM)
+
+    def test_file_of_an_earlier_run(self):
+        """It has the name that a profile by the program itself would have."""
+        for expected in ("same.pb.gz", "same.2.pb.gz"):
+            done = self.tool("run", "--sample=1", "-o", "same.pb.gz", "--", self.victim("leak"), expect=7)
+            self.assertRegex(done.stderr, rf"files +{expected}\n")
 
     def test_snapshot_by_signal(self):
         process, _ = self.working_signals()

@@ -178,7 +178,7 @@ static char *command_of(const struct cmd_line *line)
 }
 
 /* Waits for the program, collects, reports. */
-static int accompany(const struct job *job, pid_t program, gint64 started_us)
+static int accompany(const struct job *job, pid_t program, gint64 started_ns)
 {
   g_autofree char *command = command_of(job->line);
   struct collection collection;
@@ -193,7 +193,7 @@ static int accompany(const struct job *job, pid_t program, gint64 started_us)
                               .has_sample = cmd_has(job->line, "sample") || g_getenv("HEAPPROF_SAMPLE") != NULL,
                               .wait_status = end.wait_status,
                               .resident_bytes = end.resident_bytes,
-                              .started_us = started_us};
+                              .started_ns = started_ns};
   run_summary_print(&result, cmd_has(job->line, "quiet"));
   collection_clear(&collection);
   if (job->folder != NULL)
@@ -221,13 +221,13 @@ static struct child_program program_of(const struct job *job, char **environment
 static int run_preloaded(struct job *job)
 {
   int number;
-  gint64 started_us = g_get_real_time();
+  gint64 started_ns = output_clock_ns();
   make_folder(job);
   g_auto(GStrv) environment = environment_of(job);
   struct child_program start = program_of(job, environment);
   pid_t program = child_start(&start, &number);
   if (program != 0)
-    return accompany(job, program, started_us);
+    return accompany(job, program, started_ns);
   if (job->folder != NULL)
     run_folder_remove(job->folder);
   return report_failure(job, number);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 static const char USUAL_NAME[] = "heapprof.%e.%p.%n.pb.gz";
 static const char ENDING[] = ".pb.gz";
@@ -130,7 +131,19 @@ static int compare_texts(const void *a, const void *b)
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-GPtrArray *output_names_since(const char *pattern, int pid, gint64 unix_us)
+static gint64 to_ns(struct timespec time)
+{
+  return (gint64)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+gint64 output_clock_ns(void)
+{
+  struct timespec now;
+  (void)clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return to_ns(now);
+}
+
+GPtrArray *output_names_since(const char *pattern, int pid, gint64 clock_ns)
 {
   GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
   g_autofree char *any = output_name(pattern, "", pid, 1), *folder = g_path_get_dirname(any);
@@ -141,7 +154,7 @@ GPtrArray *output_names_since(const char *pattern, int pid, gint64 unix_us)
     g_autofree char *path = g_build_filename(folder, name, NULL);
     struct stat status;
     if (g_regex_match(regex, name, 0, NULL) && stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-        status.st_mtim.tv_sec >= unix_us / G_USEC_PER_SEC)
+        to_ns(status.st_mtim) > clock_ns)
       g_ptr_array_add(paths, g_steal_pointer(&path));
   }
   g_ptr_array_sort(paths, compare_texts);

@@ -20,8 +20,11 @@ char *output_name(const char *pattern, const char *program, int pid, unsigned nu
 /* Writes the heap under the first name, by number, that is free. The path, to be freed; NULL and *error. */
 char *output_save(const struct heap *heap, const char *pattern, const char *program, int pid, GError **error);
 
-/* Paths (char *) of files that are named as profiles of this process are, whatever its program, and were written since
- * then, sorted. */
-GPtrArray *output_names_since(const char *pattern, int pid, gint64 unix_us);
+/* Now, by the clock that files are stamped with: it lags behind by up to some ms. */
+gint64 output_clock_ns(void);
+
+/* Paths (char *) of files that are named as profiles of this process are, whatever its program, and were written after
+ * that, sorted. */
+GPtrArray *output_names_since(const char *pattern, int pid, gint64 clock_ns);
 
 #endif

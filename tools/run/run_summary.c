@@ -243,10 +243,10 @@ static void remove_path(GPtrArray *paths, const char *path)
 static GPtrArray *written_by_themselves(const struct run_result *result)
 {
   const struct collection *collection = result->collection;
-  GPtrArray *paths = output_names_since(collection->pattern, collection->program, result->started_us);
+  GPtrArray *paths = output_names_since(collection->pattern, collection->program, result->started_ns);
   for (guint i = 0; i < collection->profiles->len; i++) {
     const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
-    g_autoptr(GPtrArray) others = output_names_since(collection->pattern, profile->pid, result->started_us);
+    g_autoptr(GPtrArray) others = output_names_since(collection->pattern, profile->pid, result->started_ns);
     for (guint k = 0; k < others->len && profile->pid != collection->program; k++)
       g_ptr_array_add(paths, g_strdup(g_ptr_array_index(others, k)));
   }

@@ -15,7 +15,7 @@ struct run_result {
   bool has_sample;         /* somebody chose how often */
   int wait_status;         /* of the program */
   uint64_t resident_bytes; /* see child.h */
-  gint64 started_us;       /* Unix time */
+  gint64 started_ns;       /* output_clock_ns */
 };
 
 /* What went wrong, who still runs; then, unless that is not wanted, five lines: peak, in use, where, files, what to

@@ -8,7 +8,7 @@
 
 #include <glib.h>
 
-/* libheapprof.so: $HEAPPROF_LIBRARY, else beside this command, else where it is installed. NULL and *error. To be
+/* libheapprof.so: $HEAPPROF_LIBRARY, else beside this command, in ../lib, or where it was to be installed. NULL and *error. To be
  * freed. */
 char *shim_find(GError **error);
 
