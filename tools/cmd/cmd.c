@@ -234,7 +234,7 @@ static int run_command(const struct command *command, int argc, char **argv)
   return is_done ? status : command->run(&line);
 }
 
-/* A file opened as standard output or error would get what is said there. */
+/* A file that gets the number of standard output or error would get our messages. */
 static void occupy_standard_descriptors(void)
 {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -15,7 +15,7 @@ struct job {
   bool keeps, is_dry;
 };
 
-/* What was written may still be on its way: the state is not given up for a promise. */
+/* What was written may not be on the disk yet: the state file stays until it is. */
 static bool is_stored(const char *path)
 {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -52,7 +52,7 @@ static bool recover(const struct target *target, const struct job *job)
     say("%s; the state stays in %s", error->message, target->path);
     return false;
   }
-  if (strcmp(path, "-") == 0) /* who knows what becomes of it */
+  if (strcmp(path, "-") == 0) /* nobody knows what becomes of it */
     return true;
   put_name(path);
   return job->keeps || give_up_state(target, path);

@@ -25,7 +25,8 @@ static bool has_value(const struct heap *heap, int type)
   return false;
 }
 
-/* The type to show first: what is asked for, else the default one, unless that is all zero, as what is in use at exit may be. */
+/* The type to show first: what is asked for, else the default one, unless that is all zero, as what is in use at exit
+ * may be. */
 static bool choose_type(const struct cmd_line *line, const struct heap *heap, int *type)
 {
   const char *wanted = cmd_value(line, "sample-index");

@@ -54,7 +54,7 @@ static bool is_accepted(const char *option, const char *variable, const char *va
   return false;
 }
 
-/* What is set in the environment is passed on, so we say that it is wrong, and no process has to. */
+/* The environment is passed on, so we report its wrong values once, instead of every process. */
 static char *choose_pattern(const struct cmd_line *line)
 {
   const char *set = g_getenv("HEAPPROF_OUT");
@@ -120,7 +120,7 @@ static bool find_libraries(struct job *job)
 
 /* Starting. */
 
-/* The status that a shell gives. */
+/* The status that a shell would give. */
 static int report_failure(const struct job *job, int number)
 {
   const char *program = job->line->operands[0];
@@ -128,7 +128,7 @@ static int report_failure(const struct job *job, int number)
     say("there is no program '%s'", program);
     return EXIT_NOT_FOUND;
   }
-  if (number == ENOENT) /* the file is there: it is what it asks for that is not */
+  if (number == ENOENT) /* the file is there, but what it asks for is not */
     say("%s cannot be run: the interpreter or dynamic linker that it names is missing", program);
   else
     say_errno(number, "%s cannot be run", program);

@@ -184,8 +184,8 @@ static bool all_variances_are_zero(const struct encoder *encoder)
   return true;
 }
 
-/* Variances that are all zero are not written. One sample has them all the same where they would else count as
- * unknown. */
+/* Variances that are all zero are not written. But one sample keeps them where they would otherwise count as unknown.
+ */
 static void put_samples(struct encoder *encoder)
 {
   uint64_t interval_bytes;

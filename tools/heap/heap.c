@@ -10,7 +10,7 @@
 
 static const char comment_start[] = COMMENT_START;
 
-/* Never without memory: the address of the element behind the last one must be one. */
+/* Never without memory: the address behind the last element must be valid. */
 static GArray *new_array(guint element_bytes)
 {
   return g_array_sized_new(FALSE, TRUE, element_bytes, 1);

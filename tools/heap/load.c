@@ -20,7 +20,7 @@ enum {
   FIELD_STRING = 6,
   FIELD_LAST = 15,
   ENTRY_BYTES_MAX = 4 << 20,
-  /* What unpacking takes of memory for a byte of an entry: 72 for a label without any field, the worst case. */
+  /* Memory that unpacking takes for a byte of an entry: 72 for a label without any field, the worst case. */
   UNPACKED_RATIO_MAX = 96,
   UNPACKED_BYTES_LEAST = 16 << 10,
 };

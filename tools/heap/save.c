@@ -153,8 +153,8 @@ static bool fail_foreign(GError **error, const char *path, const char *what, con
   return false;
 }
 
-/* A link that somebody else has put there leads where he wants us to write, a pipe of his may never be read. False and *error: `path`
- * is such a one, or a link of ours leads to one. */
+/* A link that somebody else put there leads where they want us to write; their pipe may never be read. False and
+ * *error: `path` is such a one, or a link of ours leads to one. */
 static bool leads_where_we_want(const char *path, GError **error)
 {
   enum { LINKS_MAX = 40 };
@@ -167,7 +167,7 @@ static bool leads_where_we_want(const char *path, GError **error)
     if (is_of_somebody_else(&status))
       return fail_foreign(error, path, "a symbolic link", &status);
     g_autofree char *target = g_file_read_link(at, NULL);
-    if (target == NULL || g_str_has_prefix(at, "/proc/")) /* whose links are no names of files */
+    if (target == NULL || g_str_has_prefix(at, "/proc/")) /* its links are not names of files */
       return true;
     g_autofree char *folder = g_path_get_dirname(at);
     g_free(at);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions that allocate for whoever called them and are not the allocator's: libstdc++'s operator new, a static one
- * of the program's own. The shim leaves them out of its own dumps; a heap read from outside has no names until symbols
- * are added.
+/* Functions that allocate for their caller without being part of the allocator: libstdc++'s operator new, or a copy
+ * linked into the program. The shim leaves them out of its own dumps; a heap read from outside has no names until
+ * symbols are added.
  *
  * Failure: none; a name that is not known stays.
  */

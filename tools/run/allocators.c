@@ -35,8 +35,8 @@ bool allocators_accepts(const char *given)
   return find_name(given) != NULL || strchr(given, '/') != NULL;
 }
 
-/* What the dynamic linker would load for the names, one line each ("NAME => PATH (ADDRESS)"). It is asked itself: it
- * knows its cache, its directories and the environment better than anyone, and nothing of the libraries is run. */
+/* What the dynamic linker would load for the names, one line each ("NAME => PATH (ADDRESS)"). We ask the linker itself,
+ * which knows its cache, its directories and the environment best, and runs nothing of the libraries. */
 static char *ask_dynamic_linker(const char *names)
 {
   char *arguments[] = {(char *)"/proc/self/exe", NULL};

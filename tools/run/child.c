@@ -34,8 +34,8 @@ int child_become(const struct child_program *program)
   return errno;
 }
 
-/* Who reads what the program writes waits for us as well as long as we have the pipe open, and who writes to it is not
- * told that it has closed its end. */
+/* As long as we hold the pipe open, a reader of the program's output waits for us, too, and a writer is not told that
+ * the program has closed its end. */
 static void release_streams(void)
 {
   int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -103,7 +103,7 @@ static bool is_for(pid_t program, const siginfo_t *info)
   if (info->si_code == SI_USER || info->si_code == SI_QUEUE || info->si_code == SI_TKILL)
     return was_sent_for(program, info);
   switch (info->si_signo) {
-  case SIGALRM: /* timers outlive exec: it is for the program that they were set */
+  case SIGALRM: /* timers outlive exec: they were set for the program */
   case SIGVTALRM:
   case SIGPROF: return true;
   case SIGHUP: /* the terminal goes away: the first process of the session is told, nobody else */

@@ -19,9 +19,9 @@
 
 enum {
   MANY_FILES = 32,          /* as many may lie there while the program runs */
-  TIME_LIMIT_US = 60000000, /* for lines: who waits for the end of a program does not wait for long */
+  TIME_LIMIT_US = 60000000, /* for lines: nobody waits long after a program has ended */
   TURN_MS = 500,
-  ENDING_TURNS = 20, /* for descendants that are about to end, too */
+  ENDING_TURNS = 20, /* for descendants that are about to end as well */
   ENDING_TURN_US = 15000,
 };
 
@@ -200,12 +200,12 @@ void collection_keep_up(void *argument)
     return;
   g_autoptr(GPtrArray) files = run_folder_list(collection->folder);
   if (files->len > collection->patience && start_worker(collection, DETAIL_LINES))
-    collection->patience = files->len + MANY_FILES; /* these may all be of processes that run */
+    collection->patience = files->len + MANY_FILES; /* all of these may belong to running processes */
   else
     collection->patience = MIN(collection->patience, files->len + MANY_FILES);
 }
 
-/* What a person or a supervisor ends us with. */
+/* The signals by which a person or a supervisor ends us. */
 static sigset_t ending_signals(void)
 {
   sigset_t signals;
@@ -217,8 +217,8 @@ static sigset_t ending_signals(void)
   return signals;
 }
 
-/* Waits for the worker, or until something is more important: it then ends soon, with what it has in hand written or
- * not. */
+/* Waits for the worker, unless something more important comes: the worker then ends soon, whether or not it has written
+ * what it was working on. */
 static enum outcome wait_for_worker(struct collection *collection, gint64 deadline_us)
 {
   sigset_t signals = ending_signals();
@@ -235,7 +235,7 @@ static enum outcome wait_for_worker(struct collection *collection, gint64 deadli
   return outcome == DONE || reason == AT_WORK ? outcome : reason;
 }
 
-/* Descendants often end just behind the program. */
+/* Descendants often end shortly after the program. */
 static void let_them_end(const struct collection *collection)
 {
   for (int turn = 0; turn < ENDING_TURNS; turn++) {

@@ -53,7 +53,8 @@ char **run_environment_make(const struct run_environment *settings)
   set(&environment, "HEAPPROF_DUMP", dump);
   set(&environment, "HEAPPROF_SAMPLE", settings->sample);
   set(&environment, "HEAPPROF_SIGNAL", settings->signal);
-  if (run_environment_accepts("HEAPPROF_OUT", settings->pattern)) /* else the path to here is too long for it */
+  /* Otherwise the path to the current directory is too long. */
+  if (run_environment_accepts("HEAPPROF_OUT", settings->pattern))
     set(&environment, "HEAPPROF_OUT", settings->pattern);
   if (!settings->follows)
     set(&environment, "HEAPPROF_FOLLOW", "no");

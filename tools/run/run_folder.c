@@ -92,7 +92,7 @@ static void clear_left(gpointer data)
 
 GArray *run_folder_left(const char *folder)
 {
-  /* In this order: a process maps its file before that can be read, so who is not found to map it has ended, or came
+  /* In this order: a process maps its file before it can be read, so one that is not found to map it has ended, or came
    * later. */
   gint64 listed_us = g_get_real_time();
   g_autoptr(GPtrArray) paths = run_folder_list(folder);

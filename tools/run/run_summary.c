@@ -16,7 +16,7 @@
 
 enum { TOP = 3, RUNNING_SHOWN = 8 };
 
-/* As one types it in the current directory. */
+/* As it is typed in the current directory. */
 static char *shown_path(const char *path)
 {
   g_autofree char *folder = g_get_current_dir();

@@ -8,8 +8,8 @@
 
 #include <glib.h>
 
-/* libheapprof.so: $HEAPPROF_LIBRARY, else beside this command, in ../lib, or where it was to be installed. NULL and *error. To be
- * freed. */
+/* libheapprof.so: $HEAPPROF_LIBRARY, else beside this command, in ../lib, or where it was to be installed. NULL and
+ * *error. To be freed. */
 char *shim_find(GError **error);
 
 /* A value for LD_PRELOAD: the library, then `allocator`, then what `others`, the value so far, names besides them. The

@@ -8,7 +8,7 @@ struct attached {
   int pid;
   uint64_t created_unix_ns; /* of the process that the names are of */
   struct heap *names;       /* its locations have what names were found */
-  bool has_looked;          /* once: what takes long is done, and the screen belongs to somebody else */
+  bool has_looked;          /* only once: the slow work is done, and the screen is in use */
   GHashTable *by_address;   /* uint64_t * of a location -> its number in names */
 };
 
@@ -53,7 +53,7 @@ static void copy_lines(struct heap *to, uint32_t to_location, const struct heap 
   heap_set_lines(to, to_location, lines, location->line_count);
 }
 
-/* True if the heap has addresses that nobody has looked up yet. */
+/* True if the heap has addresses that have not been looked up yet. */
 static bool take_known_names(const struct attached *attached, struct heap *heap)
 {
   bool has_new = false;
@@ -67,7 +67,7 @@ static bool take_known_names(const struct attached *attached, struct heap *heap)
   return has_new;
 }
 
-/* Also of those that have none: they are not looked up again. */
+/* Also of locations without names, so that they are not looked up again. */
 static void remember_names(struct attached *attached, const struct heap *heap)
 {
   for (uint32_t i = 0; i < heap->locations->len; i++) {

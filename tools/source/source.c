@@ -161,7 +161,7 @@ static bool goes(struct dropper *dropper, uint32_t function)
   return *verdict == VERDICT_GOES;
 }
 
-/* The outermost of its functions that goes takes those with it that were inlined there. */
+/* The outermost function that is dropped takes the functions inlined into it along. */
 static enum fate decide(struct dropper *dropper, const struct heap_location *location, uint32_t *lines_dropped)
 {
   const struct heap_line *lines = heap_lines(dropper->heap, location);
@@ -174,7 +174,7 @@ static enum fate decide(struct dropper *dropper, const struct heap_location *loc
   return FATE_STAYS;
 }
 
-/* From the root on: the first that goes below a frame of the program, and all it called. */
+/* From the root inwards: drops the first such frame below a frame of the program, and all that it called. */
 static void cut_stack(const struct dropper *dropper, struct heap_sample *sample)
 {
   const uint32_t *frames = heap_frames(dropper->heap, sample);

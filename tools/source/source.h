@@ -3,7 +3,7 @@
  * NULL and *error.
  *
  * What the viewing commands take: a process id, a state file, or a profile. Frames that profiles ask readers to drop
- * are dropped, so that the leaf is who called malloc.
+ * are dropped, so that the leaf is the caller of malloc.
  */
 #ifndef HEAPPROF_SOURCE_H
 #define HEAPPROF_SOURCE_H

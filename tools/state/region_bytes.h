@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes of a state file, which others may write, grow or cut meanwhile. They are read, never mapped: to read a hole of
- * a file in tmpfs through a mapping would give it memory for good, and a page that is cut off would raise SIGBUS.
+/* The bytes of a state file, which others may write, grow or cut meanwhile. They are read, never mapped: to read a hole
+ * of a file in tmpfs through a mapping would give it memory for good, and a page that is cut off would raise SIGBUS.
  *
  * Failure: NULL and *error, a GFileError that names the file; what is cut off meanwhile reads as zeros, and is told
  * afterwards.

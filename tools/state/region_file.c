@@ -25,8 +25,8 @@ static bool begin_once(struct region_file *file, struct region_log *log, uint64_
          region_log_open(log, file->bytes, *size, error);
 }
 
-/* Begins to read: the header is good. Ends with `end` if true. The log may have grown since the size was asked for: then so
- * has the file. */
+/* Begins to read: the header is good. Ends with `end` if true. The log may have grown since the size was asked for:
+ * then so has the file. */
 static bool begin(struct region_file *file, struct region_log *log, GError **error)
 {
   uint64_t size = 0, before;

@@ -98,8 +98,8 @@ static int compare_stacks(gconstpointer a, gconstpointer b)
   return frames != 0 ? frames : compare_order(a, b);
 }
 
-/* Adds what has the frames of another to the first of them; those are left with no frames. Sorting, not hashing: who made the
- * file may have chosen them so that they collide. */
+/* Adds what has the frames of another to the first of them; those are left with no frames. Sorting, not hashing: the
+ * maker of the file may have chosen them so that they collide. */
 static void merge_equal(GPtrArray *stacks)
 {
   g_ptr_array_sort(stacks, compare_stacks);
@@ -151,8 +151,8 @@ static GPtrArray *collect_stacks(struct region_log *log, uint64_t *peak)
   return counting;
 }
 
-/* All at one peak, if a few tries find that it does not move meanwhile. While a heap grows every sample is a new peak; what is
- * read then is what is in use now, as good as at one. */
+/* All at one peak, if a few tries find that it does not move meanwhile. While a heap grows every sample is a new peak;
+ * what is read then is what is in use now, as good as at one. */
 static GPtrArray *collect_stacks_at_peak(struct region_log *log)
 {
   GPtrArray *stacks = NULL;

@@ -172,8 +172,8 @@ static bool has_right_hash(struct region_log *log, const struct log_record *reco
   return false;
 }
 
-/* Was there a finished record, with `room` bytes to lie in, when the window was read first? Then all of it was there when it
- * was read again. */
+/* Was there a finished record, with `room` bytes to lie in, when the window was read first? Then all of it was there
+ * when it was read again. */
 static bool read_record(const struct region_log *log, uint64_t room, struct log_record *record)
 {
   const struct region_record *before = (const struct region_record *)at_position(log, log->before);
@@ -231,8 +231,8 @@ enum {
   SUMS_BYTES = offsetof(struct stack_record, pcs) - SUMS_OFFSET
 };
 
-/* Of sums that were never the same twice: what was freed is taken from before what was allocated, so that nothing in use
- * gets negative; a peak that was being written counts as unfinished. */
+/* Of sums that were never the same twice: what was freed is taken from before what was allocated, so that nothing in
+ * use gets negative; a peak that was being written counts as unfinished. */
 static void take_as_they_are(const struct stack_record *before, struct stack_record *stack)
 {
   memcpy((void *)&stack->freed, (const void *)&before->freed, sizeof stack->freed);
@@ -241,8 +241,8 @@ static void take_as_they_are(const struct stack_record *before, struct stack_rec
       atomic_store_explicit(&stack->peaks[i].stamp, PEAK_IS_WRITTEN, memory_order_relaxed);
 }
 
-/* Sums only grow: if all are the same twice, they agree with each other. Where the writer is fast, all that passed between
- * the two readings would seem in use, so those are taken that were nearest to each other. */
+/* Sums only grow: if all are the same twice, they agree with each other. Where the writer is fast, all that passed
+ * between the two readings would seem in use, so those are taken that were nearest to each other. */
 static void settle(struct region_log *log, const uint8_t *before, uint8_t *stack)
 {
   uint64_t at = log->window_at + (uint64_t)(stack - log->window) + SUMS_OFFSET, least = UINT64_MAX;

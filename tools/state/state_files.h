@@ -29,11 +29,12 @@ enum state_use {
   STATE_UNKNOWN, /* the file system does not tell */
 };
 
-/* Asks the kernel, by a lease that it grants only where nobody writes: that sees processes of other pid namespaces too. */
+/* Asks the kernel, by a lease that it grants only where nobody writes: that sees processes of other pid namespaces too.
+ */
 enum state_use state_files_use(const char *path, const struct stat *status);
 
-/* Removes `path` if it still is the file of `status`, and ours; then its folder, if that is an empty run.* one. False and
- * *error. */
+/* Removes `path` if it still is the file of `status`, and ours; then its folder, if that is an empty run.* one. False
+ * and *error. */
 bool state_files_remove(const char *path, const struct stat *status, GError **error);
 
 /* Removes run.* folders that are empty and whose `heapprof run` has ended. Returns their paths. */

@@ -66,8 +66,8 @@ static struct target *open_mapping_at(const struct file_mapping *mapping, const 
   return NULL;
 }
 
-/* The path of the mapping is as the process sees it, or as we do; where the file has no name any more, the kernel knows a way, but
- * for root only. */
+/* The path of the mapping is as the process sees it, or as we do; where the file has no name any more, the kernel knows
+ * a way, but for root only. */
 static struct target *open_mapping(const struct file_mapping *mapping, GError **error)
 {
   g_autofree char *inside = g_strconcat(mapping->proc, "/root", mapping->path, NULL);
@@ -177,7 +177,7 @@ static int compare_targets(gconstpointer a, gconstpointer b)
   return strcmp(one->path, other->path);
 }
 
-/* One line, and it is not an error any more. */
+/* Says the error in one line, and clears it. */
 static void note(GPtrArray *unreadable, GError **error)
 {
   if (*error != NULL && unreadable != NULL)
@@ -196,7 +196,7 @@ static void add_living(GPtrArray *targets, const struct process_maps *maps, GPtr
     if (target != NULL)
       g_ptr_array_add(targets, target);
     else if (process_runs(mapping->pid) && !g_error_matches(error, REGION_ERROR, REGION_ERROR_UNREADY))
-      note(unreadable, &error); /* else it took its state with it, or is just beginning */
+      note(unreadable, &error); /* otherwise it took its state with it, or is just starting */
   }
 }
 
@@ -250,7 +250,8 @@ static GPtrArray *open_files(GPtrArray *unreadable)
 
 GPtrArray *targets_scan(GPtrArray *unreadable)
 {
-  /* In this order: a process maps its file before it can be opened as one, so who is not found to map it has ended. */
+  /* In this order: a process maps its file before it can be opened as one, so a process that is not found to map it has
+   * ended. */
   g_autoptr(GPtrArray) files = open_files(unreadable);
   struct process_maps *maps = process_maps_scan();
   GPtrArray *targets = new_targets();

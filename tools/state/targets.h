@@ -33,12 +33,12 @@ void target_free(struct target *target);
 /* What the process says of itself: its arguments, of a dead one its short name. To be freed. */
 char *target_command(const struct target *target);
 
-/* region_file_read of its state, with the command among the comments. NULL and *error, also when it has ended meanwhile and
- * taken its state with it. */
+/* region_file_read of its state, with the command among the comments. NULL and *error, also when it has ended meanwhile
+ * and taken its state with it. */
 struct heap *target_read(const struct target *target, enum region_moment moment, const char *reason, GError **error);
 
-/* struct target *, sorted by pid, with target_free as element function. Files that cannot be read are left out; `unreadable`
- * (may be NULL) gets one message each, char *. */
+/* struct target *, sorted by pid, with target_free as element function. Files that cannot be read are left out;
+ * `unreadable` (may be NULL) gets one message each, char *. */
 GPtrArray *targets_scan(GPtrArray *unreadable);
 
 /* The process, alive if there is one of that pid, else dead (the latest). NULL and *error, which says what that pid is
@@ -48,7 +48,8 @@ struct target *target_find(int pid, GError **error);
 /* The state file of a dead process, by path. */
 struct target *target_of_file(const char *path, GError **error);
 
-/* Removes the state file of a dead process, and the run.* folder it was in if that is now empty. Never that of a live one. */
+/* Removes the state file of a dead process, and the run.* folder it was in if that is now empty. Never that of a live
+ * one. */
 bool target_remove(const struct target *target, GError **error);
 
 /* The directory that a process started from here would use, made if missing; NULL and *error: none is usable. */

@@ -10,8 +10,8 @@
 /* A new string; a copy of `symbol` if it is not mangled. */
 char *demangle(const char *symbol);
 
-/* Removes template arguments and parameters from a demangled C++ name, in place: "std::vector<int>::push_back(int&&)" ->
- * "std::vector::push_back"; operator<, operator->, operator(), lambdas and anonymous namespaces stay. */
+/* Removes template arguments and parameters from a demangled C++ name, in place: "std::vector<int>::push_back(int&&)"
+ * -> "std::vector::push_back"; operator<, operator->, operator(), lambdas and anonymous namespaces stay. */
 void demangle_simplify(char *name);
 
 #endif

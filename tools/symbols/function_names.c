@@ -49,7 +49,7 @@ static const char *linkage_name(Dwarf_Die *die)
   return dwarf_formstring(&attribute);
 }
 
-/* Languages in which a name says it all. */
+/* Languages in which a name is complete. */
 static bool has_plain_names(Dwarf_Die *die)
 {
   Dwarf_Die unit;

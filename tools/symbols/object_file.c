@@ -67,7 +67,7 @@ static void watch_downloads(Dwfl *dwfl, const struct object_source *source)
 
 /* --- the file of that name --- */
 
-/* Nothing that opening waits for, and nothing but a file: the path is a hint of somebody else's. */
+/* Opens nothing that blocks, and nothing but a regular file: the path is somebody else's hint. */
 static int open_regular(const char *path, bool *is_trusted, GError **error)
 {
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

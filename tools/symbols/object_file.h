@@ -4,7 +4,8 @@
  *
  * Debug information is looked for in the file, by build id and .gnu_debuglink in the usual directories, and by
  * debuginfod if $DEBUGINFOD_URLS is set; that of dwz and split units is found from there. A file that is gone or was
- * replaced is looked for in the process that still runs it, then by its build id. Files are hostile input as far as libdw takes it: see symbol_worker.h.
+ * replaced is looked for in the process that still runs it, then by its build id. Files are hostile input as far as
+ * libdw takes it: see symbol_worker.h.
  *
  * Threads: one at a time per process. Memory: the object's.
  */

@@ -133,7 +133,7 @@ static int compare_by_use(const void *a, const void *b)
   return (one->used_seconds > other->used_seconds) - (one->used_seconds < other->used_seconds);
 }
 
-/* What is not ours to remove is left out; what a process left behind that was ended is removed. */
+/* Files that are not ours to remove are left out; what a killed process left behind is removed. */
 static GArray *list_files(int directory)
 {
   GArray *files = g_array_new(FALSE, FALSE, sizeof(struct kept_file));

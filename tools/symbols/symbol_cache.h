@@ -2,10 +2,10 @@
 /* What was found in debug information, kept by build id: one file each in $XDG_CACHE_HOME/heapprof, else
  * ~/.cache/heapprof.
  *
- * It is used only if the directories and files belong to the effective user and nobody else may write them. A file
- * is checked (version, checksum, form) before it is believed, and appears whole or not at all. Together they are at
- * most SYMBOL_CACHE_BYTES_MAX; those not used for longest go. Whatever cannot be used is as if it were not there: no
- * failure, no message.
+ * It is used only if the directories and files belong to the effective user and nobody else may write them. A file is
+ * checked (version, checksum, form) before it is believed, and appears whole or not at all. Together they are at most
+ * SYMBOL_CACHE_BYTES_MAX; the least recently used go first. What cannot be used is treated as missing: no failure, no
+ * message.
  */
 #ifndef HEAPPROF_SYMBOL_CACHE_H
 #define HEAPPROF_SYMBOL_CACHE_H

@@ -21,7 +21,7 @@
 #endif
 
 enum {
-  SILENT_SECONDS_MAX = 120, /* longer than a download may stand still */
+  SILENT_SECONDS_MAX = 120, /* longer than a download may stall */
   REPLY_BYTES_MAX = 1 << 30,
 };
 
@@ -281,7 +281,7 @@ void symbol_worker_run(const struct object_source *source, bool may_download, co
   *reply = (struct symbol_reply){.set = symbol_set_new()};
   if (run_once(source, may_download, offsets, count, progress, context, reply) || !source->wants_debug)
     return;
-  /* The symbol table may do no harm. */
+  /* Reading the symbol table alone may do no harm. */
   struct symbol_reply names = {.set = symbol_set_new()};
   struct object_source without_debug = *source;
   without_debug.wants_debug = false;

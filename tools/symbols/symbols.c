@@ -186,8 +186,8 @@ static uint32_t answer(struct heap *heap, const struct file_request *request, co
   return found;
 }
 
-/* Readers that look names up themselves leave a mapping alone whose functions are known: they would open the file that is at the path
- * now, and not all of them compare build ids. */
+/* Readers that look names up themselves leave a mapping alone whose functions are known: they would open the file that
+ * is at the path now, and not all of them compare build ids. */
 static void keep_readers_away(struct heap *heap, const struct file_request *request)
 {
   for (uint32_t i = 0; i < heap->mappings->len; i++) {

@@ -5,7 +5,7 @@
 
 #include <dwarf.h>
 
-/* Deeper trees are no compiler's. */
+/* No compiler makes deeper trees. */
 enum { DEPTH_MAX = 500 };
 
 struct walk {

@@ -139,7 +139,7 @@ int finish_output(int status)
   }
   if (!has_failed)
     return status;
-  say("standard output: not everything could be written"); /* why is not known any more */
+  say("standard output: not everything could be written"); /* the reason is not known any more */
   return EXIT_FAILED;
 }
 

@@ -8,8 +8,8 @@
 
 #include <stdio.h>
 
-/* The values of `type`, sorted by stack. In names `;` becomes `:`, and what is not printable `?`. Memory does not grow with the
- * length of the output. */
+/* The values of `type`, sorted by stack. In names `;` becomes `:`, and what is not printable `?`. Memory does not grow
+ * with the length of the output. */
 void folded_print(FILE *stream, const struct heap *heap, int type, enum places_by by);
 
 #endif

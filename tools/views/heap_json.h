@@ -12,8 +12,8 @@
 
 #define HEAP_JSON_ERROR g_quark_from_static_string("heapprof-heap-json")
 
-/* `base` may be NULL; `type` is the one to show first. NULL and *error: the two count different things, or there is too much
- * for a page (page_tree.h). */
+/* `base` may be NULL; `type` is the one to show first. NULL and *error: the two count different things, or there is too
+ * much for a page (page_tree.h). */
 GString *heap_json(const struct heap *heap, const struct heap *base, int type, GError **error);
 
 #endif
