@@ -2,6 +2,7 @@
 #define HEAPPROF_API __attribute__((visibility("default")))
 #include "include/heapprof.h"
 
+#include "core/arch/arch.h"
 #include "core/dump.h"
 #include "core/live.h"
 #include "core/peak.h"
@@ -15,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-int heapprof_dump(const char *path)
+ARCH_ENTRY int heapprof_dump(const char *path)
 {
   record_exact_units(sampler_flush());
   int result = dump_write(path, "heapprof_dump");
@@ -30,12 +31,12 @@ static void switch_mode(int from, int to)
   atomic_compare_exchange_strong(&sampler_mode, &from, to);
 }
 
-void heapprof_stop(void)
+ARCH_ENTRY void heapprof_stop(void)
 {
   switch_mode(SAMPLER_ON, SAMPLER_STOPPED);
 }
 
-void heapprof_start(void)
+ARCH_ENTRY void heapprof_start(void)
 {
   switch_mode(SAMPLER_STOPPED, SAMPLER_ON);
 }
@@ -60,7 +61,7 @@ static void add_estimates(struct heapprof_stats *stats)
   stats->estimated_units = stats->alloc_objects + stats->alloc_bytes;
 }
 
-int heapprof_stats(struct heapprof_stats *stats)
+ARCH_ENTRY int heapprof_stats(struct heapprof_stats *stats)
 {
   if (stats == NULL) {
     errno = EINVAL;
@@ -87,7 +88,7 @@ int heapprof_stats(struct heapprof_stats *stats)
   return 0;
 }
 
-const char *heapprof_version(void)
+ARCH_ENTRY const char *heapprof_version(void)
 {
   return PACKAGE_VERSION;
 }

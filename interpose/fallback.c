@@ -10,7 +10,7 @@
 
 /* C. */
 
-void *fallback_reallocarray(void *pointer, size_t count, size_t size)
+ARCH_ENTRY void *fallback_reallocarray(void *pointer, size_t count, size_t size)
 {
   size_t bytes;
   if (!__builtin_mul_overflow(count, size, &bytes))
@@ -50,13 +50,13 @@ static void *no_aligned_memory(void)
   return NULL;
 }
 
-void *fallback_memalign(size_t alignment, size_t size)
+ARCH_ENTRY void *fallback_memalign(size_t alignment, size_t size)
 {
   (void)alignment, (void)size;
   return no_aligned_memory();
 }
 
-void *fallback_aligned_alloc(size_t alignment, size_t size)
+ARCH_ENTRY void *fallback_aligned_alloc(size_t alignment, size_t size)
 {
   return fallback_memalign(alignment, size);
 }
@@ -67,12 +67,12 @@ int fallback_posix_memalign(void **pointer, size_t alignment, size_t size)
   return ENOMEM;
 }
 
-void *fallback_valloc(size_t size)
+ARCH_ENTRY void *fallback_valloc(size_t size)
 {
   return fallback_memalign(0, size);
 }
 
-void *fallback_pvalloc(size_t size)
+ARCH_ENTRY void *fallback_pvalloc(size_t size)
 {
   return fallback_memalign(0, size);
 }
@@ -84,7 +84,7 @@ void fallback_vfree(void *pointer)
   free(pointer);
 }
 
-void *fallback_reallocf(void *pointer, size_t size)
+ARCH_ENTRY void *fallback_reallocf(void *pointer, size_t size)
 {
   void *resized = realloc(pointer, size);
   if (resized == NULL && size > 0)
@@ -93,7 +93,7 @@ void *fallback_reallocf(void *pointer, size_t size)
 }
 
 /* `place` is the address of a pointer; errno stays as it is. */
-int fallback_reallocarr(void *place, size_t count, size_t size)
+ARCH_ENTRY int fallback_reallocarr(void *place, size_t count, size_t size)
 {
   size_t bytes;
   void *pointer;
@@ -145,45 +145,45 @@ static void *make(size_t size, size_t alignment, bool may_throw, void *caller)
 
 #define CALLER __builtin_return_address(0)
 
-void *fallback__Znwm(size_t size)
+ARCH_ENTRY void *fallback__Znwm(size_t size)
 {
   return make(size, 0, true, CALLER);
 }
 
-void *fallback__Znam(size_t size)
+ARCH_ENTRY void *fallback__Znam(size_t size)
 {
   return make(size, 0, true, CALLER);
 }
 
-void *fallback__ZnwmRKSt9nothrow_t(size_t size, const void *nothrow)
+ARCH_ENTRY void *fallback__ZnwmRKSt9nothrow_t(size_t size, const void *nothrow)
 {
   (void)nothrow;
   return make(size, 0, false, CALLER);
 }
 
-void *fallback__ZnamRKSt9nothrow_t(size_t size, const void *nothrow)
+ARCH_ENTRY void *fallback__ZnamRKSt9nothrow_t(size_t size, const void *nothrow)
 {
   (void)nothrow;
   return make(size, 0, false, CALLER);
 }
 
-void *fallback__ZnwmSt11align_val_t(size_t size, size_t alignment)
+ARCH_ENTRY void *fallback__ZnwmSt11align_val_t(size_t size, size_t alignment)
 {
   return make(size, alignment, true, CALLER);
 }
 
-void *fallback__ZnamSt11align_val_t(size_t size, size_t alignment)
+ARCH_ENTRY void *fallback__ZnamSt11align_val_t(size_t size, size_t alignment)
 {
   return make(size, alignment, true, CALLER);
 }
 
-void *fallback__ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *nothrow)
+ARCH_ENTRY void *fallback__ZnwmSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *nothrow)
 {
   (void)nothrow;
   return make(size, alignment, false, CALLER);
 }
 
-void *fallback__ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *nothrow)
+ARCH_ENTRY void *fallback__ZnamSt11align_val_tRKSt9nothrow_t(size_t size, size_t alignment, const void *nothrow)
 {
   (void)nothrow;
   return make(size, alignment, false, CALLER);
@@ -219,7 +219,7 @@ static size_t alignment_of(int flags)
   return power > 4 ? (size_t)1 << power : 0; /* malloc aligns to 16 as it is */
 }
 
-void *fallback_mallocx(size_t size, int flags)
+ARCH_ENTRY void *fallback_mallocx(size_t size, int flags)
 {
   void *pointer = get_memory(size, alignment_of(flags));
   if (pointer != NULL && (flags & FLAG_ZERO) != 0)
@@ -227,7 +227,7 @@ void *fallback_mallocx(size_t size, int flags)
   return pointer;
 }
 
-void *fallback_rallocx(void *pointer, size_t size, int flags)
+ARCH_ENTRY void *fallback_rallocx(void *pointer, size_t size, int flags)
 {
   size_t old_size = malloc_usable_size(pointer), alignment = alignment_of(flags);
   void *resized = alignment == 0 ? realloc(pointer, size > 0 ? size : 1) : fallback_mallocx(size, flags);
@@ -243,7 +243,7 @@ void *fallback_rallocx(void *pointer, size_t size, int flags)
 }
 
 /* In place nothing can be resized: the size stays what it is. */
-size_t fallback_xallocx(void *pointer, size_t size, size_t extra, int flags)
+ARCH_ENTRY size_t fallback_xallocx(void *pointer, size_t size, size_t extra, int flags)
 {
   (void)size, (void)extra, (void)flags;
   return malloc_usable_size(pointer);

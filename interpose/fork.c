@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/fork.h"
 
+#include "core/arch/arch.h"
 #include "core/libc.h"
 #include "core/modules.h"
 #include "core/region.h"
@@ -20,13 +21,13 @@ static bool take(struct lock *lock)
 }
 
 /* In the order of modules_find, which may grow the region. */
-static void before_fork(void)
+static ARCH_ENTRY void before_fork(void)
 {
   holds_modules = take(&modules_lock);
   holds_growth = take(&region_growth_lock);
 }
 
-static void release(void)
+static ARCH_ENTRY void release(void)
 {
   if (holds_growth)
     lock_release(&region_growth_lock);
@@ -35,7 +36,7 @@ static void release(void)
 }
 
 /* What another thread of the parent held is free here in any case: see lock.h. */
-static void after_fork_in_child(void)
+static ARCH_ENTRY void after_fork_in_child(void)
 {
   settle_was_forked();
   rebind_was_forked();

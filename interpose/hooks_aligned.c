@@ -19,7 +19,7 @@ static void release(void *pointer)
     UNUSED size_t alignment = PROBE_BYTES, size = PROBE_BYTES;                                                         \
     return real.symbol arguments;                                                                                      \
   }                                                                                                                    \
-  void *symbol parameters                                                                                              \
+  ARCH_ENTRY void *symbol parameters                                                                                   \
   {                                                                                                                    \
     static struct probe probe = {.make = make_by_##symbol, .release = release};                                        \
     struct unwind_start start = UNWIND_START_HERE();                                                                   \
@@ -44,7 +44,7 @@ static void *make_by_posix_memalign(void)
   return real.posix_memalign(&pointer, PROBE_BYTES, PROBE_BYTES) == 0 ? pointer : NULL;
 }
 
-int posix_memalign(void **pointer, size_t alignment, size_t size)
+ARCH_ENTRY int posix_memalign(void **pointer, size_t alignment, size_t size)
 {
   static struct probe probe = {.make = make_by_posix_memalign, .release = release};
   struct unwind_start start = UNWIND_START_HERE();

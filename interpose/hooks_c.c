@@ -13,7 +13,7 @@
 /* Each hot hook is a few integer instructions and a tail jump to the real function; everything else is in a function of its own
  * that the hook jumps to, so that its caller is still the application. */
 
-static NOINLINE void *malloc_due(size_t size)
+static NOINLINE ARCH_ENTRY void *malloc_due(size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -30,7 +30,7 @@ void *malloc(size_t size)
   return sampler_count_down(size) ? malloc_due(size) : real.malloc(size);
 }
 
-static NOINLINE void *calloc_due(size_t count, size_t size)
+static NOINLINE ARCH_ENTRY void *calloc_due(size_t count, size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
   size_t bytes = count * size; /* the hook has seen that it does not overflow */
@@ -44,7 +44,7 @@ static NOINLINE void *calloc_due(size_t count, size_t size)
 }
 
 /* The real function says no, in its own way. It may not be known yet. */
-static NOINLINE void *calloc_overflowing(size_t count, size_t size)
+static NOINLINE ARCH_ENTRY void *calloc_overflowing(size_t count, size_t size)
 {
   real_ensure();
   if (real.calloc != NULL)
@@ -77,7 +77,7 @@ static bool has_freed(void *pointer, size_t size, const void *resized)
   return resized != NULL || (pointer != NULL && size == 0);
 }
 
-static NOINLINE void *realloc_noted(void *pointer, size_t size, bool is_due)
+static NOINLINE ARCH_ENTRY void *realloc_noted(void *pointer, size_t size, bool is_due)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -114,7 +114,7 @@ static void release(void *pointer)
   real.free(pointer);
 }
 
-void *reallocarray(void *pointer, size_t count, size_t size)
+ARCH_ENTRY void *reallocarray(void *pointer, size_t count, size_t size)
 {
   static struct probe probe = {.make = make_by_reallocarray, .release = release};
   struct unwind_start start = UNWIND_START_HERE();
@@ -131,7 +131,7 @@ void *reallocarray(void *pointer, size_t count, size_t size)
   return resized;
 }
 
-static NOINLINE void free_noted(void *pointer)
+static NOINLINE ARCH_ENTRY void free_noted(void *pointer)
 {
   if (UNLIKELY(bootstrap_owns(pointer)))
     return;
@@ -156,32 +156,32 @@ static void forget(void *pointer)
     record_free(pointer);
 }
 
-void cfree(void *pointer)
+ARCH_ENTRY void cfree(void *pointer)
 {
   forget(pointer);
   real.cfree(pointer);
 }
 
-void free_sized(void *pointer, size_t size)
+ARCH_ENTRY void free_sized(void *pointer, size_t size)
 {
   forget(pointer);
   real.free_sized(pointer, size);
 }
 
-void free_aligned_sized(void *pointer, size_t alignment, size_t size)
+ARCH_ENTRY void free_aligned_sized(void *pointer, size_t alignment, size_t size)
 {
   forget(pointer);
   real.free_aligned_sized(pointer, alignment, size);
 }
 
-void vfree(void *pointer)
+ARCH_ENTRY void vfree(void *pointer)
 {
   forget(pointer);
   real.vfree(pointer);
 }
 
 /* What cannot be resized is freed. */
-void *reallocf(void *pointer, size_t size)
+ARCH_ENTRY void *reallocf(void *pointer, size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -195,7 +195,7 @@ void *reallocf(void *pointer, size_t size)
   return resized;
 }
 
-int reallocarr(void *place, size_t count, size_t size)
+ARCH_ENTRY int reallocarr(void *place, size_t count, size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
   size_t bytes;

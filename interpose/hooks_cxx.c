@@ -31,7 +31,7 @@ static const char probe_nothrow;
   static struct probe probe_##symbol = {.make = make_by_##symbol, .release = release_of_##symbol};                     \
   static void *first_##symbol parameters;                                                                              \
   static void *(*target_##symbol)parameters = first_##symbol;                                                          \
-  static NOINLINE void *due_##symbol parameters                                                                        \
+  static NOINLINE ARCH_ENTRY void *due_##symbol parameters                                                             \
   {                                                                                                                    \
     struct unwind_start start = UNWIND_START_HERE();                                                                   \
     struct sampler_decision decision = sampler_decide(size);                                                           \
@@ -43,7 +43,7 @@ static const char probe_nothrow;
   {                                                                                                                    \
     return sampler_count_down(size) ? due_##symbol arguments : real.symbol arguments;                                  \
   }                                                                                                                    \
-  static void *first_##symbol parameters                                                                               \
+  static ARCH_ENTRY void *first_##symbol parameters                                                                    \
   {                                                                                                                    \
     real_ensure();                                                                                                     \
     (void)probe_answer(&probe_##symbol, real_is_allocators.symbol);                                                    \
@@ -72,7 +72,7 @@ NEW_HOOK(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, size_t alignment, con
 
 /* Whoever provides delete, the pointer leaves the live table here; if free is called in turn, it finds nothing more to do. */
 #define DELETE_HOOK(symbol, parameters, arguments)                                                                     \
-  static NOINLINE void noted_##symbol parameters                                                                       \
+  static NOINLINE ARCH_ENTRY void noted_##symbol parameters                                                            \
   {                                                                                                                    \
     real_ensure();                                                                                                     \
     record_free(pointer);                                                                                              \

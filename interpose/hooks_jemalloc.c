@@ -6,7 +6,7 @@
 #include "interpose/allocation.h"
 #include "interpose/real.h"
 
-void *mallocx(size_t size, int flags)
+ARCH_ENTRY void *mallocx(size_t size, int flags)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -16,7 +16,7 @@ void *mallocx(size_t size, int flags)
   return pointer;
 }
 
-void *rallocx(void *pointer, size_t size, int flags)
+ARCH_ENTRY void *rallocx(void *pointer, size_t size, int flags)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -32,7 +32,7 @@ void *rallocx(void *pointer, size_t size, int flags)
 
 /* Resizes in place or not at all; the pointer stays its owner's, so nothing needs to leave the table beforehand. The result is the
  * real size: smaller than asked for means that nothing changed. */
-size_t xallocx(void *pointer, size_t size, size_t extra, int flags)
+ARCH_ENTRY size_t xallocx(void *pointer, size_t size, size_t extra, int flags)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -48,7 +48,7 @@ size_t xallocx(void *pointer, size_t size, size_t extra, int flags)
   return real_size;
 }
 
-void dallocx(void *pointer, int flags)
+ARCH_ENTRY void dallocx(void *pointer, int flags)
 {
   real_ensure();
   if (live_filter_may_hold(pointer))
@@ -56,7 +56,7 @@ void dallocx(void *pointer, int flags)
   real.dallocx(pointer, flags);
 }
 
-void sdallocx(void *pointer, size_t size, int flags)
+ARCH_ENTRY void sdallocx(void *pointer, size_t size, int flags)
 {
   real_ensure();
   if (live_filter_may_hold(pointer))

@@ -31,7 +31,7 @@ void *dlopen(const char *file, int flags)
 
 /* It works on a handle, so it does not matter that the real function is called from here (unlike dlopen, whose search path follows
  * its caller). */
-int dlclose(void *handle)
+ARCH_ENTRY int dlclose(void *handle)
 {
   real_ensure();
   int result = real.dlclose(handle);
@@ -47,7 +47,7 @@ int dlclose(void *handle)
 }
 
 #define EXIT_HOOK(symbol)                                                                                              \
-  void symbol(int status)                                                                                              \
+  ARCH_ENTRY void symbol(int status)                                                                                   \
   {                                                                                                                    \
     real_ensure();                                                                                                     \
     lifecycle_exit(#symbol);                                                                                           \
@@ -123,7 +123,8 @@ static void take_back(struct renounced what)
     confinement_end_clockless();
 }
 
-static COLD int renouncing_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+static COLD ARCH_ENTRY int renouncing_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
+                                            unsigned long d)
 {
   struct renounced what = renounce(renounced_by_prctl(option, a));
   int result = go_on_prctl(option, a, b, c, d);
@@ -132,7 +133,7 @@ static COLD int renouncing_prctl(int option, unsigned long a, unsigned long b, u
   return result;
 }
 
-static COLD long renouncing_syscall(long number, long a, long b, long c, long d, long e, long f)
+static COLD ARCH_ENTRY long renouncing_syscall(long number, long a, long b, long c, long d, long e, long f)
 {
   struct renounced what = renounce(renounced_by_syscall(number, a, (unsigned long)b));
   long result = go_on_syscall(number, a, b, c, d, e, f);

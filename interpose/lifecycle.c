@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/lifecycle.h"
 
+#include "core/arch/arch.h"
 #include "core/cfi.h"
 #include "core/config.h"
 #include "core/dump.h"
@@ -105,7 +106,7 @@ static void report_setup(void)
                 NULL);
 }
 
-__attribute__((constructor)) static void start(int argc, char **argv, char **environment)
+__attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv, char **environment)
 {
   (void)argc;
   int saved_errno = errno;
@@ -191,7 +192,7 @@ void lifecycle_exit(const char *reason)
   signals_restore(before);
 }
 
-__attribute__((destructor)) static void stop(void)
+__attribute__((destructor)) static ARCH_ENTRY void stop(void)
 {
   int saved_errno = errno;
   lifecycle_exit("exit");

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 /* Freed before anything was allocated through us: NULL, or what dlsym got from the bootstrap arena. */
-static void early_free(void *pointer)
+static ARCH_ENTRY void early_free(void *pointer)
 {
   if (pointer == NULL || bootstrap_owns(pointer))
     return;
@@ -23,7 +23,7 @@ static void early_free(void *pointer)
     real.free(pointer);
 }
 
-static size_t careful_malloc_usable_size(void *pointer)
+static ARCH_ENTRY size_t careful_malloc_usable_size(void *pointer)
 {
   if (bootstrap_owns(pointer))
     return bootstrap_size(pointer);

@@ -250,25 +250,25 @@ static COLD void look(void)
   errno = saved_errno;
 }
 
-static void *malloc_after_open(size_t size)
+static ARCH_ENTRY void *malloc_after_open(size_t size)
 {
   look();
   return passed_on.malloc(size);
 }
 
-static void *calloc_after_open(size_t count, size_t size)
+static ARCH_ENTRY void *calloc_after_open(size_t count, size_t size)
 {
   look();
   return passed_on.calloc(count, size);
 }
 
-static void *realloc_after_open(void *pointer, size_t size)
+static ARCH_ENTRY void *realloc_after_open(void *pointer, size_t size)
 {
   look();
   return passed_on.realloc(pointer, size);
 }
 
-static void free_after_open(void *pointer)
+static ARCH_ENTRY void free_after_open(void *pointer)
 {
   look();
   passed_on.free(pointer);
@@ -312,7 +312,7 @@ static bool know_real_functions(void)
   return atomic_load(&state) == KNOWN;
 }
 
-void rebind_expect(const uintptr_t *return_at)
+NOINLINE ARCH_ENTRY void rebind_expect(const uintptr_t *return_at)
 {
   if (return_at == NULL || !libc_is_ours() || _dl_find_object == NULL || !know_real_functions() || !note(return_at))
     return;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/signal.h"
 
+#include "core/arch/arch.h"
 #include "core/dump.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 
-static void on_request(int number)
+static ARCH_ENTRY void on_request(int number)
 {
   (void)number;
   int saved_errno = errno;

@@ -53,6 +53,9 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
 
 /* The file of the machine has these as macros, too:
  *
+ * ARCH_ENTRY
+ *     attribute of a function that others call: it puts up with any alignment of its caller's stack, and what it calls finds the stack
+ *     as the ABI has it (hazard A9). Not for those that call nothing and keep nothing on the stack, as the fast paths do.
  * ARCH_CALLER_RETURN_ADDRESS, _SP, _BP
  *     the registers of the caller of the function this stands in, as they will be once that has returned. The function keeps a frame
  *     pointer because of them.

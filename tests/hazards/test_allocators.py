@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """The table "Allocator semantics" of the hazards, row by row, on four allocators."""
+import itertools
 import pathlib
 import shutil
 import signal
 
 from harness import paths
 from harness.case import ALLOCATORS, LIBRARY_FOLDERS, cases, in_victim, timeout
-from hazards.toolbox import INTERVALS, AsWithout, Discriminates, Exact, Hazard, amount, library, program, program_with_library, skip_unless
+from hazards.toolbox import (INTERVALS, VICTIMS, AsWithout, Discriminates, Exact, Hazard, amount, library, program, program_with_library,
+                             skip_unless)
+from policy.test_library import hooked_names
 
 
 class Row1SharedSlots(Exact):
@@ -272,3 +275,39 @@ class Row8Origin(AsWithout, Discriminates):
         shutil.copy(library("hz_plugin.c"), folder / "origin/plugin_of_origin.so")
         victim = shutil.copy(program("hz_a8_origin.c", "-Wl,-rpath,$ORIGIN/origin"), folder)
         return [victim, "plugin_of_origin.so"]
+
+
+class Row9Misaligned(Hazard):
+    """Row 9: a caller whose stack is not aligned calls every hook, forks, raises the dump signal and exits. With and without libstdc++,
+    which decides whose operator new it is. Seen to fail (SIGSEGV at the first sample) without ARCH_ENTRY."""
+    FILES = 4 + 2  # by the function, the signal, its handler, at exit; of the child, by the function and at exit
+    ENDS = ("exit", "_exit", "_Exit", "quick_exit")
+    NEVER = ("dlopen",)  # glibc's own crashes then, without us
+
+    def command(self, *flags):
+        return program("hz_a9_misaligned.c", "-fno-omit-frame-pointer", *flags)
+
+    @cases(*itertools.product((8, 4, 1), ("glibc", "tcmalloc"), ("C", "C++")))
+    def test_as_without(self, off, allocator, language):
+        flags = ["-Wl,--no-as-needed", "-lstdc++"] if language == "C++" else []
+        for end in self.ENDS:
+            command = [self.command(*flags), off, end, library("hz_plugin.c")]
+            plain = self.plain(command, allocator=allocator)
+            for sample in INTERVALS:
+                self.clear_profiles()
+                run = self.profiled(command, sample=sample, dump="exit,signal", allocator=allocator)
+                self.assertEqual(self.outcome(run), self.outcome(plain), f"{end}, HEAPPROF_SAMPLE={sample}; {run.err}")
+                self.assertEqual(len(run.files), self.FILES, f"{end}, HEAPPROF_SAMPLE={sample}")
+        self.check_stacks(command)
+
+    def check_stacks(self, command):
+        """They lead to main, however it is aligned."""
+        self.clear_profiles()
+        for profile in self.profiled(command, sample=1, dump="exit,signal").profiles:
+            called = profile.totals(lambda frames: "call_off" in frames)["alloc_objects"]
+            self.assertGreater(called, 0)
+            self.assertEqual(profile.totals(lambda frames: "call_off" in frames and "main" in frames)["alloc_objects"], called)
+
+    def test_every_hook_is_called(self):
+        text = (VICTIMS / "hz_a9_misaligned.c").read_text()
+        self.assertEqual([name for name in hooked_names() if f'"{name}"' not in text and name not in self.ENDS + self.NEVER], [])

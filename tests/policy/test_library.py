@@ -28,6 +28,7 @@ OPTIONAL = set("""
     __progname __progname_full __register_atfork _dl_find_object dl_iterate_phdr dladdr dladdr1 getauxval program_invocation_name
     program_invocation_short_name strerrordesc_np _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__
 """.split())
+CALLED_BACK = re.compile(r"find_callers|find_runtime|bind_object|look_for_others|(make_by|release_of)_\w+")  # by dl_iterate_phdr or probes, from what has realigned
 
 
 def output_of(*command):
@@ -108,6 +109,50 @@ class Library(Case):
             instructions = re.findall(r"^ +[0-9a-f]+:\s+(.*)$", code, re.MULTILINE)
             self.assertGreater(len(instructions), 2, code)
             self.assertNotRegex("\n".join(instructions), r"%[xyz]mm|%st")
+
+    def functions(self):
+        """{name: instructions}"""
+        listing = output_of("objdump", "-d", "--no-show-raw-insn", paths.LIB)
+        return {name: re.findall(r"^ +[0-9a-f]+:\t(.*)$", code, re.MULTILINE)
+                for name, code in re.findall(r"^[0-9a-f]+ <(.+)>:\n((?:.+\n?)*)", listing, re.MULTILINE)}
+
+    def entries(self, functions):
+        """What others call: exports, and functions of interpose/ whose address is taken (handlers, constructors, first targets)."""
+        objects = list((paths.BUILD / "interpose").glob("libheapprof_so-*.o"))
+        if not objects:
+            self.skipTest("the objects of interpose/ are not there")
+        of_interpose = set(re.findall(r" [tT] (\S+)", output_of("nm", *objects)))
+        addresses = {int(address, 16): name for address, name in re.findall(r"^([0-9a-f]+) [tT] (\S+)", output_of("nm", paths.LIB), re.MULTILINE)}
+        relocated = re.findall(r"R_X86_64_RELATIVE +([0-9a-f]+)", output_of("readelf", "-rW", paths.LIB))
+        loaded = re.findall(r"\blea .*# [0-9a-f]+ <(\w+)>", "\n".join(line for code in functions.values() for line in code))
+        taken = {addresses.get(int(address, 16)) for address in relocated} | set(loaded)
+        handlers = {name for name in taken & of_interpose if not CALLED_BACK.fullmatch(name)}
+        return self.dynamic_symbols("--defined-only") & set(functions) - {"dlopen"} | handlers  # glibc's needs an aligned stack itself
+
+    def test_stack_of_callers_may_be_misaligned(self):
+        """A9: what others call realigns the stack before it calls what is not ours or keeps vectors there; so does what it calls or
+        jumps to itself. Seen to fail without ARCH_ENTRY at free_noted."""
+        functions = self.functions()
+        entries = self.entries(functions)
+        self.assertTrue({"malloc", "start", "stop", "on_request", "before_fork", "heapprof_dump", "first__Znwm"} <= entries, sorted(entries))
+        realigns = re.compile(r"and +\$0xf+[0-9a-f]?0,%rsp")
+        relies = re.compile(r"call +\*(?!.*<__errno_location@)|call .*@plt|v?mov(aps|apd|dqa|ntdq|ntps)\b.*\(%r[sb]p\)")
+        waiting, seen, wrong = sorted(entries), set(entries), []
+        while waiting:
+            name = waiting.pop()
+            for instruction in functions[name]:
+                if realigns.match(instruction):
+                    break
+                if relies.match(instruction):
+                    wrong.append(f"{name}: {instruction}")
+                target = re.match(r"(?:j\w+|(?:addr32 )?call) +[0-9a-f]+ <([^>+]+)", instruction)
+                if target and target[1] in functions and target[1] not in seen:
+                    seen.add(target[1])
+                    waiting.append(target[1])
+        self.assertEqual(wrong, [])
+        # gcc's other way to realign leaves no frame pointer that ARCH_CALLER_SP could count from.
+        by_register = {name for name in seen if any(re.match(r"lea +0x8\(%rsp\),%r10", line) for line in functions[name])}
+        self.assertEqual(by_register - {"start", "renouncing_syscall"}, set())
 
     def test_stack_usage(self):
         """Where the build left .su files: no frame of what runs inside malloc is large or of unknown size. Dumps and the

@@ -37,6 +37,8 @@ MUTANTS = [
            "  struct live_entry entry = {.stack = intern(start), .weight = sampler_weigh(size_bytes)};\n"
            "  atomic_store(&held, 0);\n",
            ["hazards/test_signals.G5Jump", "hazards/test_unwinding.U3Fork"]),
+    Mutant("stack_taken_for_aligned", "I2, A9: a caller's stack is taken for aligned", "core/arch/x86_64.h",
+           "__attribute__((force_align_arg_pointer))", "", ["hazards/test_allocators.Row9Misaligned", "policy/test_library"]),
     Mutant("pipe_left_open", "I5, U1: libunwind's pipe stays open", "core/cfi.c",
            "is_pipe_end(int fd, ino_t *inode)\n{\n", "is_pipe_end(int fd, ino_t *inode)\n{\n  return false;\n",
            ["hazards/test_unwinding.U1"]),

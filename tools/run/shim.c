@@ -31,7 +31,7 @@ static void add_folder(GPtrArray *folders, char *folder)
 static const char *library_below_prefix(void)
 {
   size_t length = (size_t)(strrchr(HEAPPROF_BINDIR, '/') - HEAPPROF_BINDIR) + 1;
-  return strncmp(HEAPPROF_LIBDIR, HEAPPROF_BINDIR, length) == 0 ? HEAPPROF_LIBDIR + length : NULL;
+  return strncmp(HEAPPROF_LIBDIR, HEAPPROF_BINDIR, length) == 0 ? &HEAPPROF_LIBDIR[length] : NULL;
 }
 
 /* Beside this command, as in the folder that it is built in; where an installation that was moved has it; where it was
