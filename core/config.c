@@ -234,7 +234,7 @@ static void complain(const struct setting *setting, const char *value)
   struct text text = TEXT_INIT(shown);
   text_put(&text, value);
   message_print(setting->variable, "=", shown, text.cut ? "..." : "", " is not accepted (", setting->accepted,
-                "); using ", setting->default_text, NULL);
+                "); using ", setting->default_text);
 }
 
 void config_load(struct config *config)

@@ -245,7 +245,7 @@ static int commit(struct writer *writer, const struct dump_job *job, const char 
     put_alternative(&other, path);
     result = other.cut ? -ENAMETOOLONG : writer_commit(writer, name);
     if (result == 0)
-      message_print(path, " exists and is left alone; the profile is in ", name, NULL);
+      message_print(path, " exists and is left alone; the profile is in ", name);
   }
   return result;
 }
@@ -255,7 +255,7 @@ static void report_failure(const char *what, const char *name, const char *why)
 {
   bool is_kept = region_is_in_file();
   message_print(what, name, why, is_kept ? "; it stays in " : "; this profile is lost", is_kept ? region_path() : "",
-                is_kept ? ", from where heapprof recover writes it" : "", NULL);
+                is_kept ? ", from where heapprof recover writes it" : "");
 }
 
 static int write_profile(const struct dump_job *job, const char *path, struct arena *arena)
@@ -307,7 +307,7 @@ static void run(void *argument)
     text_put(&text, ": ");
     report_failure("cannot write ", named, why != NULL ? why : "unknown error");
   } else if (settings->verbose >= 1) {
-    message_print("wrote ", name, " (", job->reason, ")", NULL);
+    message_print("wrote ", name, " (", job->reason, ")");
   }
 }
 

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <time.h>
 
 enum { STANDARD_ERROR = 2, LINE_BYTES = 1024 };
@@ -24,13 +23,12 @@ void message_init(void)
   state_at_start = sys_fstat(STANDARD_ERROR, &at_start) == 0 ? OPEN : CLOSED;
 }
 
-static bool is_still_standard_error(void)
+static bool is_still_standard_error(struct stat *now)
 {
-  struct stat now;
   if (state_at_start == NOT_ASKED)
     return true;
-  return state_at_start == OPEN && sys_fstat(STANDARD_ERROR, &now) == 0 && now.st_dev == at_start.st_dev &&
-         now.st_ino == at_start.st_ino;
+  return state_at_start == OPEN && sys_fstat(STANDARD_ERROR, now) == 0 && now->st_dev == at_start.st_dev &&
+         now->st_ino == at_start.st_ino;
 }
 
 /* Waiting for a reader that does not read would hang the application. */
@@ -57,27 +55,35 @@ static void write_quietly(const char *line, size_t size)
   signals_restore(before);
 }
 
-/* The line is not on the stack, which may be a small one. Two threads without memory may mix theirs. */
-void message_print(const char *first, ...)
+/* Not on the stack, which may be a small one. */
+struct paper {
+  struct stat standard_error;
+  char line[LINE_BYTES];
+};
+
+static void write_line(char *line, size_t length)
 {
-  static char spare[LINE_BYTES];
-  if (!is_still_standard_error())
-    return;
-  char *mapped = sys_map_anonymous(LINE_BYTES), *line = mapped != NULL ? mapped : spare;
-  struct text text = {.bytes = line, .capacity = LINE_BYTES - 1}; /* the newline always fits */
-  text_put(&text, "heapprof: ");
-  va_list parts;
-  va_start(parts, first);
-  for (const char *part = first; part != NULL; part = va_arg(parts, const char *))
-    text_put(&text, part);
-  va_end(parts);
-  for (size_t i = 0; i < text.length; i++) /* a newline in a value must not pass for a line of ours */
+  for (size_t i = 0; i < length; i++) /* a newline in a value must not pass for a line of ours */
     if ((unsigned char)line[i] < ' ')
       line[i] = '?';
-  line[text.length] = '\n';
-  write_quietly(line, text.length + 1);
+  line[length] = '\n';
+  write_quietly(line, length + 1);
+}
+
+/* Two threads without memory may mix their lines. */
+void message_print_parts(const char *const *parts)
+{
+  static struct paper spare;
+  struct paper *mapped = sys_map_anonymous(sizeof *mapped), *paper = mapped != NULL ? mapped : &spare;
+  if (is_still_standard_error(&paper->standard_error)) {
+    struct text text = {.bytes = paper->line, .capacity = LINE_BYTES - 1}; /* the newline always fits */
+    text_put(&text, "heapprof: ");
+    for (; *parts != NULL; parts++)
+      text_put(&text, *parts);
+    write_line(paper->line, text.length);
+  }
   if (mapped != NULL)
-    sys_munmap(mapped, LINE_BYTES);
+    sys_munmap(mapped, sizeof *mapped);
 }
 
 bool message_reaches_terminal(void)

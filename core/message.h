@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* What the shim says to people: one line on standard error, in one write, prefixed with "heapprof: ".
  *
- * Threads, signals, fork: safe. errno is kept. A closed or full standard error costs the line, nothing else.
+ * Threads, signals, fork: safe. Stack: under 300 bytes. errno is kept. A closed or full standard error costs the line, nothing else.
  */
 #ifndef HEAPPROF_MESSAGE_H
 #define HEAPPROF_MESSAGE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* From the constructor, before the first message: notes which file standard error is. Should descriptor 2 become another file, later
  * messages are dropped. */
 void message_init(void);
 
-/* The parts are joined; the list ends with NULL. */
-void message_print(const char *first, ...) __attribute__((sentinel));
+/* Joins its arguments, texts. They lie in an array, as a function of any number of arguments keeps all registers on the stack. */
+#define message_print(...) message_print_parts((const char *const[]){__VA_ARGS__, NULL})
+void message_print_parts(const char *const *parts);
 
 /* Is a person likely to be reading standard error? */
 bool message_reaches_terminal(void);

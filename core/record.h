@@ -4,8 +4,9 @@
  * Order (I8): an allocation is recorded before its pointer is returned; a free leaves the table before the real free gets the
  * pointer, which another thread may then be given at once.
  *
- * Threads, signals: safe, nothing is held. Stack: a hook and all that it calls of ours take at most 512 bytes of the application's,
- * whatever the depth (tests/policy reads it from the code). errno is kept. Failure: the sample is dropped and counted.
+ * Threads, signals: safe, nothing is held. Stack: a hook and all that it calls of ours take at most 1 KiB of the application's where
+ * it allocates, 512 bytes where it frees, whatever the depth (policy/test_library.Stack reads it from the code). errno is kept.
+ * Failure: the sample is dropped and counted.
  */
 #ifndef HEAPPROF_RECORD_H
 #define HEAPPROF_RECORD_H

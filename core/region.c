@@ -318,7 +318,7 @@ bool region_create(const struct config *config, const char *program, const char 
   if (region.path[0] == '\0' && (config->state_dir[0] != '\0' || config->verbose >= 1))
     message_print("no state file can be made in ",
                   config->state_dir[0] != '\0' ? config->state_dir : "the usual places",
-                  "; using memory of the process: its profile will not survive SIGKILL", NULL);
+                  "; using memory of the process: its profile will not survive SIGKILL");
   struct region_header *header = (struct region_header *)base;
   header->version = REGION_VERSION;
   header->header_bytes = REGION_HEADER_BYTES;

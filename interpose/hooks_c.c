@@ -62,7 +62,7 @@ void *calloc(size_t count, size_t size)
 }
 
 /* What dlsym got from the bootstrap arena moves to the real heap when it grows. */
-static COLD void *move_from_bootstrap(void *pointer, size_t size)
+static ARCH_ENTRY COLD void *move_from_bootstrap(void *pointer, size_t size)
 {
   void *moved = malloc(size);
   size_t old_size = bootstrap_size(pointer);
@@ -81,8 +81,6 @@ static NOINLINE ARCH_ENTRY void *realloc_noted(void *pointer, size_t size, bool 
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
-  if (UNLIKELY(bootstrap_owns(pointer)))
-    return move_from_bootstrap(pointer, size);
   if (UNLIKELY(real.realloc == NULL))
     return bootstrap_get(size);
   struct sampler_decision decision = {.is_sampled = false};
@@ -99,7 +97,8 @@ void *realloc(void *pointer, size_t size)
 {
   bool is_due = sampler_count_down(size);
   if (UNLIKELY(is_due || live_filter_may_hold(pointer)))
-    return realloc_noted(pointer, size, is_due);
+    return UNLIKELY(bootstrap_owns(pointer)) ? move_from_bootstrap(pointer, size)
+                                             : realloc_noted(pointer, size, is_due);
   return real.realloc(pointer, size);
 }
 

@@ -51,7 +51,7 @@ void inert_enter(const char *reason, bool is_announced)
   dump_set_inert_reason(reason);
   atomic_store(&sampler_mode, SAMPLER_INERT);
   if (is_announced)
-    message_print("not profiling: ", reason, NULL);
+    message_print("not profiling: ", reason);
 }
 
 const char *inert_reason(void)

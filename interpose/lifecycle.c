@@ -102,8 +102,7 @@ static void report_setup(void)
   char interval[24];
   struct text text = TEXT_INIT(interval);
   text_put_u64(&text, config.sample_interval_bytes);
-  message_print("profiling ", program, ": allocator ", real_allocator_path(), ", a sample every ", interval, " bytes",
-                NULL);
+  message_print("profiling ", program, ": allocator ", real_allocator_path(), ", a sample every ", interval, " bytes");
 }
 
 __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv, char **environment)
@@ -177,7 +176,7 @@ static bool is_first_exit(void)
 void lifecycle_exit(const char *reason)
 {
   if (inert_reason() == NULL && config.dump_at_exit && settle_lost_everything() && is_first_exit())
-    message_print("no memory for a profile; it is lost", NULL);
+    message_print("no memory for a profile; it is lost");
   if (inert_reason() != NULL || !region_is_own())
     return;
   /* A handler that calls exit between the first line and the last would find the exit under way, and end the process. */

@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from harness import paths, pprof_reader, tools
+from harness import paths, pprof_reader, stack_depth, tools
 from harness.case import Case
 
 # Never called from the library: they allocate, lock, print or end the process. libprotobuf-c.a names malloc, free and
@@ -166,6 +166,47 @@ class Library(Case):
         large = [f"{place}: {size} bytes, {kind}" for place, size, kind in entries
                  if hot.search(place) and (int(size) > 384 or kind == "dynamic")]
         self.assertEqual(large, [])
+
+
+class Stack(Case):
+    """U6: how much of the application's stack the library takes at most, beside what it calls of others: in bytes, from its code."""
+    ALLOCATING, ANY_OTHER = 1024, 512
+    # What switches to a stack of ours, and what it takes of the application's.
+    SWITCHES = {"arch_call_on_stack": 16}
+    # Where the application, the kernel or libc enters, beside the hooks.
+    ENTRIES = ["on_request", "heapprof_dump", "heapprof_stats", "before_fork", "after_fork_in_child"]
+
+    def setUp(self):
+        super().setUp()
+        tools.need("objdump")
+        header = output_of("readelf", "-hW", paths.LIB)
+        if "X86-64" not in header:
+            self.skipTest("not for x86-64")
+        self.library = stack_depth.Library(paths.LIB, self.SWITCHES)
+
+    def limits(self):
+        """By function: the hooks, and what they jump to through pointers."""
+        text = re.sub(r"/\*.*?\*/", "", (paths.SOURCE / "interpose/hooks.def").read_text(), flags=re.DOTALL)
+        rows = re.findall(r"^HEAPPROF_HOOK\(\s*(\w+),\s*(\w+),\s*\w+,\s*([\w *]+),", text, re.MULTILINE)
+        self.assertEqual({name for name, _, _ in rows}, hooked_names())
+        limits = dict.fromkeys(self.ENTRIES, self.ANY_OTHER)
+        for name, group, result in rows:
+            limit = self.ANY_OTHER if group == "process" or result.strip() == "void" else self.ALLOCATING
+            for prefix in ("", "counted_", "due_", "first_", "noted_", "fallback_", "make_by_", "release_of_"):
+                limits[prefix + name] = limit
+        return limits
+
+    def test_depth(self):
+        seen, deep = set(), []
+        for name, limit in self.limits().items():
+            for function in self.library.named(name):
+                size, chain = self.library.depth(function)
+                seen.update(link.split(":")[0] for link in chain)
+                if size > limit:
+                    deep.append(f"{size} bytes, {limit} are allowed: {' > '.join(chain)}")
+        self.assertEqual(deep, [])
+        # All were found, and they lead to where things are recorded.
+        self.assertEqual(sorted((hooked_names() | set(self.ENTRIES) | {"due__Znwm", "record_allocation", "record_free"}) - seen), [])
 
 
 class Instructions(Case):

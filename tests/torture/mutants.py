@@ -106,7 +106,7 @@ MUTANTS = [
     Mutant("buffer_on_the_stack", "U6: the stack that is walked is written to the one that it is of", "core/record.c",
            "  uint32_t stack = intern_walk(start, window, NULL, scratch->pcs);\n",
            "  uintptr_t pcs[512];\n  uint32_t stack = intern_walk(start, window, NULL, pcs);\n",
-           ["hazards/test_unwinding.U6", "hazards/test_runtimes.U6FullDepth"]),
+           ["policy/test_library.Stack", "hazards/test_unwinding.U6", "hazards/test_runtimes.U6FullDepth"]),
     Mutant("own_stack_forgotten", "I4, U9: what is known of the own stack is asked for again", "core/stack_bounds.c",
            "    thread->stack_low -= PAGE_BYTES;\n  }\n  return true;\n", "    thread->stack_low -= PAGE_BYTES;\n  }\n  thread->stack_low = page_of(thread->stack_high);\n  return true;\n",
            ["hazards/test_unwinding.U9"]),

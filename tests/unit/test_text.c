@@ -95,7 +95,7 @@ CHILD_TEST(message_is_one_line)
   char line[2048];
   int read_end = redirect();
   errno = 1234;
-  message_print("one ", "two\n", "three", NULL);
+  message_print("one ", "two\n", "three");
   bool kept = errno == 1234;
   long size = read(read_end, line, sizeof line);
   _exit(kept && size == 24 && memcmp(line, "heapprof: one two?three\n", 24) == 0 ? UNIT_REACHED_END : 1);
@@ -107,7 +107,7 @@ CHILD_TEST(long_message_is_cut_and_ended)
   memset(part, 'x', sizeof part);
   part[sizeof part - 1] = '\0';
   int read_end = redirect();
-  message_print(part, part, NULL);
+  message_print(part, part);
   long size = read(read_end, line, sizeof line);
   _exit(size > 1000 && size <= 1024 && line[size - 1] == '\n' && memchr(line, '\n', (size_t)size) == line + size - 1
             ? UNIT_REACHED_END
@@ -118,7 +118,7 @@ CHILD_TEST(closed_standard_error_costs_the_line)
 {
   close(2);
   errno = 77;
-  message_print("nobody hears this", NULL);
+  message_print("nobody hears this");
   _exit(errno == 77 && !message_reaches_terminal() ? UNIT_REACHED_END : 1);
 }
 
@@ -127,7 +127,7 @@ CHILD_TEST(broken_pipe_costs_the_line)
 {
   close(redirect());
   errno = 77;
-  message_print("nobody hears this", NULL);
+  message_print("nobody hears this");
   sigset_t pending;
   _exit(errno == 77 && sigpending(&pending) == 0 && !sigismember(&pending, SIGPIPE) ? UNIT_REACHED_END : 1);
 }
@@ -140,7 +140,7 @@ static void print_to_full_pipe(void)
   while (write(2, filler, sizeof filler) > 0)
     ;
   require(fcntl(2, F_SETFL, 0) == 0);
-  message_print("nobody hears this", NULL);
+  message_print("nobody hears this");
 }
 
 /* The reader does not read: waiting for it would hang the application. */
