@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """U1 to U8: a stack walked from inside malloc."""
+import itertools
 import os
 import shutil
 
+from harness import pprof_reader
 from harness.case import Case, cases, slow, timeout
-from hazards.toolbox import AsWithout, Discriminates, amount, library, program, skip_unless
+from hazards.toolbox import AsWithout, Discriminates, Hazard, amount, library, program, skip_unless
 
 
 def plugins():
@@ -194,6 +196,36 @@ class U6SmallStacks(AsWithout, Discriminates):
 
     def command(self):
         return [program("hz_u6_small_stacks.c", "-Wl,-z,now")]  # lazy binding takes more stack than malloc
+
+
+class U6Canary(Hazard):
+    """U6: what lies right below a small stack stays as it was. The stack has what the allocator alone takes, and 1 KiB. Seen to fail with
+    the library of version 0.1.0, where the stack is part of one that is known."""
+    LIMIT = 1024
+
+    def check(self, kind, *place, **options):
+        command = [program("hz_u6_canary.c", "-Wl,-z,now", "-Wl,--no-as-needed", "-lstdc++"), kind]
+        options["LD_BIND_NOW"] = 1  # binding as it goes takes more stack than malloc
+        alone = int(self.plain([*command, 0, *place], **options).out)
+        self.assertGreater(alone, 256)
+        self.assertEqual(self.plain([*command, alone, *place], **options).out, "intact\n")
+        for depth, sample in itertools.product((128, 512), (1, None)):
+            run = self.profiled([*command, alone + self.LIMIT, *place], sample=sample, depth=depth, **options)
+            self.assertEqual(run.out, "intact\n", f"HEAPPROF_DEPTH={depth} HEAPPROF_SAMPLE={sample}")
+        self.assertGreater(sum(pprof_reader.load(path).total("alloc_objects") for path in self.profile_files()), 1000)
+
+    @cases("context", "signal", "thread")
+    def test_canary(self, kind):
+        self.check(kind)
+
+    @cases("context", "signal")
+    def test_within_another_stack(self, kind):
+        self.check(kind, "local")
+
+    @cases("context", "signal")
+    def test_on_jemalloc(self, kind):
+        """Which would otherwise give memory back from time to time, and take more of the stack for it."""
+        self.check(kind, "local", allocator="jemalloc", MALLOC_CONF="dirty_decay_ms:-1,muzzy_decay_ms:-1")
 
 
 class U7NoCfi(AsWithout, Discriminates):
