@@ -51,15 +51,19 @@ static COLD uint32_t intern_without_trail(const struct unwind_start *start, stru
   return stack;
 }
 
-static NOINLINE uint32_t intern(const struct unwind_start *start)
+static NOINLINE uint32_t intern_with_trail(const struct unwind_start *start, struct stack_window *window,
+                                           struct trail *trail)
+{
+  uint32_t stack = intern_walk(start, window, trail, trail->pcs);
+  trail_give_back(trail);
+  return stack;
+}
+
+static ALWAYS_INLINE uint32_t intern(const struct unwind_start *start)
 {
   struct stack_window window;
   struct trail *trail = stack_window_open(&window, start->sp) ? trail_take() : NULL;
-  if (UNLIKELY(trail == NULL))
-    return intern_without_trail(start, &window);
-  uint32_t stack = intern_walk(start, &window, trail, trail->pcs);
-  trail_give_back(trail);
-  return stack;
+  return LIKELY(trail != NULL) ? intern_with_trail(start, &window, trail) : intern_without_trail(start, &window);
 }
 
 /* The address was given out again, so its last free never reached us (RTLD_DEEPBIND, __libc_free): count it now. */

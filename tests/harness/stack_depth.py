@@ -11,6 +11,7 @@ import subprocess
 WORD = 8
 LINE = re.compile(r"^ *([0-9a-f]+):\s+(?:(?:addr32|data16|notrack|bnd|lock|rep|cs|ds) )*(\S+)\s*(.*)$")
 TARGET = re.compile(r"^([0-9a-f]+) <([^>+]+)(\+0x[0-9a-f]+)?>$")
+IMPORT = re.compile(r"# [0-9a-f]+ <(\w+)@")  # a call through the table of what may be defined elsewhere
 ENDS = {"ret", "retq", "hlt", "ud2", "jmp", "jmpq"}
 
 
@@ -32,11 +33,16 @@ class Function:
     def __init__(self, name, address):
         self.name, self.address = name, address
         self.code = {}     # address: (mnemonic, operands, address of the next instruction)
+        self.through_table = {}  # address: the name that is called
         self.frame = 0     # the most that it has on the stack at once, its return address not counted
         self.calls = {}    # address of a callee: the depth at the call, with the return address that it pushes
+        self.imports = {}  # the same by name, of what may be defined elsewhere
 
     def note_call(self, target, depth):
         self.calls[target] = max(self.calls.get(target, 0), depth)
+
+    def note_import(self, name, depth):
+        self.imports[name] = max(self.imports.get(name, 0), depth)
 
 
 def disassemble(path):
@@ -57,6 +63,9 @@ def disassemble(path):
             mnemonic, operands, _ = function.code[previous]
             function.code[previous] = mnemonic, operands, address
         function.code[address] = found[2], found[3].split("#")[0].strip(), None
+        imported = IMPORT.search(found[3])
+        if imported:
+            function.through_table[address] = imported[1]
         previous = address
     return functions
 
@@ -118,11 +127,15 @@ def follow(function):
                 function.frame = max(function.frame, depth + WORD)
                 if target:
                     function.note_call(number(target[1]), depth + WORD)
+                elif address in function.through_table:
+                    function.note_import(function.through_table[address], depth + WORD)
             elif mnemonic.startswith("j"):
                 if inside:
                     todo.append((number(target[1]), depth, frame_pointer))
                 elif target:
                     function.note_call(number(target[1]), depth)
+                elif address in function.through_table:
+                    function.note_import(function.through_table[address], depth)
                 elif depth > 0 and operands.startswith("*%"):
                     at_table = depth, frame_pointer
             else:
@@ -146,6 +159,11 @@ class Library:
         """All of that name: files may each have a static one."""
         return [function for function in self.functions.values() if function.name == name]
 
+    def callees(self, function):
+        """Of one that was followed: pairs of a function of the library and the depth at the call."""
+        calls = [(self.functions[address], at) for address, at in function.calls.items() if address in self.functions]
+        return calls + [(callee, at) for name, at in function.imports.items() for callee in self.named(name)]
+
     def depth(self, function, under=()):
         """(bytes, names) of the deepest chain, the return address that its caller pushed included."""
         if function.address in under:
@@ -153,9 +171,18 @@ class Library:
         if function.address not in self.deepest:
             follow(function)
             best = function.frame, ()
-            for address, at in function.calls.items():
-                if address in self.functions:
-                    size, names = self.depth(self.functions[address], (*under, function.address))
-                    best = max(best, (at - WORD + size, names))
+            for callee, at in self.callees(function):
+                size, names = self.depth(callee, (*under, function.address))
+                best = max(best, (at - WORD + size, names))
             self.deepest[function.address] = best[0] + WORD, (f"{function.name}:{function.frame}", *best[1])
         return self.deepest[function.address]
+
+    def imports(self, function, without=(), seen=None):
+        """What it calls of other libraries on this stack, whatever way, but through the functions named `without`."""
+        seen = set() if seen is None else seen
+        if function.address in seen or function.name.split(".")[0] in without:
+            return set()
+        seen.add(function.address)
+        self.depth(function)
+        names = {name for name in function.imports if not self.named(name)}
+        return names.union(*(self.imports(callee, without, seen) for callee, _ in self.callees(function)))

@@ -208,6 +208,17 @@ class Stack(Case):
         # All were found, and they lead to where things are recorded.
         self.assertEqual(sorted((hooked_names() | set(self.ENTRIES) | {"due__Znwm", "record_allocation", "record_free"}) - seen), [])
 
+    def test_calls_of_others(self):
+        """What is called of libc on the application's stack takes none of it; but once, before there is a sample, by real_ensure."""
+        known = {"memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp", "__errno_location"}
+        seen = set()
+        for name in ("malloc", "calloc", "realloc", "reallocarray", "posix_memalign", "due__Znwm", "free", "_ZdlPv", "on_request",
+                     "heapprof_dump"):
+            for function in self.library.named(name):
+                seen |= self.library.imports(function, without={*self.SWITCHES, "real_ensure"})
+        self.assertIn("memcpy", seen)
+        self.assertEqual(sorted(seen - known), [])
+
 
 class Instructions(Case):
     """A pair of malloc(64) and free on glibc, counted by callgrind as the difference of two run lengths."""

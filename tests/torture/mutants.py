@@ -258,6 +258,7 @@ class Tree:
     def put_back(self):
         for folder, _, names in os.walk(self.pristine):
             here = self.folder / os.path.relpath(folder, self.pristine)
+            here.mkdir(exist_ok=True)  # what tests compile has a folder that may not have been there
             for name in names:
                 source, copy = pathlib.Path(folder, name), here / name
                 if not source.is_symlink() and (not copy.exists() or copy.stat().st_mtime_ns != source.stat().st_mtime_ns):
