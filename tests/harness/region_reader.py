@@ -4,7 +4,7 @@ a reader to skip what is damaged, this one accepts only what a process that was 
 import dataclasses
 import struct
 
-HEADER_BYTES = 608
+HEADER_BYTES = 616
 STACK, MODULE = 1, 2
 WORD = 2**64
 
@@ -67,7 +67,8 @@ class Region:
         self.log_end, self.file_end, self.exact_units = struct.unpack_from("<QQQ", data, 376)
         self.lost = struct.unpack_from("<16Q", data, 400)
         (self.own_bytes, self.timed_samples, self.timed_ticks, self.ticks_per_second, self.stack_count, in_use,
-         self.peak, self.look_up_ticks, self.cpu_ns, self.pid_namespace) = struct.unpack_from("<QQQQQqQQQQ", data, 528)
+         self.peak, self.look_up_ticks, self.cpu_ns, self.pid_namespace,
+         self.created_boot_ns) = struct.unpack_from("<QQQQQqQQQQQ", data, 528)
         self.in_use_bytes, self.peak_bytes = max(in_use, 0) / 16, self.peak / 16
         if any(data[HEADER_BYTES:self.header_bytes]):
             raise RegionError("the rest of the header is not 0")
