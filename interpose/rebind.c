@@ -193,13 +193,21 @@ static int bind_object(struct dl_phdr_info *info, size_t size, void *argument)
   return 0;
 }
 
-static void bind_all(void)
+static void bind_aside(void *unused)
 {
   struct scan scan = {.is_ambiguous = false};
+  (void)unused;
+  (void)dl_iterate_phdr(look_for_others, &scan);
+  (void)dl_iterate_phdr(bind_object, &scan);
+}
+
+/* On a stack of ours: whoever allocates or frees first after dlopen may have a small one. */
+static void bind_all(void)
+{
+  enum { STACK_BYTES = 32 << 10 };
   struct blocked_signals before = signals_block();
   if (lock_try_for_a_moment(&binding)) {
-    (void)dl_iterate_phdr(look_for_others, &scan);
-    (void)dl_iterate_phdr(bind_object, &scan);
+    (void)on_fresh_stack(bind_aside, NULL, STACK_BYTES);
     lock_release(&binding);
   }
   signals_restore(before);

@@ -28,7 +28,7 @@ OPTIONAL = set("""
     __progname __progname_full __register_atfork _dl_find_object dl_iterate_phdr dladdr dladdr1 getauxval program_invocation_name
     program_invocation_short_name strerrordesc_np _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__
 """.split())
-CALLED_BACK = re.compile(r"find_callers|find_runtime|bind_object|look_for_others|(make_by|release_of)_\w+")  # by dl_iterate_phdr or probes, from what has realigned
+CALLED_BACK = re.compile(r"find_callers|find_runtime|bind_object|bind_aside|look_for_others|(make_by|release_of)_\w+")  # by dl_iterate_phdr or probes, from what has realigned
 
 
 def output_of(*command):
@@ -171,6 +171,7 @@ class Library(Case):
 class Stack(Case):
     """U6: how much of the application's stack the library takes at most, beside what it calls of others: in bytes, from its code."""
     ALLOCATING, ANY_OTHER = 1024, 512
+    AFTER_OPEN = 320  # in place of a real function, after dlopen with RTLD_DEEPBIND
     # What switches to a stack of ours, and what it takes of the application's.
     SWITCHES = {"arch_call_on_stack": 16}
     # Where the application, the kernel or libc enters, beside the hooks.
@@ -194,6 +195,7 @@ class Stack(Case):
             limit = self.ANY_OTHER if group == "process" or result.strip() == "void" else self.ALLOCATING
             for prefix in ("", "counted_", "due_", "first_", "noted_", "fallback_", "make_by_", "release_of_"):
                 limits[prefix + name] = limit
+            limits[f"{name}_after_open"] = self.AFTER_OPEN
         return limits
 
     def test_depth(self):
@@ -213,7 +215,7 @@ class Stack(Case):
         known = {"memcpy", "memmove", "memset", "memcmp", "strlen", "strcmp", "__errno_location"}
         seen = set()
         for name in ("malloc", "calloc", "realloc", "reallocarray", "posix_memalign", "due__Znwm", "free", "_ZdlPv", "on_request",
-                     "heapprof_dump"):
+                     "heapprof_dump", "malloc_after_open", "free_after_open"):
             for function in self.library.named(name):
                 seen |= self.library.imports(function, without={*self.SWITCHES, "real_ensure"})
         self.assertIn("memcpy", seen)
