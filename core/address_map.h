@@ -28,8 +28,10 @@ uint64_t address_map_look_up(uintptr_t pc);
 static ALWAYS_INLINE uint64_t address_map_get(uintptr_t pc)
 {
   uint64_t span = atomic_load_explicit(&address_map_span, memory_order_relaxed);
+  if (LIKELY(span == 0))
+    return pc;
   uint64_t granule = pc >> ADDRESS_MAP_GRANULE_BITS;
-  return LIKELY(granule < (uint32_t)span || granule >= span >> 32) ? pc : address_map_look_up(pc);
+  return granule < (uint32_t)span || granule >= span >> 32 ? pc : address_map_look_up(pc);
 }
 
 /* Does it speak of anything? */

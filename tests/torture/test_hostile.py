@@ -128,8 +128,8 @@ class Hostile(Runner):
 
 
 class Discriminates(Runner):
-    """The program notices what is wrong with shims that other tests were seen to fail under, and nothing of the one that is right. (With
-    handlers that jump, none that small is right.)"""
+    """The program notices what is wrong with shims that other tests were seen to fail under, and nothing of a preload that only forwards.
+    (mini_shim.c is no control here: a thread that is cancelled inside it, or that a handler leaves, keeps its lock.)"""
     SEEDS = range(0, 16)
 
     @cases("broken_big_frame.c", "broken_getattr.c", "broken_getpid_fork.c", "broken_keeps_descriptor.c", "broken_lock_while_unwinding.c",
@@ -142,6 +142,7 @@ class Discriminates(Runner):
 
     @timeout(120)
     def test_control(self):
-        for seed in self.SEEDS[:amount(6, 16):2]:
-            alone, controlled = self.end_of(seed), self.end_of(seed, toolbox.shim("mini_shim.c"))
+        forwards = toolbox.compile(paths.TESTS / "bench/empty_interposer.c", "-shared", "-fPIC", "-O2")
+        for seed in self.SEEDS[:amount(6, 16)]:
+            alone, controlled = self.end_of(seed), self.end_of(seed, forwards)
             self.assertEqual(controlled.told, alone.told, f"seed {seed}: {parting(alone, controlled)}")
