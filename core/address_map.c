@@ -95,7 +95,7 @@ bool address_map_begin(void)
   }
   struct address_map *map = next_map();
   atomic_thread_fence(
-      memory_order_seq_cst); /* who still reads this half must see the version that makes it look again */
+      memory_order_seq_cst); /* a reader that is still in this half must see the version that makes it look again */
   atomic_store(&map->loaded_count, 0);
   atomic_store(&map->past_count, 0);
   set_place(&map->past_span, 0, 0);

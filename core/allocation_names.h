@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Functions that allocate on behalf of who called them: the leaf of a stack shall be the caller. */
+/* Functions that allocate for their caller: the leaf of a stack should be that caller. */
 #ifndef HEAPPROF_ALLOCATION_NAMES_H
 #define HEAPPROF_ALLOCATION_NAMES_H
 
@@ -9,7 +9,8 @@
   "(__)?strdup|(__)?strndup|operator new(\\[\\])?|_Zn[aw]m.*|"                                                         \
   "mallocx|rallocx|(__)?libc_(malloc|calloc|realloc|memalign)"
 
-/* Symbols of those that are not the allocator's but call it: libstdc++'s operator new, a static one of the program's own. */
+/* Symbols of the functions that call the allocator without being part of it: libstdc++'s operator new, or a copy linked
+ * into the program. */
 #define ALLOCATION_WRAPPERS                                                                                            \
   "_Znwm", "_Znam", "_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t", "_ZnwmSt11align_val_t", "_ZnamSt11align_val_t",      \
       "_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZnamSt11align_val_tRKSt9nothrow_t", "reallocarray"

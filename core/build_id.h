@@ -14,8 +14,8 @@ struct build_id {
   uint32_t size; /* 0: there is none, or a longer one */
 };
 
-/* The first build id among `size` bytes of notes, whatever they are. `alignment` is that of their segment or section: 8 pads to
- * 8 bytes, all others to 4. The last note may come without its padding. */
+/* The first build id among `size` bytes of notes, whatever they are. `alignment` is that of their segment or section: 8
+ * pads to 8 bytes, all others to 4. The last note may come without its padding. */
 bool build_id_find(const void *notes, size_t size, uint64_t alignment, struct build_id *id);
 
 #endif

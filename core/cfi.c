@@ -245,8 +245,8 @@ struct question {
   packed_rule rule;
 };
 
-/* Where a coroutine's function returns to when it ends: glibc's makecontext and Boost.Context put that address there without a call, and
- * what lies before it has no CFI. */
+/* Where a coroutine's function returns to when it ends: glibc's makecontext and Boost.Context put that address there
+ * without a call, and what lies before it has no CFI. */
 static bool is_end_of_context(const struct module *module, uintptr_t return_address)
 {
   return module != NULL && module_holds(module, return_address, ARCH_CONTEXT_END_BYTES) &&
@@ -293,7 +293,7 @@ static void compile(void *argument)
 packed_rule cfi_compile(uintptr_t pc)
 {
   struct question question = {.pc = pc, .rule = RULE_ABSENT};
-  if (!sys_may_call(SYS_rt_sigprocmask)) /* which libunwind calls in every rule */
+  if (!sys_may_call(SYS_rt_sigprocmask)) /* libunwind makes this call for every rule */
     return RULE_FRAME_POINTER;
   int saved_errno = errno;
   struct blocked_signals before = signals_block();
@@ -345,8 +345,9 @@ static bool is_pipe_end(int fd, ino_t *inode)
   return true;
 }
 
-/* libunwind's start-up opens a pipe for checking memory, which we never let it do, and keeps it: on the two lowest free numbers,
- * where a shell will soon want its own file (hazard U1). A pipe of ours, closed at once, tells which two those will be. */
+/* When it starts, libunwind opens a pipe to check memory with, which we never let it do. The pipe stays open on the two
+ * lowest free descriptors, where a shell will soon want its own file (hazard U1). A pipe of ours, opened and closed
+ * first, tells which two those will be. */
 struct foretold_pipe {
   int ends[2];
   bool is_known;
@@ -394,7 +395,7 @@ static enum cfi_state first_use(void)
   return CFI_READY;
 }
 
-/* dlopen with RTLD_NOLOAD would tell as well, after reading the loader's cache from disk. */
+/* dlopen with RTLD_NOLOAD would tell, too, but it reads the loader's cache from disk. */
 static bool is_loaded(const char *name)
 {
   Dl_info info;
@@ -415,7 +416,8 @@ static enum cfi_state load(void)
   if (library == NULL || !resolve(library))
     return CFI_NO_LIBRARY;
   struct foretold_pipe pipe = foretell_pipe();
-  if (!pipe.is_known && !is_the_programs) /* one that comes all the same would stay open */
+  if (!pipe.is_known &&
+      !is_the_programs) /* if libunwind opens its pipe all the same, we could not find it to close it */
     return CFI_NO_DESCRIPTOR;
   enum cfi_state result = first_use();
   if (!is_the_programs)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The keys of the comments that a profile carries: COMMENT_samples and so on. For the library, which writes them into its own
- * profiles, and for the command, which does from state files and reads them all. */
+/* The keys of the comments that a profile carries: COMMENT_samples and so on. For the library, which writes them into
+ * its own profiles, and for the command, which does from state files and reads them all. */
 #ifndef HEAPPROF_COMMENTS_H
 #define HEAPPROF_COMMENTS_H
 

@@ -14,8 +14,8 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-/* What must hold if the code is right. Checked only in builds for developers (configure --enable-debug): there a violation stops
- * the program on the spot; in all others it costs nothing. */
+/* An invariant. Developer builds (configure --enable-debug) check it, and a violation stops the program at once; in all
+ * other builds it costs nothing. */
 #ifdef HEAPPROF_DEBUG
 #define INVARIANT(condition) ((condition) ? (void)0 : __builtin_trap())
 #else

@@ -68,7 +68,7 @@ struct signal_name {
   int number;
 };
 
-/* Only signals that a program can sensibly be asked with: not those a fault raises, nor those no one can catch. */
+/* Only signals that make sense as a request: not those that a fault raises, nor those that cannot be caught. */
 static const struct signal_name signal_names[] = {
     {"HUP", SIGHUP},       {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"USR1", SIGUSR1},
     {"USR2", SIGUSR2},     {"PIPE", SIGPIPE}, {"ALRM", SIGALRM}, {"TERM", SIGTERM},

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The settings of this process, read once from the environment (config.def has the list).
  *
- * A value that is not accepted costs one line on standard error, which names it and what is accepted; the default is used.
+ * A value that is not accepted costs one line on standard error, which names it and what is accepted; the default is
+ * used.
  *
- * Threads: written by config_load before sampling starts, constant after. Memory: the caller's. Signals, fork: reading is
- * safe everywhere.
+ * Threads: written by config_load before sampling starts, constant after. Memory: the caller's. Signals, fork: reading
+ * is safe everywhere.
  */
 #ifndef HEAPPROF_CONFIG_H
 #define HEAPPROF_CONFIG_H
@@ -15,7 +16,7 @@
 
 enum {
   CONFIG_DEPTH_MAX = 512,
-  CONFIG_PATH_MAX = 1025, /* with the terminator, as the next */
+  CONFIG_PATH_MAX = 1025, /* includes the terminator, like the next */
   CONFIG_NAMES_MAX = 256,
   CONFIG_SIGNAL_NONE = 0,
 };

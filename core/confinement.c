@@ -22,7 +22,7 @@ bool confinement_begin(void)
     return false;
   stack_bounds_foresee((uintptr_t)__builtin_frame_address(0));
   if (header != NULL && region_is_own()) {
-    (void)timing_sampling_ns(); /* leaves the speed of the clock to readers of the file: they cannot be told later */
+    (void)timing_sampling_ns(); /* stores the speed of the clock for readers of the file; there is no later chance */
     if (atomic_load(&header->stacks) == 0)
       region_remove_file();
   }

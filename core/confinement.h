@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* A process that puts a seccomp filter over itself (hazard P8): sandboxes of servers, browsers, decoders. A filter may kill at any
- * call that its author did not foresee, ours among them. So we notice that one is about to be installed and from then on make
- * none but mmap (sys.h): places seen before are sampled as before, stacks from others follow frame pointers as far as the stack
- * was found readable before, there is no profile at exit, and the state file stays behind for `heapprof recover`. A process that
- * has not sampled yet leaves none.
+/* A process that puts a seccomp filter over itself (hazard P8): sandboxes of servers, browsers, decoders. A filter may
+ * kill at any call that its author did not foresee, ours among them. So we notice when one is about to be installed,
+ * and make no call but mmap from then on (sys.h): places seen before are sampled as before, stacks from others follow
+ * frame pointers as far as the stack was found readable before, there is no profile at exit, and the state file stays
+ * behind for `heapprof recover`. A process that has not sampled yet leaves none.
  *
- * The call must be noted before it is made, for the filter may kill right after it. Programs also ask in this way whether there
- * are filters at all: what the kernel refused is taken back.
+ * The call must be noted before it is made, for the filter may kill right after it. Programs also ask in this way
+ * whether there are filters at all: what the kernel refused is taken back.
  *
- * A filter that was there before exec needs no care: what a dynamic program does to start, opening and mapping files, it lets pass.
+ * A filter from before exec needs no care: it must let a dynamic program start, which opens and maps files.
  *
- * Threads, signals: safe everywhere; filters are counted, so that one thread's refusal does not undo another's. Fork: a child
- * inherits what was under way, too. A vfork child that confines itself does not confine its parent.
+ * Threads, signals: safe everywhere; filters are counted, so that one thread's refusal does not undo another's. Fork: a
+ * child inherits what was under way, too. A vfork child that confines itself does not confine its parent.
  */
 #ifndef HEAPPROF_CONFINEMENT_H
 #define HEAPPROF_CONFINEMENT_H
@@ -24,8 +24,8 @@ bool confinement_begin(void);
 /* After a call that the kernel refused. */
 void confinement_end(void);
 
-/* The same for prctl(PR_SET_TSC): reading the processor's clock is a fault from now on, and nothing is timed any more. (ld.so reads it,
- * so no program is started so.) */
+/* The same for prctl(PR_SET_TSC): reading the processor's clock is a fault from now on, and nothing is timed any more.
+ * (ld.so reads it, so no program is started so.) */
 void confinement_begin_clockless(void);
 void confinement_end_clockless(void);
 

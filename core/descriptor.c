@@ -5,7 +5,8 @@
 
 #include <errno.h>
 
-/* The kernel's table of descriptors has 64 places, or a larger power of two. Beyond its end the number would be slow to get. */
+/* The kernel's table of descriptors has 64 places, or a larger power of two. A number beyond its end is slow to get,
+ * because the table has to grow. */
 enum { TABLE_MIN = 64, OURS = 8, DISTANCE = 16 };
 
 static int upwards_of(int fd)
@@ -16,7 +17,8 @@ static int upwards_of(int fd)
   return table - OURS;
 }
 
-/* Was its number taken for another file? If not now, never before. The descriptor is asked last: that opens the moment. */
+/* Did another file take this descriptor's number? If it is ours now, it was ours all along. The descriptor is checked
+ * last, which keeps the unchecked moment short. */
 static bool is_taken(int fd, const char *path)
 {
   struct stat named, open;

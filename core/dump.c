@@ -43,7 +43,7 @@ void dump_init(const struct config *config, const char *program)
   (void)sys_lstat("/", &start_root);
 }
 
-/* A daemon that shut itself into an empty directory cannot write profiles, and cannot help it: nobody needs to hear of each. */
+/* A daemon that changed its root to an empty directory cannot write profiles. It need not be told each time. */
 static bool has_changed_root(void)
 {
   struct stat root;
@@ -214,7 +214,7 @@ static void expand_pattern(struct text *path, uint64_t number)
   }
 }
 
-/* The same name with something unlikely before its ending. */
+/* The same name with a random part before its ending. */
 static void put_alternative(struct text *path, const char *taken)
 {
   static const char ending[] = ".pb.gz";
@@ -359,15 +359,15 @@ void dump_request(const char *reason)
       (void)dump_write(NULL, reason);
     } while (atomic_load(&requests) != seen);
     atomic_store(&dumping_in, 0);
-    if (atomic_load(&requests) == seen) /* else one came between the two lines above and saw us busy */
+    if (atomic_load(&requests) == seen) /* otherwise a request came between the two lines above and saw us busy */
       return;
   }
 }
 
 /* The end of the process. */
 
-/* lock_self() of the thread of each dump that runs; 0, or one of another process: a free place. A dump that finds none is not waited
- * for. */
+/* lock_self() of the thread of each dump that runs; 0, or one of another process: a free place. A dump that finds none
+ * is not waited for. */
 enum { DUMPERS_MAX = 8 };
 static _Atomic uintptr_t dumpers[DUMPERS_MAX];
 

@@ -13,7 +13,7 @@ enum {
   SYMBOLS_AT_A_TIME = 256,
   NAME_MAX_BYTES = 8 << 10,
   NOTES_MAX_BYTES = 4096,
-  UNSIZED_REACH_BYTES = 4096, /* how far behind a symbol without a size its code may go on */
+  UNSIZED_REACH_BYTES = 4096, /* how far the code of a symbol without a size may reach */
 };
 
 static bool read_exactly(int fd, uint64_t offset, void *bytes, size_t size)
@@ -84,8 +84,8 @@ static size_t lower_bound(const struct elfsym_query *queries, size_t count, uint
   return low;
 }
 
-/* Where to look among the queries: for each of as many equal parts of their range, the first query in it or behind it. A file has
- * many more symbols than there are queries, and most of them lie at none. */
+/* An index of the queries: their range is cut into equal parts, and each part knows the first query in it or behind it.
+ * A file has many more symbols than there are queries, and most symbols match none. */
 enum { PARTS = 1024 };
 
 struct query_index {
@@ -120,8 +120,8 @@ static size_t first_query(const struct query_index *index, const struct elfsym_q
   return first + lower_bound(queries + first, index->first[part + 1] - first, address);
 }
 
-/* What is known so far about the symbol of a query. A sized symbol that covers the address beats an unsized one before it; a
- * global name beats a local alias. */
+/* What is known so far about the symbol of a query. A sized symbol that covers the address beats an unsized one before
+ * it; a global name beats a local alias. */
 struct match {
   uint64_t name_offset;
   uint8_t rank;
@@ -148,7 +148,8 @@ static void match_symbol(const Elf64_Sym *symbol, const struct query_index *inde
       symbol->st_shndx == SHN_UNDEF || symbol->st_shndx >= SHN_LORESERVE || symbol->st_name == 0)
     return;
   uint8_t rank = rank_of(symbol);
-  /* An unsized symbol (hand assembly) reaches to the next one: of those, the last before the address counts. */
+  /* A symbol without a size (hand-written assembly) reaches to the next one, so the last one before the address counts.
+   */
   uint64_t end = symbol->st_value + (symbol->st_size > 0 ? symbol->st_size : UNSIZED_REACH_BYTES);
   size_t first = first_query(index, queries, count, symbol->st_value);
   for (size_t i = first; i < count && queries[i].address < end; i++) {

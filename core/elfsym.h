@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Function names from an ELF file's .symtab, else .dynsym. No allocation, no mapping: a file that is truncated while we look
- * costs names, not a SIGBUS. Everything in the file is checked: it may be hostile.
+/* Function names from an ELF file's .symtab, else .dynsym. No allocation, no mapping: a file that is truncated while we
+ * look costs names, not a SIGBUS. Everything in the file is checked: it may be hostile.
  *
- * Threads: one at a time per call. Signals: safe. Memory: the caller's arrays, a few KiB of stack. Failure: names stay NULL.
+ * Threads: one at a time per call. Signals: safe. Memory: the caller's arrays, a few KiB of stack. Failure: names stay
+ * NULL.
  */
 #ifndef HEAPPROF_ELFSYM_H
 #define HEAPPROF_ELFSYM_H
@@ -25,8 +26,8 @@ enum elfsym_table {
   ELFSYM_FULL,    /* .symtab */
 };
 
-/* Fills in what `path` knows of queries sorted by address, and tells which table it found. With build_id_bytes > 0 a file of
- * another build id is not believed. */
+/* Fills in what `path` knows of queries sorted by address, and tells which table it found. With build_id_bytes > 0 a
+ * file of another build id is not believed. */
 enum elfsym_table elfsym_resolve(const char *path, const uint8_t *build_id, size_t build_id_bytes,
                                  struct elfsym_query *queries, size_t count, struct arena *arena);
 

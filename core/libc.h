@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What we use of libc beyond ISO C and POSIX. All of it is weak: a preloaded library reaches programs of other libcs (musl), and one
- * name that is missing there keeps them from starting. Where libc_is_ours says no, the shim stands aside, and none of these may be
- * called without a look whether it is there. tests/policy holds the list.
+/* What we use of libc beyond ISO C and POSIX. All of it is weak: a preloaded library reaches programs of other libcs
+ * (musl), and one name that is missing there keeps them from starting. Where libc_is_ours says no, the shim stands
+ * aside, and none of these may be called without checking that it is there. tests/policy holds the list.
  */
 #ifndef HEAPPROF_LIBC_H
 #define HEAPPROF_LIBC_H

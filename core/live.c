@@ -68,7 +68,8 @@ static void push(_Atomic uint64_t *list, uint32_t node)
                                                   memory_order_relaxed));
 }
 
-/* Acquires when it reads the head, for next_free must not be older than that; pairs with push. (C11 wants as much of the success.) */
+/* Acquires when it reads the head, for next_free must not be older than that; pairs with push. (C11 wants as much of
+ * the success.) */
 static uint32_t pop(_Atomic uint64_t *list)
 {
   uint64_t head = atomic_load_explicit(list, memory_order_acquire), next;
@@ -133,7 +134,7 @@ static uint64_t hash_of(const void *pointer)
   return (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
 }
 
-/* Another part of the hash for each level: what crowds one bucket of a level is spread over the next. */
+/* Each level uses another part of the hash, so that entries that crowd one bucket spread out over the next level. */
 static _Atomic uint64_t *bucket_of(unsigned level, uint64_t hash)
 {
   size_t buckets = level_slots(level) / BUCKET_SLOTS;
@@ -141,9 +142,9 @@ static _Atomic uint64_t *bucket_of(unsigned level, uint64_t hash)
   return atomic_load_explicit(&levels[level], memory_order_relaxed) + (turned & (buckets - 1)) * BUCKET_SLOTS;
 }
 
-/* A second filter, by object instead of page: saturating counts of four bits. On a page with a sample most objects are not samples, and
- * one load tells them from it. Raised and lowered with the first. Where in the filter is said by the address, down to a page of it, so
- * that a small heap touches few; where in the page, by another part of the hash. */
+/* A second filter, by object instead of page: saturating counts of four bits. On a page with a sample most objects are
+ * not samples, and one load tells them from it. Raised and lowered with the first. The address chooses the page of the
+ * filter, so that a small heap touches few pages; the hash chooses the place in the page. */
 enum {
   OBJECT_FILTER_BYTES = 1 << 18,
   OBJECT_FILTER_PAGE_BYTES = 1 << 12,
@@ -186,8 +187,8 @@ static bool level_add(unsigned level)
     region_add_own_bytes(size);
   else
     sys_munmap(fresh, size);
-  /* Whoever lost the race announces the level too: its winner may be the thread that our handler interrupted. Pairs with
-   * levels_now: who counts a level finds its slots. */
+  /* The loser of the race announces the level, too: the winner may be the thread that this handler interrupted. Pairs
+   * with levels_now: who counts a level finds its slots. */
   atomic_compare_exchange_strong_explicit(&levels_used, &level, level + 1, memory_order_release, memory_order_relaxed);
   return true;
 }
@@ -204,7 +205,7 @@ static bool slot_take(_Atomic uint64_t *bucket, uint64_t value)
   return false;
 }
 
-/* The newest level first: it is the emptiest. */
+/* The newest level is tried first, since it is the emptiest. */
 static bool index_add(uint64_t hash, uint32_t node)
 {
   uint64_t value = tag_of(hash) | node;
@@ -218,8 +219,9 @@ static bool index_add(uint64_t hash, uint32_t node)
   }
 }
 
-/* Takes the slot of `pointer` out of the index; 0 when there is none. A slot of the same tag may change under our eyes, but the
- * one whose node holds our pointer is ours alone, and what is in the node was seen with the slot: taking it out gives no order. */
+/* Takes the slot of `pointer` out of the index; 0 when there is none. A slot of the same tag may change under our eyes,
+ * but the one whose node holds our pointer is ours alone, and what is in the node was seen with the slot: taking it out
+ * gives no order. */
 static uint32_t index_remove(const void *pointer)
 {
   uint64_t hash = hash_of(pointer), tag = tag_of(hash);
@@ -369,8 +371,8 @@ bool live_remove(const void *pointer, struct live_entry *entry)
   return true;
 }
 
-/* Then the caller looks whether adoption is over; the adopter says so, then looks here. The fences of both see to it that one of them
- * sees the other. */
+/* Then the caller looks whether adoption is over; the adopter says so, then looks here. The fences of both see to it
+ * that one of them sees the other. */
 bool live_remove_during_adoption(const void *pointer)
 {
   uint32_t position = take_out(pointer);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The live table: which sampled objects are allocated now, by address.
  *
- * An index of slots (31 bits of hash, position of the node) in cache-line buckets of eight, in levels that each double the
- * whole; the nodes lie in a pool of chunks. An entry stays in one slot all its life, and only the thread that owns the pointer
- * (by the rules of malloc and free) ever adds or removes it, so a look-up needs no lock and cannot miss it.
+ * An index of slots (32 bits of hash, position of the node) in cache-line buckets of eight, in levels that each double
+ * the whole; the nodes lie in a pool of chunks. An entry stays in one slot all its life, and only the thread that owns
+ * the pointer (by the rules of malloc and free) ever adds or removes it, so a look-up needs no lock and cannot miss it.
  *
  * Threads, signals: lock-free; a handler may interrupt any step, and siglongjmp out of one, at the cost of one node.
- * Memory: 32 bytes a node and 8 a slot, in all at most 64 bytes touched a live sample once there are thousands, and of the two filters,
- * 1 MiB by page and 256 KiB by object, a page for each 16 MiB and for each MiB of heap; private, so that after a fork it is exact at the
- * moment of the fork. Failure: live_add returns false when memory is refused. errno is kept.
+ * Memory: 32 bytes a node and 8 a slot: at most 64 bytes touched for each live sample once there are thousands. The
+ * filters have 1 MiB (by page) and 256 KiB (by object); a page of them is touched for each 16 MiB, or each MiB, of
+ * heap. All of it is private memory, so a forked child's copy is exact as of the fork. Failure: live_add returns false
+ * when memory is refused. errno is kept.
  */
 #ifndef HEAPPROF_LIVE_H
 #define HEAPPROF_LIVE_H
@@ -24,7 +25,8 @@ struct live_entry {
 /* Raises the filter, then shows the entry. The pointer must not be in the table. */
 bool live_add(const void *pointer, struct live_entry entry);
 
-/* A closer look at what live_filter_may_hold let through. False: it is not in the table, like most objects on a page with one that is.
+/* A closer look at a pointer that live_filter_may_hold let through. False: it is not in the table; most objects on a
+ * page with a sample are not.
  */
 bool live_may_hold(const void *pointer);
 
@@ -34,8 +36,9 @@ bool live_remove(const void *pointer, struct live_entry *entry);
 /* Marks the page of `pointer` for good, so that free looks twice at it. For the bootstrap arena. */
 void live_filter_mark_forever(const void *pointer);
 
-/* For adopting after a fork. Between begin and end, live_remove_during_adoption takes entries out without losing them: visit
- * each entry once with live_adopt_each, then live_adopt_settle calls `freed` for every entry that was visited and removed. */
+/* For adopting after a fork. Between begin and end, live_remove_during_adoption takes entries out without losing them:
+ * visit each entry once with live_adopt_each, then live_adopt_settle calls `freed` for every entry that was visited and
+ * removed. */
 bool live_remove_during_adoption(const void *pointer);
 void live_adopt_each(void (*visit)(struct live_entry entry));
 void live_adopt_settle(void (*freed)(struct live_entry entry));

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The page filter in front of free: does the page of this pointer hold a sampled object, and could it be this one?
  *
- * One byte per page, indexed by the upper 20 bits of the low 32 of the address: frees near each other share a cache line, and at one
- * sample per 512 KiB one page in 128 has a byte that is not 0. Its lower half counts the sampled objects of the page; its upper half
- * has a bit for each of four parts that they fall in by their address, so that three of four other objects of the page are told from a
- * single sampled one without another load. A wrong yes costs a look-up. There is no wrong no: the byte is raised before the object
- * enters the live table and lowered after it left. A count that reached 15 stays there, bits go when the count is 0 again.
+ * One byte per page, indexed by the upper 20 bits of the low 32 of the address: frees near each other share a cache
+ * line, and at one sample per 512 KiB one page in 128 has a byte that is not 0. Its lower half counts the sampled
+ * objects of the page. Its upper half has a bit for each of four classes that objects fall into by their address, so
+ * that three of four other objects of the page are told from a single sampled one without another load. A false
+ * positive costs a look-up. There are no false negatives: the byte is raised before the object enters the live table
+ * and lowered after it has left. A count that has reached 15 stays there; the bits are cleared when the count is back
+ * at 0.
  *
- * Threads, signals: lock-free. Memory: 1 MiB of .bss, one page of it per 16 MiB of heap is ever touched. Fork: copied on write.
+ * Threads, signals: lock-free. Memory: 1 MiB of .bss, one page of it per 16 MiB of heap is ever touched. Fork: copied
+ * on write.
  */
 #ifndef HEAPPROF_LIVE_FILTER_H
 #define HEAPPROF_LIVE_FILTER_H

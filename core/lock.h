@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* A try-lock that nobody waits on for long and nobody can leave held for ever.
  *
- * It knows its holder by thread pointer and stack frame. If the same thread asks again from a frame above the holder's, the
- * holder was left by siglongjmp and its lock is taken over. (A handler on an alternate stack that happens to lie higher can
- * take over a lock that is still in use; what the locks guard tolerates that, see each use. It gives back what it took, so another
- * thread may have the lock when its first holder comes to release it: that releases nothing.)
+ * It knows its holder by thread pointer and stack frame. If the same thread asks again from a frame above the holder's,
+ * the holder was left by siglongjmp and its lock is taken over. (A handler on an alternate stack that happens to lie
+ * higher can take over a lock that is still in use; what the locks guard tolerates that, see each use. It gives back
+ * what it took, so another thread may have the lock when its first holder comes to release it: that releases nothing.)
  *
- * Threads, signals: safe, never blocks. Fork: a lock that is held in another epoch (process.h) is free, for its holder is a thread
- * of the parent.
+ * Threads, signals: safe, never blocks. Fork: a lock that is held in another epoch (process.h) is free, for its holder
+ * is a thread of the parent.
  */
 #ifndef HEAPPROF_LOCK_H
 #define HEAPPROF_LOCK_H
@@ -60,8 +60,8 @@ static inline bool lock_try(struct lock *lock)
   return true;
 }
 
-/* Tries for a while, a few times the longest that a lock is held: first spinning, then giving up the core to a holder that was
- * preempted. At once when the holder is the caller's own thread. */
+/* Tries for a while, a few times the longest that a lock is held: first spinning, then giving up the core to a holder
+ * that was preempted. At once when the holder is the caller's own thread. */
 static inline bool lock_try_for_a_moment(struct lock *lock)
 {
   enum { SPINS = 2000, YIELDS = 200 };
@@ -78,13 +78,14 @@ static inline bool lock_try_for_a_moment(struct lock *lock)
   return false;
 }
 
-/* If the caller's thread still holds it. In one step: a handler that takes the lock over between two would give it to another thread.
- * The frame is not asked: who took the lock over and holds it still was left by siglongjmp, and lower frames would wait for it for
- * ever. */
+/* If the caller's thread still holds it. In one step: a handler that takes the lock over between two would give it to
+ * another thread. The frame is not asked: who took the lock over and holds it still was left by siglongjmp, and lower
+ * frames would wait for it for ever. */
 static inline void lock_release(struct lock *lock)
 {
   uintptr_t self = lock_self();
-  /* Whoever takes the lock next may be left before its frame is stored. Ours would stand there, and might lie above all later ones. */
+  /* Whoever takes the lock next may be left before its frame is stored. Ours would stand there, and might lie above all
+   * later ones. */
   if (lock_is_ours(lock))
     atomic_store_explicit(&lock->frame, 0, memory_order_relaxed);
   (void)atomic_compare_exchange_strong_explicit(

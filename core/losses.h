@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The reasons for which samples and frames are lost. Counted in the state region, shown in every profile. */
+/* The reasons for which samples and frames are lost. Counted in the region, shown in every profile. */
 #ifndef HEAPPROF_LOSSES_H
 #define HEAPPROF_LOSSES_H
 

@@ -40,8 +40,8 @@ static bool can_take_a_line(void)
          (standard_error.revents & POLLOUT) != 0;
 }
 
-/* A pipe without a reader and a file at RLIMIT_FSIZE answer with a signal that kills. It comes to this thread, which holds it back
- * and takes it. */
+/* Writing to a pipe without a reader, or beyond RLIMIT_FSIZE, raises a signal that kills. This thread blocks it, and
+ * consumes it if it comes. */
 static void write_quietly(const char *line, size_t size)
 {
   static const struct timespec at_once = {0, 0};
@@ -50,7 +50,8 @@ static void write_quietly(const char *line, size_t size)
   unsigned long pending = 0;
   sys_call(SYS_rt_sigpending, (long)&pending, sizeof pending, 0, 0, 0, 0);
   long result = can_take_a_line() ? sys_write(STANDARD_ERROR, line, size) : 0;
-  if ((result == -EPIPE || result == -EFBIG) && (pending & deadly) == 0) /* else one is the application's own */
+  if ((result == -EPIPE || result == -EFBIG) &&
+      (pending & deadly) == 0) /* otherwise a pending one is the application's own */
     sys_call(SYS_rt_sigtimedwait, (long)&deadly, 0, (long)&at_once, sizeof deadly, 0, 0);
   signals_restore(before);
 }

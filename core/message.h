@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What the shim says to people: one line on standard error, in one write, prefixed with "heapprof: ".
  *
- * Threads, signals, fork: safe. Stack: under 300 bytes. errno is kept. A closed or full standard error costs the line, nothing else.
+ * Threads, signals, fork: safe. Stack: under 300 bytes. errno is kept. A closed or full standard error costs the line,
+ * nothing else.
  */
 #ifndef HEAPPROF_MESSAGE_H
 #define HEAPPROF_MESSAGE_H
@@ -9,11 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From the constructor, before the first message: notes which file standard error is. Should descriptor 2 become another file, later
- * messages are dropped. */
+/* From the constructor, before the first message: notes which file standard error is. If descriptor 2 becomes another
+ * file, later messages are dropped. */
 void message_init(void);
 
-/* Joins its arguments, texts. They lie in an array, as a function of any number of arguments keeps all registers on the stack. */
+/* Joins its arguments, texts. They lie in an array, as a function of any number of arguments keeps all registers on the
+ * stack. */
 #define message_print(...) message_print_parts((const char *const[]){__VA_ARGS__, NULL})
 void message_print_parts(const char *const *parts);
 

@@ -9,8 +9,8 @@
 
 static const char running_program[] = "/proc/self/exe";
 
-/* The kernel tells the address of the loader that it brought in; of a loader that was started with the program as its argument,
- * none. Then the program that runs is the loader. */
+/* The kernel tells the address of the loader that it brought in; of a loader that was started with the program as its
+ * argument, none. Then the program that runs is the loader. */
 static bool kernel_started_it(const struct module_record *module)
 {
   return module->is_main != 0 && getauxval(AT_BASE) != 0;
@@ -24,7 +24,8 @@ static bool is_replaced_program(const struct module_record *module, const char *
          sys_stat(running_program, &running) == 0 && (named.st_ino != running.st_ino || named.st_dev != running.st_dev);
 }
 
-/* Open for root only, and only where it is recorded as it lies. Of a file without a build id it is the right one, too. */
+/* Open for root only, and only where it is recorded as it lies. Of a file without a build id it is the right one, too.
+ */
 static void put_mapped_file(struct text *path, const struct module_record *module)
 {
   text_put(path, "/proc/self/map_files/");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Names of functions of a module, from the file that it was loaded from: under its path, or, where that is gone or another file
- * by now, as the kernel still has it for this process.
+/* Names of functions of a module, from the file that it was loaded from: under its path, or, where that is gone or
+ * another file by now, as the kernel still has it for this process.
  *
  * Threads, signals, memory, failure: as elfsym.h.
  */

@@ -408,8 +408,8 @@ const struct module *modules_find(uintptr_t pc)
   return add_module(&object);
 }
 
-/* Whatever is no longer found where it was is gone. An object that took its very place in the meantime is told apart when one of
- * its pcs is compiled; until then stale rules cost short or wrong stacks, never a fault. */
+/* A module that is no longer found at its place is gone. An object that took exactly its place in the meantime is
+ * noticed when one of its pcs is compiled; until then stale rules cost short or wrong stacks, never a fault. */
 static void check_unloaded(void)
 {
   if (mark_gone(NULL))
@@ -425,7 +425,7 @@ void modules_check_unloaded(void)
     check_unloaded();
     lock_release(&modules_lock);
   } else {
-    atomic_fetch_add(&rule_generation, 1); /* not knowing what went, forget all rules */
+    atomic_fetch_add(&rule_generation, 1); /* we do not know what was unloaded, so forget all rules */
   }
   signals_restore(before);
 }

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* The loaded objects that stacks run through: found when a frame rule is first compiled for one of their pcs, written to the
- * state region once per executable segment, kept there when the object is unloaded.
+/* The loaded objects that stacks run through: found when a frame rule is first compiled for one of their pcs, written
+ * to the region once per executable segment, kept there when the object is unloaded.
  *
- * Looked up with _dl_find_object (glibc 2.35), which takes no lock. dlopen is not wrapped. dlclose is: what it unloaded is marked
- * and every frame rule compiled before becomes unreachable.
+ * Looked up with _dl_find_object (glibc 2.35), which takes no lock. dlopen is not wrapped. dlclose is: what it unloaded
+ * is marked and every frame rule compiled before becomes unreachable.
  *
- * A file that is loaded again is the module that it was, under the addresses that it had then, wherever it lies now: who loads a
- * plug-in 5,000 times has it once in the region, and its stacks once. Another file that comes to lie where a recorded one lay is
- * recorded under addresses that no process uses (address_map.h).
+ * A file that is loaded again is the module that it was, under the addresses that it had then, wherever it lies now:
+ * who loads a plug-in 5,000 times has it once in the region, and its stacks once. Another file that comes to lie where
+ * a recorded one lay is recorded under addresses that no process uses (address_map.h).
  *
- * Threads: modules_find and modules_check_unloaded under modules_lock, with signals blocked; the rest anywhere. Memory: mapped as
- * the table fills, at most MODULES_MAX objects; when all are taken, the one goes that was unloaded longest ago. Fork: the table is copied on write and stays
- * right. Failure: NULL; the pc is then treated as code without CFI, and where the table is full of loaded objects, counted.
+ * Threads: modules_find and modules_check_unloaded under modules_lock, with signals blocked; the rest anywhere. Memory:
+ * mapped as the table fills, at most MODULES_MAX objects; when all are taken, the one goes that was unloaded longest
+ * ago. Fork: the table is copied on write and stays right. Failure: NULL; the pc is then treated as code without CFI,
+ * and where the table is full of loaded objects, counted.
  */
 #ifndef HEAPPROF_MODULES_H
 #define HEAPPROF_MODULES_H
@@ -35,18 +36,19 @@ struct module {
   struct address_range readable[MODULE_SEGMENTS_MAX];
   unsigned readable_count;
   const uint8_t *eh_frame_hdr; /* NULL: no CFI */
-  uintptr_t
-      found_at;   /* an address that _dl_find_object knows: not each is one, where segments have gaps between them */
-  uint64_t shift; /* added to a real address to get the recorded one */
+  /* An address that _dl_find_object answers for: where segments have gaps between them, not every address is one. */
+  uintptr_t found_at;
+  uint64_t shift;       /* added to a real address to get the recorded one */
   uint64_t fingerprint; /* of the file and its name */
-  uint64_t unloaded_at; /* the how manieth unloading; 0: it is loaded */
+  uint64_t unloaded_at; /* the number of the unloading; 0: it is loaded */
   uint32_t records[MODULE_SEGMENTS_MAX];
   unsigned record_count;
 };
 
 extern struct lock modules_lock;
 
-/* From the constructor: finds _dl_find_object. `main_path` is the main program's file. False: there is no _dl_find_object. */
+/* From the constructor: finds _dl_find_object. `main_path` is the main program's file. False: there is no
+ * _dl_find_object. */
 bool modules_init(const char *main_path);
 
 /* The loaded object that holds `pc`, registered if it is new. */

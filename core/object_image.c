@@ -28,7 +28,8 @@ static bool read_headers(uintptr_t start, struct object_image *image)
   return false;
 }
 
-/* What the loader knows as one object begins with the ELF header. Of an executable with gaps it tells the single segments. */
+/* An object as the loader reports it begins with the ELF header. For an executable with gaps between its segments it
+ * reports single segments. */
 static uintptr_t find_start(const struct dl_find_object *object, struct object_image *image)
 {
   const struct link_map *map = object->dlfo_link_map;

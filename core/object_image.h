@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A loaded ELF object as it lies in memory: its program headers and what they lead to.
  *
- * Threads, signals: safe as long as the object stays loaded. Memory: none. Failure: false; the object is then none that we know
- * how to read.
+ * Threads, signals: safe as long as the object stays loaded. Memory: none. Failure: false; the object is then none that
+ * we know how to read.
  */
 #ifndef HEAPPROF_OBJECT_IMAGE_H
 #define HEAPPROF_OBJECT_IMAGE_H

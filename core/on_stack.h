@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a function on another stack: for work too deep for the stack that a hook or a handler happens to be on.
  *
- * Threads: each stack for one at a time, that is the caller's to see to. Signals: a handler without SA_ONSTACK would run on the
- * borrowed stack, so block signals around the call unless the stack is meant for that. Unwinders can walk through the switch.
+ * Threads: the caller makes sure that a stack has one user at a time. Signals: a handler without SA_ONSTACK would run
+ * on the borrowed stack, so block signals around the call unless the stack is meant for that. Unwinders can walk
+ * through the switch.
  */
 #ifndef HEAPPROF_ON_STACK_H
 #define HEAPPROF_ON_STACK_H

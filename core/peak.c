@@ -26,8 +26,8 @@ void peak_count_free(uint64_t bytes_q4)
   atomic_fetch_sub_explicit(&region_header()->in_use_bytes_q4, bytes_q4, memory_order_acq_rel);
 }
 
-/* The peak in force. The total may have passed it a moment ago, in a thread that has yet to move it: what we are about to change
- * would then be missing from the value at the peak. */
+/* The peak in force. The total may have passed it a moment ago, in a thread that has yet to move it: what we are about
+ * to change would then be missing from the value at the peak. */
 static uint64_t peak_now(void)
 {
   struct region_header *header = region_header();
@@ -57,8 +57,8 @@ static unsigned choose_slot(const uint64_t stamps[PEAK_SLOTS])
   return peak_of(stamps[0]) > peak_of(stamps[1]);
 }
 
-/* Each order pairs with the load of that field in read_slot: who sees a new value sees that the slot was claimed, who sees the stamp
- * sees all values. */
+/* Each order pairs with the load of that field in read_slot: who sees a new value sees that the slot was claimed, who
+ * sees the stamp sees all values. */
 static void write_slot(struct peak *slot, uint64_t peak, const struct tally_sums *held)
 {
   atomic_store_explicit(&slot->objects_q16, held->objects_q16, memory_order_release);
@@ -68,9 +68,9 @@ static void write_slot(struct peak *slot, uint64_t peak, const struct tally_sums
   atomic_store_explicit(&slot->stamp, peak, memory_order_release);
 }
 
-/* The stamps are read before the sums, and the slot is claimed from what its stamp was then: if the claim succeeds, nobody who
- * saw the new peak has changed the stack since, for he would have claimed that slot first. If it fails, somebody has just kept
- * the value. */
+/* The stamps are read before the sums, and the slot is claimed from what its stamp was then: if the claim succeeds,
+ * nobody who saw the new peak has changed the stack since, for they would have claimed that slot first. If it fails,
+ * somebody has just kept the value. */
 void peak_keep(struct stack_record *stack)
 {
   uint64_t peak = peak_now(), stamps[PEAK_SLOTS];

@@ -14,7 +14,7 @@ enum {
   OUTPUT_BYTES = 64 << 10,
   PIECE_BYTES = 64 << 10, /* more than the longest stack or string packs to */
   GZIP_WRAPPER = 16,
-  COMPRESSION_LEVEL = 3, /* a fifth larger than 9, in a quarter of the time: someone waits in a handler */
+  COMPRESSION_LEVEL = 3, /* output a fifth larger than at level 9, in a quarter of the time: a handler waits for it */
   MEMORY_LEVEL = 8,
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes a profile as gzip'd profile.proto (docs: the public pprof format).
  *
- * The message is packed piece by piece (protobuf joins repeated fields), so memory does not grow with the profile. protobuf-c
- * only packs, into buffers of the arena, and zlib gets an allocator on it: neither calls malloc.
+ * The message is packed piece by piece (protobuf joins repeated fields), so memory does not grow with the profile.
+ * protobuf-c only packs, into buffers of the arena, and zlib gets an allocator on it: neither calls malloc.
  *
  * Threads: one at a time. Signals: safe. Stack: about 4 KiB. Failure: -errno of the writer, or -ENOMEM.
  */

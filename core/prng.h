@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Random numbers and the two transcendental functions sampling needs, without libm: a preload that needs libm brings it into
- * every program's global scope, and its loading costs `true` more than all of our own start-up.
+/* Random numbers and the two transcendental functions sampling needs, without libm: a preload that needs libm brings it
+ * into every program's global scope, and its loading costs `true` more than all of our own start-up.
  *
  * Threads, signals, fork: pure functions on the caller's state.
  */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Is this process the one whose region is mapped, and how many forks lie before it? (hazards P1, P2, U3)
  *
- * A page that the kernel wipes on fork (MADV_WIPEONFORK) tells a forked child, raw clone() included, from a vfork child, which
- * shares its parent's memory and is its parent as far as the heap goes. How a forked child settles, with a region of its own:
- * settle.h.
+ * A page that the kernel wipes on fork (MADV_WIPEONFORK) tells a forked child, raw clone() included, from a vfork
+ * child, which shares its parent's memory and is its parent as far as the heap goes. How a forked child settles, with a
+ * region of its own: settle.h.
  *
- * The epoch moves in a forked child before anything there may be kept for later: what a module marked with the epoch it was
- * written in is known to be the parent's when the epoch is another, a lock that a thread held which does not exist here, a count
- * that begins anew, a stream of random numbers. No module need be told.
+ * The epoch moves in a forked child before anything there may be kept for later: what a module marked with the epoch it
+ * was written in is known to be the parent's when the epoch is another, a lock that a thread held which does not exist
+ * here, a count that begins anew, a stream of random numbers. No module need be told.
  *
  * Threads, signals: safe. Fork: process_was_forked is for the handler; where none runs, the wiped page says it.
  */

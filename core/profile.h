@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A profile between snapshot and encoder: samples, locations, functions and mappings in plain arrays, pprof's rules applied
- * (docs: ids 1..N in order, addresses unique and non-zero, every string once, the main program first).
+/* A profile between snapshot and encoder: samples, locations, functions and mappings in plain arrays, pprof's rules
+ * applied (docs: ids 1..N in order, addresses unique and non-zero, every string once, the main program first).
  *
- * Threads: one at a time. Signals: safe. Memory: the arena given; everything lives as long as it does. Failure: false, with
- * nothing to undo but the arena.
+ * Threads: one at a time. Signals: safe. Memory: the arena given; everything lives as long as it does. Failure: false,
+ * with nothing to undo but the arena.
  */
 #ifndef HEAPPROF_PROFILE_H
 #define HEAPPROF_PROFILE_H

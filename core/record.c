@@ -12,7 +12,8 @@ void record_init(unsigned depth)
   depth_limit = depth;
 }
 
-/* The stack, into `pcs`, which has room for depth_limit of them; from there into the table, unless it is the last one again. */
+/* Walks the stack into `pcs`, which has room for depth_limit of them, and interns it, unless it is the last one again.
+ */
 static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, struct stack_window *window,
                                           struct trail *trail, uintptr_t *pcs)
 {
@@ -40,7 +41,8 @@ static COLD uint32_t intern_caller(const struct unwind_start *start)
   return stacks_intern(&pc, unwind_caller(start, &pc, &flags), flags);
 }
 
-/* On another stack than the thread's own (sigaltstack, coroutine), and where other threads have all the trails that it may use. */
+/* On another stack than the thread's own (sigaltstack, coroutine), and where other threads have all the trails that it
+ * may use. */
 static COLD uint32_t intern_without_trail(const struct unwind_start *start, struct stack_window *window)
 {
   struct scratch *scratch = scratch_take();

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* One sampled event, end to end.
  *
- * Order (I8): an allocation is recorded before its pointer is returned; a free leaves the table before the real free gets the
- * pointer, which another thread may then be given at once.
+ * Order (I8): an allocation is recorded before its pointer is returned; a free leaves the table before the real free
+ * gets the pointer, which another thread may then be given at once.
  *
- * Threads, signals: safe, nothing is held. Stack: a hook and all that it calls of ours take at most 1 KiB of the application's where
- * it allocates, 512 bytes where it frees, whatever the depth (policy/test_library.Stack reads it from the code). errno is kept.
- * Failure: the sample is dropped and counted.
+ * Threads, signals: safe, nothing is held. Stack: a hook and all that it calls of ours take at most 1 KiB of the
+ * application's where it allocates, 512 bytes where it frees, whatever the depth (policy/test_library.Stack reads it
+ * from the code). errno is kept. Failure: the sample is dropped and counted.
  */
 #ifndef HEAPPROF_RECORD_H
 #define HEAPPROF_RECORD_H
@@ -28,7 +28,7 @@ void record_allocation(const void *pointer, size_t size_bytes, const struct unwi
 /* Adds to the exact count that every profile carries as its own check. */
 void record_exact_units(uint64_t units);
 
-/* For a pointer whose page the live filter holds. */
+/* For a pointer whose page the page filter holds. */
 void record_free(const void *pointer);
 
 /* The same in halves, for realloc: take before the real call, then either freed or put_back. */

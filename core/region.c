@@ -99,7 +99,7 @@ static bool may_grow_to(uint64_t size)
 /* Blocks for [from, to) of the file, then their mapping; NULL when either is refused. */
 static char *map_file(int fd, uint64_t from, uint64_t to)
 {
-  enum { ATTEMPTS = 4 }; /* tmpfs gives up at a signal */
+  enum { ATTEMPTS = 4 }; /* tmpfs gives up when a signal comes */
   int result = may_grow_to(to) ? -EINTR : -EFBIG;
   for (int attempt = 0; attempt < ATTEMPTS && result == -EINTR; attempt++)
     result = sys_fallocate(fd, from, to - from);
@@ -108,7 +108,7 @@ static char *map_file(int fd, uint64_t from, uint64_t to)
   return sys_mmap(NULL, to - from, PROT_READ | PROT_WRITE, MAP_SHARED, fd, from);
 }
 
-/* /dev/shm is everybody's: a directory of ours there must be ours alone. */
+/* Anybody may write to /dev/shm: a directory of ours there must be ours alone. */
 static bool make_private_directory(const char *path)
 {
   struct stat status;
@@ -153,7 +153,7 @@ static bool choose_directory(const struct config *config, struct text *path)
   return false;
 }
 
-static char state_directory[CONFIG_PATH_MAX + 64]; /* chosen once: a child does not look at the environment again */
+static char state_directory[CONFIG_PATH_MAX + 64]; /* chosen once: a child does not read the environment again */
 
 /* When this process began, exec or not, by CLOCK_BOOTTIME: field 22 of /proc/self/stat, in ticks. */
 static uint64_t process_start_boot_ns(void)
@@ -173,15 +173,15 @@ static uint64_t process_start_boot_ns(void)
   return ticks * NS_PER_TICK;
 }
 
-/* Containers that share the directory count their processes for themselves. 0: not known. */
+/* Containers that share the directory number their processes separately. 0: not known. */
 static uint64_t pid_namespace(void)
 {
   struct stat status;
   return sys_stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
 }
 
-/* A clock that was set meanwhile lets a file look older than its process. Time since boot tells better where no file of an earlier boot
- * can be. */
+/* A clock that was set meanwhile lets a file look older than its process. Time since boot tells better where no file of
+ * an earlier boot can be. */
 static bool is_younger_than_process(const struct region_header *header)
 {
   uint64_t start = process_start_boot_ns();
@@ -192,8 +192,9 @@ static bool is_younger_than_process(const struct region_header *header)
   return header->created_unix_ns >= clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + start;
 }
 
-/* Is the file at region.path from the program that this process was before exec? Its heap is gone, so it makes way. A file that
- * is older is the last word of a dead process whose pid we got, one of another namespace may be of one that lives. */
+/* Is the file at region.path from the program that this process was before exec? That heap is gone, so the file may go,
+ * too. An older file was left by a dead process whose pid we got; one from another pid namespace may belong to a live
+ * process. */
 static bool is_from_before_exec(void)
 {
   struct region_header header;
@@ -215,7 +216,8 @@ static int create_exclusively(void)
   return fd;
 }
 
-/* In region.path. Containers that share the directory, a user and a pid take the next free name. False: it is too long. */
+/* In region.path. Containers that share the directory, a user and a pid take the next free name. False: it is too long.
+ */
 static bool name_file(unsigned attempt)
 {
   struct text path = TEXT_INIT(region.path);
@@ -355,7 +357,7 @@ static void map_more_aside(void *argument)
   growth->base = map_more_of_file(growth->from, growth->to);
 }
 
-/* What the file cannot take goes on in private memory: our own dumps see it, readers of the file do not. */
+/* What does not fit into the file goes to private memory: our own dumps see it, readers of the file do not. */
 static char *map_more(uint64_t from, uint64_t to)
 {
   enum { STACK_BYTES = 16 << 10 };
@@ -365,8 +367,8 @@ static char *map_more(uint64_t from, uint64_t to)
   return growth.base != NULL ? growth.base : sys_map_anonymous(to - from);
 }
 
-/* Doubles the region. The lock may be taken over from a frame that was left by siglongjmp (lock.h): then a segment is mapped
- * twice, both mappings show the same file, and the later one stays. */
+/* Doubles the region. The lock may be taken over from a frame that was left by siglongjmp (lock.h): then a segment is
+ * mapped twice, both mappings show the same file, and the later one stays. */
 static bool grow(void)
 {
   uint64_t capacity = atomic_load(&region.capacity);
@@ -382,7 +384,8 @@ static bool grow(void)
   return true;
 }
 
-/* One who grows may be held up for long, by a slow disk: who comes after the first that waited in vain does not wait. */
+/* A slow disk may hold up the thread that grows the region. Once a thread has waited in vain, the next ones do not
+ * wait. */
 static bool lock_for_growth(void)
 {
   static _Atomic bool is_stalled;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The state region: what this process knows about its heap, in memory that outlives it and that others can read.
  *
- * One sparse file, mapped shared: a header, then a log of records that are appended and never moved. The layout is described
- * in docs/region-format.md. Without a usable directory the same layout lives in private memory.
+ * One sparse file, mapped shared: a header, then a log of records that are appended and never moved. The layout is
+ * described in docs/region-format.md. Without a usable directory the same layout lives in private memory.
  *
- * The file is mapped in segments: the first REGION_FIRST_SEGMENT_BYTES, then pieces that each double what is there; where a page is
- * larger, the first mapping holds several. Blocks are
- * reserved on the file system before they are touched, because touching a page of a full tmpfs raises SIGBUS.
+ * The file is mapped in segments: the first REGION_FIRST_SEGMENT_BYTES, then pieces that each double what is there;
+ * where a page is larger, the first mapping holds several. Blocks are reserved on the file system before they are
+ * touched, because touching a page of a full tmpfs raises SIGBUS.
  *
- * Threads: everything but region_create may be called from any thread at any time, signal handlers included; nothing waits
- * longer than about a millisecond. Fork: a child must call region_adopt before it writes. Failure: NULL or false, and the
- * caller counts the loss. errno is kept.
+ * Threads: everything but region_create may be called from any thread at any time, signal handlers included; nothing
+ * waits longer than about a millisecond. Fork: a child must call region_adopt before it writes. Failure: NULL or false,
+ * and the caller counts the loss. errno is kept.
  */
 #ifndef HEAPPROF_REGION_H
 #define HEAPPROF_REGION_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The layout of the state file, for its writer and its readers (docs/region-format.md): a header, then records of stacks and
- * modules. Nothing of how a process maps it. What changes here is a new REGION_VERSION.
+/* The layout of the state file, for its writer and its readers (docs/region-format.md): a header, then records of
+ * stacks and modules. Nothing of how a process maps it. What changes here is a new REGION_VERSION.
  *
  * Threads: fields say who writes them; what is not atomic is constant once others can see it.
  */
@@ -50,7 +50,7 @@ struct region_header {
   _Atomic uint64_t stacks;
   _Atomic uint64_t in_use_bytes_q4; /* of all stacks, estimated, in 1/16 bytes */
   _Atomic uint64_t peak_bytes_q4;   /* the highest value of in_use_bytes_q4 so far */
-  _Atomic uint64_t look_up_ticks;   /* what frees of samples took, estimated from some of them */
+  _Atomic uint64_t look_up_ticks;   /* time spent in frees of samples, estimated from some of them */
   _Atomic uint64_t cpu_ns;          /* processor time of the process, when it last wrote a profile or was asked */
 
   /* By the owner before the file gets readable: the inode of the namespace that pid counts in; 0: not known. */
@@ -67,8 +67,8 @@ enum region_record_type {
   REGION_RECORD_MODULE = 2,
 };
 
-/* Every record starts with this. `tag` is stored last: a record without it was never finished. A reader also checks `hash`,
- * so that the inside of an unfinished record cannot pass for one. */
+/* Every record starts with this. `tag` is stored last: a record without it was never finished. A reader also checks
+ * `hash`, so that the inside of an unfinished record cannot pass for one. */
 struct region_record {
   _Atomic uint32_t tag;     /* REGION_RECORD_TAG | type */
   uint32_t size_bytes;      /* with this header, a multiple of REGION_GRANULE_BYTES */
@@ -100,8 +100,9 @@ struct tally {
   _Atomic uint64_t ended;        /* events whose sums are all in; equal to begun: the sums agree with each other */
 };
 
-/* What a stack held when all stacks together held the most so far (core/peak.h). Two of them a stack: while one is written, by a
- * thread that may stand still for long, the other one serves. Writers: any thread of the owner that claims it. */
+/* What a stack held when all stacks together held the most so far (core/peak.h). Each stack has two: while one is
+ * written, by a thread that may stand still for long, the other one serves. Writers: any thread of the owner that
+ * claims it. */
 struct peak {
   _Atomic uint64_t stamp; /* peak_bytes_q4 of the peak it is of; with PEAK_IS_WRITTEN, not whole yet */
   _Atomic uint64_t objects_q16;

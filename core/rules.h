@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Frame rules: how to get from a frame to its caller, and the process-wide cache of them by pc.
  *
- * The cache has a fixed size and no lock. An entry is two words, the rule and key ^ rule: a reader that sees halves of two
- * entries gets a key that does not fit and takes it for a miss (the trick of chess programs' transposition tables; R. Hyatt and
- * T. Mann, A lockless transposition-table implementation, ICGA Journal 2002). The key holds the module generation, so a dlclose
- * makes every older rule unreachable. A stale or wrong rule is harmless: the walker bounds every read.
+ * The cache has a fixed size and no lock. An entry is two words, the rule and key ^ rule: a reader that sees halves of
+ * two entries gets a key that does not fit and takes it for a miss (the trick of chess programs' transposition tables;
+ * R. Hyatt and T. Mann, A lockless transposition-table implementation, ICGA Journal 2002). The key holds the module
+ * generation, so a dlclose makes every older rule unreachable. A stale or wrong rule is harmless: the walker bounds
+ * every read.
  *
  * Threads, signals: lock-free. Memory: 256 KiB of .bss, touched as it fills. Fork: copied on write.
  */

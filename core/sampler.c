@@ -14,7 +14,7 @@ static uint64_t seed;
 static bool is_repeatable;
 static _Atomic uint64_t threads_seeded;
 
-/* A countdown that no thread lives to see the end of. */
+/* A countdown whose end no thread lives to see. */
 #define FOR_EVER ((uint64_t)INT64_MAX)
 
 void sampler_init(uint64_t interval, uint64_t new_seed, bool repeats)
@@ -82,7 +82,7 @@ struct sampler_decision sampler_decide(size_t size_bytes)
       return decision;
     }
   }
-  /* The distances have no memory: whatever was left of this one, the next starts behind this allocation. */
+  /* The distances have no memory: whatever is left of this one, the next starts behind this allocation. */
   INVARIANT(thread->countdown <= thread->interval + SAMPLER_PROBE_UNITS * 16ull);
   uint64_t counted = thread->interval - thread->countdown + units;
   thread->countdown = thread->interval = draw(thread);

@@ -2,11 +2,12 @@
 /* Which allocations are sampled, and what each one stands for (docs/sampling.md).
  *
  * Every thread counts down allocated units (bytes, plus one for each allocation) to its next sample; the distances are
- * exponential with mean R, so an allocation of s bytes is sampled with p = 1 - exp(-(s + 1) / R) and stands for 1/p of its
- * kind. R = 1 is the exact mode: every allocation, p = 1.
+ * exponential with mean R, so an allocation of s bytes is sampled with p = 1 - exp(-(s + 1) / R) and stands for 1/p of
+ * its kind. R = 1 is the exact mode: every allocation, p = 1.
  *
- * Threads: state of the calling thread only, apart from sampler_start and sampler_stop. Signals: a handler that allocates
- * between two steps of the interrupted thread shifts a distance, it breaks nothing. Memory: core/thread.h. Fork: a child draws from streams of its own.
+ * Threads: state of the calling thread only, apart from sampler_start and sampler_stop. Signals: a handler that
+ * allocates between two steps of the interrupted thread shifts a distance, it breaks nothing. Memory: core/thread.h.
+ * Fork: a child draws from streams of its own.
  */
 #ifndef HEAPPROF_SAMPLER_H
 #define HEAPPROF_SAMPLER_H
@@ -30,10 +31,11 @@ enum sampler_mode {
 
 extern HIDDEN _Atomic int sampler_mode;
 
-/* The fast path: 4 instructions. True: the next sample lies within this allocation; nothing was counted yet, ask sampler_decide.
+/* The fast path: 4 instructions. True: the next sample lies within this allocation; nothing was counted yet, ask
+ * sampler_decide.
  *
- * The countdown never goes below zero, not even for a moment: a handler may longjmp away at any point, and dlsym may allocate on
- * our behalf. */
+ * The countdown never goes below zero, not even for a moment: a handler may longjmp away at any point, and dlsym may
+ * allocate on our behalf. */
 static ALWAYS_INLINE bool sampler_count_down(size_t size_bytes)
 {
   return arch_count_down(&this_thread.countdown, size_bytes);
@@ -43,7 +45,7 @@ static ALWAYS_INLINE bool sampler_count_down(size_t size_bytes)
 struct sampler_decision {
   bool is_sampled;
   uint64_t units_counted; /* allocated by this thread since its last decision, this one included */
-  uint64_t ticks;         /* that deciding took; 0: this sample is not timed */
+  uint64_t ticks;         /* spent on deciding; 0: this sample is not timed */
 };
 
 /* Draws the next distance. */
@@ -55,9 +57,9 @@ struct sample_weight sampler_weigh(size_t size_bytes);
 /* What the calling thread has allocated since its last decision; counted only once. Not for handlers. */
 uint64_t sampler_flush(void);
 
-/* Does a real function come back through our hooks (glibc's reallocarray calls realloc)? Call it between begin and end, for a
- * small object: the countdown, set a known way ahead, has moved on if another hook was called. A probe left by an exception or
- * siglongjmp delays this thread's next sample by SAMPLER_PROBE_UNITS. */
+/* Does a real function come back through our hooks (glibc's reallocarray calls realloc)? Call it between begin and end,
+ * for a small object: the countdown, set a known way ahead, has moved on if another hook was called. A probe left by an
+ * exception or siglongjmp delays this thread's next sample by SAMPLER_PROBE_UNITS. */
 enum { SAMPLER_PROBE_UNITS = 1 << 20 };
 
 static inline uint64_t sampler_probe_begin(void)

@@ -32,8 +32,8 @@ bool settle_init(const struct config *config, const char *program, const char *a
   return process_init();
 }
 
-/* A sample may find no region and be counted while another thread makes one: whoever is later, of who counts and who makes it,
- * sees what both did. */
+/* A sample may find no region and be counted while another thread makes one: whoever is later, of who counts and who
+ * makes it, sees what both did. */
 static void count_lost_samples(void)
 {
   if (process_is_settled() && region_header() != NULL)
@@ -53,7 +53,8 @@ static void begin(void *unused)
   (void)cfi_compile(getauxval(AT_ENTRY)); /* so that the main program is in every profile */
 }
 
-/* Another thread is at it, and may need this core for that. A handler that interrupts it waits in vain, and not for long. */
+/* Another thread is doing it and may need this core. A handler that interrupted that thread waits in vain, but not for
+ * long. */
 static void wait_while(const _Atomic int *state, int value)
 {
   enum { SPINS = 2000, YIELDS = 200 };
@@ -107,7 +108,8 @@ static void count_inherited(struct live_entry entry)
   inherited.bytes_q4 += tally_bytes_q4(entry.weight);
 }
 
-/* The estimates of a child begin with what it inherited, so what they are compared with does, too (docs/sampling.md, 6). */
+/* The estimates of a child begin with what it inherited, so what they are compared with does, too (docs/sampling.md,
+ * 6). */
 static void inherit_units(void)
 {
   uint64_t objects = (inherited.objects_q16 + (1 << 15)) >> 16, bytes = (inherited.bytes_q4 + (1 << 3)) >> 4;

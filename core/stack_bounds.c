@@ -6,7 +6,8 @@
 
 enum {
   PAGE_BYTES = 4096,
-  /* How much of a thread's own stack is asked for, page by page, and remembered. What lies deeper is read as a foreign stack. */
+  /* How much of a thread's own stack is asked for, page by page, and remembered. What lies deeper is read as a foreign
+   * stack. */
   OWN_MAX_BYTES = 64 << 20,
   /* Readable below sp: a frame that was interrupted at its ret has its saved registers there still. */
   RED_ZONE_BYTES = 128,
@@ -25,8 +26,8 @@ static uintptr_t above(uintptr_t a, uintptr_t b)
   return a > b ? a : b;
 }
 
-/* Asks for the pages from the known ones down to that of `address`. The first one that can't be read ends the stack for good: a guard
- * page, or what lies below a main stack that has grown as far as it may. */
+/* Asks for the pages from the known ones down to that of `address`. The first one that can't be read ends the stack for
+ * good: a guard page, or what lies below a main stack that has grown as far as it may. */
 static COLD bool extend_down(struct thread *thread, uintptr_t address)
 {
   if (address < thread->stack_floor || !sys_may_call(SYS_rt_sigprocmask))

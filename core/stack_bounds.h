@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Which stack is this, and how far may it be read? (hazards U6, U7, U8)
  *
- * A thread's own stack lies below its thread pointer (glibc puts the thread's control block on top), the main thread's below
- * argv. Its pages are asked for once, from the top down to where the thread is, without a descriptor, and remembered in the thread's TLS,
- * with the page that ends it: no system call once that is known. Any other stack (sigaltstack, coroutine) is foreign: it may be gone the
- * next time, so each page that is read is asked for in each walk, but for the one that the walk stands on.
+ * A thread's own stack lies below its thread pointer (glibc puts the thread's control block on top), the main thread's
+ * below argv. Its pages are asked for once, from the top down to where the thread is, without a descriptor, and
+ * remembered in the thread's TLS, with the page that ends it: no system call once that is known. Any other stack
+ * (sigaltstack, coroutine) is foreign: it may be gone the next time, so each page that is read is asked for in each
+ * walk, but for the one that the walk stands on.
  *
  * Threads, signals: the calling thread's state only. No libc function is called. Fork: nothing to do.
  */
@@ -26,7 +27,8 @@ struct stack_window {
 /* The window that holds `sp`, which the caller's own frame lies below. False: it is a foreign stack. */
 bool stack_window_open(struct stack_window *window, uintptr_t sp);
 
-/* The same for an `sp` that a signal interrupted, which may be anything: after a stack overflow it points to a guard page. */
+/* The same for an `sp` that a signal interrupted, which may be anything: after a stack overflow it points to a guard
+ * page. */
 void stack_window_cross(struct stack_window *window, uintptr_t sp);
 
 /* Moves or widens the window so that it holds [address, address + 8); false when it can't. */

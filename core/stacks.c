@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* The index: levels of slots, each level four times the one before, mapped when the one before has no free slot within reach.
- * A slot holds the upper half of the stack's hash and the position of its record. */
+/* The index: levels of slots, each level four times the one before, mapped when the one before has no free slot within
+ * reach. A slot holds the upper half of the stack's hash and the position of its record. */
 enum { FIRST_LEVEL_SLOTS = 4096, LEVELS = 8, REACH = 16 };
 
 static _Atomic uint64_t first_level[FIRST_LEVEL_SLOTS];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Buckets: one record of the state region per distinct stack, with what was allocated and freed there.
+/* Buckets: one record of the region per distinct stack, with what was allocated and freed there.
  *
  * The records are found through a private, insert-only hash index of growing levels. Buckets are never removed.
  *
@@ -13,7 +13,8 @@
 #include "core/region.h"
 #include "core/tally.h"
 
-/* The hash of a stack, from its outermost frame inwards: stacks that differ in their inner frames have part of the way in common. */
+/* The hash of a stack, from its outermost frame inwards: stacks that differ only in their inner frames share a part of
+ * it. */
 #define STACKS_HASH_START 0xcbf29ce484222325u
 
 static inline uint64_t stacks_hash_add(uint64_t hash, uintptr_t pc)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls as the kernel offers them: errno is never touched, no call is a cancellation point, and no interposed libc
- * function is run. Every function returns the kernel's value, or -errno.
+/* System calls as the kernel offers them: errno is never touched, no call is a cancellation point, and no interposed
+ * libc function is run. Every function returns the kernel's value, or -errno.
  *
- * Behind a seccomp filter that the program put over itself, a call that it does not make itself may end it (hazard P8). From then
- * on only memory is asked for; everything else answers -EPERM, and its caller does without, as after any other refusal.
+ * Behind a seccomp filter that the program put over itself, a call that it does not make itself may end it (hazard P8).
+ * From then on only memory is asked for; everything else answers -EPERM, and its caller does without, as after any
+ * other refusal.
  *
  * Threads, signals, fork: safe everywhere.
  */
@@ -35,7 +36,7 @@ static inline bool sys_may_call(long number)
          (number == SYS_mmap && atomic_load_explicit(&sys_strict_filters, memory_order_relaxed) == 0);
 }
 
-/* Times that reading the processor's clock was forbidden (confinement.h): it kills then, in the vDSO, too. */
+/* How often reading the processor's clock was forbidden (confinement.h): it kills then, in the vDSO, too. */
 extern HIDDEN _Atomic unsigned sys_clock_refusals;
 
 static inline bool clock_is_refused(void)
@@ -191,7 +192,7 @@ static inline uint64_t clock_ns(clockid_t clock)
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Of all threads of the process; 0: it may not be asked. */
+/* Processor time of all threads of the process; 0: the call may not be made. */
 static inline uint64_t sys_cpu_ns(void)
 {
   struct timespec now;
@@ -200,9 +201,9 @@ static inline uint64_t sys_cpu_ns(void)
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Can 8 bytes at `address` be read? The kernel copies the new mask in before it rejects the impossible `how`, so the call
- * answers EFAULT or EINVAL and changes nothing. No descriptor is needed. (The trick is Abseil's.) Where a seccomp filter, ours or
- * one from before exec, answers instead, nothing counts as readable. */
+/* Can 8 bytes at `address` be read? The kernel copies the new mask in before it rejects the impossible `how`, so the
+ * call answers EFAULT or EINVAL and changes nothing. No descriptor is needed. (The trick is Abseil's.) Where a seccomp
+ * filter, ours or one from before exec, answers instead, nothing counts as readable. */
 static inline bool sys_is_readable(uintptr_t address)
 {
   enum { FIRST_PAGE_BYTES = 4096 }; /* of NULL the kernel takes no notice */

@@ -4,9 +4,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* Orders: every addition releases, every load acquires, and additions go on in one release sequence. So who sees part of a sum sees
- * that its sample had begun; who sees `ended`, the sums of all that had; who sees what was freed, that it had been allocated. On x86
- * none of them costs anything. */
+/* Orders: every addition releases, every load acquires, and additions go on in one release sequence. So who sees part
+ * of a sum sees that its sample had begun; who sees `ended`, the sums of all that had; who sees what was freed, that it
+ * had been allocated. On x86 none of them costs anything. */
 
 static void add_double(_Atomic double *sum, double value)
 {
@@ -15,8 +15,8 @@ static void add_double(_Atomic double *sum, double value)
     ;
 }
 
-/* Each order pairs with the load of that field in read_once. docs/sampling.md: a sample of s bytes with p = 1/w adds w objects,
- * s w bytes, and variances w (w - 1) and s^2 w (w - 1). */
+/* Each order pairs with the load of that field in read_once. docs/sampling.md: a sample of s bytes with p = 1/w adds w
+ * objects, s w bytes, and variances w (w - 1) and s^2 w (w - 1). */
 void tally_count(struct tally *tally, struct sample_weight weight)
 {
   double w = (double)weight.objects_q16 * 0x1p-16, s = (double)weight.size_bytes;
@@ -30,8 +30,8 @@ void tally_count(struct tally *tally, struct sample_weight weight)
   atomic_fetch_add_explicit(&tally->ended, 1, memory_order_release);
 }
 
-/* Do the sums agree with each other? As many samples had ended before them as have begun after them. Each order pairs with the
- * addition in tally_count. */
+/* Do the sums agree with each other? As many samples had ended before them as have begun after them. Each order pairs
+ * with the addition in tally_count. */
 static bool read_once(const struct tally *tally, struct tally_sums *sums)
 {
   uint64_t ended = atomic_load_explicit(&tally->ended, memory_order_acquire);
@@ -52,8 +52,8 @@ static void read_one(const struct tally *tally, struct tally_sums *sums)
       break;
 }
 
-/* Both only grow, and begin anew at 2^64: 2^48 objects of one stack. What is in use is far less, so a difference in the upper half is
- * one below 0. */
+/* Both only grow, and begin anew at 2^64: 2^48 objects of one stack. What is in use is far less, so a difference in the
+ * upper half is one below 0. */
 static uint64_t difference(uint64_t from, uint64_t take)
 {
   uint64_t between = from - take;
@@ -76,7 +76,7 @@ struct stack_sums tally_read(const struct tally *allocated, const struct tally *
   left->samples = difference(all->samples, left->samples);
   left->objects_q16 = difference(all->objects_q16, left->objects_q16);
   left->bytes_q4 = difference(all->bytes_q4, left->bytes_q4);
-  /* Of nothing, what is left are rounding errors. */
+  /* With nothing in use, only rounding errors are left. */
   left->variance_objects = left->samples > 0 ? variance(all->variance_objects, left->variance_objects) : 0;
   left->variance_bytes = left->samples > 0 ? variance(all->variance_bytes, left->variance_bytes) : 0;
   return sums;

@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-/* What one sample stands for. The same values go in when it is allocated and out when it is freed, so in-use sums come back
- * to exactly zero. */
+/* What one sample stands for. The same values go in when it is allocated and out when it is freed, so in-use sums come
+ * back to exactly zero. */
 struct sample_weight {
   uint64_t size_bytes;
   uint64_t objects_q16;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A bounded text builder for code that may not allocate. Text that does not fit is cut; the result is always terminated.
+/* A bounded text builder for code that may not allocate. Text that does not fit is cut; the result is always
+ * terminated.
  *
  * Threads, signals, fork: safe as long as the buffer is the caller's own.
  */
@@ -35,7 +36,8 @@ bool text_is_utf8(const char *string);
 /* Replaces each byte that is not part of well-formed UTF-8 by '?'. */
 void text_make_utf8(char *string);
 
-/* Makes a part of a file's name of it: slashes, spaces and control characters (those of UTF-8 beyond ASCII, too) become '_'. */
+/* Makes a part of a file's name of it: slashes, spaces and control characters (those of UTF-8 beyond ASCII, too) become
+ * '_'. */
 void text_make_name_part(char *string);
 
 /* The last component of a path; the path itself without a slash. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What the library keeps of every thread: of the sampler, of the bounds of its stack, of what is timed.
  *
- * Plain data: no constructor, no destructor, zero is the valid start. Initial-exec, so that no access can allocate; a preload's
- * static TLS is scarce.
+ * Plain data: no constructor, no destructor, zero is the valid start. Initial-exec, so that no access can allocate; a
+ * preload's static TLS is scarce.
  *
- * Threads: the calling thread's own. Signals: a handler may change any field between two steps. Fork: the child's one thread
- * goes on with its parent's.
+ * Threads: the calling thread's own. Signals: a handler may change any field between two steps. Fork: the child's one
+ * thread goes on with its parent's.
  */
 #ifndef HEAPPROF_THREAD_H
 #define HEAPPROF_THREAD_H
@@ -29,7 +29,7 @@ struct thread {
   uint8_t free_turn;
   uint8_t miss_turn;      /* of frees that look for a sample in vain */
   uint16_t seeded_in;     /* the number of the epoch (process.h) that prng is of; 0: none yet */
-  uint32_t look_up_ticks; /* that those took which found nothing, since the last sample */
+  uint32_t look_up_ticks; /* spent on look-ups that found nothing, since the last sample */
   bool is_resolving;      /* this thread is inside dlsym, called by real_ensure */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Times a few of many short events by the machine's clock, which takes up to some 10 ns to read: too long for each of them. A tick is
- * 0.4 ns on one machine and 40 ns on another, so constants are nanoseconds.
+/* Measures a few of many short events by the machine's clock, which takes up to some 10 ns to read: too long for each
+ * of them. A tick is 0.4 ns on one machine and 40 ns on another, so constants are nanoseconds.
  *
  * Threads, signals, fork: any; ticks_init and ticks_settle from the constructor, one after the other.
  */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What sampling costs, from some of the samples and frees: reading the clock takes a good part of what they take.
  *
- * What is timed is added to the region's header once the process owns it. What a look-up took that found nothing waits in the
- * thread for its next sample, for a free of what is no sample writes nothing that threads share.
+ * What is timed is added to the region's header once the process owns it. What a look-up took that found nothing waits
+ * in the thread for its next sample, since the free of an object that is no sample writes nothing that threads share.
  *
- * Threads, signals: any; a handler's work counts as the work of what it interrupted. Fork: an adopted region starts with nothing.
+ * Threads, signals: any; a handler's work counts as the work of what it interrupted. Fork: an adopted region starts
+ * with nothing.
  */
 #ifndef HEAPPROF_TIMING_H
 #define HEAPPROF_TIMING_H
@@ -19,13 +20,15 @@
 enum {
   TIMING_SAMPLES_ONE_IN = 8,
   TIMING_FREES_ONE_IN = 8,   /* of samples */
-  TIMING_MISSES_ONE_IN = 32, /* of objects on a page with a sample, which take less than reading the clock */
-  /* The branch that leads to what is timed is hardly ever taken: it is mispredicted, and code after it cannot time that. Without
-   * this, what is told stays up to a third below what is seen from outside (tests/bench/overhead.py). */
+  TIMING_MISSES_ONE_IN = 32, /* of look-ups that find nothing, which take less time than reading the clock */
+  /* The branch that leads to what is timed is hardly ever taken, so it mispredicts, and code after it cannot time that.
+   * Without this, the reported cost stays up to a third below what is measured from outside (tests/bench/overhead.py).
+   */
   TIMING_MISPREDICTED_NS = 8,
 };
 
-/* A sample is timed in two parts, with the real function between them. Both begin with the clock, or 0: it is not timed. */
+/* A sample is timed in two parts, with the real function between them. Both begin with the clock, or 0: it is not
+ * timed. */
 
 static ALWAYS_INLINE uint64_t timing_begin_decision(void)
 {
@@ -53,7 +56,8 @@ static ALWAYS_INLINE void timing_end_sample(uint64_t begin, uint64_t decision_ti
     timing_add_sample(begin, decision_ticks);
 }
 
-/* One of `count` turns, in the middle: a thread that frees few is not charged for all of them at the first, which is the slowest. */
+/* True for the middle one of every `count` turns: the first is the slowest, and would charge a thread that frees few
+ * for many. */
 static ALWAYS_INLINE bool timing_is_turn(uint8_t *turn, unsigned count)
 {
   return UNLIKELY(++*turn % count == count / 2);
@@ -81,8 +85,8 @@ static ALWAYS_INLINE void timing_end_free(uint64_t begin, bool is_found)
     timing_add_free(begin, is_found);
 }
 
-/* Nanoseconds that all samples and frees took so far, estimated from those that were timed. Leaves the speed of the clock and
- * the processor time of the process in the region, for readers who cannot ask once it is gone. */
+/* Nanoseconds that all samples and frees took so far, estimated from those that were timed. Leaves the speed of the
+ * clock and the processor time of the process in the region, for readers who cannot ask once it is gone. */
 uint64_t timing_sampling_ns(void);
 
 #endif

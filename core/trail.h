@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* The way that a thread's last walk took, so that the next one need not work it out again.
+/* The last-walk cache: the frames of a thread's last walk, so that the next walk need not work them out again.
  *
- * Two samples of a thread have most of their outer frames in common, and with an interval of 1 often all. Where a walk comes to a pc
- * and sp that the last one had, and finds the same return address still there, it gets to the same pc and sp: a word compared, instead
- * of a rule looked up and applied. bp has to be the same only where a later rule counts from it; elsewhere it is data of the program.
- * What both walks have in common up to the outermost frame stays where it is, with its part of the hash.
+ * Two samples of a thread have most of their outer frames in common, and with an interval of 1 often all. Where a walk
+ * comes to a pc and sp that the last one had, and finds the same return address still there, it gets to the same pc and
+ * sp: a word compared, instead of a rule looked up and applied. bp has to be the same only where a later rule counts
+ * from it; elsewhere it is data of the program. What both walks have in common up to the outermost frame stays where it
+ * is, with its part of the hash.
  *
- * Nothing is believed unchecked: each word is read anew, within the window of the walk that reads it.
+ * Nothing is taken on trust: each word is read anew, within the window of the walk that reads it.
  *
- * Threads: whoever takes a trail has it alone, nobody waits for one. Threads share them by number; the walk of another thread is
- * only of no use. Signals: a handler finds its thread's trail in use and does without, or, on an alternate stack within the
- * thread's own, takes it over (lock.h): then frames may get mixed, which costs samples their right stack, but no index leaves the
- * arrays. One that is left by siglongjmp is whole or empty. Memory: TRAILS times 16 KiB of .bss, touched as far as stacks are deep.
- * Fork: copied on write.
+ * Threads: a trail has one user at a time, and nobody waits for one. Threads share trails by number; another thread's
+ * walk is of no use, and does no harm. Signals: a handler finds its thread's trail in use and does without, or, on an
+ * alternate stack within the thread's own, takes it over (lock.h): then frames may get mixed, which costs samples their
+ * right stack, but no index leaves the arrays. One that is left by siglongjmp is whole or empty. Memory: TRAILS times
+ * 16 KiB of .bss, touched as far as stacks are deep. Fork: copied on write.
  *
- * What a walk records is written beside its trail, off the application's stack. Walks without a trail take scratch memory for that: there
- * is more as soon as all is taken, 4 KiB for each walk under way. A handler on an alternate stack above the one it interrupted may take
- * over its scratch, too.
+ * What a walk records is written beside its trail, off the application's stack. Walks without a trail take scratch
+ * memory for that: there is more as soon as all is taken, 4 KiB for each walk under way. A handler on an alternate
+ * stack above the one it interrupted may take over its scratch, too.
  */
 #ifndef HEAPPROF_TRAIL_H
 #define HEAPPROF_TRAIL_H
@@ -38,7 +39,7 @@ struct frame {
   uintptr_t bp;
 };
 
-/* Of a step: where the words lie that it reads, in words above the frame's sp. */
+/* Where the words that a step reads lie, in words above the frame's sp. */
 struct trail_step {
   uint32_t return_at;  /* or TRAIL_UNUSUAL, TRAIL_OUTERMOST */
   uint32_t bp_at;      /* or TRAIL_BP_KEPT */
@@ -46,7 +47,7 @@ struct trail_step {
   bool is_hidden;      /* nothing is recorded of the frame */
 };
 
-#define TRAIL_UNUSUAL UINT32_MAX         /* to be made anew each time */
+#define TRAIL_UNUSUAL UINT32_MAX         /* worked out anew each time */
 #define TRAIL_OUTERMOST (UINT32_MAX - 1) /* by its rule, the frame has no caller */
 #define TRAIL_BP_KEPT UINT32_MAX
 
@@ -98,15 +99,15 @@ void scratch_give_back(struct scratch *scratch);
 /* From the innermost frame of a walk ... */
 struct trail_cursor trail_begin(struct trail *trail);
 
-/* ... by trail_note for each step that was not on the trail, and this for those from frames[first] outwards to frames[last], which
- * were, before the walk took another way ... */
+/* ... by trail_note for each step that was not on the trail, and this for those from frames[first] outwards to
+ * frames[last], which were, before the walk took another way ... */
 void trail_note_again(struct trail_cursor *cursor, int first, int last, uintptr_t bp);
 
 /* ... to the outermost: puts the fresh frames upon those that are kept. */
 void trail_end(struct trail_cursor *cursor);
 
-/* After trail_end. The hash of all that is recorded; 0: not known. The stack that was set after the last walk, if this one is the same;
- * else 0. */
+/* After trail_end. The hash of all that is recorded; 0: not known. The stack that was set after the last walk, if this
+ * one is the same; else 0. */
 uint64_t trail_hash(const struct trail_cursor *cursor);
 uint32_t trail_stack(const struct trail_cursor *cursor);
 void trail_set_stack(struct trail *trail, uint32_t stack);
@@ -139,7 +140,8 @@ static ALWAYS_INLINE bool trail_read(const struct stack_window *window, uintptr_
   return true;
 }
 
-/* From frames[known] of the last walk, where this walk is, too, with its bp: does the step still lead to the next one outwards? */
+/* From frames[known] of the last walk, where this walk is, too, with its bp: does the step still lead to the next one
+ * outwards? */
 static ALWAYS_INLINE bool trail_goes_on(const struct trail *trail, int known, const struct stack_window *window,
                                         uintptr_t *bp)
 {

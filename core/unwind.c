@@ -26,7 +26,7 @@ enum step {
   STEP_OUT, /* that was the outermost frame, by its rule */
   STEP_END, /* that was the outermost frame: by its rule it returns to 0 */
   STEP_LOST,
-  STEP_FULL, /* there is a caller, and no place for it */
+  STEP_FULL, /* there is a caller, but no room for it */
 };
 
 /* What is only believed to be a frame is not looked for beyond this on a stack whose end is not known. */
@@ -37,8 +37,8 @@ static bool is_too_far(const struct stack_window *window, const struct frame *fr
   return address >= window->high && address - frame->sp > GUESSED_FRAME_MAX_BYTES;
 }
 
-/* No CFI. A frame pointer is believed as far as it keeps to the stack and moves up it. It never tells where a stack ends: 0 is what code
- * that uses bp for something else often has there. */
+/* No CFI. A frame pointer is believed as far as it keeps to the stack and moves up it. It never tells where a stack
+ * ends: 0 is what code that uses bp for something else often has there. */
 static enum step step_by_frame_pointer(struct stack_window *window, struct frame *frame)
 {
   uintptr_t bp = frame->bp, saved_bp, return_address;
@@ -135,8 +135,9 @@ static NOINLINE enum step step(struct stack_window *window, struct frame *frame,
   return step_by(rule, window, frame, flags);
 }
 
-/* Nearly all frames: a known rule, CFA from sp or bp, bp kept or saved at the CFA, everything on this stack and above sp. False:
- * nothing was done, step() knows. Offsets are multiples of a word, so where the CFA is aligned the words are. */
+/* Nearly all frames: a known rule, CFA from sp or bp, bp kept or saved at the CFA, everything on this stack and above
+ * sp. False: nothing was done, step() takes over. Offsets are multiples of a word, so where the CFA is aligned the
+ * words are. */
 static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct frame *frame, struct trail_step *made)
 {
   packed_rule rule = rule_cache_get(frame->pc);
@@ -182,7 +183,7 @@ static ALWAYS_INLINE enum step put_frame(struct walk *walk, uintptr_t pc)
   return STEP_CALLER;
 }
 
-/* As far as the last walk went the same way. False: not a single step. */
+/* Follows the last walk as far as it went the same way. False: not a single step. */
 static ALWAYS_INLINE bool follow_trail(struct walk *walk, struct frame *frame, enum step *stepped)
 {
   struct trail_cursor *trail = walk->trail;
@@ -214,10 +215,10 @@ static ALWAYS_INLINE enum step step_by_rule(struct walk *walk, struct frame *fra
   struct trail_step made = {.return_at = TRAIL_UNUSUAL};
   enum step stepped = STEP_CALLER;
   if (UNLIKELY(!step_usually(walk->window, frame, &made))) {
-    struct frame unusual = from; /* of its own: the address of `frame` would keep it out of registers */
+    struct frame unusual = from; /* a copy: taking the address of `frame` would keep it out of registers */
     stepped = step(walk->window, &unusual, flags);
     *frame = unusual;
-    if (!is_hidden(from.pc)) /* only now may it be known that its library came to lie where another one was */
+    if (!is_hidden(from.pc)) /* only now is it known whether its library lies where another one had been */
       walk->pcs[walk->count - 1] = modules_recorded_pc(from.pc);
     made.return_at = stepped == STEP_OUT ? TRAIL_OUTERMOST : TRAIL_UNUSUAL;
   }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The walker: from the frame that called malloc to the outermost one, by cached frame rules and bounded reads.
  *
- * Costs one cache probe and two bounded loads a frame when warm, and a load where the last walk of the thread came by (trail.h). The
- * addresses it gives lie inside the calling instruction (return address - 1), except for a frame that a signal interrupted: there it
- * is the interrupted instruction itself.
+ * Costs one cache probe and two bounded loads a frame when warm, and a load where the last walk of the thread came by
+ * (trail.h). The addresses it gives lie inside the calling instruction (return address - 1), except for a frame that a
+ * signal interrupted: there it is the interrupted instruction itself.
  *
- * Threads, signals: safe, nobody is kept waiting meanwhile. Stack: under 512 bytes. Fork: nothing to do. Failure: a short stack with
- * STACK_TRUNCATED; at least the caller is always there.
+ * Threads, signals: safe, nobody is kept waiting meanwhile. Stack: under 512 bytes. Fork: nothing to do. Failure: a
+ * short stack with STACK_TRUNCATED; at least the caller is always there.
  */
 #ifndef HEAPPROF_UNWIND_H
 #define HEAPPROF_UNWIND_H
@@ -29,8 +29,8 @@ struct unwind_start {
   ((struct unwind_start){                                                                                              \
       .return_address = arch_strip(ARCH_CALLER_RETURN_ADDRESS), .sp = ARCH_CALLER_SP, .bp = ARCH_CALLER_BP})
 
-/* Fills pcs, innermost first, at most `depth`; returns how many. *flags gets enum stack_flag. The trail is one that has begun, and is
- * left to be ended. */
+/* Fills pcs, innermost first, at most `depth`; returns how many. *flags gets enum stack_flag. The caller calls
+ * trail_begin before and trail_end after. */
 unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
                      uintptr_t *pcs, unsigned depth, uint32_t *flags);
 

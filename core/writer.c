@@ -13,7 +13,7 @@
 
 static _Atomic unsigned files_opened;
 
-/* The names of temporary files that are there, for who ends the process while others write. */
+/* The names of temporary files that are there, for whoever ends the process while others write. */
 enum { UNFINISHED_MAX = 8 };
 static struct {
   _Atomic uint64_t taken_in; /* the epoch (process.h); one of another epoch is free, and the file not ours */
@@ -78,13 +78,13 @@ enum writer_place writer_look(const char *path)
 int writer_open(struct writer *writer, const char *final_path)
 {
   struct text path = TEXT_INIT(writer->path);
-  /* Beside the final name, but not made from it: that may be as long as names can be. */
+  /* In the directory of the final name, but not derived from it: that may be as long as names can be. */
   text_put_bytes(&path, final_path, (size_t)(text_basename(final_path) - final_path));
   text_put(&path, ".heapprof.");
   text_put_u64(&path, (uint64_t)sys_getpid());
   text_put(&path, "-");
   text_put_u64(&path, atomic_fetch_add(&files_opened, 1));
-  text_put(&path, "-"); /* a process of our pid may have been killed here */
+  text_put(&path, "-"); /* a process with our pid may have been killed here */
   text_put_hex(&path, ticks_now() & 0xffffffff);
   text_put(&path, ".tmp");
   writer->fd = -1;
@@ -106,7 +106,7 @@ int writer_open(struct writer *writer, const char *final_path)
 
 int writer_put(struct writer *writer, const void *bytes, size_t size)
 {
-  enum { INTERRUPTIONS_MAX = 1000 }; /* a file system that is interrupted for ever must not hang the program */
+  enum { INTERRUPTIONS_MAX = 1000 }; /* a file system whose calls are interrupted for ever must not hang the program */
   int interruptions = 0;
   if (size > writer->limit - writer->written)
     return -EFBIG;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A new file, written whole under a temporary name beside its final one, then renamed: what stands under the final name is
- * complete, and was not there before. Created O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode 0600.
+/* A new file, written whole under a temporary name beside its final one, then renamed: what stands under the final name
+ * is complete, and was not there before. Created O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode 0600.
  *
- * Threads: one per writer. Signals: safe. Failure: -errno; the temporary file is removed. RLIMIT_FSIZE is asked first, because
- * exceeding it raises a signal that kills.
+ * Threads: one per writer. Signals: safe. Failure: -errno; the temporary file is removed. RLIMIT_FSIZE is asked first,
+ * because exceeding it raises a signal that kills.
  */
 #ifndef HEAPPROF_WRITER_H
 #define HEAPPROF_WRITER_H
@@ -26,7 +26,7 @@ struct writer {
 enum writer_place {
   WRITER_FILE,    /* nothing, or a file or directory, which is left alone */
   WRITER_NOWHERE, /* the null device: there is nothing to write */
-  WRITER_NO_FILE, /* another device, a pipe, or a link to one: neither is it written into, nor is a file made beside it */
+  WRITER_NO_FILE, /* another device, a pipe, or a link to one: nothing is written there or beside it */
 };
 
 enum writer_place writer_look(const char *path);
@@ -34,13 +34,14 @@ enum writer_place writer_look(const char *path);
 int writer_open(struct writer *writer, const char *final_path);
 int writer_put(struct writer *writer, const void *bytes, size_t size);
 
-/* Gives the file its final name; -EEXIST when something stands there, which is left alone: try another name or discard. */
+/* Gives the file its final name; -EEXIST when something stands there, which is left alone: try another name or discard.
+ */
 int writer_commit(struct writer *writer, const char *final_path);
 
 void writer_discard(struct writer *writer);
 
-/* Before the process ends: removes the temporary files of all writers, whatever their threads are doing. No file gets its name after
- * that. */
+/* Before the process ends: removes the temporary files of all writers, whatever their threads are doing. No file gets
+ * its name after that. */
 void writer_remove_unfinished(void);
 
 #endif

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* heapprof from inside the program.
  *
- * All functions are weak: a program that calls them links and runs without the library, and learns by their address whether it
- * runs under it:
+ * All functions are weak: a program that calls them links and runs without the library, and learns by their address
+ * whether it runs under it:
  *
- *     #include <heapprof.h>
+ * #include <heapprof.h>
  *     if (heapprof_dump != NULL)
  *       heapprof_dump("after-load.pb.gz");
  *
  * Link with nothing. Start with LD_PRELOAD=libheapprof.so.
  *
- * Threads: all functions may be called from any thread. Signals: all are async-signal-safe. Fork: a child has its own profile.
+ * Threads: all functions may be called from any thread. Signals: all are async-signal-safe. Fork: a child has its own
+ * profile.
  */
 #ifndef HEAPPROF_H
 #define HEAPPROF_H
@@ -27,11 +28,12 @@ extern "C" {
 #define HEAPPROF_API __attribute__((weak))
 #endif
 
-/* Writes a profile to `path`, or where HEAPPROF_OUT says for NULL. An existing file is never replaced (EEXIST). Takes some
- * milliseconds for thousands of stacks; other threads go on allocating. Returns 0, or -1 with errno. */
+/* Writes a profile to `path`, or where HEAPPROF_OUT says for NULL. An existing file is never replaced (EEXIST). Takes
+ * some milliseconds for thousands of stacks; other threads go on allocating. Returns 0, or -1 with errno. */
 HEAPPROF_API int heapprof_dump(const char *path);
 
-/* Stops and starts the sampling of new allocations, for all threads. Frees of objects sampled before are always followed. */
+/* Stops and starts the sampling of new allocations, for all threads. Frees of objects sampled before are always
+ * followed. */
 HEAPPROF_API void heapprof_stop(void);
 HEAPPROF_API void heapprof_start(void);
 
@@ -46,9 +48,10 @@ struct heapprof_stats {
   uint64_t alloc_bytes;
   uint64_t inuse_objects;
   uint64_t inuse_bytes;
-  uint64_t peak_inuse_bytes; /* the highest that inuse_bytes has been */
+  uint64_t peak_inuse_bytes; /* the highest value that inuse_bytes has had */
 
-  /* Bytes allocated plus one per allocation: counted, within one interval per thread, and estimated from the samples. */
+  /* Bytes allocated plus one per allocation: counted, within one interval per thread, and estimated from the samples.
+   */
   uint64_t exact_units;
   uint64_t estimated_units;
 

@@ -36,7 +36,7 @@ void request_end(const struct request *request, void *pointer, const struct unwi
   if (request->is_due)
     allocation_finish(pointer, request->size, &request->decision, start);
   else if (pointer == NULL)
-    this_thread.countdown += (uint64_t)request->size + 1; /* it failed: as if it had not been asked */
+    this_thread.countdown += (uint64_t)request->size + 1; /* it failed: take the count back */
 }
 
 struct resize resize_begin(void *pointer)

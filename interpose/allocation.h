@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* After the real call, for an allocation that was due (sampler_count_down): records it if it is sampled, or takes it back out of
- * the exact count if it failed. */
+/* After the real call, for an allocation that was due (sampler_count_down): records it if it is sampled, or takes it
+ * back out of the exact count if it failed. */
 void allocation_finish(void *pointer, size_t size, const struct sampler_decision *decision,
                        const struct unwind_start *start);
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Marks the arena's pages in the live filter, so that free looks twice at its pointers. */
+/* Marks the arena's pages in the page filter, so that free looks twice at its pointers. */
 void bootstrap_init(void);
 
 /* Zeroed, aligned to 16 bytes. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The C++ runtime of a caller that has run out of memory, by the names of the C++ ABI: its new handler, and how it throws.
+/* The C++ runtime of a caller that has run out of memory, by the names of the C++ ABI: its new handler, and how it
+ * throws.
  *
- * It need not be one that a look-up of ours can see: a plug-in opened with RTLD_LOCAL has it for itself, mostly through libraries
- * that the loader gives no search list of their own. So the caller's object is asked first, then what it was linked with, then
- * all others.
+ * It need not be one that a look-up of ours can see: a plug-in opened with RTLD_LOCAL has it for itself, mostly through
+ * libraries that the loader gives no search list of their own. So the caller's object is asked first, then what it was
+ * linked with, then all others.
  *
  * Threads: the loader's lock for its list is held while that is read, nothing of ours. Memory: none is needed.
  */

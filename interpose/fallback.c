@@ -42,7 +42,7 @@ size_t fallback_malloc_usable_size(void *pointer)
   return 0;
 }
 
-/* The aligned family: every libc has it; an allocator without it is completed by libc's, as it is without us. */
+/* The aligned family. Every libc has it; libc's completes an allocator without it, as it does without us. */
 
 static void *no_aligned_memory(void)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What stands behind an optional hook whose real function is missing.
  *
- * Because we export mallocx, a program that asks for it finds it; because we export operator new, a plugin that brought
- * its own libstdc++ with RTLD_LOCAL calls ours. So every optional hook must work on its own, on top of the hooked C
- * functions (which count).
+ * Because we export mallocx, a program that looks it up finds ours; because we export operator new, a plugin that
+ * brought its own libstdc++ with RTLD_LOCAL calls ours. So every optional hook must work on its own, on top of the
+ * hooked C functions (which count).
  *
  * Threads, signals: as malloc. Failure: as the function's manual says, with errno.
  */

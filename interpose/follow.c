@@ -18,7 +18,7 @@ static bool is_named(const char *entry, size_t length, const char *name)
          (length == name_length || entry[length - name_length - 1] == '/');
 }
 
-/* An entry goes with the separator before it, so that those that stay keep theirs; what is first then needs none. */
+/* An entry is removed with the separator before it, so that the others keep theirs; a new first entry needs none. */
 static void take_out(char *list, const char *name)
 {
   size_t whole = strlen(list), kept = 0;
@@ -33,7 +33,7 @@ static void take_out(char *list, const char *name)
     }
     entry += length + 1;
   }
-  memset(list + kept, 0, whole - kept); /* also for who reads /proc/PID/environ */
+  memset(list + kept, 0, whole - kept); /* also for readers of /proc/PID/environ */
 }
 
 extern HIDDEN const char __ehdr_start[];

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* The hooks: functions by which the application allocates, with the real ones behind them.
  *
- * The protocol, for all of them (I8): the real function is called with what the application gave, and its result is returned
- * untouched. An allocation is recorded after the real call and before the return. A free or a resize takes the pointer out of the
- * live table before the real call, because afterwards another thread may be given the same address; a resize that failed puts it
- * back. One request is counted once, by the outermost hook. errno is what the real function left. The stack may be aligned in any
- * way: what a hook calls, it calls from a function marked ARCH_ENTRY (hazard A9).
+ * The protocol, for all of them (I8): the real function is called with what the application gave, and its result is
+ * returned untouched. An allocation is recorded after the real call and before the return. A free or a resize takes the
+ * pointer out of the live table before the real call, because afterwards another thread may be given the same address;
+ * a resize that failed puts it back. One request is counted once, by the outermost hook. errno is what the real
+ * function left. The stack may be aligned in any way: what a hook calls, it calls from a function marked ARCH_ENTRY
+ * (hazard A9).
  */
 #ifndef HEAPPROF_HOOKS_H
 #define HEAPPROF_HOOKS_H

@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Each hot hook is a few integer instructions and a tail jump to the real function; everything else is in a function of its own
- * that the hook jumps to, so that its caller is still the application. */
+/* Each hot hook is a few integer instructions and a tail jump to the real function; everything else is in a function of
+ * its own that the hook jumps to, so that its caller is still the application. */
 
 static NOINLINE ARCH_ENTRY void *malloc_due(size_t size)
 {
@@ -43,7 +43,7 @@ static NOINLINE ARCH_ENTRY void *calloc_due(size_t count, size_t size)
   return pointer;
 }
 
-/* The real function says no, in its own way. It may not be known yet. */
+/* The real function refuses in its own way. It may not be known yet. */
 static NOINLINE ARCH_ENTRY void *calloc_overflowing(size_t count, size_t size)
 {
   real_ensure();
@@ -212,7 +212,7 @@ ARCH_ENTRY int reallocarr(void *place, size_t count, size_t size)
   return result;
 }
 
-/* But this one: servers that count their memory ask for every object, when it comes and when it goes. */
+/* Except this one: servers that count their memory ask for every object, when it is made and when it is freed. */
 size_t malloc_usable_size(void *pointer)
 {
   return real_usable_size(pointer);

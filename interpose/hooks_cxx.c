@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* operator new and delete, by their Itanium ABI names.
  *
- * An allocator with operators of its own (jemalloc, tcmalloc, mimalloc) is counted here. libstdc++'s call malloc, which is
- * counted there: then the hook is one jump, taken through a table, and the walker leaves libstdc++'s frame out. Exceptions
- * (bad_alloc) pass through: no hook holds anything while the real operator runs. */
+ * An allocator with operators of its own (jemalloc, tcmalloc, mimalloc) is counted here. libstdc++'s call malloc, which
+ * is counted there: then the hook is one jump, taken through a table, and the walker leaves libstdc++'s frame out.
+ * Exceptions (bad_alloc) pass through: no hook holds anything while the real operator runs. */
 #include "interpose/hooks.h"
 
 #include "core/record.h"
@@ -14,8 +14,8 @@
 /* An allocator's operator may still come back through a hook: jemalloc's aligned forms call aligned_alloc. */
 static const char probe_nothrow;
 
-/* For each form: what its probe makes, and gives back by the delete that belongs to it; what the hook jumps to at first, when the
- * operator is counted, and when it is due. */
+/* For each form: what its probe makes, and gives back by the delete that belongs to it; what the hook jumps to at
+ * first, when the operator is counted, and when it is due. */
 #define NEW_HOOK(symbol, parameters, arguments, delete_symbol, delete_arguments)                                       \
   static void *make_by_##symbol(void)                                                                                  \
   {                                                                                                                    \
@@ -70,7 +70,8 @@ NEW_HOOK(_ZnwmSt11align_val_tRKSt9nothrow_t, (size_t size, size_t alignment, con
 NEW_HOOK(_ZnamSt11align_val_tRKSt9nothrow_t, (size_t size, size_t alignment, const void *nothrow),
          (size, alignment, nothrow), _ZdaPvSt11align_val_t, (pointer, alignment))
 
-/* Whoever provides delete, the pointer leaves the live table here; if free is called in turn, it finds nothing more to do. */
+/* Whoever provides delete, the pointer leaves the live table here; if free is called in turn, it finds nothing more to
+ * do. */
 #define DELETE_HOOK(symbol, parameters, arguments)                                                                     \
   static NOINLINE ARCH_ENTRY void noted_##symbol parameters                                                            \
   {                                                                                                                    \

@@ -30,8 +30,8 @@ ARCH_ENTRY void *rallocx(void *pointer, size_t size, int flags)
   return resized;
 }
 
-/* Resizes in place or not at all; the pointer stays its owner's, so nothing needs to leave the table beforehand. The result is the
- * real size: smaller than asked for means that nothing changed. */
+/* Resizes in place or not at all; the pointer keeps its owner, so nothing needs to leave the table beforehand. The
+ * result is the real size: smaller than asked for means that nothing changed. */
 ARCH_ENTRY size_t xallocx(void *pointer, size_t size, size_t extra, int flags)
 {
   struct unwind_start start = UNWIND_START_HERE();

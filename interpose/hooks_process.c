@@ -18,7 +18,7 @@
 #include <linux/seccomp.h>
 #include <sys/syscall.h>
 
-/* Its search path follows its caller: the last thing that is done is a jump, so that the caller stays the application. Until the
+/* dlopen chooses its search path by its caller. So this ends in a jump, and the caller stays the application. Until the
  * constructor has run, nothing is sampled that could be missed. */
 void *dlopen(const char *file, int flags)
 {
@@ -29,8 +29,8 @@ void *dlopen(const char *file, int flags)
   return real.dlopen(file, flags);
 }
 
-/* It works on a handle, so it does not matter that the real function is called from here (unlike dlopen, whose search path follows
- * its caller). */
+/* It works on a handle, so it does not matter that the real function is called from here (unlike dlopen, whose search
+ * path follows its caller). */
 ARCH_ENTRY int dlclose(void *handle)
 {
   real_ensure();
@@ -59,11 +59,12 @@ EXIT_HOOK(_exit)
 EXIT_HOOK(_Exit)
 EXIT_HOOK(quick_exit)
 
-/* Both take arguments by need; all that may be there are handed on. The last thing they do is a jump, so that a call that returns
- * twice (vfork) finds no frame of ours gone; only what gives something up is waited for, to see what became of it.
+/* Both take a variable number of arguments; all that may be there are passed on. The last thing they do is a jump, so
+ * that a call that returns twice (vfork) finds no frame of ours gone; only what gives something up is waited for, to
+ * see what became of it.
  *
- * They never look the real ones up: allocators call them when they start, with a lock held, and a look-up that fails allocates
- * (hazard A7). Until the constructor has run, the bare system call is as good. */
+ * They never look the real ones up: allocators call them when they start, with a lock held, and a look-up that fails
+ * allocates (hazard A7). Until the constructor has run, the bare system call is as good. */
 static ALWAYS_INLINE int go_on_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
   return LIKELY(real.prctl != NULL) ? real.prctl(option, a, b, c, d) : fallback_prctl(option, a, b, c, d);
@@ -75,7 +76,7 @@ static ALWAYS_INLINE long go_on_syscall(long number, long a, long b, long c, lon
                                       : fallback_syscall(number, a, b, c, d, e, f);
 }
 
-/* What is given up by a call: system calls but mmap, all of them, the processor's clock, or nothing. */
+/* What the process gives up by a call: system calls but mmap, all of them, the processor's clock, or nothing. */
 struct renounced {
   bool calls, every_call, clock;
 };

@@ -13,13 +13,15 @@
 
 static const char *reason_in_force;
 
-/* Those of the sanitizers that bring an allocator (address, thread, memory, leak) all have this; it means to see every call. */
+/* All sanitizers that bring an allocator (address, thread, memory, leak) have this function; their allocator must see
+ * every call. */
 static bool has_sanitizer(void)
 {
   return dlsym(RTLD_DEFAULT, "__sanitizer_get_allocated_size") != NULL;
 }
 
-/* Its tools that watch the heap (memcheck, helgrind, drd, massif, dhat) take every malloc's place; callgrind and others do not. */
+/* Its tools that watch the heap (memcheck, helgrind, drd, massif, dhat) take every malloc's place; callgrind and others
+ * do not. */
 static bool has_valgrind_allocator(void)
 {
   return dlsym(RTLD_DEFAULT, "_vgr10010ZU_libcZdsoZa_malloc") != NULL ||

@@ -30,14 +30,14 @@
 
 static struct config config;
 static char executable[MODULE_PATH_MAX];
-static char program[64]; /* as started: programs that write themselves a title overwrite what libc points to */
+static char program[64]; /* copied at the start: programs that change their title overwrite what libc points to */
 /* Whose exit was seen: a destructor that runs after ours may fork a child, which has an exit of its own. */
 static _Atomic int exited_pid;
 
 extern HIDDEN const char __ehdr_start[], _end[];
 
-/* The kernel tells the address of the loader that it brought in: 0 where it was told to run the loader itself, with the program as
- * its argument. The loader has then put the program where the kernel noted the loader. */
+/* The kernel tells the address of the loader that it brought in: 0 where it was told to run the loader itself, with the
+ * program as its argument. The loader has then put the program where the kernel noted the loader. */
 static bool loader_was_started(void)
 {
   return getauxval(AT_BASE) == 0;
@@ -55,8 +55,8 @@ static void put_absolute(struct text *path, const char *name)
   text_put(path, name);
 }
 
-/* The file that was executed. The kernel's own note of it saves the first look into /proc, 20 us; of a script it names the
- * script, but then argv[0] is the interpreter. */
+/* The file that was executed. The kernel's own note of it saves the first look into /proc, 20 us; of a script it names
+ * the script, but then argv[0] is the interpreter. */
 static const char *find_executable(const char *argv0)
 {
   struct text path = TEXT_INIT(executable);
@@ -149,10 +149,10 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
   errno = saved_errno;
 }
 
-/* Leaves the state file to who reads it later, with what only this process can tell. */
+/* Leaves the state file to later readers, completed with what only this process knows. */
 static bool hand_over_file(void)
 {
-  (void)timing_sampling_ns(); /* stores how fast the clock runs in which samples were timed */
+  (void)timing_sampling_ns(); /* stores the speed of the clock that timed the samples */
   return region_is_in_file();
 }
 
@@ -164,7 +164,7 @@ static void finish(const char *reason)
   bool is_wanted = has_stacks && (config.dump_at_exit || (config.keep_at_exit && !is_kept));
   bool is_written = is_wanted && dump_write(NULL, reason) == 0;
   if (!is_kept && is_written == is_wanted)
-    region_remove_file(); /* else it holds what is wanted, or the profile that could not be written */
+    region_remove_file(); /* otherwise it holds what is wanted, or the profile that could not be written */
 }
 
 static bool is_first_exit(void)
@@ -179,7 +179,8 @@ void lifecycle_exit(const char *reason)
     message_print("no memory for a profile; it is lost");
   if (inert_reason() != NULL || !region_is_own())
     return;
-  /* A handler that calls exit between the first line and the last would find the exit under way, and end the process. */
+  /* A handler that calls exit in between would find the exit under way, and end the process before the profile is
+   * written. */
   struct blocked_signals before = signals_block();
   unsigned turn = dump_begin(); /* before anybody can see that this exit is not the first */
   bool is_first = is_first_exit();

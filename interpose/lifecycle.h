@@ -7,8 +7,8 @@
 #ifndef HEAPPROF_LIFECYCLE_H
 #define HEAPPROF_LIFECYCLE_H
 
-/* The process ends: writes the profile if it is wanted and this process is the one that the region describes, then removes the
- * state file. Only the first call does anything. */
+/* The process ends: writes the profile if it is wanted and this process is the one that the region describes, then
+ * removes the state file. Only the first call does anything. */
 void lifecycle_exit(const char *reason);
 
 #endif

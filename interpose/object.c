@@ -4,7 +4,8 @@
 #include <elf.h>
 #include <string.h>
 
-/* glibc puts the addresses themselves into the dynamic section; of the vDSO, and under other loaders, they count from the bias. */
+/* glibc puts the addresses themselves into the dynamic section; of the vDSO, and under other loaders, they count from
+ * the bias. */
 const void *object_at(const struct object *object, const ElfW(Dyn) * entry)
 {
   uintptr_t value = entry->d_un.d_ptr;

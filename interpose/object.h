@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A loaded object, as its program headers and its dynamic section describe it. For callbacks of dl_iterate_phdr, during which no
- * object goes; what was read stays good as long as the object is loaded.
+/* A loaded object, as its program headers and its dynamic section describe it. For callbacks of dl_iterate_phdr, during
+ * which no object goes; what was read stays good as long as the object is loaded.
  *
  * Threads, signals, fork: it only reads. Failure: what is not there is empty, and nothing is found in it.
  */

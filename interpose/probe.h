@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Where are the requests of a hook counted: by itself, or by the hooks that its real function calls in turn? Asked for once per
- * hook, with a small object (sampler.h); the object is given back by the function that belongs to the one it came from, for
- * allocators check that.
+/* Where are the requests of a hook counted: by itself, or by the hooks that its real function calls in turn? Asked for
+ * once per hook, with a small object (sampler.h); the object is given back by the function that belongs to the one it
+ * came from, for allocators check that.
  *
- * What the real functions do inside may come back to the same hook: while a thread asks, its own calls are passed through.
- * Threads: one asks, others wait about a millisecond; then, and whenever the thread that asks was left by an exception or
- * siglongjmp, they pass through uncounted. Signals: a handler's calls are passed through. Fork: likewise in a child.
+ * What the real functions do inside may come back to the same hook: while a thread asks, its own calls are passed
+ * through. Threads: one asks, others wait about a millisecond; then, and whenever the thread that asks was left by an
+ * exception or siglongjmp, they pass through uncounted. Signals: a handler's calls are passed through. Fork: likewise
+ * in a child.
  */
 #ifndef HEAPPROF_PROBE_H
 #define HEAPPROF_PROBE_H
@@ -32,8 +33,8 @@ struct probe {
 
 enum { PROBE_BYTES = 64 };
 
-/* May answer COUNTING_INSIDE for this time, while `counting` stays unknown. `is_allocators`: the real function comes from the object
- * that provides malloc. */
+/* May answer COUNTING_INSIDE for this time, while `counting` stays unknown. `is_allocators`: the real function comes
+ * from the object that provides malloc. */
 enum counting probe_ask(struct probe *probe, bool is_allocators);
 
 static inline enum counting probe_answer(struct probe *probe, bool is_allocators)

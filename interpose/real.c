@@ -42,7 +42,8 @@ static const char *allocator_path = "";
 static uintptr_t allocator_low, allocator_high; /* the image of the object that provides malloc */
 static bool core_agrees = true;
 
-/* dladdr searches all symbols of the object, so it is asked once; the other functions are compared with the object's image. */
+/* dladdr searches all symbols of the object, so it is asked once; the other functions are compared with the object's
+ * image. */
 static void find_allocator(void *function)
 {
   Dl_info info;
@@ -83,8 +84,8 @@ static const struct hook hooks[] = {
 
 enum { CORE_HOOKS = 4 };
 
-/* The core functions become known all at once: until then whatever dlsym asks of us lives in the bootstrap arena, also what it
- * resizes. */
+/* The core functions become known all at once: until then whatever dlsym asks of us lives in the bootstrap arena, also
+ * what it resizes. */
 static void resolve_core(void)
 {
   void *found[CORE_HOOKS];
@@ -98,8 +99,8 @@ static void resolve_core(void)
   }
 }
 
-/* A failing look-up searches every library and formats a message. If the first of a family is missing, the rest is not asked
- * for: a C program has no operator new behind us, few programs have mallocx. */
+/* A failing look-up searches every library and formats a message. If the first of a family is missing, the others are
+ * not looked up: a C program has no operator new behind us, few programs have mallocx. */
 static void resolve(const struct hook *hook, enum group *last, bool *is_missing)
 {
   bool is_first = hook->group != *last;
@@ -140,8 +141,9 @@ bool real_core_agrees(void)
   return core_agrees;
 }
 
-/* By address: our own name `malloc` means whatever comes first, to us as to everybody. A program linked at a fixed address that
- * takes malloc's address makes its own PLT entry that address, for all: an undefined symbol with a value. */
+/* By address: our own name `malloc` means whatever comes first, to us as to everybody. A program linked at a fixed
+ * address that takes malloc's address makes its own PLT entry that address, for all: an undefined symbol with a value.
+ */
 static bool reaches_us(const char *symbol)
 {
   const char *function = dlsym(RTLD_DEFAULT, symbol);

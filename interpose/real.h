@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The real functions: for every hook the next definition behind ours (RTLD_NEXT).
  *
- * They are looked up by the first call of any allocating hook, which may come before our constructor, from a constructor of
- * another library, on any thread. dlsym itself may allocate then (always when a look-up fails, in glibc 2.34 and later): those
- * requests of the resolving thread are served by what is resolved already, else by the bootstrap arena.
+ * They are looked up by the first call of any allocating hook, which may come before our constructor, from a
+ * constructor of another library, on any thread. dlsym itself may allocate then (always when a look-up fails, in glibc
+ * 2.34 and later): those requests of the resolving thread are served by what is resolved already, else by the bootstrap
+ * arena.
  *
- * Threads: anyone may call real_ensure at any time; two threads that resolve at once store the same pointers. Signals, fork:
- * safe. Failure: a required function that is missing makes the shim inert; an optional one is replaced by means of others.
+ * Threads: anyone may call real_ensure at any time; two threads that resolve at once store the same pointers. Signals,
+ * fork: safe. Failure: a required function that is missing makes the shim inert; an optional one is replaced by means
+ * of others.
  */
 #ifndef HEAPPROF_REAL_H
 #define HEAPPROF_REAL_H
@@ -27,7 +29,8 @@ extern HIDDEN struct real_functions real;
 /* Where our malloc_usable_size goes: to the real one, past the bootstrap arena if anything is in there. */
 extern HIDDEN size_t (*real_usable_size)(void *pointer);
 
-/* Does the real function come from the object that provides malloc? Then its hook counts; else what it calls is counted. */
+/* Does the real function come from the object that provides malloc? Then its hook counts; else what it calls is
+ * counted. */
 struct real_origins {
 #define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) bool symbol;
 #include "interpose/hooks.def"

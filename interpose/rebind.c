@@ -304,7 +304,7 @@ static bool note(const uintptr_t *return_at)
   return false;
 }
 
-/* Once, before anything stands before them. Who comes while another thread is at it misses its objects. */
+/* Runs once, before anything is put in front of them. A thread that comes meanwhile goes without. */
 static bool know_real_functions(void)
 {
   enum { UNKNOWN, BEING_READ, KNOWN };

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Objects that are opened with RTLD_DEEPBIND look for malloc in what they were linked with first, so the loader binds them to the
- * real functions, past the hooks. They are bound again: wherever one of their relocations holds the very address of a real function
- * that allocates or frees, the hook before that function is put there. What it calls in the end is the same.
+/* Objects that are opened with RTLD_DEEPBIND look for malloc in what they were linked with first, so the loader binds
+ * them to the real functions, past the hooks. They are bound again: wherever one of their relocations holds the very
+ * address of a real function that allocates or frees, the hook before that function is put there. What it calls in the
+ * end is the same.
  *
- * dlopen itself is only passed on, by a jump (hazard A8), so the moment after it has to be met: while a thread may have such an open
- * behind it, the first steps to the real functions lead through here. An object is touched when _dl_find_object knows it, which is
- * after the loader has relocated and protected it. Whatever is in doubt stays as it is: a lazy binding, where an object that is
- * neither ours nor the allocator exports the name as well, or a page that cannot be made writable.
+ * dlopen itself is only passed on, by a jump (hazard A8), so the moment after it returns has to be caught: while a
+ * thread may have such an open behind it, the first steps to the real functions lead through here. An object is touched
+ * when _dl_find_object knows it, which is after the loader has relocated and protected it. Whatever is in doubt stays
+ * as it is: a lazy binding, where an object that is neither ours nor the allocator exports the name as well, or a page
+ * that cannot be made writable.
  *
- * Threads: one binds at a time, others wait about a millisecond and leave it. Memory: fixed. Signals: blocked meanwhile. Fork: safe.
+ * Threads: one binds at a time, others wait about a millisecond and leave it. Memory: fixed. Signals: blocked
+ * meanwhile. Fork: safe.
  */
 #ifndef HEAPPROF_REBIND_H
 #define HEAPPROF_REBIND_H

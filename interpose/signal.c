@@ -21,7 +21,7 @@ bool signal_install(int number)
   struct sigaction before;
   if (sigaction(number, NULL, &before) != 0 || (before.sa_flags & SA_SIGINFO) != 0 || before.sa_handler != SIG_DFL)
     return false;
-  /* SA_ONSTACK: Go aborts on handlers without it. SA_RESTART: few calls of the program shall notice. */
+  /* SA_ONSTACK: Go aborts on handlers without it. SA_RESTART: few calls of the program should notice. */
   struct sigaction ours = {.sa_handler = on_request, .sa_flags = SA_ONSTACK | SA_RESTART};
   sigfillset(&ours.sa_mask);
   return sigaction(number, &ours, NULL) == 0;

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-/* From the constructor. False: the program has other plans for the signal. */
+/* From the constructor. False: the program uses the signal itself. */
 bool signal_install(int number);
 
 #endif

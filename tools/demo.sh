@@ -24,13 +24,21 @@ SELECT count(*), round(sum(total)) FROM totals;
 .shell ./heapprof dump $PPID -o demo/live.pb.gz
 SQL
 
+# Prints a command as it can be typed, and runs it.
 show() {
   echo
-  echo "demo: $*"
+  printf 'demo:'
+  for word in "$@"; do
+    case $word in
+      *[!A-Za-z0-9_./:=-]*) printf " '%s'" "$word" ;;
+      *) printf ' %s' "$word" ;;
+    esac
+  done
+  echo
   "$@"
 }
 
-# The snapshot is taken while the tables are still there, from outside: sqlite3 notices nothing of it.
+# work.sql takes a profile while the tables are still there, from outside: sqlite3 notices nothing of it.
 show ./heapprof run --no-follow --out demo -- sqlite3 :memory: '.read demo/work.sql'
 show ./heapprof top -n 10 --cum demo/live.pb.gz
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The contract with the machine: whatever differs from one instruction set, or its ABI under Linux, to the next. One file for each
- * machine (x86_64.h, and x86_64.c for what is a function) keeps it; configure chooses. No other file names a register, an instruction
- * or a machine, and none asks with #ifdef (tests/policy). A new machine is its file, a line in configure.ac and one in the Makefile.inc.
+/* The contract with the machine: whatever differs from one instruction set, or its ABI under Linux, to the next. One
+ * file for each machine (x86_64.h, and x86_64.c for what is a function) keeps it; configure chooses. No other file
+ * names a register, an instruction or a machine, and none asks with #ifdef (tests/policy). A new machine is its file, a
+ * line in configure.ac and one in the Makefile.inc.
  *
- * pc, sp, bp: the program counter, the stack pointer, and the register that frame pointers are kept in, whatever their names are.
- * All machines here have 64 bits, little endian, stacks that grow down, and frame pointers that point at the saved bp of the caller
- * with the return address above it.
+ * pc, sp, bp: the program counter, the stack pointer, and the register that frame pointers are kept in, whatever their
+ * names are. All machines here have 64 bits, little endian, stacks that grow down, and frame pointers that point at the
+ * saved bp of the caller with the return address above it.
  *
  * Threads, signals, fork: safe everywhere. Functions here are inline, leave errno alone and call nothing.
  */
@@ -19,7 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The kernel's answer, or -errno. Calls that newer machines lack (open, stat, unlink, poll) are not made on any: see sys.h. */
+/* The kernel's answer, or -errno. Calls that newer machines lack (open, stat, unlink, poll) are not made on any: see
+ * sys.h. */
 static ALWAYS_INLINE long arch_sys_call(long number, long a, long b, long c, long d, long e, long f);
 
 /* Tells the core that this thread waits for another one. */
@@ -31,8 +33,8 @@ static ALWAYS_INLINE uint64_t arch_ticks(void);
 /* Its speed; 0: the machine does not tell, so it has to be measured (ticks.h). */
 static ALWAYS_INLINE uint64_t arch_ticks_per_second(void);
 
-/* If amount < *counter, takes amount + 1 off it: false. Else nothing changes: true. The counter never falls below zero, not for a
- * moment. What a signal handler counts down in between may be lost. */
+/* If amount < *counter, subtracts amount + 1 and returns false; else it changes nothing and returns true. The counter
+ * never falls below zero, not for a moment. What a signal handler counts down in between may be lost. */
 static ALWAYS_INLINE bool arch_count_down(uint64_t *counter, uint64_t amount);
 
 /* A relaxed load and a test, in as few instructions as the machine can. */
@@ -47,26 +49,29 @@ static ALWAYS_INLINE double arch_square_root(double x);
 /* Is this where the function of a coroutine returns to when it ends? Of ARCH_CONTEXT_END_BYTES bytes of code. */
 static ALWAYS_INLINE bool arch_ends_context(const uint8_t *code);
 
-/* Calls the function on the stack that ends at `top`: 16-byte aligned, just past the highest usable byte. Unwinders can walk through
- * it. The caller's own stack may be aligned in any way. */
+/* Calls the function on the stack that ends at `top`: 16-byte aligned, just past the highest usable byte. Unwinders can
+ * walk through it. The caller's own stack may be aligned in any way. */
 HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument, void *top);
 
 /* The file of the machine has these as macros, too:
  *
  * ARCH_ENTRY
- *     attribute of a function that others call: it puts up with any alignment of its caller's stack, and what it calls finds the stack
- *     as the ABI has it (hazard A9). Not for those that call nothing and keep nothing on the stack, as the fast paths do.
+ *     attribute of a function that others call: it puts up with any alignment of its caller's stack, and what it calls
+ *     finds the stack as the ABI has it (hazard A9). Not for those that call nothing and keep nothing on the stack, as
+ *     the fast paths do.
  * ARCH_CALLER_RETURN_ADDRESS, _SP, _BP
- *     the registers of the caller of the function this stands in, as they will be once that has returned. The function keeps a frame
- *     pointer because of them.
+ *     the registers of the caller of the function this stands in, as they will be once that has returned. The function
+ *     keeps a frame pointer because of them.
  * ARCH_SIGNAL_PC, _SP, _BP
  *     where the interrupted registers lie, in bytes above the sp of the kernel's frame, to which a handler returns.
  * ARCH_SIGNAL_TRAP, ARCH_TRAP_PAGE_FAULT, ARCH_SIGNAL_FAULT_ADDRESS
- *     where the number of the thread's last trap lies, what it is for memory that is not there, and where lies which memory that was.
+ *     where the number of the thread's last trap lies, what it is for memory that is not there, and where lies which
+ *     memory that was.
  * ARCH_SIGNAL_RETURN_CODE
  *     the bytes of the code that it returns to: rt_sigreturn, as the initializer of an array.
  * ARCH_LIBUNWIND_HEADER, ARCH_LIBUNWIND_SONAME, ARCH_LIBUNWIND(name)
- *     libunwind for this machine, whatever machine we run on: its header, its library, what its unw_NAME is called there.
+ *     libunwind for this machine, whatever machine we run on: its header, its library, what its unw_NAME is called
+ *     there.
  * ARCH_LIBUNWIND_PC, _SP, _BP
  *     how it numbers the registers, which is as DWARF does.
  * ARCH_RETURN_ADDRESS_AT

@@ -78,14 +78,14 @@ static ALWAYS_INLINE double arch_square_root(double x)
 /* movaps and its like fault where the stack is not aligned to 16 bytes, and compilers spill by them. */
 #define ARCH_ENTRY __attribute__((force_align_arg_pointer))
 
-/* rbp points at the caller's, above which the return address lies: in realigned functions, too, as long as they hand on no arguments
- * by the stack. gcc finds its way back from those by r10 (tests/policy). */
+/* rbp points at the caller's, above which the return address lies: in realigned functions, too, as long as they hand on
+ * no arguments by the stack. gcc finds its way back from those by r10 (tests/policy). */
 #define ARCH_CALLER_RETURN_ADDRESS (((const uintptr_t *)__builtin_frame_address(0))[1])
 #define ARCH_CALLER_SP ((uintptr_t)__builtin_frame_address(0) + 2 * sizeof(uintptr_t))
 #define ARCH_CALLER_BP (((const uintptr_t *)__builtin_frame_address(0))[0])
 
-/* The handler's return address is popped by now, so sp points at the ucontext: flags, link and stack, then r8 to r15, rdi, rsi, rbp,
- * rbx, rdx, rax, rcx, rsp, rip, eflags, segments, err, trapno, oldmask, cr2. */
+/* The handler's return address is popped by now, so sp points at the ucontext: flags, link and stack, then r8 to r15,
+ * rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags, segments, err, trapno, oldmask, cr2. */
 #define ARCH_SIGNAL_BP (40 + 10 * 8)
 #define ARCH_SIGNAL_SP (40 + 15 * 8)
 #define ARCH_SIGNAL_PC (40 + 16 * 8)

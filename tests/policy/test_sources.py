@@ -124,6 +124,12 @@ class Sources(Case):
             if path.suffix == ".h":
                 self.assertRegex(path.read_text(), r"#ifndef HEAPPROF_(\w+_)?H\b|#pragma once", str(path))
 
+    def test_lines_keep_to_120_columns(self):
+        files = [path for path in source_files("core", "interpose", "include", "tools") if path.suffix in (".c", ".h")]
+        self.assertGreater(len(files), 150)
+        self.assertEqual([f"{path}:{number}" for path in files for number, line in enumerate(path.read_text().splitlines(), 1)
+                          if len(line) > 120], [])
+
     def test_no_leftovers(self):
         """Paths of somebody's machine, and notes to oneself. Spelled apart, so that this file does not find itself."""
         words = re.compile("|".join(("/ho" + "me/", "/ro" + "ot/", "/wo" + "rk/", r"\bXX" + r"X\b", "FIX" + "ME", "TO" + "DO")))

@@ -63,7 +63,7 @@ bool cmd_has(const struct cmd_line *line, const char *option);
 bool cmd_number(const struct cmd_line *line, const char *option, uint64_t low, uint64_t high, uint64_t fallback,
                 uint64_t *number);
 
-/* Says what is wrong and where help is; returns EXIT_USAGE. */
+/* Says what is wrong and which option shows help; returns EXIT_USAGE. */
 int cmd_misused(const struct cmd_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The commands, ending with NULL; defined in heapprof.c. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A function as profiles know it. Its texts belong to whoever has the function. */
+/* A function as profiles know it. Whoever holds the function owns its texts. */
 #ifndef HEAPPROF_FUNCTION_H
 #define HEAPPROF_FUNCTION_H
 

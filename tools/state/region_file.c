@@ -48,7 +48,7 @@ static bool end(struct region_file *file, struct region_log *log, GError **error
     return false;
   if (is_hostile)
     g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE,
-                "%s is a damaged state file: it is full of records that are none", region_bytes_name(file->bytes));
+                "%s is a damaged state file: most of its records are not valid", region_bytes_name(file->bytes));
   return !is_hostile;
 }
 

@@ -281,7 +281,7 @@ static void explain_absence(int pid, const struct process_maps *maps, bool has_p
     const struct closed_process *closed = &g_array_index(maps->closed, struct closed_process, 0);
     bool is_ours = geteuid() == 0 || closed->owner == geteuid();
     g_set_error(error, TARGETS_ERROR, EPERM,
-                is_ours ? "process %d of user %u lets nobody read its memory map"
+                is_ours ? "process %d of user %u: its memory map cannot be read"
                         : "process %d belongs to user %u: only that user and root may read its state",
                 pid, (unsigned)closed->owner);
   } else if (!process_runs(pid))

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Whose own memory is far more than the limit. gcc says so with macros, clang 14 with features. */
+/* Sanitizers, whose own memory is far more than the limit. gcc says so with macros, clang 14 with features. */
 #ifdef __has_feature
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define WATCHED_BY_A_SANITIZER

@@ -28,7 +28,7 @@ struct fact_mapping {
   uint32_t locations, named, with_lines, with_inlines;
 };
 
-/* Numbers are 0 where the profile does not tell; they belong to the heap as far as they are texts. */
+/* Numbers are 0 where the profile does not tell; texts belong to the heap. */
 struct facts {
   const struct heap *heap;
   struct fact_total totals[HEAP_TYPES_MAX];
