@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
 """heapprof recover: the profile of a process that was killed."""
+import json
 import os
 import pty
 import shutil
 import signal
+import struct
 import subprocess
 
 from harness import paths, pprof_reader, tools
-from harness.case import cases
+from harness.case import cases, timeout
 from harness.states import PID, PROGRAM, StateCase, patch, wait_until
 
 WORK_OBJECTS = 315  # of the order "work" of victims/holds
@@ -15,6 +17,39 @@ WORK_OBJECTS = 315  # of the order "work" of victims/holds
 
 def counted(frames):
     return frames[0].startswith("victim_") or "victim_code" in frames
+
+
+FIRST_SEGMENT, STACK_BYTES = 32 << 10, 224
+
+
+def hash_of_word(word):
+    """docs/region-format.md, 4: of a constant part of one word"""
+    value = ((0xcbf29ce484222325 ^ 1 ^ word) * 0x9fb21c651e98df25) % 2**64
+    return value ^ value >> 29
+
+
+def write_many_stacks(path, size):
+    """A state file full of stacks of one frame; returns how many there are."""
+    header = bytearray(4096)
+    struct.pack_into("<8sIIQIIQQI", header, 0, b"HEAPPROF", 1, 4096, FIRST_SEGMENT, 4242, 0, 10**18, 1, 128)
+    struct.pack_into("<QQ", header, 376, size, size)
+    record = bytearray(STACK_BYTES)
+    struct.pack_into("<QQQddQ", record, 32, 1, 1 << 16, 100 << 4, 0, 0, 1)
+    position, segment, count = 4096, FIRST_SEGMENT, 0
+    with open(path, "wb") as file:
+        file.write(header)
+        while position + STACK_BYTES <= size:
+            if position + STACK_BYTES > segment:  # no record crosses the end of one
+                file.write(bytes(segment - position))
+                position, segment = segment, segment * 2
+                continue
+            pc = 0x400000 + count * 4096
+            struct.pack_into("<IIIIQ", record, 0, 0x48500001, STACK_BYTES, 208, 1, hash_of_word(pc))
+            struct.pack_into("<Q", record, 208, pc)
+            file.write(record)
+            position, count = position + STACK_BYTES, count + 1
+        file.truncate(size)
+    return count
 
 
 class Recover(StateCase):
@@ -107,6 +142,19 @@ class Recover(StateCase):
         for done in (self.tool("ls", "--json"), self.tool("info", "--json", self.state_file(dead))):
             self.assertTrue(done.stdout.isascii())
             self.assertIn("a\\u202e\\u009b", done.stdout.lower())
+
+    @timeout(120)
+    def test_as_many_stacks_as_a_file_holds(self):
+        """An eighth of the largest file: 64 MiB of stacks of one frame each take 84 MiB of memory. Seen to fail with 148."""
+        made = self.dir / "many.heapprof"
+        stacks = write_many_stacks(made, 64 << 20)
+        recover = subprocess.Popen([paths.TOOL, "recover", "-k", "-o", "many.pb.gz", made], cwd=self.out_dir,
+                                   env=self.tool_environment(), stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(recover.pid, 0)
+        recover.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(recover.returncode, 0)
+        self.assertLess(usage.ru_maxrss, 110 << 10)
+        self.assertEqual(json.loads(self.tool("info", "--json", "many.pb.gz").stdout)["stacks"], stacks)
 
     def test_run_folder_goes_with_its_last_file(self):
         self.state_dir, parent = self.state_dir / "run.999999", self.state_dir

@@ -49,7 +49,7 @@ static void assign_ids(struct encoder *encoder)
   encoder->function_ids = g_new0(uint32_t, heap->functions->len + 1);
   encoder->mapping_ids[0] = 1; /* the main program, whatever ran in it */
   for (guint i = 0; i < encoder->sums->len; i++) {
-    const struct heap_sample *sample = heap_sample(heap, g_array_index(encoder->sums, struct sum, i).sample);
+    const struct heap_sample *sample = heap_sample(heap, sums_at(encoder->sums, i)->sample);
     const uint32_t *frames = heap_frames(heap, sample);
     for (uint32_t frame = 0; frame < sample->frame_count; frame++)
       if (encoder->location_ids[frames[frame]] == 0)
@@ -117,21 +117,20 @@ static void put_header(struct encoder *encoder)
   put(encoder, &message);
 }
 
-static bool has_variance(const struct heap *heap, const struct sum *sum)
+static bool has_variance(const struct sum *sum)
 {
-  for (uint32_t type = 0; type < heap->types->len; type++)
-    if (sum->variances[type] != 0)
+  for (uint32_t type = 0; type < sum->types; type++)
+    if (sum_variances(sum)[type] != 0)
       return true;
   return false;
 }
 
 /* `variances` has room for all of them. */
-static void set_variances(const struct heap *heap, const struct sum *sum, Perftools__Profiles__Sample *packed,
-                          float variances[HEAP_TYPES_MAX])
+static void set_variances(const struct sum *sum, Perftools__Profiles__Sample *packed, float variances[HEAP_TYPES_MAX])
 {
-  for (uint32_t type = 0; type < heap->types->len; type++)
-    variances[type] = sum->variances[type] > 0 ? (float)MIN(sum->variances[type], (double)FLT_MAX) : 0;
-  packed->n_variance = heap->types->len;
+  for (uint32_t type = 0; type < sum->types; type++)
+    variances[type] = sum_variances(sum)[type] > 0 ? (float)MIN(sum_variances(sum)[type], (double)FLT_MAX) : 0;
+  packed->n_variance = sum->types;
   packed->variance = variances;
 }
 
@@ -168,8 +167,8 @@ static void put_sample(struct encoder *encoder, const struct sum *sum, bool says
   packed.value = (int64_t *)(uintptr_t)sum->values;
   packed.label = label_pointers;
   set_labels(encoder, sample, &packed, labels);
-  if (has_variance(heap, sum) || says_that_zero_is_known)
-    set_variances(heap, sum, &packed, variances);
+  if (has_variance(sum) || says_that_zero_is_known)
+    set_variances(sum, &packed, variances);
   Message message = PERFTOOLS__PROFILES__PROFILE__INIT;
   message.n_sample = 1;
   message.sample = &samples;
@@ -179,7 +178,7 @@ static void put_sample(struct encoder *encoder, const struct sum *sum, bool says
 static bool all_variances_are_zero(const struct encoder *encoder)
 {
   for (guint i = 0; i < encoder->sums->len; i++)
-    if (has_variance(encoder->heap, &g_array_index(encoder->sums, struct sum, i)))
+    if (has_variance(sums_at(encoder->sums, i)))
       return false;
   return true;
 }
@@ -192,7 +191,7 @@ static void put_samples(struct encoder *encoder)
   bool is_exact = heap_comment_number(encoder->heap, "sampling_interval_bytes", &interval_bytes) && interval_bytes == 1;
   bool must_say = encoder->heap->variances != NULL && !is_exact && all_variances_are_zero(encoder);
   for (guint i = 0; i < encoder->sums->len; i++)
-    put_sample(encoder, &g_array_index(encoder->sums, struct sum, i), must_say && i == 0);
+    put_sample(encoder, sums_at(encoder->sums, i), must_say && i == 0);
 }
 
 static void put_mapping(struct encoder *encoder, const struct heap_mapping *mapping, uint64_t id)

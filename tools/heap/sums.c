@@ -52,15 +52,16 @@ static int64_t add_clamped(int64_t a, int64_t b)
 static void add_to_sum(const struct heap *heap, struct sum *sum, uint32_t sample)
 {
   const int64_t *values = heap_values(heap, sample);
-  for (uint32_t type = 0; type < heap->types->len; type++) {
+  double *variances = (double *)(void *)(sum->values + sum->types);
+  for (uint32_t type = 0; type < sum->types; type++) {
     sum->values[type] = add_clamped(sum->values[type], values[type]);
-    sum->variances[type] += heap_variance(heap, sample, (int)type);
+    variances[type] += heap_variance(heap, sample, (int)type);
   }
 }
 
-static bool is_zero(const struct heap *heap, const struct sum *sum)
+static bool is_zero(const struct sum *sum)
 {
-  for (uint32_t type = 0; type < heap->types->len; type++)
+  for (uint32_t type = 0; type < sum->types; type++)
     if (sum->values[type] != 0)
       return false;
   return true;
@@ -79,14 +80,18 @@ GArray *sums_of(const struct heap *heap)
   for (uint32_t i = 0; i < count; i++)
     sorted[i] = i;
   g_qsort_with_data(sorted, (gint)count, sizeof *sorted, compare_samples, (gpointer)(uintptr_t)heap);
-  GArray *sums = g_array_new(FALSE, TRUE, sizeof(struct sum));
+  size_t bytes = sizeof(struct sum) + heap->types->len * (sizeof(int64_t) + sizeof(double));
+  GArray *sums = g_array_new(FALSE, TRUE, (guint)bytes);
+  g_autofree struct sum *sum = g_malloc(bytes);
   for (uint32_t i = 0; i < count;) {
-    struct sum sum = {.sample = sorted[i]};
+    memset((void *)sum, 0, bytes);
+    sum->sample = sorted[i];
+    sum->types = heap->types->len;
     const struct heap_sample *first = heap_sample(heap, sorted[i]);
     for (; i < count && compare_stacks(heap, first, heap_sample(heap, sorted[i])) == 0; i++)
-      add_to_sum(heap, &sum, sorted[i]);
-    if (!is_zero(heap, &sum))
-      g_array_append_val(sums, sum);
+      add_to_sum(heap, sum, sorted[i]);
+    if (!is_zero(sum))
+      g_array_append_vals(sums, sum, 1);
   }
   g_array_sort(sums, compare_sums);
   return sums;
@@ -103,7 +108,7 @@ static void keep_sample(const struct heap *heap, const struct sum *sum, struct h
                         sample->label_count);
   g_array_append_vals(kept->values, sum->values, heap->types->len);
   if (kept->variances != NULL)
-    g_array_append_vals(kept->variances, sum->variances, heap->types->len);
+    g_array_append_vals(kept->variances, sum_variances(sum), heap->types->len);
   g_array_append_val(kept->samples, copy);
 }
 
@@ -122,7 +127,7 @@ void sums_apply(struct heap *heap, const GArray *sums)
                       .values = g_array_new(FALSE, TRUE, sizeof(int64_t)),
                       .variances = heap->variances != NULL ? g_array_new(FALSE, TRUE, sizeof(double)) : NULL};
   for (guint i = 0; i < sums->len; i++)
-    keep_sample(heap, &g_array_index(sums, struct sum, i), &kept);
+    keep_sample(heap, sums_at(sums, i), &kept);
   replace(&heap->frames, kept.frames);
   replace(&heap->labels, kept.labels);
   replace(&heap->samples, kept.samples);

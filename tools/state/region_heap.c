@@ -405,10 +405,13 @@ struct heap *region_heap_of_log(struct region_log *log, const struct region_summ
   g_autoptr(GArray) addresses = collect_addresses(stacks);
   g_autoptr(GArray) placed = add_modules(heap, log);
   add_locations(heap, addresses, placed);
-  for (guint i = 0; i < stacks->len; i++)
-    add_sample(heap, g_ptr_array_index(stacks, i), addresses);
   add_comments(heap, summary, stacks, reason);
   if (moment == REGION_PEAK)
     add_text(heap, COMMENT_moment, "peak");
+  /* Millions of stacks need not be there twice. */
+  for (guint i = 0; i < stacks->len; i++) {
+    add_sample(heap, g_ptr_array_index(stacks, i), addresses);
+    g_clear_pointer(&g_ptr_array_index(stacks, i), g_free);
+  }
   return heap;
 }
