@@ -44,7 +44,7 @@ static void check_locations(const struct heap *heap)
 static void check_written(const struct heap *heap)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GBytes) packed = save_bytes(heap);
+  g_autoptr(GBytes) packed = save_bytes(heap, NULL);
   gsize size;
   const void *bytes = g_bytes_get_data(packed, &size);
   struct heap *back = load_bytes(bytes, size, "saved", &error);

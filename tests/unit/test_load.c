@@ -18,7 +18,7 @@ typedef Perftools__Profiles__Profile Message;
 static struct heap *reload(const struct heap *heap)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GBytes) packed = save_bytes(heap);
+  g_autoptr(GBytes) packed = save_bytes(heap, NULL);
   gsize size;
   const uint8_t *bytes = g_bytes_get_data(packed, &size);
   struct heap *back = load_bytes(bytes, size, heap->name, &error);
@@ -544,6 +544,19 @@ static void spoil_everywhere(uint8_t *bytes, size_t size)
   }
 }
 
+/* What is written can be read, so recover may remove the state that it was made from. */
+static void test_too_large_to_be_read_again(void **state)
+{
+  (void)state;
+  struct heap *heap = heaps_make();
+  g_autofree char *text = g_strnfill(LOAD_BYTES_MAX, 'x');
+  heap_add_comment(heap, "long", "%s", text);
+  g_autoptr(GError) error = NULL;
+  assert_null(save_bytes(heap, &error));
+  assert_non_null(strstr(error->message, "has 256 MiB, and readers take 256 at most"));
+  heap_free(heap);
+}
+
 static void test_every_truncation_and_every_flipped_bit(void **state)
 {
   (void)state;
@@ -551,7 +564,7 @@ static void test_every_truncation_and_every_flipped_bit(void **state)
   GByteArray *message = encode(heap);
   assert_in_range(message->len, 100, 2000);
   spoil_everywhere(message->data, message->len);
-  GBytes *packed = save_bytes(heap);
+  GBytes *packed = save_bytes(heap, NULL);
   gsize size;
   uint8_t *bytes = g_bytes_unref_to_data(packed, &size);
   spoil_everywhere(bytes, size);
@@ -817,6 +830,7 @@ int main(void)
       cmocka_unit_test(test_devices_are_not_replaced),
       cmocka_unit_test(test_what_cannot_be_written_leaves_nothing),
       cmocka_unit_test(test_short_files_are_removed),
+      cmocka_unit_test(test_too_large_to_be_read_again),
       cmocka_unit_test(test_free_names),
   };
   return cmocka_run_group_tests_name("load", tests, NULL, NULL);

@@ -83,7 +83,7 @@ static void check_sound(struct heap *heap)
     const struct heap_mapping *mapping = heap_mapping(heap, location->mapping);
     assert_true(location->address >= mapping->start && location->address < mapping->limit);
   }
-  g_bytes_unref(save_bytes(heap));
+  g_bytes_unref(save_bytes(heap, NULL));
 }
 
 /* Whatever the bytes: an error or a sound heap. Returns the number of samples, -1: refused. */

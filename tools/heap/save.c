@@ -3,6 +3,7 @@
 
 #include "core/text.h"
 #include "tools/heap/encode.h"
+#include "tools/heap/load.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,9 +22,15 @@ static bool fail(GError **error, int number, const char *path)
   return false;
 }
 
-GBytes *save_bytes(const struct heap *heap)
+GBytes *save_bytes(const struct heap *heap, GError **error)
 {
   GByteArray *message = encode(heap);
+  if (message->len > LOAD_BYTES_MAX) {
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSPC, "the profile of %s has %u MiB, and readers take %zu at most",
+                heap->name, message->len >> 20, LOAD_BYTES_MAX >> 20);
+    g_byte_array_unref(message);
+    return NULL;
+  }
   z_stream stream = {.next_in = message->data, .avail_in = message->len};
   if (deflateInit2(&stream, COMPRESSION_LEVEL, Z_DEFLATED, MAX_WBITS | GZIP_WRAPPER, MEMORY_LEVEL,
                    Z_DEFAULT_STRATEGY) != Z_OK)
@@ -192,8 +199,8 @@ bool save_file_replacing(GBytes *bytes, const char *path, GError **error)
 
 bool save_replacing(const struct heap *heap, const char *path, GError **error)
 {
-  g_autoptr(GBytes) bytes = save_bytes(heap);
-  return save_file_replacing(bytes, path, error);
+  g_autoptr(GBytes) bytes = save_bytes(heap, error);
+  return bytes != NULL && save_file_replacing(bytes, path, error);
 }
 
 static bool fail_taken(GError **error, const char *path)
@@ -222,8 +229,8 @@ bool save_new(const struct heap *heap, const char *path, GError **error)
 {
   if (!is_stream(path) && access(path, F_OK) == 0) /* before the work */
     return fail_taken(error, path);
-  g_autoptr(GBytes) bytes = save_bytes(heap);
-  return save_file_new(bytes, path, error);
+  g_autoptr(GBytes) bytes = save_bytes(heap, error);
+  return bytes != NULL && save_file_new(bytes, path, error);
 }
 
 /* As the shim names them: a login shell is "-bash", a kernel name may hold a slash. */
@@ -236,7 +243,9 @@ static char *program_in_name(const char *program)
 
 char *save_under_free_name(const struct heap *heap, const char *directory, const char *program, int pid, GError **error)
 {
-  g_autoptr(GBytes) bytes = save_bytes(heap);
+  g_autoptr(GBytes) bytes = save_bytes(heap, error);
+  if (bytes == NULL)
+    return NULL;
   g_autofree char *name = program_in_name(program);
   g_autofree char *start = g_strdup_printf("%s/heapprof.%s.%d", directory, name, pid);
   g_autofree char *temporary = write_temporary(bytes, start, error);

@@ -21,8 +21,8 @@ bool save_new(const struct heap *heap, const char *path, GError **error);
 bool save_file_replacing(GBytes *bytes, const char *path, GError **error);
 bool save_file_new(GBytes *bytes, const char *path, GError **error);
 
-/* The message, gzip'd. */
-GBytes *save_bytes(const struct heap *heap);
+/* The message, gzip'd. NULL and *error: it is larger than what load.h reads. */
+GBytes *save_bytes(const struct heap *heap, GError **error);
 
 /* A name that the shim would have given: heapprof.PROGRAM.PID.N.pb.gz in `directory`, with the first N from 1 on
  * that is free. Written there; returns the path. */
