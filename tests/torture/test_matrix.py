@@ -123,6 +123,9 @@ class Driver(Case):
         return wrong
 
 
+THREADS_AT_MOST = 8  # of a victim
+
+
 class Victims(Case):
     """The victims of tests/victims on the whole matrix: they say the same as without us, and at R = 1 the profile says what they
     counted. Seen to fail by the mutant counts_twice."""
@@ -154,7 +157,10 @@ class Victims(Case):
         self.assertEqual((run.status, self.lasting(run.out), run.err), (plain.status, self.lasting(plain.out), plain.err), told)
         for profile in run.profiles:
             self.check_lint(profile)
-            self.assertEqual(profile.comment_values()["lost.total"], 0, told)
+            lost = profile.comment_values()
+            self.assertEqual(lost["lost.total"], lost["lost.region"], told)
+            # Threads that sample while another one makes the region wait about a millisecond: it may lose the core for longer.
+            self.assertLessEqual(lost["lost.region"], 0 if interval == 1 else THREADS_AT_MOST, told)
         if interval == 1 and run.shadows:
             self.check_exact(run.profile, run.shadows[run.pid])
 
