@@ -2,7 +2,7 @@
 #include "core/dump.h"
 
 #include "core/arena.h"
-#include "core/cfi.h"
+#include "core/cfi/cfi.h"
 #include "core/comments.h"
 #include "core/descriptor.h"
 #include "core/libc.h"

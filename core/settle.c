@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/settle.h"
 
-#include "core/cfi.h"
+#include "core/cfi/cfi.h"
 #include "core/libc.h"
 #include "core/live.h"
 #include "core/modules.h"

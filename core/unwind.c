@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/unwind.h"
 
-#include "core/cfi.h"
+#include "core/cfi/cfi.h"
 #include "core/modules.h"
 #include "core/rules.h"
 #include "core/stacks.h"

@@ -2,7 +2,7 @@
 #include "interpose/lifecycle.h"
 
 #include "core/arch/arch.h"
-#include "core/cfi.h"
+#include "core/cfi/cfi.h"
 #include "core/config.h"
 #include "core/dump.h"
 #include "core/libc.h"

@@ -49,6 +49,10 @@ static ALWAYS_INLINE double arch_square_root(double x);
 /* Is this where the function of a coroutine returns to when it ends? Of ARCH_CONTEXT_END_BYTES bytes of code. */
 static ALWAYS_INLINE bool arch_ends_context(const uint8_t *code);
 
+/* The slot of a register in the rows of unwind information (cfi/row.h), by its DWARF number; ARCH_CFI_SLOTS: it has
+ * none, for functions do not preserve it. */
+static ALWAYS_INLINE unsigned arch_cfi_slot(uint64_t dwarf_register);
+
 /* Calls the function on the stack that ends at `top`: 16-byte aligned, just past the highest usable byte. Unwinders can
  * walk through it. The caller's own stack may be aligned in any way. */
 HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument, void *top);
@@ -69,6 +73,10 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  *     memory that was.
  * ARCH_SIGNAL_RETURN_CODE
  *     the bytes of the code that it returns to: rt_sigreturn, as the initializer of an array.
+ * ARCH_DWARF_REGISTERS, ARCH_DWARF_SP, _BP, _RETURN_ADDRESS
+ *     how many registers unwind information numbers that may lead to a caller, and the numbers of some.
+ * ARCH_CFI_SLOTS, ARCH_CFI_SLOT_REGISTERS
+ *     how many of them rows keep; the number of the register in each slot, as the initializer of an array.
  * ARCH_LIBUNWIND_HEADER, ARCH_LIBUNWIND_SONAME, ARCH_LIBUNWIND(name)
  *     libunwind for this machine, whatever machine we run on: its header, its library, what its unw_NAME is called
  *     there.

@@ -99,6 +99,29 @@ static ALWAYS_INLINE double arch_square_root(double x)
     0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05                                                               \
   }
 
+/* rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, and a column for the return address. */
+#define ARCH_DWARF_REGISTERS 17
+#define ARCH_DWARF_BP 6
+#define ARCH_DWARF_SP 7
+#define ARCH_DWARF_RETURN_ADDRESS 16
+
+#define ARCH_CFI_SLOTS 8
+#define ARCH_CFI_SLOT_REGISTERS                                                                                        \
+  {                                                                                                                    \
+    3, 6, 7, 12, 13, 14, 15, 16                                                                                        \
+  }
+static ALWAYS_INLINE unsigned arch_cfi_slot(uint64_t dwarf_register)
+{
+  enum { RBX = 3, FIRST_AFTER_GAP = 12 };
+  if (dwarf_register == RBX)
+    return 0;
+  if (dwarf_register == ARCH_DWARF_BP || dwarf_register == ARCH_DWARF_SP)
+    return (unsigned)dwarf_register - ARCH_DWARF_BP + 1;
+  if (dwarf_register >= FIRST_AFTER_GAP && dwarf_register <= ARCH_DWARF_RETURN_ADDRESS)
+    return (unsigned)dwarf_register - FIRST_AFTER_GAP + 3;
+  return ARCH_CFI_SLOTS;
+}
+
 #define ARCH_LIBUNWIND_HEADER <libunwind-x86_64.h>
 #define ARCH_LIBUNWIND_SONAME "libunwind-x86_64.so.8"
 #define ARCH_LIBUNWIND(name) "_Ux86_64_" name

@@ -2,7 +2,7 @@
 /* From made stacks in a region to a file, read back with protobuf-c's own decoder. */
 #include "core/profile.h"
 
-#include "core/cfi.h"
+#include "core/cfi/cfi.h"
 #include "core/modules.h"
 #include "core/pprof.h"
 #include "core/pprof.pb-c.h"

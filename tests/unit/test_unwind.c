@@ -2,7 +2,7 @@
 /* The rule compiler and the walker, compared frame by frame with libgcc's unwinder. */
 #include "core/unwind.h"
 
-#include "core/cfi.h"
+#include "core/cfi/cfi.h"
 #include "core/modules.h"
 #include "core/prng.h"
 #include "core/stacks.h"

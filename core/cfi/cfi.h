@@ -12,8 +12,8 @@
  * that was forked without them while libunwind was at work may have inherited its mutex taken, and follows frame
  * pointers only. errno is kept.
  */
-#ifndef HEAPPROF_CFI_H
-#define HEAPPROF_CFI_H
+#ifndef HEAPPROF_CFI_CFI_H
+#define HEAPPROF_CFI_CFI_H
 
 #include "core/rules.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "core/cfi.h"
+#include "core/cfi/cfi.h"
 
 #include "core/libc.h"
 #include "core/modules.h"
