@@ -22,10 +22,10 @@ static uint64_t field(int32_t value, unsigned shift, unsigned bits)
 packed_rule rule_pack(struct frame_rule rule)
 {
   if (!fits(rule.ra_offset, 8, 8) || !fits(rule.bp_offset, 12, 8) || !fits(rule.addend, 10, 8) ||
-      !fits(rule.cfa_offset, 29, 1))
-    return RULE_FRAME_POINTER;
-  return (uint64_t)rule.kind | (uint64_t)rule.bp << 3 | field(rule.ra_offset / 8, 5, 8) |
-         field(rule.bp_offset / 8, 13, 12) | field(rule.addend / 8, 25, 10) | field(rule.cfa_offset, 35, 29);
+      !fits(rule.cfa_offset, 28, 1))
+    return RULE_CAREFUL;
+  return (uint64_t)rule.kind | (uint64_t)rule.bp << 4 | field(rule.ra_offset / 8, 6, 8) |
+         field(rule.bp_offset / 8, 14, 12) | field(rule.addend / 8, 26, 10) | field(rule.cfa_offset, 36, 28);
 }
 
 void rule_cache_put(uintptr_t pc, packed_rule rule)

@@ -27,6 +27,7 @@ enum rule_kind {
   RULE_SIGNAL,        /* sp points to the ucontext that a signal interrupted */
   RULE_OUTERMOST,     /* no caller */
   RULE_FRAME_POINTER, /* nothing is known: try bp as a frame pointer, believe little */
+  RULE_CAREFUL,       /* known, but it takes other registers, or more room than there is here */
 };
 
 enum rule_bp {
@@ -36,27 +37,27 @@ enum rule_bp {
   RULE_BP_LOST,
 };
 
-/* Unpacked. The limits are those of the packed form; a frame beyond them gets RULE_FRAME_POINTER. */
+/* Unpacked. The limits are those of the packed form; a frame beyond them gets RULE_CAREFUL. */
 struct frame_rule {
   enum rule_kind kind;
   enum rule_bp bp;
-  int32_t cfa_offset; /* +- 256 MiB */
+  int32_t cfa_offset; /* +- 128 MiB */
   int32_t addend;     /* +- 4 KiB, a multiple of 8 */
   int32_t bp_offset;  /* +- 16 KiB, a multiple of 8 */
   int32_t ra_offset;  /* of the return address from the CFA: +- 1 KiB, a multiple of 8 */
 };
 
-/* 3 bits of kind, 2 of bp, 8 of return address, 12 of bp offset, 10 of addend, 29 of CFA offset, from the low end. */
+/* 4 bits of kind, 2 of bp, 8 of return address, 12 of bp offset, 10 of addend, 28 of CFA offset, from the low end. */
 typedef uint64_t packed_rule;
 
 static ALWAYS_INLINE enum rule_kind rule_kind(packed_rule rule)
 {
-  return (enum rule_kind)(rule & 7);
+  return (enum rule_kind)(rule & 15);
 }
 
 static ALWAYS_INLINE enum rule_bp rule_bp(packed_rule rule)
 {
-  return (enum rule_bp)(rule >> 3 & 3);
+  return (enum rule_bp)(rule >> 4 & 3);
 }
 
 static ALWAYS_INLINE intptr_t rule_field(packed_rule rule, unsigned shift, unsigned bits)
@@ -66,22 +67,22 @@ static ALWAYS_INLINE intptr_t rule_field(packed_rule rule, unsigned shift, unsig
 
 static ALWAYS_INLINE intptr_t rule_ra_offset(packed_rule rule)
 {
-  return rule_field(rule, 5, 8) * 8;
+  return rule_field(rule, 6, 8) * 8;
 }
 
 static ALWAYS_INLINE intptr_t rule_bp_offset(packed_rule rule)
 {
-  return rule_field(rule, 13, 12) * 8;
+  return rule_field(rule, 14, 12) * 8;
 }
 
 static ALWAYS_INLINE intptr_t rule_addend(packed_rule rule)
 {
-  return rule_field(rule, 25, 10) * 8;
+  return rule_field(rule, 26, 10) * 8;
 }
 
 static ALWAYS_INLINE intptr_t rule_cfa_offset(packed_rule rule)
 {
-  return rule_field(rule, 35, 29);
+  return rule_field(rule, 36, 28);
 }
 
 packed_rule rule_pack(struct frame_rule rule);

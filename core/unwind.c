@@ -121,6 +121,7 @@ static NOINLINE enum step step_by(packed_rule rule, struct stack_window *window,
   case RULE_SIGNAL: return step_over_signal(window, frame);
   case RULE_OUTERMOST: return STEP_OUT;
   case RULE_FRAME_POINTER: *flags |= STACK_FRAME_POINTERS; return step_by_frame_pointer(window, frame);
+  case RULE_CAREFUL:
   case RULE_ABSENT: break;
   }
   return STEP_LOST;

@@ -220,14 +220,14 @@ static packed_rule step_once(struct compilation *job)
     return RULE_FRAME_POINTER;
   if (stepped == 0)
     return RULE_OUTERMOST;
-  struct frame_rule rule = {.kind = RULE_FRAME_POINTER};
+  struct frame_rule rule = {.kind = RULE_CAREFUL};
   unw_word_t cfa, bp, ra;
   if (libunwind.get_reg(&cursor, ARCH_LIBUNWIND_SP, &cfa) < 0 ||
       libunwind.get_reg(&cursor, ARCH_LIBUNWIND_BP, &bp) < 0 || libunwind.get_reg(&cursor, ARCH_LIBUNWIND_PC, &ra) < 0)
-    return RULE_FRAME_POINTER;
+    return RULE_CAREFUL;
   if (!read_cfa(job, cfa, &rule) || !is_word(ra) ||
       !is_offset(job->word_addresses[(ra - SYNTHETIC_WORD) >> 32], cfa, &rule.ra_offset))
-    return RULE_FRAME_POINTER;
+    return RULE_CAREFUL;
   read_bp(job, bp, cfa, &rule);
   return rule_pack(rule);
 }
