@@ -12,6 +12,10 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define UNUSED __attribute__((unused))
 
+/* For arrays of more than a page: the linker puts them before the small variables, which each process touches as it
+ * starts, so that those lie on few pages. */
+#define LARGE __attribute__((aligned(4096)))
+
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* An invariant. Developer builds (configure --enable-debug) check it, and a violation stops the program at once; in all

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-_Atomic uint8_t live_filter[LIVE_FILTER_BYTES];
+LARGE _Atomic uint8_t live_filter[LIVE_FILTER_BYTES];
 
 /* Nodes. Chunk k holds FIRST_CHUNK_NODES << k of them; node 0 is never used. */
 
@@ -119,7 +119,7 @@ enum { BUCKET_SLOTS = 8, LEVELS = 16 };
 
 #define SLOT_TAG_MASK 0xffffffff00000000u
 
-static _Alignas(64) _Atomic uint64_t first_level[FIRST_LEVEL_SLOTS];
+static LARGE _Atomic uint64_t first_level[FIRST_LEVEL_SLOTS];
 static _Atomic(_Atomic uint64_t *) levels[LEVELS] = {first_level};
 static _Atomic unsigned levels_used = 1;
 

@@ -2,6 +2,7 @@
 #include "core/modules.h"
 
 #include "core/compiler.h"
+#include "core/libc.h"
 #include "core/on_stack.h"
 #include "core/rules.h"
 #include "core/sys.h"
@@ -17,7 +18,7 @@ struct lock modules_lock;
 
 /* The table grows by chunks, as most programs have few modules. */
 enum { CHUNK_MODULES = 64 };
-static struct module first_chunk[CHUNK_MODULES];
+static LARGE struct module first_chunk[CHUNK_MODULES];
 static struct module *chunks[MODULES_MAX / CHUNK_MODULES] = {first_chunk};
 static unsigned module_count; /* of the table in use */
 static uint64_t unloadings;
@@ -35,8 +36,8 @@ struct order {
   uint64_t addresses[MODULES_MAX];
 };
 
-static struct order loaded;            /* by where they lie */
-static struct order recorded;          /* by where they are recorded, if that is where a process has memory */
+static LARGE struct order loaded;      /* by where they lie */
+static LARGE struct order recorded;    /* by where they are recorded, if that is where a process has memory */
 static struct address_range forgotten; /* around the recorded places of those whose slot was given to another one */
 
 static struct module *module_in(unsigned slot)
@@ -447,6 +448,6 @@ bool modules_init(const char *main_path)
 {
   struct text path = TEXT_INIT(main_executable);
   text_put(&path, main_path);
-  *(void **)&find_object = dlsym(RTLD_DEFAULT, "_dl_find_object");
+  find_object = _dl_find_object; /* glibc 2.35 */
   return find_object != NULL;
 }

@@ -3,7 +3,7 @@
 
 #include "core/compiler.h"
 
-_Alignas(64) struct rule_cache_entry rule_cache[RULE_CACHE_SETS][RULE_CACHE_WAYS];
+LARGE struct rule_cache_entry rule_cache[RULE_CACHE_SETS][RULE_CACHE_WAYS];
 _Atomic uint64_t rule_generation;
 
 _Static_assert(RULE_CACHE_SETS == 1 << (64 - 52), "rule_cache_set takes the upper 12 bits of the product");

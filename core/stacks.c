@@ -11,7 +11,7 @@
  * reach. A slot holds the upper half of the stack's hash and the position of its record. */
 enum { FIRST_LEVEL_SLOTS = 4096, LEVELS = 8, REACH = 16 };
 
-static _Atomic uint64_t first_level[FIRST_LEVEL_SLOTS];
+static LARGE _Atomic uint64_t first_level[FIRST_LEVEL_SLOTS];
 static _Atomic(_Atomic uint64_t *) levels[LEVELS] = {first_level};
 
 static _Atomic uint32_t full_stack; /* the stand-in for stacks that found no room */

@@ -4,7 +4,7 @@
 #include "core/modules.h"
 #include "core/region.h"
 
-static struct trail trails[TRAILS];
+static LARGE struct trail trails[TRAILS];
 
 struct trail *trail_take(void)
 {
@@ -100,7 +100,7 @@ void trail_set_stack(struct trail *trail, uint32_t stack)
 /* Chunk k holds FIRST_CHUNK << k of them: in all enough for 4,000 walks at once. */
 enum { FIRST_CHUNK = 8, CHUNKS = 9 };
 
-static struct scratch first_chunk[FIRST_CHUNK];
+static LARGE struct scratch first_chunk[FIRST_CHUNK];
 static _Atomic(struct scratch *) chunks[CHUNKS] = {first_chunk};
 
 static size_t chunk_length(unsigned chunk)

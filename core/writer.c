@@ -19,7 +19,7 @@ static struct {
   _Atomic uint64_t taken_in; /* the epoch (process.h); one of another epoch is free, and the file not ours */
   _Atomic uint64_t there_in; /* 0: there is none */
   char path[WRITER_PATH_MAX];
-} unfinished[UNFINISHED_MAX];
+} unfinished[UNFINISHED_MAX] LARGE;
 static _Atomic uint64_t closed_in; /* the epoch of a process that ends */
 
 static int note_unfinished(const char *path)
