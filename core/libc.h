@@ -15,7 +15,6 @@
 #include <sys/auxv.h>
 
 #pragma weak _dl_find_object
-#pragma weak dl_iterate_phdr
 #pragma weak dladdr
 #pragma weak dladdr1
 #pragma weak getauxval
@@ -29,8 +28,8 @@ extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
 
 static inline bool libc_is_ours(void)
 {
-  return dl_iterate_phdr != NULL && dladdr != NULL && dladdr1 != NULL && getauxval != NULL &&
-         &program_invocation_name != NULL && &program_invocation_short_name != NULL && __register_atfork != NULL;
+  return dladdr != NULL && dladdr1 != NULL && getauxval != NULL && &program_invocation_name != NULL &&
+         &program_invocation_short_name != NULL && __register_atfork != NULL;
 }
 
 static inline unsigned long libc_auxv(unsigned long type)

@@ -9,13 +9,15 @@
 
 enum { PAGE_BYTES = 4096, ALIGNMENT = 16 };
 
-_Alignas(PAGE_BYTES) char bootstrap_arena[BOOTSTRAP_ARENA_BYTES];
+LARGE char bootstrap_arena[BOOTSTRAP_ARENA_BYTES];
 static _Atomic size_t arena_used;
 
-void bootstrap_init(void)
+/* So that free looks twice at what lies there. */
+static void mark(const char *from, const char *to)
 {
-  for (size_t offset = 0; offset < sizeof bootstrap_arena; offset += PAGE_BYTES)
-    live_filter_mark_forever(bootstrap_arena + offset);
+  for (; from < to; from += PAGE_BYTES)
+    live_filter_mark_forever(from);
+  live_filter_mark_forever(to - 1);
 }
 
 /* Each block is preceded by its size. */
@@ -29,6 +31,7 @@ void *bootstrap_get(size_t size)
     if (size + ALIGNMENT > BOOTSTRAP_ARENA_BYTES - at)
       return NULL;
   } while (!atomic_compare_exchange_weak(&arena_used, &at, at + size + ALIGNMENT));
+  mark(bootstrap_arena + at, bootstrap_arena + at + size + ALIGNMENT);
   *(size_t *)(void *)(bootstrap_arena + at) = size;
   return bootstrap_arena + at + ALIGNMENT;
 }

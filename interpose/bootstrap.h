@@ -12,10 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Marks the arena's pages in the page filter, so that free looks twice at its pointers. */
-void bootstrap_init(void);
-
-/* Zeroed, aligned to 16 bytes. */
+/* Zeroed, aligned to 16 bytes. Its pages are marked in the page filter. */
 void *bootstrap_get(size_t size);
 
 bool bootstrap_is_used(void);

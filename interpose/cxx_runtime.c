@@ -63,8 +63,8 @@ static int find_runtime(struct dl_phdr_info *info, size_t size, void *argument)
 bool cxx_runtime_find(const void *caller, struct cxx_runtime *runtime)
 {
   struct search search = {.caller = (uintptr_t)caller, .runtime = runtime};
-  (void)dl_iterate_phdr(find_callers, &search);
-  (void)dl_iterate_phdr(find_runtime, &search);
+  (void)object_each(find_callers, &search);
+  (void)object_each(find_runtime, &search);
   return search.rank != RANK_NONE;
 }
 

@@ -6,9 +6,9 @@
 #include "core/message.h"
 #include "core/sampler.h"
 #include "core/sys.h"
+#include "interpose/object.h"
 #include "interpose/real.h"
 
-#include <dlfcn.h>
 #include <sys/auxv.h>
 
 static const char *reason_in_force;
@@ -17,15 +17,16 @@ static const char *reason_in_force;
  * every call. */
 static bool has_sanitizer(void)
 {
-  return dlsym(RTLD_DEFAULT, "__sanitizer_get_allocated_size") != NULL;
+  static const char *const function = "__sanitizer_get_allocated_size";
+  return object_any_exports(&function, 1);
 }
 
 /* Its tools that watch the heap (memcheck, helgrind, drd, massif, dhat) take every malloc's place; callgrind and others
  * do not. */
 static bool has_valgrind_allocator(void)
 {
-  return dlsym(RTLD_DEFAULT, "_vgr10010ZU_libcZdsoZa_malloc") != NULL ||
-         dlsym(RTLD_DEFAULT, "_vgr10010ZU_VgSoSynsomalloc_malloc") != NULL;
+  static const char *const functions[] = {"_vgr10010ZU_libcZdsoZa_malloc", "_vgr10010ZU_VgSoSynsomalloc_malloc"};
+  return object_any_exports(functions, COUNT_OF(functions));
 }
 
 const char *inert_find_reason(void)

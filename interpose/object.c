@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/object.h"
 
+#include "core/libc.h"
+
 #include <elf.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* glibc puts the addresses themselves into the dynamic section; of the vDSO, and under other loaders, they count from
@@ -19,9 +22,38 @@ static void read_dynamic(struct object *object)
     case DT_STRTAB: object->strings = object_at(object, entry); break;
     case DT_SYMTAB: object->symbols = object_at(object, entry); break;
     case DT_GNU_HASH: object->gnu_hash = object_at(object, entry); break;
+    case DT_HASH: object->sysv_hash = object_at(object, entry); break;
+    case DT_VERSYM: object->versions = object_at(object, entry); break;
     default: break;
     }
   }
+}
+
+static const struct link_map *libc_map(void)
+{
+  void *function = (void *)__register_atfork;
+  struct dl_find_object found;
+  if (_dl_find_object != NULL)
+    return _dl_find_object(function, &found) == 0 ? found.dlfo_link_map : NULL;
+  Dl_info info;
+  struct link_map *map = NULL;
+  return dladdr1 != NULL && dladdr1(function, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 ? map : NULL;
+}
+
+bool object_each(object_visitor *visit, void *argument)
+{
+  typedef int iterator(object_visitor * visit, void *argument);
+  static iterator *_Atomic iterate;
+  const struct link_map *map = atomic_load(&iterate) == NULL ? libc_map() : NULL;
+  if (map != NULL) {
+    struct object libc = {.bias = map->l_addr, .dynamic = map->l_ld};
+    read_dynamic(&libc);
+    atomic_store(&iterate, (iterator *)object_find(&libc, "dl_iterate_phdr"));
+  }
+  iterator *known = atomic_load(&iterate);
+  if (known != NULL)
+    (void)known(visit, argument);
+  return known != NULL;
 }
 
 bool object_read(const struct dl_phdr_info *info, struct object *object)
@@ -54,32 +86,112 @@ static uint32_t gnu_hash_of(const char *symbol)
   return hash;
 }
 
+struct object_query object_query(const char *symbol)
+{
+  return (struct object_query){.symbol = symbol, .gnu_hash = gnu_hash_of(symbol)};
+}
+
+/* Not an old version, which only programs that were linked with it get. */
+static bool is_match(const struct object *object, uint32_t index, const char *symbol)
+{
+  enum { HIDDEN_VERSION = 0x8000 };
+  const ElfW(Sym) *candidate = &object->symbols[index];
+  return candidate->st_shndx != SHN_UNDEF && strcmp(object->strings + candidate->st_name, symbol) == 0 &&
+         (object->versions == NULL || (object->versions[index] & HIDDEN_VERSION) == 0);
+}
+
+static bool may_hold(const uint32_t *table, uint32_t hash)
+{
+  enum { WORD_BITS = 8 * sizeof(ElfW(Addr)) };
+  const ElfW(Addr) *filter = (const ElfW(Addr) *)(const void *)(table + 4);
+  ElfW(Addr) word = filter[hash / WORD_BITS & (table[2] - 1)];
+  return (word >> hash % WORD_BITS & word >> (hash >> table[3]) % WORD_BITS & 1) != 0;
+}
+
+static const ElfW(Sym) * find_by_gnu_hash(const struct object *object, const struct object_query *query)
+{
+  const uint32_t *table = object->gnu_hash, hash = query->gnu_hash;
+  uint32_t bucket_count = table[0], first = table[1], filter_words = table[2];
+  const uint32_t *buckets = table + 4 + filter_words * (sizeof(ElfW(Addr)) / sizeof *table);
+  const uint32_t *chain = buckets + bucket_count;
+  uint32_t index = bucket_count > 0 && may_hold(table, hash) ? buckets[hash % bucket_count] : 0;
+  if (index < first)
+    return NULL;
+  for (bool is_last = false; !is_last; index++) {
+    is_last = (chain[index - first] & 1) != 0;
+    if ((chain[index - first] | 1) == (hash | 1) && is_match(object, index, query->symbol))
+      return &object->symbols[index];
+  }
+  return NULL;
+}
+
+static uint32_t sysv_hash_of(const char *symbol)
+{
+  uint32_t hash = 0;
+  for (const unsigned char *byte = (const unsigned char *)symbol; *byte != '\0'; byte++) {
+    hash = (hash << 4) + *byte;
+    hash = (hash ^ (hash & 0xf0000000u) >> 24) & 0x0fffffffu;
+  }
+  return hash;
+}
+
+static const ElfW(Sym) * find_by_sysv_hash(const struct object *object, const char *symbol)
+{
+  uint32_t bucket_count = object->sysv_hash[0];
+  const uint32_t *buckets = object->sysv_hash + 2, *chain = buckets + bucket_count;
+  uint32_t index = bucket_count > 0 ? buckets[sysv_hash_of(symbol) % bucket_count] : STN_UNDEF;
+  for (; index != STN_UNDEF; index = chain[index])
+    if (is_match(object, index, symbol))
+      return &object->symbols[index];
+  return NULL;
+}
+
+const ElfW(Sym) * object_export(const struct object *object, const struct object_query *query)
+{
+  if (object->gnu_hash != NULL)
+    return find_by_gnu_hash(object, query);
+  return object->sysv_hash != NULL ? find_by_sysv_hash(object, query->symbol) : NULL;
+}
+
 /* Functions and data; what is chosen by a call (STT_GNU_IFUNC) or per thread is not simply there. */
 static bool is_there(const ElfW(Sym) * symbol)
 {
   unsigned type = ELF64_ST_TYPE(symbol->st_info);
-  return symbol->st_shndx != SHN_UNDEF && (type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE);
+  return type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE;
 }
 
 void *object_find(const struct object *object, const char *symbol)
 {
-  if (object->gnu_hash == NULL)
-    return NULL;
-  uint32_t bucket_count = object->gnu_hash[0], first = object->gnu_hash[1], filter_words = object->gnu_hash[2];
-  const uint32_t *buckets = object->gnu_hash + 4 + filter_words * (sizeof(ElfW(Addr)) / sizeof(uint32_t));
-  const uint32_t *chain = buckets + bucket_count;
-  uint32_t hash = gnu_hash_of(symbol);
-  uint32_t index = bucket_count > 0 ? buckets[hash % bucket_count] : 0;
-  if (index < first)
-    return NULL;
-  for (bool is_last = false; !is_last; index++) {
-    const ElfW(Sym) *candidate = &object->symbols[index];
-    is_last = (chain[index - first] & 1) != 0;
-    if ((chain[index - first] | 1) == (hash | 1) && strcmp(object->strings + candidate->st_name, symbol) == 0 &&
-        is_there(candidate))
-      return (void *)(object->bias + candidate->st_value);
+  struct object_query query = object_query(symbol);
+  const ElfW(Sym) *found = object_export(object, &query);
+  return found != NULL && is_there(found) ? (void *)(object->bias + found->st_value) : NULL;
+}
+
+struct any_of {
+  const char *const *symbols;
+  size_t count;
+  bool is_found;
+};
+
+static int look_for_any(struct dl_phdr_info *info, size_t size, void *argument)
+{
+  struct any_of *any = argument;
+  struct object object;
+  (void)size;
+  if (!object_read(info, &object))
+    return 0;
+  for (size_t i = 0; i < any->count; i++) {
+    struct object_query query = object_query(any->symbols[i]);
+    any->is_found = any->is_found || object_export(&object, &query) != NULL;
   }
-  return NULL;
+  return any->is_found;
+}
+
+bool object_any_exports(const char *const *symbols, size_t count)
+{
+  struct any_of any = {symbols, count, false};
+  (void)object_each(look_for_any, &any);
+  return any.is_found;
 }
 
 static const char *soname(const struct object *object)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A loaded object, as its program headers and its dynamic section describe it. For callbacks of dl_iterate_phdr, during
+/* A loaded object, as its program headers and its dynamic section describe it. For callbacks of object_each, during
  * which no object goes; what was read stays good as long as the object is loaded.
  *
  * Threads, signals, fork: it only reads. Failure: what is not there is empty, and nothing is found in it.
@@ -23,18 +23,39 @@ struct object {
   const char *strings;
   const ElfW(Sym) * symbols;
   const uint32_t *gnu_hash;
+  const uint32_t *sysv_hash;
+  const uint16_t *versions;
 };
 
 /* False: it has no dynamic section. */
 bool object_read(const struct dl_phdr_info *info, struct object *object);
+
+/* dl_iterate_phdr, past whoever interposes it: a sanitizer's crashes before the sanitizer is ready. False: it cannot be
+ * found. */
+typedef int object_visitor(struct dl_phdr_info *info, size_t size, void *argument);
+bool object_each(object_visitor *visit, void *argument);
 
 bool object_holds(const struct object *object, uintptr_t address);
 
 /* The address that an entry of its dynamic section holds. */
 const void *object_at(const struct object *object, const ElfW(Dyn) * entry);
 
+/* A name to look for in many objects. */
+struct object_query {
+  const char *symbol;
+  uint32_t gnu_hash;
+};
+
+struct object_query object_query(const char *symbol);
+
+/* What a look-up by name finds in the object: its current version, of any kind, also a function chosen by a call. */
+const ElfW(Sym) * object_export(const struct object *object, const struct object_query *query);
+
 /* The address of what the object exports under that name; NULL: nothing that is simply there. */
 void *object_find(const struct object *object, const char *symbol);
+
+/* Does any loaded object export one of these? */
+bool object_any_exports(const char *const *symbols, size_t count);
 
 /* Is `other` a library that the object was linked with? */
 bool object_needs(const struct object *object, const struct object *other);

@@ -2,9 +2,8 @@
 /* The real functions: for every hook the next definition behind ours (RTLD_NEXT).
  *
  * They are looked up by the first call of any allocating hook, which may come before our constructor, from a
- * constructor of another library, on any thread. dlsym itself may allocate then (always when a look-up fails, in glibc
- * 2.34 and later): those requests of the resolving thread are served by what is resolved already, else by the bootstrap
- * arena.
+ * constructor of another library, on any thread: in the tables of the loaded objects; by dlsym only where those do not
+ * tell (real.c). dlsym may allocate: such requests of the resolving thread are served by the bootstrap arena.
  *
  * Threads: anyone may call real_ensure at any time; two threads that resolve at once store the same pointers. Signals,
  * fork: safe. Failure: a required function that is missing makes the shim inert; an optional one is replaced by means

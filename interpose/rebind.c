@@ -29,17 +29,20 @@ static struct opening {
 static struct lock binding;
 
 /* What can be bound again. C++ operators call malloc in turn, and belong to the runtime that the object chose. */
-enum group { group_c, group_sized, group_aligned, group_bsd, group_cxx, group_jemalloc, group_process };
-
 static const struct bound {
   const char *symbol;
-  void *hook;
   void **real;
   const bool *is_allocators;
-  enum group group;
 } bounds[] = {
-#define HEAPPROF_HOOK(symbol, group, need, type, parameters, what)                                                     \
-  {#symbol, (void *)symbol, (void **)&real.symbol, &real_is_allocators.symbol, group_##group},
+#define BOUND(symbol) {#symbol, (void **)&real.symbol, &real_is_allocators.symbol},
+#define BOUND_c(symbol) BOUND(symbol)
+#define BOUND_sized(symbol) BOUND(symbol)
+#define BOUND_aligned(symbol) BOUND(symbol)
+#define BOUND_bsd(symbol)
+#define BOUND_cxx(symbol)
+#define BOUND_jemalloc(symbol)
+#define BOUND_process(symbol)
+#define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) BOUND_##group(symbol)
 #include "interpose/hooks.def"
 #undef HEAPPROF_HOOK
 };
@@ -66,7 +69,7 @@ static uintptr_t real_of(const struct bound *bound)
 static const struct bound *find_bound(const char *name)
 {
   for (size_t i = 0; i < COUNT_OF(bounds); i++)
-    if (bounds[i].group <= group_aligned && *bounds[i].is_allocators && strcmp(bounds[i].symbol, name) == 0)
+    if (*bounds[i].is_allocators && strcmp(bounds[i].symbol, name) == 0)
       return &bounds[i];
   return NULL;
 }
@@ -114,6 +117,7 @@ static void put(const struct object *object, uintptr_t place, uintptr_t expected
 }
 
 struct scan {
+  struct object own; /* its table has the hooks: a table of pointers would be relocated in each process, by name */
   bool is_ambiguous; /* somebody else exports malloc, too: what a lazy binding will find is not known */
 };
 
@@ -135,7 +139,7 @@ static void bind(const struct scan *scan, const struct object *object, const Elf
   const struct bound *bound = find_bound(object->strings + symbol->st_name);
   uintptr_t value = *(const volatile uintptr_t *)place;
   if (bound != NULL && (value == real_of(bound) || (!scan->is_ambiguous && is_lazy(object, type, value))))
-    put(object, place, value, (uintptr_t)bound->hook);
+    put(object, place, value, (uintptr_t)object_find(&scan->own, bound->symbol));
 }
 
 static const void *table_of(const struct object *object, ElfW(Sxword) tag, ElfW(Sxword) size_tag, size_t *count)
@@ -161,9 +165,14 @@ static void bind_table(const struct scan *scan, const struct object *object, Elf
 
 extern HIDDEN const char __ehdr_start[];
 
+static bool is_own(const struct object *object)
+{
+  return object_holds(object, (uintptr_t)__ehdr_start);
+}
+
 static bool is_left_alone(const struct object *object)
 {
-  return object_holds(object, (uintptr_t)__ehdr_start) || object_holds(object, (uintptr_t)passed_on.malloc);
+  return is_own(object) || object_holds(object, (uintptr_t)passed_on.malloc);
 }
 
 static int look_for_others(struct dl_phdr_info *info, size_t size, void *argument)
@@ -171,8 +180,13 @@ static int look_for_others(struct dl_phdr_info *info, size_t size, void *argumen
   struct scan *scan = argument;
   struct object object;
   (void)size;
-  scan->is_ambiguous = object_read(info, &object) && !is_left_alone(&object) && object_find(&object, "malloc") != NULL;
-  return scan->is_ambiguous;
+  if (!object_read(info, &object))
+    return 0;
+  if (is_own(&object))
+    scan->own = object;
+  else if (!is_left_alone(&object) && object_find(&object, "malloc") != NULL)
+    scan->is_ambiguous = true;
+  return 0;
 }
 
 static bool is_relocated(const struct object *object)
@@ -197,8 +211,8 @@ static void bind_aside(void *unused)
 {
   struct scan scan = {.is_ambiguous = false};
   (void)unused;
-  (void)dl_iterate_phdr(look_for_others, &scan);
-  (void)dl_iterate_phdr(bind_object, &scan);
+  (void)object_each(look_for_others, &scan);
+  (void)object_each(bind_object, &scan);
 }
 
 /* On a stack of ours: whoever allocates or frees first after dlopen may have a small one. */

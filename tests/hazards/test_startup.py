@@ -9,8 +9,8 @@ from hazards.toolbox import INTERVALS, AsWithout, Discriminates, Hazard, amount,
 
 
 class S1Bootstrap(Hazard):
-    """S1: dlsym, dlerror and dl_iterate_phdr of a second preloaded library allocate. Seen to fail (endless recursion) under
-    a shim without an arena to start with."""
+    """S1: dlsym, dlerror and dl_iterate_phdr of a second preloaded library allocate, and a function of it can only be found by dlsym.
+    Seen to fail (endless recursion) under a shim without an arena to start with."""
     COMMANDS = (["/bin/ls", "/"], ["/usr/bin/sort", "/etc/passwd"], ["/bin/bash", "-c", "x=$(echo a | cat); echo $x"])
 
     def preloads(self, of_ours):

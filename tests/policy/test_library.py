@@ -25,10 +25,10 @@ STANDARD = set("""
 # errno, SIGRTMIN, SIGRTMAX, assert, and what compilers add.
 SPELLINGS = {"__errno_location", "__libc_current_sigrtmin", "__libc_current_sigrtmax", "__assert_fail", "__stack_chk_fail"}
 OPTIONAL = set("""
-    __progname __progname_full __register_atfork _dl_find_object dl_iterate_phdr dladdr dladdr1 getauxval program_invocation_name
+    __progname __progname_full __register_atfork _dl_find_object dladdr dladdr1 getauxval program_invocation_name
     program_invocation_short_name strerrordesc_np _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__
 """.split())
-CALLED_BACK = re.compile(r"find_callers|find_runtime|bind_object|bind_aside|look_for_others|(make_by|release_of)_\w+")  # by dl_iterate_phdr or probes, from what has realigned
+CALLED_BACK = re.compile(r"find_callers|find_runtime|bind_object|bind_aside|look_(behind|for_any|for_others)|(make_by|release_of)_\w+")  # by object_each or probes, from what has realigned
 
 
 def output_of(*command):

@@ -29,6 +29,23 @@ __attribute__((destructor)) static void give_back(void)
   free(kept);
 }
 
+/* A function that is chosen by a call: who looks for the next definition behind it has to ask dlsym. */
+static int resize_array(void *place, size_t count, size_t size)
+{
+  void *pointer;
+  memcpy(&pointer, place, sizeof pointer);
+  pointer = reallocarray(pointer, count, size);
+  memcpy(place, &pointer, sizeof pointer);
+  return pointer == NULL;
+}
+
+static int (*choose(void))(void *, size_t, size_t)
+{
+  return resize_array;
+}
+
+int reallocarr(void *place, size_t count, size_t size) __attribute__((ifunc("choose")));
+
 void *dlsym(void *restrict handle, const char *restrict name)
 {
   void *(*real)(void *, const char *) = (void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34");
