@@ -10,6 +10,7 @@
 #include "core/region.h"
 #include "core/stacks.h"
 #include "core/sys.h"
+#include "core/ticks.h"
 
 #include <sys/auxv.h>
 
@@ -43,8 +44,10 @@ static void count_lost_samples(void)
 static void begin(void *unused)
 {
   (void)unused;
+  ticks_init();
   if (!region_create(settings, program_name, allocator_name))
     return;
+  ticks_settle();           /* a state file takes its time */
   if (process_is_settled()) /* the first to allocate may be a vfork child: the region is its parent's all the same */
     region_header()->pid = (uint32_t)first_pid;
   process_begin_epoch();

@@ -2,7 +2,7 @@
 /* Measures a few of many short events by the machine's clock, which takes up to some 10 ns to read: too long for each
  * of them. A tick is 0.4 ns on one machine and 40 ns on another, so constants are nanoseconds.
  *
- * Threads, signals, fork: any; ticks_init and ticks_settle from the constructor, one after the other.
+ * Threads, signals, fork: any; ticks_init and ticks_settle where the region is made, one after the other.
  */
 #ifndef HEAPPROF_TICKS_H
 #define HEAPPROF_TICKS_H
@@ -37,7 +37,7 @@ static inline uint64_t ticks_since(uint64_t begin)
 /* Looks at the clocks, from where on their speed is measured ... */
 void ticks_init(void);
 
-/* ... and, some tenth of a millisecond later, how long a tick takes. */
+/* ... and, when a tenth of a millisecond or so has passed, how long a tick takes. */
 void ticks_settle(void);
 
 /* The speed as it is known by now: the machine's own word, or what was measured since ticks_init. 0: not at all yet. */

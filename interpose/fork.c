@@ -43,9 +43,9 @@ static ARCH_ENTRY void after_fork_in_child(void)
   release();
 }
 
-extern HIDDEN void *__dso_handle;
+extern HIDDEN char __ehdr_start[];
 
 void fork_init(void)
 {
-  (void)__register_atfork(before_fork, release, after_fork_in_child, __dso_handle);
+  (void)__register_atfork(before_fork, release, after_fork_in_child, __ehdr_start);
 }

@@ -13,20 +13,18 @@
 
 static const char *reason_in_force;
 
-/* All sanitizers that bring an allocator (address, thread, memory, leak) have this function; their allocator must see
- * every call. */
-static bool has_sanitizer(void)
+/* Allocators that must see every call. All sanitizers that bring one (address, thread, memory, leak) have this
+ * function; valgrind's tools that watch the heap (memcheck, helgrind, drd, massif, dhat) take every malloc's place,
+ * callgrind and others do not. */
+static const char *find_other_allocator(void)
 {
-  static const char *const function = "__sanitizer_get_allocated_size";
-  return object_any_exports(&function, 1);
-}
-
-/* Its tools that watch the heap (memcheck, helgrind, drd, massif, dhat) take every malloc's place; callgrind and others
- * do not. */
-static bool has_valgrind_allocator(void)
-{
-  static const char *const functions[] = {"_vgr10010ZU_libcZdsoZa_malloc", "_vgr10010ZU_VgSoSynsomalloc_malloc"};
-  return object_any_exports(functions, COUNT_OF(functions));
+  static const char *const marks[] = {"__sanitizer_get_allocated_size", "_vgr10010ZU_libcZdsoZa_malloc",
+                                      "_vgr10010ZU_VgSoSynsomalloc_malloc"};
+  const char *mark = object_find_exported(marks, COUNT_OF(marks));
+  if (mark == NULL)
+    return NULL;
+  return mark == marks[0] ? "the program is built with a sanitizer, which has an allocator of its own"
+                          : "the program runs under valgrind, which has an allocator of its own";
 }
 
 const char *inert_find_reason(void)
@@ -35,10 +33,9 @@ const char *inert_find_reason(void)
     return "the C library of this program is not glibc";
   if (getauxval(AT_SECURE) != 0)
     return "the program runs with raised privileges";
-  if (has_sanitizer())
-    return "the program is built with a sanitizer, which has an allocator of its own";
-  if (has_valgrind_allocator())
-    return "the program runs under valgrind, which has an allocator of its own";
+  const char *other = find_other_allocator();
+  if (other != NULL)
+    return other;
   if (!real_is_interposed())
     return "the program, or a library before this one, brings its own malloc: its calls do not come here";
   if (!real_core_agrees())

@@ -109,7 +109,6 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
 {
   (void)argc;
   int saved_errno = errno;
-  ticks_init();
   real_ensure();
   message_init();
   struct text name = TEXT_INIT(program);
@@ -143,7 +142,6 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
     (void)signal_install(config.signal);
   if (reason == NULL) {
     report_setup();
-    ticks_settle();
     atomic_store(&sampler_mode, SAMPLER_ON);
   }
   errno = saved_errno;

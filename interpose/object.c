@@ -170,7 +170,7 @@ void *object_find(const struct object *object, const char *symbol)
 struct any_of {
   const char *const *symbols;
   size_t count;
-  bool is_found;
+  const char *found;
 };
 
 static int look_for_any(struct dl_phdr_info *info, size_t size, void *argument)
@@ -182,16 +182,17 @@ static int look_for_any(struct dl_phdr_info *info, size_t size, void *argument)
     return 0;
   for (size_t i = 0; i < any->count; i++) {
     struct object_query query = object_query(any->symbols[i]);
-    any->is_found = any->is_found || object_export(&object, &query) != NULL;
+    if (object_export(&object, &query) != NULL)
+      any->found = any->symbols[i];
   }
-  return any->is_found;
+  return any->found != NULL;
 }
 
-bool object_any_exports(const char *const *symbols, size_t count)
+const char *object_find_exported(const char *const *symbols, size_t count)
 {
-  struct any_of any = {symbols, count, false};
+  struct any_of any = {symbols, count, NULL};
   (void)object_each(look_for_any, &any);
-  return any.is_found;
+  return any.found;
 }
 
 static const char *soname(const struct object *object)

@@ -54,8 +54,8 @@ const ElfW(Sym) * object_export(const struct object *object, const struct object
 /* The address of what the object exports under that name; NULL: nothing that is simply there. */
 void *object_find(const struct object *object, const char *symbol);
 
-/* Does any loaded object export one of these? */
-bool object_any_exports(const char *const *symbols, size_t count);
+/* Which of these does a loaded object export? NULL: none. */
+const char *object_find_exported(const char *const *symbols, size_t count);
 
 /* Is `other` a library that the object was linked with? */
 bool object_needs(const struct object *object, const struct object *other);

@@ -190,8 +190,8 @@ MUTANTS = [
     Mutant("state_left_behind", "the state file outlives a clean exit", "interpose/lifecycle.c",
            "    region_remove_file();", "    (void)0;", ["preload/test_files", "preload/test_dumps"]),
     Mutant("thread_per_process", "I5, S6: a helper thread", "interpose/fork.c",
-           "  (void)__register_atfork(before_fork, release, after_fork_in_child, __dso_handle);\n",
-           "  (void)__register_atfork(before_fork, release, after_fork_in_child, __dso_handle);\n"
+           "  (void)__register_atfork(before_fork, release, after_fork_in_child, __ehdr_start);\n",
+           "  (void)__register_atfork(before_fork, release, after_fork_in_child, __ehdr_start);\n"
            "  static char stack[65536] __attribute__((aligned(16)));\n"
            "  extern int clone(int (*)(void *), void *, int, void *, ...);\n"
            "  extern int pause(void);\n"
@@ -203,7 +203,7 @@ MUTANTS = [
     Mutant("own_malloc_unnoticed", "A7: a program with its own malloc is profiled all the same", "interpose/inert.c",
            "  if (!real_is_interposed())", "  if (false)", ["hazards/test_allocators.Row7OwnMalloc"]),
     Mutant("sanitizer_unnoticed", "A7: a sanitizer is not recognised", "interpose/inert.c",
-           "  return object_any_exports(&function, 1);", "  return (void)function, false;",
+           "  if (other != NULL)\n", "  if (false)\n",
            ["hazards/test_allocators.Row7Sanitizers"]),
     Mutant("looks_up_early", "A7: what the real syscall is is looked up under the program's lock", "interpose/hooks_process.c",
            "  return LIKELY(real.syscall != NULL) ? real", "  real_ensure();\n  return LIKELY(real.syscall != NULL) ? real",
