@@ -43,19 +43,20 @@ static bool is_preceded; /* malloc or free of an object before us is what the pr
 
 #define FALLBACK_core(symbol) NULL
 #define FALLBACK_optional(symbol) (void *)fallback_##symbol
+/* In the order of the fields of `real`, which has nothing else. */
 struct hook {
   const char *symbol;
-  void **function;
-  bool *is_allocators;
   void *fallback; /* for an optional function that is missing */
 };
 
 static const struct hook hooks[] = {
-#define HEAPPROF_HOOK(symbol, group, need, type, parameters, what)                                                     \
-  {#symbol, (void **)&real.symbol, &real_is_allocators.symbol, FALLBACK_##need(symbol)},
+#define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) {#symbol, FALLBACK_##need(symbol)},
 #include "interpose/hooks.def"
 #undef HEAPPROF_HOOK
 };
+
+_Static_assert(sizeof real == COUNT_OF(hooks) * sizeof(void *), "one pointer for each hook");
+_Static_assert(sizeof real_is_allocators == COUNT_OF(hooks) * sizeof(bool), "one bool for each hook");
 
 enum { CORE_HOOKS = 4 };
 
@@ -119,11 +120,13 @@ static void find_nexts(void)
  * what it resizes. */
 static void set_real(void)
 {
+  void **functions = (void **)&real;
+  bool *are_allocators = (bool *)&real_is_allocators;
   for (unsigned i = 0; i < COUNT_OF(hooks); i++) {
     void *function = nexts[i].function;
-    *hooks[i].function = function != NULL ? function : hooks[i].fallback;
-    *hooks[i].is_allocators = object_holds(&allocator, (uintptr_t)function);
-    core_agrees = core_agrees && (i >= CORE_HOOKS || *hooks[i].is_allocators);
+    functions[i] = function != NULL ? function : hooks[i].fallback;
+    are_allocators[i] = object_holds(&allocator, (uintptr_t)function);
+    core_agrees = core_agrees && (i >= CORE_HOOKS || are_allocators[i]);
   }
 }
 
