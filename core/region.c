@@ -218,12 +218,12 @@ static int create_exclusively(void)
 
 /* In region.path. Containers that share the directory, a user and a pid take the next free name. False: it is too long.
  */
-static bool name_file(unsigned attempt)
+static bool name_file(int pid, unsigned attempt)
 {
   struct text path = TEXT_INIT(region.path);
   text_put(&path, state_directory);
   text_put(&path, "/");
-  text_put_u64(&path, (uint64_t)sys_getpid());
+  text_put_u64(&path, (uint64_t)pid);
   if (attempt > 0) {
     text_put(&path, "-");
     text_put_u64(&path, attempt);
@@ -232,11 +232,11 @@ static bool name_file(unsigned attempt)
   return !path.cut;
 }
 
-void region_remove_from_before_exec(const struct config *config)
+void region_remove_from_before_exec(const struct config *config, int pid)
 {
   struct text directory = TEXT_INIT(state_directory);
   for (unsigned n = 0; name_directory(config, n, &directory); n++)
-    if (directory.bytes[0] != '\0' && name_file(0) && is_from_before_exec())
+    if (directory.bytes[0] != '\0' && name_file(pid, 0) && is_from_before_exec())
       sys_unlink(region.path);
   region.path[0] = '\0';
 }
@@ -246,7 +246,7 @@ static int create_file(void)
 {
   int fd = -EEXIST;
   for (unsigned attempt = 0; attempt < 8 && fd == -EEXIST; attempt++) {
-    if (!name_file(attempt))
+    if (!name_file(sys_getpid(), attempt))
       return -ENAMETOOLONG;
     fd = create_exclusively();
     if (fd == -EEXIST && is_from_before_exec()) {

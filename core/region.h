@@ -35,7 +35,7 @@ bool region_adopt(const struct config *config);
 void region_announce(void);
 
 /* At the start: removes what the program left that this process was before exec. Makes nothing. */
-void region_remove_from_before_exec(const struct config *config);
+void region_remove_from_before_exec(const struct config *config, int pid);
 
 /* Removes the file. The mapping stays: threads may still be counting. */
 void region_remove_file(void);

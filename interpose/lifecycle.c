@@ -82,9 +82,9 @@ static uint64_t random_seed(void)
   return prng_derive(bytes[0] ^ bytes[1], ticks_now());
 }
 
-static void init_main_stack(char **argv)
+static void init_main_stack(int pid, char **argv)
 {
-  if (sys_getpid() == (int)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0))
+  if (pid == (int)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0))
     stack_bounds_init_main((uintptr_t)argv);
 }
 
@@ -108,7 +108,7 @@ static void report_setup(void)
 __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv, char **environment)
 {
   (void)argc;
-  int saved_errno = errno;
+  int saved_errno = errno, pid = sys_getpid();
   real_ensure();
   message_init();
   struct text name = TEXT_INIT(program);
@@ -118,7 +118,7 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
   if (reason == NULL || libc_auxv(AT_SECURE) == 0)
     config_load(&config);
   if (libc_auxv(AT_SECURE) == 0)
-    region_remove_from_before_exec(&config);
+    region_remove_from_before_exec(&config, pid);
   if (!config_selects(&config, program)) {
     inert_enter("HEAPPROF_ONLY names other programs", config.verbose >= 1);
     return;
@@ -127,7 +127,7 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
     follow_end(environment);
   sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
   record_init(config.depth);
-  init_main_stack(argv);
+  init_main_stack(pid, argv);
   dump_init(&config, program);
   if (reason == NULL && !settle_init(&config, program, real_allocator_path()))
     reason = "there was no memory to start with";
