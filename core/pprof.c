@@ -2,6 +2,7 @@
 #include "core/pprof.h"
 
 #include "core/compiler.h"
+#include "core/cuts.h"
 #include "core/pprof.pb-c.h"
 
 #include <errno.h>
@@ -127,16 +128,15 @@ static bool is_exact(const struct profile_sample *sample)
   return true;
 }
 
-static void put_sample(struct encoder *encoder, const struct profile_sample *sample, int64_t label_key,
-                       int64_t label_value)
+static void put_sample(struct encoder *encoder, const struct profile_sample *sample, int64_t cut_key)
 {
   if (!widen_ids(encoder, sample->location_count))
     return;
   for (size_t i = 0; i < sample->location_count; i++)
     encoder->ids[i] = sample->locations[i];
   Perftools__Profiles__Label label = PERFTOOLS__PROFILES__LABEL__INIT, *labels = &label;
-  label.key = label_key;
-  label.str = label_value;
+  label.key = cut_key;
+  label.str = sample->cut;
   Perftools__Profiles__Sample packed = PERFTOOLS__PROFILES__SAMPLE__INIT, *samples = &packed;
   packed.n_location_id = sample->location_count;
   packed.location_id = encoder->ids;
@@ -144,7 +144,7 @@ static void put_sample(struct encoder *encoder, const struct profile_sample *sam
   packed.value = (int64_t *)(uintptr_t)sample->values;
   packed.n_variance = is_exact(sample) ? 0 : PROFILE_VALUES;
   packed.variance = (float *)(uintptr_t)sample->variances;
-  packed.n_label = sample->is_truncated;
+  packed.n_label = sample->cut != 0;
   packed.label = &labels;
   Message message = PERFTOOLS__PROFILES__PROFILE__INIT;
   message.n_sample = 1;
@@ -208,9 +208,9 @@ static void put_all(struct encoder *encoder)
 {
   const struct profile *profile = encoder->profile;
   put_header(encoder);
-  int64_t label_key = id_of(profile, "stack"), label_value = id_of(profile, "truncated");
+  int64_t cut_key = id_of(profile, CUT_LABEL);
   for (size_t i = 0; i < profile->sample_count; i++)
-    put_sample(encoder, &profile->samples[i], label_key, label_value);
+    put_sample(encoder, &profile->samples[i], cut_key);
   for (size_t i = 0; i < profile->mapping_count; i++)
     put_mapping(encoder, &profile->mappings[i], i + 1);
   for (size_t i = 0; i < profile->location_count; i++)

@@ -3,6 +3,7 @@
 
 #include "core/allocation_names.h"
 #include "core/compiler.h"
+#include "core/cuts.h"
 #include "core/module_names.h"
 #include "core/modules.h"
 #include "core/stacks.h"
@@ -189,7 +190,7 @@ static bool add_sample(struct profile *profile, struct location_set *set, const 
       return false;
   sample->locations = ids;
   sample->location_count = depth;
-  sample->is_truncated = (stack->flags & STACK_TRUNCATED) != 0;
+  sample->cut = (stack->flags & STACK_TRUNCATED) != 0 ? intern(profile, arena, cut_label(cut_of(stack->flags))) : 0;
   profile->sample_count++;
   return true;
 }
@@ -413,8 +414,7 @@ bool profile_build(struct profile *profile, struct arena *arena)
     (void)intern(profile, arena, profile_value_names[value]);
     (void)intern(profile, arena, profile_value_units[value]);
   }
-  static const char *const others[] = {"space", "stack",
-                                       "truncated"}; /* the unit of the period, the label of cut stacks */
+  static const char *const others[] = {"space", CUT_LABEL}; /* "space": the unit of the period */
   for (unsigned i = 0; i < COUNT_OF(others); i++)
     (void)intern(profile, arena, others[i]);
   profile->drop_frames = intern(profile, arena, ALLOCATION_DROP_FRAMES);

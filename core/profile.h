@@ -38,7 +38,7 @@ struct profile_sample {
   float variances[PROFILE_VALUES]; /* of the values, as estimates */
   const uint32_t *locations;       /* ids, innermost first */
   uint32_t location_count;
-  bool is_truncated;
+  profile_string cut; /* why outermost frames are missing, 0: none are */
 };
 
 struct profile_location {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/record.h"
 
+#include "core/cuts.h"
 #include "core/process.h"
 #include "core/settle.h"
 #include "core/timing.h"
@@ -10,6 +11,14 @@ static unsigned depth_limit = 1;
 void record_init(unsigned depth)
 {
   depth_limit = depth;
+}
+
+static COLD void count_cut(uint32_t flags)
+{
+  enum loss loss = cut_loss(cut_of(flags));
+  region_lose(LOSS_truncated);
+  if (loss != LOSS_COUNT)
+    region_lose(loss);
 }
 
 /* Walks the stack into `pcs`, which has room for depth_limit of them, and interns it, unless it is the last one again.
@@ -22,7 +31,7 @@ static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, stru
   unsigned depth = unwind_walk(start, window, &cursor, pcs, depth_limit, &flags);
   trail_end(&cursor);
   if (UNLIKELY((flags & STACK_TRUNCATED) != 0))
-    region_lose(LOSS_truncated);
+    count_cut(flags);
   uint32_t stack = trail_stack(&cursor);
   if (stack != 0)
     return stack;

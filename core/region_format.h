@@ -118,6 +118,8 @@ enum stack_flag {
   STACK_TRUNCATED = 1,      /* the outermost frames are missing */
   STACK_FRAME_POINTERS = 2, /* some frame was found by its frame pointer alone */
   STACK_TABLE_FULL = 4,     /* stands for all stacks that found no room */
+  STACK_CUT_SHIFT = 8,      /* with STACK_TRUNCATED: why, from here on (core/cuts.h) */
+  STACK_CUT_MASK = 0xff00,
 };
 
 struct stack_record {

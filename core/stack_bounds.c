@@ -106,6 +106,11 @@ void stack_window_cross(struct stack_window *window, uintptr_t sp)
   window->low = window->high = sp;
 }
 
+bool stack_window_is_own(const struct stack_window *window)
+{
+  return window->high == this_thread.stack_high;
+}
+
 bool stack_window_move(struct stack_window *window, uintptr_t address)
 {
   const struct thread *thread = &this_thread;

@@ -31,6 +31,9 @@ bool stack_window_open(struct stack_window *window, uintptr_t sp);
  * page. */
 void stack_window_cross(struct stack_window *window, uintptr_t sp);
 
+/* Is it in the thread's own stack? */
+bool stack_window_is_own(const struct stack_window *window);
+
 /* Moves or widens the window so that it holds [address, address + 8); false when it can't. */
 bool stack_window_move(struct stack_window *window, uintptr_t address);
 

@@ -2,6 +2,7 @@
 #include "core/stacks.h"
 
 #include "core/compiler.h"
+#include "core/cuts.h"
 #include "core/peak.h"
 #include "core/sys.h"
 
@@ -72,7 +73,7 @@ static uint32_t stand_in(void)
   uint32_t granule = atomic_load(&full_stack);
   if (granule != 0)
     return granule;
-  uint32_t fresh = append(NULL, 0, STACK_TABLE_FULL | STACK_TRUNCATED);
+  uint32_t fresh = append(NULL, 0, STACK_TABLE_FULL | cut_flags(CUT_no_memory));
   if (fresh != 0 && atomic_compare_exchange_strong(&full_stack, &granule, fresh))
     return fresh;
   return granule;

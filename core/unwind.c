@@ -2,6 +2,7 @@
 #include "core/unwind.h"
 
 #include "core/cfi/cfi.h"
+#include "core/cuts.h"
 #include "core/modules.h"
 #include "core/rules.h"
 #include "core/stacks.h"
@@ -23,10 +24,11 @@ static bool is_hidden(uintptr_t pc)
 
 enum step {
   STEP_CALLER,
-  STEP_OUT, /* that was the outermost frame, by its rule */
-  STEP_END, /* that was the outermost frame: by its rule it returns to 0 */
-  STEP_LOST,
-  STEP_FULL, /* there is a caller, but no room for it */
+  STEP_OUT,        /* that was the outermost frame, by its rule */
+  STEP_END,        /* that was the outermost frame: by its rule it returns to 0 */
+  STEP_LOST,       /* no rule leads on */
+  STEP_UNREADABLE, /* one does, to where nothing can be read */
+  STEP_FULL,       /* there is a caller, but no room for it */
 };
 
 /* What is only believed to be a frame is not looked for beyond this on a stack whose end is not known. */
@@ -66,14 +68,16 @@ static enum step step_over_signal(struct stack_window *window, struct frame *fra
   if (!stack_window_read(window, frame->sp + ARCH_SIGNAL_BP, &bp) ||
       !stack_window_read(window, frame->sp + ARCH_SIGNAL_SP, &sp) ||
       !stack_window_read(window, frame->sp + ARCH_SIGNAL_PC, &pc))
-    return STEP_LOST;
+    return STEP_UNREADABLE;
   bool is_astray = has_gone_astray(window, frame->sp, pc);
   stack_window_cross(window, sp);
   *frame = (struct frame){.pc = pc, .sp = sp, .bp = bp};
   if (!is_astray)
     return pc != 0 ? STEP_CALLER : STEP_LOST;
   /* Nothing has run there: what the call left lies on top of the stack. */
-  if (!stack_window_read(window, sp, &pc) || pc == 0)
+  if (!stack_window_read(window, sp, &pc))
+    return STEP_UNREADABLE;
+  if (pc == 0)
     return STEP_LOST;
   *frame = (struct frame){.pc = arch_strip(pc) - 1, .sp = sp + sizeof pc, .bp = bp};
   return STEP_CALLER;
@@ -83,17 +87,19 @@ static inline enum step step_by_cfa(struct stack_window *window, struct frame *f
 {
   uintptr_t return_address, bp = frame->bp;
   /* A CFA that does not move up the stack is a wrong rule or a stack in the making: never go round in circles. */
-  if (UNLIKELY(cfa <= frame->sp) || !stack_window_read(window, cfa + (uintptr_t)rule_ra_offset(rule), &return_address))
+  if (UNLIKELY(cfa <= frame->sp))
     return STEP_LOST;
+  if (!stack_window_read(window, cfa + (uintptr_t)rule_ra_offset(rule), &return_address))
+    return STEP_UNREADABLE;
   switch (rule_bp(rule)) {
   case RULE_BP_KEPT: break;
   case RULE_BP_AT_CFA:
     if (!stack_window_read(window, cfa + (uintptr_t)rule_bp_offset(rule), &bp))
-      return STEP_LOST;
+      return STEP_UNREADABLE;
     break;
   case RULE_BP_AT_BP:
     if (!stack_window_read(window, frame->bp + (uintptr_t)rule_bp_offset(rule), &bp))
-      return STEP_LOST;
+      return STEP_UNREADABLE;
     break;
   case RULE_BP_LOST: bp = 1; break; /* misaligned: no later rule can use it */
   }
@@ -116,7 +122,7 @@ static NOINLINE enum step step_by(packed_rule rule, struct stack_window *window,
   case RULE_BP_DEREF: base = frame->bp; /* fall through */
   case RULE_SP_DEREF:
     if (!stack_window_read(window, base + (uintptr_t)rule_cfa_offset(rule), &cfa))
-      return STEP_LOST;
+      return STEP_UNREADABLE;
     return step_by_cfa(window, frame, rule, cfa + (uintptr_t)rule_addend(rule));
   case RULE_SIGNAL: return step_over_signal(window, frame);
   case RULE_OUTERMOST: return STEP_OUT;
@@ -228,6 +234,19 @@ static ALWAYS_INLINE enum step step_by_rule(struct walk *walk, struct frame *fra
   return LIKELY(stepped == STEP_CALLER) ? put_frame(walk, frame->pc) : stepped;
 }
 
+static COLD enum cut cut_by(enum step last, const struct stack_window *window)
+{
+  switch (last) {
+  case STEP_CALLER: /* frames of ours beyond all measure */
+  case STEP_FULL: return CUT_depth;
+  case STEP_UNREADABLE: return stack_window_is_own(window) ? CUT_unreadable : CUT_foreign_stack;
+  case STEP_LOST:
+  case STEP_END: /* where only frame pointers led: it tells nothing */
+  case STEP_OUT: break;
+  }
+  return CUT_no_cfi;
+}
+
 unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
                      uintptr_t *pcs, unsigned depth, uint32_t *flags)
 {
@@ -240,13 +259,14 @@ unsigned unwind_walk(const struct unwind_start *start, struct stack_window *wind
   if ((stepped == STEP_FULL || stepped == STEP_CALLER) && trail->kept_count == 0) /* where it goes on to */
     trail_note(trail, &frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = true});
   if (stepped != STEP_OUT && (stepped != STEP_END || (*flags & STACK_FRAME_POINTERS) != 0))
-    *flags |= STACK_TRUNCATED;
+    *flags |= cut_flags(cut_by(stepped, window));
   return walk.count > 0 ? walk.count : unwind_caller(start, pcs, flags);
 }
 
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags)
 {
   pcs[0] = modules_recorded_pc(start->return_address - 1);
-  *flags |= STACK_TRUNCATED;
+  if ((*flags & STACK_TRUNCATED) == 0)
+    *flags |= cut_flags(CUT_no_memory);
   return 1;
 }

@@ -76,7 +76,7 @@ class Info(Views):
         self.assertRegex(rows["taken"], r"^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .*, reason: exit$")
 
     def test_estimated(self):
-        comments = {"exact_units": 1920, "estimated_units": 2020, "lost.live_table": 0, "lost.truncated": 3,
+        comments = {"exact_units": 1920, "estimated_units": 2020, "lost.live_table": 0, "lost.truncated": 3, "lost.truncated.depth": 2,
                     "lost.something_new": 2, "created_unix_ns": 1700000000 * 10**9, "own_bytes": 65536, "samples": 20,
                     "sampling_ns": 60_000_000, "peak_inuse_space": 4096}
         path = self.make("made", {("leaf", "main"): (10, 1000, 5, 500), ("main",): (10, 1000, 0, 0)},
@@ -94,7 +94,9 @@ class Info(Views):
         self.assertEqual(rows["started"], "2023-11-14 22:13:20 UTC, 12.0 s before")
         text = self.tool("info", path).stdout
         self.assertIn("lost      2 something_new\n", text)
-        self.assertRegex(text, r"(?m)^lost      3 truncated: the stack was deeper than")
+        self.assertIn("lost      1 truncated: the stack was not followed to its end\n", text)  # by a version that gave no reasons
+        self.assertIn("lost      2 truncated.depth: the stack was deeper than HEAPPROF_DEPTH\n", text)
+        self.assertEqual(self.json("info", path)["lost"]["truncated"], 3)
         self.assertNotIn("live_table", text)
         self.assertAlmostEqual(self.json("info", path)["estimated_units_error"], Z95 * (2 + 100), delta=0.01)
 

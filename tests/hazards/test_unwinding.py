@@ -287,17 +287,23 @@ class U9LargeFrames(AsWithout):
 
 class U10Ends(AsWithout):
     """U10: a stack counts as complete where something says that it ends there, and only there. Seen to fail in version 0.1.0, and by the
-    mutants ends_at_zero and contexts_cut."""
+    mutants ends_at_zero and contexts_cut. The reason is told: seen to fail in version 0.1.0, and by the mutants cut_for_no_reason and
+    foreign_passes_for_own."""
 
     def command(self):
         return [program("hz_u10_ends.c"), "makecontext"]
 
-    @cases(("makecontext", 0), ("boost", 0), ("nothing", 50), ("zero", 50))
-    def test_truncated(self, kind, truncated):
+    @cases(("makecontext", None), ("boost", None), ("nothing", "no CFI"), ("zero", "no CFI"), ("far", "unreadable"),
+           ("foreign", "foreign stack"))
+    def test_truncated(self, kind, reason):
         run = self.profiled([program("hz_u10_ends.c"), kind], sample=1)
-        inside = run.profile.total("alloc_objects", lambda frames: "victim_coroutine" in frames)
-        self.assertEqual(inside, 50)
-        self.assertEqual(run.profile.comment_values().get("lost.truncated", 0), truncated)
+        inside = run.profile.select(lambda frames: "victim_coroutine" in frames)
+        self.assertEqual(sum(sample.values["alloc_objects"] for sample in inside), 50)
+        for sample in inside:
+            self.assertEqual(sample.labels, {"truncated": reason} if reason else {})
+        counted = {key: value for key, value in run.profile.comment_values().items() if key.startswith("lost.truncated") and value}
+        key = (reason or "").lower().replace(" ", "_")
+        self.assertEqual(counted, {"lost.truncated": 50, f"lost.truncated.{key}": 50} if reason else {})
 
 
 class U11Crash(AsWithout):

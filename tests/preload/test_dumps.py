@@ -227,7 +227,9 @@ class Pattern(Case):
             self.assertEqual(names[0], "victim_bottom")
             self.assertEqual(set(names[1:min(frames, depth)]), {"victim_recurse"} if frames > 1 else set())
             if truncated:
-                self.assertEqual((len(names), sample.labels.get("stack")), (frames, "truncated"))
+                self.assertEqual((len(names), sample.labels), (frames, {"truncated": "depth"}))
+                counted = run.profile.comment_values()
+                self.assertEqual(counted["lost.truncated.depth"], counted["lost.truncated"])
                 self.check_exact(run.profile, run.shadows[run.pid])
             else:
                 self.assertEqual((names[101], sample.labels), ("main", {}))

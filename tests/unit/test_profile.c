@@ -3,6 +3,7 @@
 #include "core/profile.h"
 
 #include "core/cfi/cfi.h"
+#include "core/cuts.h"
 #include "core/modules.h"
 #include "core/pprof.h"
 #include "core/pprof.pb-c.h"
@@ -151,7 +152,7 @@ CHILD_TEST(profile_says_what_the_region_holds)
   const uintptr_t known[] = {(uintptr_t)a_function + 2, (uintptr_t)getppid + 1, (uintptr_t)another_function + 1};
   const uintptr_t unknown[] = {0x10000000001234, 0x10000000001238, (uintptr_t)a_function + 2};
   const uintptr_t recursive[] = {known[0], known[0], known[2]};
-  uint32_t first = stacks_intern(known, 3, 0), second = stacks_intern(unknown, 3, STACK_TRUNCATED);
+  uint32_t first = stacks_intern(known, 3, 0), second = stacks_intern(unknown, 3, cut_flags(CUT_foreign_stack));
   stacks_count_allocation(first, one);
   stacks_count_allocation(first, many);
   stacks_count_free(first, one);
@@ -176,8 +177,8 @@ CHILD_TEST(profile_says_what_the_region_holds)
 
   sample = message->sample[1];
   require(memcmp(sample->value, expected[1], sizeof expected[1]) == 0);
-  require(sample->n_label == 1 && strcmp(text_of(message, sample->label[0]->key), "stack") == 0);
-  require(strcmp(text_of(message, sample->label[0]->str), "truncated") == 0);
+  require(sample->n_label == 1 && strcmp(text_of(message, sample->label[0]->key), "truncated") == 0);
+  require(strcmp(text_of(message, sample->label[0]->str), "foreign stack") == 0);
   require(strcmp(file_at(message, sample->location_id[0]), "//anon") == 0);
   require(message->location[sample->location_id[0] - 1]->n_line == 0);
   require(sample->location_id[2] == message->sample[0]->location_id[0]); /* one location an address */

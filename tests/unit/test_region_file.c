@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/state/region_file.h"
 
+#include "core/cuts.h"
 #include "region_maker.h"
 #include "tools/heap/save.h"
 #include "tools/state/region_bytes.h"
@@ -109,6 +110,16 @@ static int try_bytes(const void *bytes, size_t size)
 
 /* What a sound region says. */
 
+/* Why the sample's stack was cut. */
+static const char *label_of(const struct heap *heap, uint32_t sample)
+{
+  assert_int_equal(heap_sample(heap, sample)->label_count, 1);
+  const struct heap_label *label =
+      &g_array_index(heap->labels, struct heap_label, heap_sample(heap, sample)->first_label);
+  assert_string_equal(label->key, "truncated");
+  return label->text;
+}
+
 static void test_samples(void **state)
 {
   (void)state;
@@ -124,11 +135,34 @@ static void test_samples(void **state)
   assert_true(heap_variance(heap, 0, INUSE_OBJECTS) == 3.5);
   assert_true(frame(heap, 0, 0)->address == library_pc && frame(heap, 0, 1)->address == main_pc);
   assert_int_equal(heap_sample(heap, 0)->label_count, 0);
-  assert_int_equal(heap_sample(heap, 1)->label_count, 1);
-  const struct heap_label *label = &g_array_index(heap->labels, struct heap_label, heap_sample(heap, 1)->first_label);
-  assert_string_equal(label->key, "stack");
-  assert_string_equal(label->text, "truncated");
+  assert_string_equal(label_of(heap, 1), "unknown");
   assert_int_equal(heap->period, 512);
+  heap_free(heap);
+  g_free(maker);
+}
+
+/* Of the library's own reasons, of one that this version does not know, and of frames that were cut for several. */
+static void test_reasons(void **state)
+{
+  (void)state;
+  struct maker *maker = g_new(struct maker, 1);
+  const uint64_t frames[] = {library_pc, main_pc};
+  const uint32_t flags[] = {0,
+                            cut_flags(CUT_no_cfi),
+                            cut_flags(CUT_no_memory),
+                            cut_flags(CUT_no_cfi) | STACK_FRAME_POINTERS,
+                            STACK_TRUNCATED | STACK_CUT_MASK,
+                            cut_flags(CUT_depth)};
+  maker_init(maker);
+  for (unsigned i = 0; i < G_N_ELEMENTS(flags); i++)
+    maker_count(&maker_add_stack(maker, flags[i], frames, 2)->allocated, 1, 8);
+  struct heap *heap = read_made(maker);
+  assert_int_equal(heap->samples->len, 5);
+  assert_int_equal(heap_sample(heap, 0)->label_count, 0);
+  const char *const expected[] = {"no CFI", "no memory", "unknown", "depth"};
+  for (unsigned i = 0; i < G_N_ELEMENTS(expected); i++)
+    assert_string_equal(label_of(heap, i + 1), expected[i]);
+  assert_int_equal(heap_values(heap, 1)[ALLOC_OBJECTS], 2);
   heap_free(heap);
   g_free(maker);
 }
@@ -162,6 +196,7 @@ static void test_comments(void **state)
   make(maker);
   maker_header(maker)->lost[LOSS_region] = 4;
   maker_header(maker)->lost[LOSS_truncated] = 9;
+  maker_header(maker)->lost[LOSS_truncated_depth] = 8;
   memset(maker_header(maker)->program, 'p', sizeof maker_header(maker)->program); /* not terminated */
   maker_header(maker)->program[1] = '\n';
   struct heap *heap = read_made(maker);
@@ -174,6 +209,7 @@ static void test_comments(void **state)
   assert_true(heap_comment_number(heap, "stacks", &number) && number == 3);
   assert_true(heap_comment_number(heap, "lost.total", &number) && number == 4);
   assert_true(heap_comment_number(heap, "lost.truncated", &number) && number == 9);
+  assert_true(heap_comment_number(heap, "lost.truncated.depth", &number) && number == 8);
   assert_true(heap_comment_number(heap, "estimated_units", &number) && number == 346); /* 7.5 + 338.5 */
   assert_true(heap_comment_number(heap, "created_unix_ns", &number) && number == 1700000000000000000u);
   assert_null(heap_comment(heap, "incomplete"));
@@ -604,6 +640,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_samples),
+      cmocka_unit_test(test_reasons),
       cmocka_unit_test(test_mappings),
       cmocka_unit_test(test_comments),
       cmocka_unit_test(test_summary),

@@ -139,14 +139,27 @@ static void put_check(const struct facts *facts)
   put_row("check", "%s were allocated exactly, %s by the samples: %s", exact.text, estimated.text, distance);
 }
 
+/* Without those that rows of their own tell more of: "truncated" where "truncated.depth" does. */
+static uint64_t not_told_apart(const struct facts *facts, const struct fact_loss *loss)
+{
+  g_autofree char *start = g_strconcat(loss->key, ".", NULL);
+  uint64_t count = loss->count;
+  for (guint i = 0; i < facts->losses->len; i++) {
+    const struct fact_loss *other = &g_array_index(facts->losses, struct fact_loss, i);
+    if (g_str_has_prefix(other->key, start))
+      count -= MIN(count, other->count);
+  }
+  return count;
+}
+
 static void put_losses(const struct facts *facts)
 {
   bool is_complete = true;
   for (guint i = 0; i < facts->losses->len; i++) {
     const struct fact_loss *loss = &g_array_index(facts->losses, struct fact_loss, i);
-    if (loss->count > 0)
-      put_row("lost", "%" G_GUINT64_FORMAT " %s%s%s", loss->count, loss->key, loss->what[0] != '\0' ? ": " : "",
-              loss->what);
+    uint64_t count = not_told_apart(facts, loss);
+    if (count > 0)
+      put_row("lost", "%" G_GUINT64_FORMAT " %s%s%s", count, loss->key, loss->what[0] != '\0' ? ": " : "", loss->what);
     is_complete &= loss->count == 0;
   }
   if (facts->losses->len > 0 && is_complete)

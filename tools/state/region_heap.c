@@ -3,6 +3,7 @@
 
 #include "core/allocation_names.h"
 #include "core/comments.h"
+#include "core/cuts.h"
 #include "core/peak.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@ static const unsigned fraction_bits[VALUES] = {16, 4, 16, 4};
 struct stack {
   uint64_t sums[VALUES];
   double variances[VALUES];
-  bool is_truncated;
+  const char *cut; /* why outermost frames are missing, NULL: none are */
   uint32_t order, depth;
   uint64_t pcs[];
 };
@@ -68,7 +69,7 @@ static struct stack *new_stack(struct region_log *log, const struct stack_record
   bool is_stand_in = (flags & STACK_TABLE_FULL) != 0;
   uint32_t depth = is_stand_in ? 1 : pcs->len;
   struct stack *stack = g_malloc0(sizeof *stack + depth * sizeof *stack->pcs);
-  stack->is_truncated = (flags & STACK_TRUNCATED) != 0;
+  stack->cut = (flags & STACK_TRUNCATED) != 0 ? cut_label(cut_of(flags)) : NULL;
   stack->order = order;
   stack->depth = depth;
   if (depth > 0)
@@ -79,8 +80,9 @@ static struct stack *new_stack(struct region_log *log, const struct stack_record
 
 static int compare_frames(const struct stack *a, const struct stack *b)
 {
-  if (a->is_truncated != b->is_truncated)
-    return a->is_truncated ? 1 : -1;
+  int cuts = g_strcmp0(a->cut, b->cut);
+  if (cuts != 0)
+    return cuts;
   if (a->depth != b->depth)
     return a->depth < b->depth ? -1 : 1;
   return memcmp(a->pcs, b->pcs, a->depth * sizeof *a->pcs);
@@ -309,8 +311,8 @@ static void add_sample(struct heap *heap, const struct stack *stack, const GArra
   for (unsigned value = 0; value < VALUES; value++)
     values[value] = rounded(stack->sums[value], fraction_bits[value]);
   heap_add_sample(heap, frames, stack->depth, values, stack->variances);
-  if (stack->is_truncated)
-    heap_add_label(heap, "stack", "truncated", 0, "");
+  if (stack->cut != NULL)
+    heap_add_label(heap, CUT_LABEL, stack->cut, 0, "");
 }
 
 /* Comments. */
