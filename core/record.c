@@ -21,14 +21,13 @@ static COLD void count_cut(uint32_t flags)
     region_lose(loss);
 }
 
-/* Walks the stack into `pcs`, which has room for depth_limit of them, and interns it, unless it is the last one again.
- */
+/* Walks the stack and interns it, unless it is the last one again. */
 static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, struct stack_window *window,
-                                          struct trail *trail, uintptr_t *pcs)
+                                          struct trail *trail, struct walk_room *room)
 {
   uint32_t flags = 0;
   struct trail_cursor cursor = trail_begin(trail);
-  unsigned depth = unwind_walk(start, window, &cursor, pcs, depth_limit, &flags);
+  unsigned depth = unwind_walk(start, window, &cursor, room, depth_limit, &flags);
   trail_end(&cursor);
   if (UNLIKELY((flags & STACK_TRUNCATED) != 0))
     count_cut(flags);
@@ -36,7 +35,7 @@ static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, stru
   if (stack != 0)
     return stack;
   uint64_t hash = trail_hash(&cursor);
-  stack = hash != 0 ? stacks_intern_hashed(hash, pcs, depth, flags) : stacks_intern(pcs, depth, flags);
+  stack = hash != 0 ? stacks_intern_hashed(hash, room->pcs, depth, flags) : stacks_intern(room->pcs, depth, flags);
   if (LIKELY(!stacks_is_stand_in(stack))) /* which counts each time */
     trail_set_stack(trail, stack);
   return stack;
@@ -57,7 +56,7 @@ static COLD uint32_t intern_without_trail(const struct unwind_start *start, stru
   struct scratch *scratch = scratch_take();
   if (scratch == NULL)
     return intern_caller(start);
-  uint32_t stack = intern_walk(start, window, NULL, scratch->pcs);
+  uint32_t stack = intern_walk(start, window, NULL, &scratch->room);
   scratch_give_back(scratch);
   return stack;
 }
@@ -65,7 +64,7 @@ static COLD uint32_t intern_without_trail(const struct unwind_start *start, stru
 static NOINLINE uint32_t intern_with_trail(const struct unwind_start *start, struct stack_window *window,
                                            struct trail *trail)
 {
-  uint32_t stack = intern_walk(start, window, trail, trail->pcs);
+  uint32_t stack = intern_walk(start, window, trail, &trail->room);
   trail_give_back(trail);
   return stack;
 }

@@ -122,7 +122,7 @@ bool stack_window_move(struct stack_window *window, uintptr_t address)
     return true;
   }
   uintptr_t page = page_of(address);
-  if (window->high == thread->stack_high || !sys_is_readable(page))
+  if (stack_window_is_own(window) || !sys_is_readable(page))
     return false;
   if (page != window->high || window->low == window->high)
     window->low = above(page, window->floor);

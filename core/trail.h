@@ -28,16 +28,10 @@
 #include "core/rules.h"
 #include "core/stack_bounds.h"
 #include "core/stacks.h"
+#include "core/steps.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* A frame: the pc to look its rule up with, and the registers that rules speak of. */
-struct frame {
-  uintptr_t pc;
-  uintptr_t sp;
-  uintptr_t bp;
-};
 
 /* Where the words that a step reads lie, in words above the frame's sp. */
 struct trail_step {
@@ -56,6 +50,14 @@ struct trail_frame {
   struct trail_step step;
 };
 
+/* What a walk under way writes, off the application's stack. */
+struct walk_room {
+  struct frame frame;              /* where it is ... */
+  unsigned steps;                  /* ... after so many steps, with ... */
+  unsigned count;                  /* ... so many recorded */
+  uintptr_t pcs[CONFIG_DEPTH_MAX]; /* innermost first */
+};
+
 enum {
   TRAILS = 32,
   TRAIL_FRAMES_MAX = 140, /* the usual depth, and our own frames; deeper walks leave no trail */
@@ -71,7 +73,7 @@ struct trail {
   struct trail_frame frames[TRAIL_FRAMES_MAX];
   uint64_t hashes[TRAIL_FRAMES_MAX]; /* stacks_hash_add() of what is recorded, up to this frame */
   bool needs_bp[TRAIL_FRAMES_MAX];   /* the frames from here on outwards were found by its bp */
-  uintptr_t pcs[CONFIG_DEPTH_MAX];   /* what the walk under way records */
+  struct walk_room room;
 };
 
 /* On the trail, during a walk. */
@@ -89,7 +91,7 @@ void trail_give_back(struct trail *trail);
 
 struct scratch {
   struct lock lock;
-  uintptr_t pcs[CONFIG_DEPTH_MAX];
+  struct walk_room room;
 };
 
 /* NULL: no memory. */
@@ -116,6 +118,13 @@ static ALWAYS_INLINE void trail_note(struct trail_cursor *cursor, const struct f
 {
   if (cursor->trail != NULL && LIKELY(cursor->fresh_count < TRAIL_FRAMES_MAX))
     cursor->trail->fresh[cursor->fresh_count++] = (struct trail_frame){*frame, step};
+}
+
+/* The frame that was noted last has no caller, it turned out. */
+static ALWAYS_INLINE void trail_note_outermost(struct trail_cursor *cursor)
+{
+  if (cursor->trail != NULL)
+    cursor->trail->fresh[cursor->fresh_count - 1].step.return_at = TRAIL_OUTERMOST;
 }
 
 /* The place where the last walk had this very frame; below 0: nowhere. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/unwind.h"
 
-#include "core/cfi/cfi.h"
 #include "core/cuts.h"
 #include "core/modules.h"
 #include "core/rules.h"
@@ -22,128 +21,8 @@ static bool is_hidden(uintptr_t pc)
   return pc >= hidden.low && pc < hidden.high;
 }
 
-enum step {
-  STEP_CALLER,
-  STEP_OUT,        /* that was the outermost frame, by its rule */
-  STEP_END,        /* that was the outermost frame: by its rule it returns to 0 */
-  STEP_LOST,       /* no rule leads on */
-  STEP_UNREADABLE, /* one does, to where nothing can be read */
-  STEP_FULL,       /* there is a caller, but no room for it */
-};
-
-/* What is only believed to be a frame is not looked for beyond this on a stack whose end is not known. */
-enum { GUESSED_FRAME_MAX_BYTES = 1 << 20 };
-
-static bool is_too_far(const struct stack_window *window, const struct frame *frame, uintptr_t address)
-{
-  return address >= window->high && address - frame->sp > GUESSED_FRAME_MAX_BYTES;
-}
-
-/* No CFI. A frame pointer is believed as far as it keeps to the stack and moves up it. It never tells where a stack
- * ends: 0 is what code that uses bp for something else often has there. */
-static enum step step_by_frame_pointer(struct stack_window *window, struct frame *frame)
-{
-  uintptr_t bp = frame->bp, saved_bp, return_address;
-  if (bp < frame->sp || is_too_far(window, frame, bp) || !stack_window_read(window, bp, &saved_bp) ||
-      !stack_window_read(window, bp + sizeof bp, &return_address) || return_address == 0)
-    return STEP_LOST;
-  frame->sp = bp + 2 * sizeof bp;
-  frame->bp = saved_bp;
-  frame->pc = arch_strip(return_address) - 1;
-  return STEP_CALLER;
-}
-
-/* Was there no code where the program went to (a null pointer, or data, called)? Then its pc is where the fault was. */
-static bool has_gone_astray(struct stack_window *window, uintptr_t sp, uintptr_t pc)
-{
-  uintptr_t trap, fault_address;
-  return stack_window_read(window, sp + ARCH_SIGNAL_TRAP, &trap) && trap == ARCH_TRAP_PAGE_FAULT &&
-         stack_window_read(window, sp + ARCH_SIGNAL_FAULT_ADDRESS, &fault_address) && fault_address == pc;
-}
-
-/* The interrupted registers, from the kernel's frame; they may be on another stack. */
-static enum step step_over_signal(struct stack_window *window, struct frame *frame)
-{
-  uintptr_t pc, sp, bp;
-  if (!stack_window_read(window, frame->sp + ARCH_SIGNAL_BP, &bp) ||
-      !stack_window_read(window, frame->sp + ARCH_SIGNAL_SP, &sp) ||
-      !stack_window_read(window, frame->sp + ARCH_SIGNAL_PC, &pc))
-    return STEP_UNREADABLE;
-  bool is_astray = has_gone_astray(window, frame->sp, pc);
-  stack_window_cross(window, sp);
-  *frame = (struct frame){.pc = pc, .sp = sp, .bp = bp};
-  if (!is_astray)
-    return pc != 0 ? STEP_CALLER : STEP_LOST;
-  /* Nothing has run there: what the call left lies on top of the stack. */
-  if (!stack_window_read(window, sp, &pc))
-    return STEP_UNREADABLE;
-  if (pc == 0)
-    return STEP_LOST;
-  *frame = (struct frame){.pc = arch_strip(pc) - 1, .sp = sp + sizeof pc, .bp = bp};
-  return STEP_CALLER;
-}
-
-static inline enum step step_by_cfa(struct stack_window *window, struct frame *frame, packed_rule rule, uintptr_t cfa)
-{
-  uintptr_t return_address, bp = frame->bp;
-  /* A CFA that does not move up the stack is a wrong rule or a stack in the making: never go round in circles. */
-  if (UNLIKELY(cfa <= frame->sp))
-    return STEP_LOST;
-  if (!stack_window_read(window, cfa + (uintptr_t)rule_ra_offset(rule), &return_address))
-    return STEP_UNREADABLE;
-  switch (rule_bp(rule)) {
-  case RULE_BP_KEPT: break;
-  case RULE_BP_AT_CFA:
-    if (!stack_window_read(window, cfa + (uintptr_t)rule_bp_offset(rule), &bp))
-      return STEP_UNREADABLE;
-    break;
-  case RULE_BP_AT_BP:
-    if (!stack_window_read(window, frame->bp + (uintptr_t)rule_bp_offset(rule), &bp))
-      return STEP_UNREADABLE;
-    break;
-  case RULE_BP_LOST: bp = 1; break; /* misaligned: no later rule can use it */
-  }
-  if (return_address == 0)
-    return STEP_END;
-  *frame = (struct frame){.pc = arch_strip(return_address) - 1, .sp = cfa, .bp = bp};
-  return STEP_CALLER;
-}
-
-static NOINLINE enum step step_by(packed_rule rule, struct stack_window *window, struct frame *frame, uint32_t *flags)
-{
-  uintptr_t base = frame->sp, cfa;
-  switch (rule_kind(rule)) {
-  case RULE_BP:
-    base = frame->bp;
-    if (UNLIKELY((*flags & STACK_FRAME_POINTERS) != 0) && is_too_far(window, frame, base))
-      return STEP_LOST;
-    /* fall through */
-  case RULE_SP: return step_by_cfa(window, frame, rule, base + (uintptr_t)rule_cfa_offset(rule));
-  case RULE_BP_DEREF: base = frame->bp; /* fall through */
-  case RULE_SP_DEREF:
-    if (!stack_window_read(window, base + (uintptr_t)rule_cfa_offset(rule), &cfa))
-      return STEP_UNREADABLE;
-    return step_by_cfa(window, frame, rule, cfa + (uintptr_t)rule_addend(rule));
-  case RULE_SIGNAL: return step_over_signal(window, frame);
-  case RULE_OUTERMOST: return STEP_OUT;
-  case RULE_FRAME_POINTER: *flags |= STACK_FRAME_POINTERS; return step_by_frame_pointer(window, frame);
-  case RULE_CAREFUL:
-  case RULE_ABSENT: break;
-  }
-  return STEP_LOST;
-}
-
-/* Compiling has as little of the stack below it as can be. */
-static NOINLINE enum step step(struct stack_window *window, struct frame *frame, uint32_t *flags)
-{
-  packed_rule rule = rule_cache_get(frame->pc);
-  if (UNLIKELY(rule == RULE_ABSENT))
-    rule = cfi_compile(frame->pc);
-  return step_by(rule, window, frame, flags);
-}
-
 /* Nearly all frames: a known rule, CFA from sp or bp, bp kept or saved at the CFA, everything on this stack and above
- * sp. False: nothing was done, step() takes over. Offsets are multiples of a word, so where the CFA is aligned the
+ * sp. False: nothing was done. Offsets are multiples of a word, so where the CFA is aligned the
  * words are. */
 static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct frame *frame, struct trail_step *made)
 {
@@ -176,22 +55,23 @@ static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct
 struct walk {
   struct stack_window *window;
   struct trail_cursor *trail;
-  uintptr_t *pcs;
-  unsigned count, depth;
+  struct walk_room *room;
+  unsigned depth;
 };
 
-static ALWAYS_INLINE enum step put_frame(struct walk *walk, uintptr_t pc)
+static ALWAYS_INLINE enum step put_frame(const struct walk *walk, uintptr_t pc)
 {
+  struct walk_room *room = walk->room;
   if (UNLIKELY(is_hidden(pc)))
     return STEP_CALLER;
-  if (UNLIKELY(walk->count == walk->depth))
+  if (UNLIKELY(room->count == walk->depth))
     return STEP_FULL;
-  walk->pcs[walk->count++] = modules_recorded_pc(pc);
+  room->pcs[room->count++] = modules_recorded_pc(pc);
   return STEP_CALLER;
 }
 
 /* Follows the last walk as far as it went the same way. False: not a single step. */
-static ALWAYS_INLINE bool follow_trail(struct walk *walk, struct frame *frame, enum step *stepped)
+static ALWAYS_INLINE bool follow_trail(const struct walk *walk, struct frame *frame, enum step *stepped)
 {
   struct trail_cursor *trail = walk->trail;
   int first = trail_find(trail, frame), known = first;
@@ -216,22 +96,49 @@ static ALWAYS_INLINE bool follow_trail(struct walk *walk, struct frame *frame, e
   return known != first || *stepped != STEP_CALLER;
 }
 
-static ALWAYS_INLINE enum step step_by_rule(struct walk *walk, struct frame *frame, uint32_t *flags)
+/* Before an unusual step from room->frame the frame is where it was. */
+static ALWAYS_INLINE enum step make_usual_step(const struct walk *walk, struct frame *frame)
 {
   struct frame from = *frame;
-  struct trail_step made = {.return_at = TRAIL_UNUSUAL};
-  enum step stepped = STEP_CALLER;
-  if (UNLIKELY(!step_usually(walk->window, frame, &made))) {
-    struct frame unusual = from; /* a copy: taking the address of `frame` would keep it out of registers */
-    stepped = step(walk->window, &unusual, flags);
-    *frame = unusual;
-    if (!is_hidden(from.pc)) /* only now is it known whether its library lies where another one had been */
-      walk->pcs[walk->count - 1] = modules_recorded_pc(from.pc);
-    made.return_at = stepped == STEP_OUT ? TRAIL_OUTERMOST : TRAIL_UNUSUAL;
-  }
+  struct trail_step made;
+  if (UNLIKELY(!step_usually(walk->window, frame, &made)))
+    return STEP_UNUSUAL;
   made.is_hidden = is_hidden(from.pc);
   trail_note(walk->trail, &from, made);
-  return LIKELY(stepped == STEP_CALLER) ? put_frame(walk, frame->pc) : stepped;
+  return put_frame(walk, frame->pc);
+}
+
+/* From `frame` as far as it goes by the last walk and by usual steps; room->frame is where that was. */
+static ALWAYS_INLINE enum step walk_usually(const struct walk *walk, struct frame frame, unsigned steps,
+                                            enum step stepped)
+{
+  for (; stepped == STEP_CALLER && steps < walk->depth + HIDDEN_FRAMES_MAX; steps++)
+    if (!follow_trail(walk, &frame, &stepped))
+      stepped = make_usual_step(walk, &frame);
+  walk->room->steps = steps;
+  walk->room->frame = frame;
+  return stepped;
+}
+
+static NOINLINE enum step walk_on_usually(struct stack_window *window, struct trail_cursor *trail,
+                                          struct walk_room *room, unsigned depth)
+{
+  const struct walk walk = {.window = window, .trail = trail, .room = room, .depth = depth};
+  return walk_usually(&walk, room->frame, room->steps, STEP_CALLER);
+}
+
+static ALWAYS_INLINE enum step make_unusual_step(const struct walk *walk, uint32_t *flags)
+{
+  struct walk_room *room = walk->room;
+  uintptr_t pc = room->frame.pc;
+  bool leaves_out = is_hidden(pc);
+  trail_note(walk->trail, &room->frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = leaves_out});
+  enum step stepped = step_unusually(walk->window, &room->frame, flags);
+  if (!leaves_out) /* only now is it known whether its library lies where another one had been */
+    room->pcs[room->count - 1] = modules_recorded_pc(pc);
+  if (stepped == STEP_OUT)
+    trail_note_outermost(walk->trail);
+  return stepped == STEP_CALLER ? put_frame(walk, room->frame.pc) : stepped;
 }
 
 static COLD enum cut cut_by(enum step last, const struct stack_window *window)
@@ -240,6 +147,7 @@ static COLD enum cut cut_by(enum step last, const struct stack_window *window)
   case STEP_CALLER: /* frames of ours beyond all measure */
   case STEP_FULL: return CUT_depth;
   case STEP_UNREADABLE: return stack_window_is_own(window) ? CUT_unreadable : CUT_foreign_stack;
+  case STEP_UNUSUAL:
   case STEP_LOST:
   case STEP_END: /* where only frame pointers led: it tells nothing */
   case STEP_OUT: break;
@@ -247,20 +155,42 @@ static COLD enum cut cut_by(enum step last, const struct stack_window *window)
   return CUT_no_cfi;
 }
 
-unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
-                     uintptr_t *pcs, unsigned depth, uint32_t *flags)
+static ALWAYS_INLINE unsigned end_walk(const struct unwind_start *start, const struct walk *walk, enum step stepped,
+                                       uint32_t *flags)
 {
+  struct walk_room *room = walk->room;
+  if ((stepped == STEP_FULL || stepped == STEP_CALLER) && walk->trail->kept_count == 0) /* where it goes on to */
+    trail_note(walk->trail, &room->frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = true});
+  if (UNLIKELY(stepped != STEP_OUT) && (stepped != STEP_END || (*flags & STACK_FRAME_POINTERS) != 0))
+    *flags |= cut_flags(cut_by(stepped, walk->window));
+  return LIKELY(room->count > 0) ? room->count : unwind_caller(start, room->pcs, flags);
+}
+
+/* By unusual steps, too. Of the application's stack nothing is taken meanwhile that only usual ones need. */
+static NOINLINE unsigned walk_on(const struct unwind_start *start, struct stack_window *window,
+                                 struct trail_cursor *trail, struct walk_room *room, unsigned depth, uint32_t *flags)
+{
+  const struct walk walk = {.window = window, .trail = trail, .room = room, .depth = depth};
+  enum step stepped;
+  do {
+    stepped = make_unusual_step(&walk, flags);
+    if (stepped == STEP_CALLER)
+      stepped = walk_on_usually(window, trail, room, depth);
+  } while (stepped == STEP_UNUSUAL);
+  return end_walk(start, &walk, stepped, flags);
+}
+
+unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
+                     struct walk_room *room, unsigned depth, uint32_t *flags)
+{
+  const struct walk walk = {.window = window, .trail = trail, .room = room, .depth = depth};
   struct frame frame = {.pc = start->return_address - 1, .sp = start->sp, .bp = start->bp};
-  struct walk walk = {.window = window, .trail = trail, .pcs = pcs, .depth = depth};
+  room->count = 0;
   enum step stepped = put_frame(&walk, frame.pc);
-  for (unsigned steps = 0; stepped == STEP_CALLER && steps < depth + HIDDEN_FRAMES_MAX; steps++)
-    if (!follow_trail(&walk, &frame, &stepped))
-      stepped = step_by_rule(&walk, &frame, flags);
-  if ((stepped == STEP_FULL || stepped == STEP_CALLER) && trail->kept_count == 0) /* where it goes on to */
-    trail_note(trail, &frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = true});
-  if (stepped != STEP_OUT && (stepped != STEP_END || (*flags & STACK_FRAME_POINTERS) != 0))
-    *flags |= cut_flags(cut_by(stepped, window));
-  return walk.count > 0 ? walk.count : unwind_caller(start, pcs, flags);
+  stepped = walk_usually(&walk, frame, 0, stepped);
+  if (UNLIKELY(stepped == STEP_UNUSUAL))
+    return walk_on(start, window, trail, room, depth, flags);
+  return end_walk(start, &walk, stepped, flags);
 }
 
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags)

@@ -29,10 +29,10 @@ struct unwind_start {
   ((struct unwind_start){                                                                                              \
       .return_address = arch_strip(ARCH_CALLER_RETURN_ADDRESS), .sp = ARCH_CALLER_SP, .bp = ARCH_CALLER_BP})
 
-/* Fills pcs, innermost first, at most `depth`; returns how many. *flags gets enum stack_flag. The caller calls
- * trail_begin before and trail_end after. */
+/* Fills room->pcs, at most `depth` of them; returns how many. *flags gets enum stack_flag. The caller calls trail_begin
+ * before and trail_end after. */
 unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
-                     uintptr_t *pcs, unsigned depth, uint32_t *flags);
+                     struct walk_room *room, unsigned depth, uint32_t *flags);
 
 /* The caller alone. */
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags);

@@ -19,7 +19,7 @@
 #include <sys/time.h>
 #include <unwind.h>
 
-enum { FRAMES = 400, PAGE = 4096 };
+enum { FRAMES = 400, WILD_FRAMES = 64, PAGE = 4096 };
 
 static unsigned descriptors_before, descriptors_after;
 static enum cfi_state state_after_init;
@@ -48,7 +48,8 @@ static NOINLINE unsigned compare_stacks(void)
 {
   struct unwind_start start = UNWIND_START_HERE();
   static __thread struct backtrace trace;
-  static __thread uintptr_t pcs[FRAMES];
+  static __thread struct walk_room room;
+  const uintptr_t *pcs = room.pcs;
   struct stack_window window;
   uint32_t flags = 0;
   trace.count = 0;
@@ -60,7 +61,7 @@ static NOINLINE unsigned compare_stacks(void)
     (void)stack_window_open(&window, start.sp);
     struct trail *trail = trail_take();
     struct trail_cursor cursor = trail_begin(trail);
-    count = unwind_walk(&start, &window, &cursor, pcs, FRAMES, &flags);
+    count = unwind_walk(&start, &window, &cursor, &room, FRAMES, &flags);
     trail_end(&cursor);
     trail_give_back(trail);
   }
@@ -289,7 +290,8 @@ __asm__(".text\n"
         "  ret\n"
         ".size call_without_frame_pointer, . - call_without_frame_pointer\n");
 
-static uintptr_t walked[FRAMES];
+static struct walk_room walk_room;
+static const uintptr_t *const walked = walk_room.pcs;
 static uint32_t walked_flags;
 static uint32_t walked_again,
     walks; /* the number that was set after the last walk, if it was the same; how many there were */
@@ -313,7 +315,7 @@ static NOINLINE unsigned walk(void)
   (void)stack_window_open(&window, start.sp);
   struct trail *trail = trail_take();
   struct trail_cursor cursor = trail_begin(trail);
-  unsigned count = unwind_walk(&start, &window, &cursor, walked, depth_limit, &walked_flags);
+  unsigned count = unwind_walk(&start, &window, &cursor, &walk_room, depth_limit, &walked_flags);
   trail_end(&cursor);
   assert_true(trail_hash(&cursor) == 0 || trail_hash(&cursor) == hash_of(walked, count));
   walked_again = trail_stack(&cursor);
@@ -325,14 +327,14 @@ static NOINLINE unsigned walk(void)
 }
 
 /* The same without anything known. */
-static NOINLINE unsigned walk_anew(uintptr_t *pcs)
+static NOINLINE unsigned walk_anew(struct walk_room *room)
 {
   struct unwind_start start = UNWIND_START_HERE();
   struct stack_window window;
   uint32_t flags = 0;
   (void)stack_window_open(&window, start.sp);
   struct trail_cursor none = trail_begin(NULL);
-  return unwind_walk(&start, &window, &none, pcs, depth_limit, &flags);
+  return unwind_walk(&start, &window, &none, room, depth_limit, &flags);
 }
 
 static bool is_inside(uintptr_t pc, uintptr_t function)
@@ -449,11 +451,11 @@ static NOINLINE unsigned climb_further(uint64_t *random, unsigned levels)
 
 static NOINLINE unsigned look(void)
 {
-  uintptr_t anew[FRAMES];
+  static struct walk_room anew;
   unsigned count = walk();
-  assert_int_equal(walk_anew(anew), count);
+  assert_int_equal(walk_anew(&anew), count);
   /* The innermost pc is of another call. */
-  assert_memory_equal(walked + 1, anew + 1, (count - 1) * sizeof *anew);
+  assert_memory_equal(walked + 1, anew.pcs + 1, (count - 1) * sizeof *walked);
   tree_walks++;
   return count;
 }
@@ -539,7 +541,7 @@ static void wild_registers_are_survived(void **state)
   char *memory = mmap(NULL, 3 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   assert_int_equal(mprotect(memory + PAGE, PAGE, PROT_READ | PROT_WRITE), 0);
   for (int i = 0; i < 20000; i++) {
-    uintptr_t page = (uintptr_t)memory + PAGE, pcs[64];
+    uintptr_t page = (uintptr_t)memory + PAGE;
     for (unsigned word = 0; word < PAGE / 8; word += 1 + prng_next(&random) % 8)
       ((uintptr_t *)page)[word] = prng_next(&random) % 2 == 0 ? page + prng_next(&random) % (2 * PAGE)
                                                               : (uintptr_t)walk + prng_next(&random) % 4096;
@@ -551,10 +553,10 @@ static void wild_registers_are_survived(void **state)
     (void)stack_window_open(&window, start.sp);
     struct trail *trail = trail_take();
     struct trail_cursor cursor = trail_begin(trail);
-    unsigned count = unwind_walk(&start, &window, &cursor, pcs, COUNT_OF(pcs), &flags);
+    unsigned count = unwind_walk(&start, &window, &cursor, &walk_room, WILD_FRAMES, &flags);
     trail_end(&cursor);
     trail_give_back(trail);
-    assert_in_range(count, 1, COUNT_OF(pcs));
+    assert_in_range(count, 1, WILD_FRAMES);
     assert_true((flags & STACK_TRUNCATED) == 0 || cut_of(flags) != CUT_unknown);
   }
   munmap(memory, 3 * PAGE);
