@@ -173,6 +173,33 @@ class Graph(PageCase):
         self.assertIn(f"Value {quantity(total, unit)} {error(variance, unit)} (100% of all)", label)
         self.check_quiet()
 
+    CUT = [(*STACKS[0], ("truncated", "depth")), *STACKS[1:]]  # 5 of 9 MB in use, 6 of 12.5 allocated
+
+    @timeout(180)
+    def test_cut_stacks(self):
+        self.open_report(self.write(stacks=self.CUT))
+        self.assertEqual(self.text("#cut"), "Cut stacks, whose outer callers are missing: 55.56% of inuse_space: depth (a larger "
+                                            "HEAPPROF_DEPTH leaves fewer).")
+        self.choose("type", "alloc_objects")
+        self.assertRegex(self.text("#cut"), r": 7\.94% of alloc_objects: depth")
+        self.check_quiet()
+
+    @timeout(180)
+    def test_cut_stacks_are_few(self):
+        few = [*STACKS[:4], (*STACKS[4], ("truncated", "no CFI"))]  # none in use, 0.5 of 12.5 allocated
+        self.open_report(self.write(stacks=few))
+        for sample_type in ("inuse_space", "alloc_space"):
+            self.choose("type", sample_type)
+            self.assertFalse(self.browser.run("return document.getElementById('cut').checkVisibility()"), sample_type)
+        self.check_quiet()
+
+    @timeout(180)
+    def test_cut_stacks_of_both(self):
+        self.open_report(self.write("old", stacks=self.CUT), self.write("new", stacks=LATER))
+        self.assertEqual(self.text("#cut"), "In the profile compared with: 55.56% of inuse_space: depth (a larger HEAPPROF_DEPTH leaves "
+                                            "fewer).")
+        self.check_quiet()
+
     @timeout(180)
     def test_errors_in_the_table(self):
         path = self.write()

@@ -39,14 +39,16 @@ def field(number, value):
 
 
 class ProfileMaker:
-    """A profile of stacks of function names, leaf first: make(path, {("leaf", "main"): (1, 2, 3, 4)})"""
+    """A profile of stacks of function names, leaf first: make(path, {("leaf", "main"): (1, 2, 3, 4)}).
+    labels: stack -> (key, text)"""
     def __init__(self):
         self.strings = {"": 0}
 
     def text(self, text):
         return self.strings.setdefault(text, len(self.strings))
 
-    def make(self, path, stacks, variances=None, types=TYPES, comments=(), default_type="inuse_space", time_ns=0):
+    def make(self, path, stacks, variances=None, types=TYPES, comments=(), default_type="inuse_space", time_ns=0,
+             labels=None):
         names = list(dict.fromkeys(name for stack in stacks for name in stack))
         number = {name: i + 1 for i, name in enumerate(names)}
         out = b""
@@ -54,6 +56,9 @@ class ProfileMaker:
             out += field(1, field(1, self.text(name)) + field(2, self.text("bytes" if name.endswith("space") else "count")))
         for stack, values in stacks.items():
             sample = field(1, b"".join(varint(number[name]) for name in stack)) + field(2, b"".join(map(varint, values)))
+            if labels and stack in labels:
+                key, value = labels[stack]
+                sample += field(3, field(1, self.text(key)) + field(2, self.text(value)))
             if variances:
                 sample += field(61001, struct.pack(f"<{len(types)}f", *variances[stack]))
             out += field(2, sample)

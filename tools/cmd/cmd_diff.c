@@ -55,6 +55,8 @@ static void print_header(const struct rows *rows, const struct heap *old, const 
   bool has_error = rows->has_variances && change != 0;
   g_string_append_printf(text, "Change: %s%s%s\n", quantity_signed(change, rows->unit).text, has_error ? " " : "",
                          has_error ? error : "");
+  view_append_cut(text, "Cut stacks, old", &rows->old_cut, rows->type_name);
+  view_append_cut(text, "Cut stacks, new", &rows->cut, rows->type_name);
   if (!rows->has_variances)
     g_string_append(text, "The profiles do not tell which changes are noise\n");
   (void)fputs(text->str, stdout);

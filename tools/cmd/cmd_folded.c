@@ -2,6 +2,7 @@
 #include "tools/cmd/cmd.h"
 #include "tools/source/source.h"
 #include "tools/terminal/say.h"
+#include "tools/views/cut_share.h"
 #include "tools/views/folded.h"
 
 static int print(const struct cmd_line *line, const struct heap *heap)
@@ -12,6 +13,10 @@ static int print(const struct cmd_line *line, const struct heap *heap)
     g_autofree char *names = heap_type_names(heap);
     return cmd_misused(line, "%s has no values '%s', only %s", heap->name, name, names);
   }
+  struct cut_share cut = cut_share_of(heap, type);
+  g_autofree char *share = cut_share_text(&cut, heap_type(heap, (uint32_t)type)->name);
+  if (share != NULL)
+    say("%s: its stacks were cut, for %s", heap->name, share);
   folded_print(stdout, heap, type, cmd_has(line, "lines") ? PLACES_BY_LINE : PLACES_BY_FUNCTION);
   return finish_output(EXIT_OK);
 }

@@ -139,6 +139,14 @@ static void put_check(const struct facts *facts)
   put_row("check", "%s were allocated exactly, %s by the samples: %s", exact.text, estimated.text, distance);
 }
 
+static void put_cut(const struct facts *facts)
+{
+  int type = heap_find_type(facts->heap, NULL);
+  g_autofree char *share = type >= 0 ? cut_share_text(&facts->totals[type].cut, facts->totals[type].type) : NULL;
+  if (share != NULL)
+    put_row("cut", "%s", share);
+}
+
 /* Without those that rows of their own tell more of: "truncated" where "truncated.depth" does. */
 static uint64_t not_told_apart(const struct facts *facts, const struct fact_loss *loss)
 {
@@ -196,6 +204,7 @@ static void put_counts(const struct facts *facts)
   put_row("stacks", "%u, the deepest of %u frames", heap->samples->len, facts->deepest);
   put_row("code", "%u places, %u functions", heap->locations->len, heap->functions->len);
   put_check(facts);
+  put_cut(facts);
   put_losses(facts);
   put_cost(facts);
 }

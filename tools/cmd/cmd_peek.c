@@ -64,6 +64,25 @@ static void put_block(const struct peek *peek, const struct row *row)
     put_edge(peek, &edges[i], edges[i].callee, row);
 }
 
+/* Of the stacks that run through what is shown. */
+static struct cut_share cut_share_of_wanted(const struct heap *heap, int type, const struct rows *rows,
+                                            const bool *is_wanted)
+{
+  struct cut_share share = {0};
+  struct heap_places *places = heap_places_new(rows->places, heap);
+  for (uint32_t i = 0; i < heap->samples->len; i++) {
+    uint32_t count;
+    const struct stack_place *stack = heap_places_stack(places, i, &count);
+    bool has_any = false;
+    for (uint32_t k = 0; k < count; k++)
+      has_any |= is_wanted[stack[k].place];
+    if (has_any)
+      cut_share_add(&share, heap, type, i);
+  }
+  heap_places_free(places);
+  return share;
+}
+
 static void print_blocks(const struct heap *heap, int type, const struct rows *rows, const bool *is_wanted)
 {
   static const char *const titles[] = {"flat", "flat%", "cum", "cum%", "calls", "calls%"};
@@ -84,6 +103,8 @@ static void print_blocks(const struct heap *heap, int type, const struct rows *r
   g_autoptr(GString) header = g_string_new(NULL);
   view_append_header(header, heap, type);
   view_append_certainty(header, rows->has_variances, rows->total, rows->total_variance, rows->unit);
+  struct cut_share cut = cut_share_of_wanted(heap, type, rows, is_wanted);
+  view_append_cut(header, "Cut stacks", &cut, rows->type_name);
   (void)fputs(header->str, stdout);
   table_print(peek.table, stdout);
   table_free(peek.table);

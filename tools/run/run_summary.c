@@ -93,6 +93,17 @@ static void put_top(FILE *text, const struct rows *in_use, const struct rows *al
   fputc('\n', text);
 }
 
+static void put_cut(FILE *text, const struct rows *in_use, const struct rows *allocated)
+{
+  const struct rows *rows = in_use->total > 0 ? in_use : allocated;
+  g_autofree char *share = cut_share_text(&rows->cut, rows->type_name);
+  if (share == NULL)
+    return;
+  begin_line(text, "cut stacks");
+  put_printable(text, share);
+  fputc('\n', text);
+}
+
 static void put_files(FILE *text, const struct run_result *result, const struct collected_profile *profile,
                       const GPtrArray *written)
 {
@@ -134,6 +145,7 @@ static void put_lines(FILE *text, const struct run_result *result, const struct 
   put_peak(text, profile);
   put_in_use(text, in_use, allocated, result->wait_status, profile->pid == result->collection->program);
   put_top(text, in_use, allocated);
+  put_cut(text, in_use, allocated);
   put_files(text, result, profile, written);
   put_next(text, profile);
   rows_free(in_use);

@@ -8,12 +8,14 @@
 #define HEAPPROF_FACTS_H
 
 #include "tools/heap/heap.h"
+#include "tools/views/cut_share.h"
 
 struct fact_total {
   const char *type, *unit;
   double value;
   bool is_certainty_known;
   double variance;
+  struct cut_share cut;
 };
 
 /* Samples, or parts of stacks, lost for one reason. */

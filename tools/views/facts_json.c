@@ -44,6 +44,7 @@ static json_t *totals_of(const struct facts *facts)
     set(object, "total", rows_json_number(total->value));
     set(object, "total_error",
         total->is_certainty_known ? rows_json_number(quantity_half_width(total->variance)) : json_null());
+    set(object, "cut", rows_json_cut(&total->cut));
     (void)json_array_append_new(array, object);
   }
   return array;

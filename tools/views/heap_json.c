@@ -4,6 +4,7 @@
 #include "core/comments.h"
 
 #include "tools/views/change.h"
+#include "tools/views/cut_share.h"
 #include "tools/views/page_tree.h"
 
 #include <jansson.h>
@@ -214,6 +215,16 @@ static void append_difference(GString *out, const struct page_tree *tree, struct
   change_variances_free(change);
 }
 
+/* What share is in cut stacks, in words; "": not worth any. */
+static void append_cut(GString *out, const char *key, const struct heap *heap, int type)
+{
+  struct cut_share cut = cut_share_of(heap, type);
+  g_autofree char *share = cut_share_text(&cut, heap_type(heap, (uint32_t)type)->name);
+  g_string_append_c(out, ',');
+  append_key(out, key);
+  append_json(out, json_string(share != NULL ? share : ""));
+}
+
 static void append_type(GString *out, const struct page_tree *tree, const struct heap *heap, const struct heap *base,
                         int type)
 {
@@ -224,6 +235,9 @@ static void append_type(GString *out, const struct page_tree *tree, const struct
   append_json(out, json_string(of_heap->name));
   g_string_append(out, ",\"unit\":");
   append_json(out, json_string(of_heap->unit));
+  append_cut(out, "cut", heap, type);
+  if (base != NULL)
+    append_cut(out, "base_cut", base, column.base_type);
   column.name = "value";
   column.of_sample = value;
   append_column(out, tree, &column);

@@ -166,6 +166,7 @@ struct rows *rows_of(const struct heap *heap, int type, enum rows_by by, enum ro
   struct part part = {.heap = heap, .type = type, .sign = 1};
   add_part(rows, &part);
   rows->total = total_of(heap, type);
+  rows->cut = cut_share_of(heap, type);
   rows->total_variance = total_variance_of(&part);
   finish(rows, order);
   return rows;
@@ -186,6 +187,8 @@ struct rows *rows_of_difference(const struct heap *old, int old_type, const stru
   rows->total = total_of(new, new_type);
   rows->total_variance = total_variance_of(&after);
   rows->old_total = total_of(old, old_type);
+  rows->cut = cut_share_of(new, new_type);
+  rows->old_cut = cut_share_of(old, old_type);
   rows->has_variances = old->variances != NULL && new->variances != NULL;
   if (rows->has_variances) {
     variances = change_variances_new(old, old_type, new, new_type);

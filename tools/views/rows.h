@@ -7,6 +7,7 @@
 #define HEAPPROF_ROWS_H
 
 #include "tools/heap/heap.h"
+#include "tools/views/cut_share.h"
 #include "tools/views/places.h"
 
 enum rows_by { ROWS_BY_FUNCTION = PLACES_BY_FUNCTION, ROWS_BY_LINE = PLACES_BY_LINE };
@@ -31,7 +32,8 @@ struct rows {
   double total, total_variance; /* of all samples; of a difference, of the new profile */
   double old_total;
   double change_variance; /* of a difference: of total - old_total */
-  bool has_variances;     /* false: all variances are 0 because nobody knows them */
+  struct cut_share cut, old_cut;
+  bool has_variances; /* false: all variances are 0 because nobody knows them */
   const char *unit, *type_name;
   struct places *places; /* whose texts these are */
 };

@@ -29,6 +29,21 @@ static void set(json_t *object, const char *key, json_t *value)
   (void)json_object_set_new(object, key, value);
 }
 
+json_t *rows_json_cut(const struct cut_share *share)
+{
+  static const char *const keys[] = {
+      "unknown",
+#define HEAPPROF_CUT(identifier, label) #identifier,
+#include "core/cuts.def"
+#undef HEAPPROF_CUT
+  };
+  json_t *json = json_object();
+  set(json, "total", rows_json_number(cut_share_sum(share)));
+  for (int cut = 0; cut < CUT_COUNT; cut++)
+    set(json, keys[cut], rows_json_number(share->parts[cut]));
+  return json;
+}
+
 static json_t *json_of_row(const struct rows *rows, const struct row *row)
 {
   json_t *json = place_of_row(row);
@@ -57,6 +72,7 @@ static json_t *json_of_rows(const struct rows *rows, uint32_t count,
     (void)json_array_append_new(list, of_row(rows, &g_array_index(rows->rows, struct row, i)));
   set(json, "total", rows_json_number(rows->total));
   set(json, "total_error", error_of(rows, rows->total_variance));
+  set(json, "cut", rows_json_cut(&rows->cut));
   set(json, "row_count", json_integer(rows->rows->len));
   set(json, "rows", list);
   return json;
@@ -71,6 +87,7 @@ json_t *rows_json_of_difference(const struct rows *rows, uint32_t count)
 {
   json_t *json = json_of_rows(rows, count, json_of_changed_row);
   set(json, "old_total", rows_json_number(rows->old_total));
+  set(json, "old_cut", rows_json_cut(&rows->old_cut));
   set(json, "change", rows_json_number(rows->total - rows->old_total));
   set(json, "change_error", error_of(rows, rows->change_variance));
   return json;

@@ -75,6 +75,8 @@ void top_append_header(GString *text, const struct top *top)
     append_change(text, top);
   else
     view_append_certainty(text, top->rows->has_variances, top->rows->total, top->rows->total_variance, top->rows->unit);
+  view_append_cut(text, "Cut stacks", &top->rows->cut, top->rows->type_name);
+  view_append_cut(text, "Cut stacks of the base", &top->rows->old_cut, top->rows->type_name);
 }
 
 /* Table. */

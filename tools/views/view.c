@@ -72,6 +72,13 @@ void view_append_certainty(GString *text, bool has_variances, double total, doub
   }
 }
 
+void view_append_cut(GString *text, const char *what, const struct cut_share *cut, const char *type_name)
+{
+  g_autofree char *share = cut_share_text(cut, type_name);
+  if (share != NULL)
+    append_line(text, what, share);
+}
+
 char *view_place_name(const char *name, const char *file, int64_t line)
 {
   if (file[0] == '\0')

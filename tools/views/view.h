@@ -24,6 +24,9 @@ void view_append_header(GString *text, const struct heap *heap, int type);
 /* How far off a total can be: one line. */
 void view_append_certainty(GString *text, bool has_variances, double total, double variance, const char *unit);
 
+/* What share is in cut stacks, if it is worth a word: one line, after `what`. */
+void view_append_cut(GString *text, const char *what, const struct cut_share *cut, const char *type_name);
+
 /* Is there need for a column of errors? Not if all are exact, or nobody knows. */
 bool view_has_errors(bool has_variances, double total_variance);
 

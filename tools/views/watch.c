@@ -147,9 +147,20 @@ static void append_help(GString *text, const struct watch *watch)
   g_string_truncate(text, text->len - 1); /* no line below the last one */
 }
 
-static uint32_t rows_that_fit(const struct watch *watch)
+/* Returns how many lines there are. */
+static int append_cut(GString *text, const struct rows *rows)
 {
-  int height = terminal_height(stdout) - LINES_AROUND_TABLE;
+  g_autofree char *share = cut_share_text(&rows->cut, rows->type_name);
+  if (share == NULL)
+    return 0;
+  g_autofree char *line = g_strdup_printf("cut stacks: %s", share);
+  append_line(text, COLOUR_DIM, line);
+  return 1;
+}
+
+static uint32_t rows_that_fit(const struct watch *watch, int other_lines)
+{
+  int height = terminal_height(stdout) - LINES_AROUND_TABLE - other_lines;
   return MIN((uint32_t)MAX(height, 1), watch->options->rows_max);
 }
 
@@ -165,8 +176,11 @@ static void draw(struct watch *watch)
 {
   g_autoptr(GString) text = g_string_new(NULL);
   struct rows *rows = rows_of(watch->now, watch->type, watch->options->by, watch->order), *changes = changes_of(watch);
+  append_title(text, watch, rows, changes);
+  append_status(text, watch);
+  int other_lines = append_cut(text, rows);
   watch->row_count = rows->rows->len;
-  watch->shown_rows = rows_that_fit(watch);
+  watch->shown_rows = rows_that_fit(watch, other_lines);
   if (watch->first_row + watch->shown_rows > watch->row_count)
     watch->first_row = watch->row_count > watch->shown_rows ? watch->row_count - watch->shown_rows : 0;
   struct top top = {.rows = rows,
@@ -177,8 +191,6 @@ static void draw(struct watch *watch)
                     .order = watch->order,
                     .first = watch->first_row,
                     .count = watch->shown_rows};
-  append_title(text, watch, rows, changes);
-  append_status(text, watch);
   top_append_table(text, &top, terminal_width(stdout), stdout);
   append_help(text, watch);
   screen_draw(text->str);
@@ -234,7 +246,7 @@ static void print_last(const struct watch *watch)
   g_autoptr(GString) text = g_string_new(NULL);
   struct rows *rows = rows_of(watch->now, watch->type, watch->options->by, watch->order);
   struct top top = {
-      .rows = rows, .heap = watch->now, .type = watch->type, .order = watch->order, .count = rows_that_fit(watch)};
+      .rows = rows, .heap = watch->now, .type = watch->type, .order = watch->order, .count = rows_that_fit(watch, 0)};
   top_append_header(text, &top);
   top_append_table(text, &top, terminal_width(stdout), stdout);
   (void)fputs(text->str, stdout);

@@ -30,7 +30,7 @@ function samplesText(profile) {
 
 function lostText(profile) {
   const lost = comment(profile, "lost.total");
-  const reasons = profile.comments.filter(([key, text]) => /^lost\.(?!total$)/.test(key) && text !== "0");
+  const reasons = profile.comments.filter(([key, text]) => /^lost\.(?!total$|truncated\.)/.test(key) && text !== "0");
   const why = reasons.map(([key, text]) => `${key.slice("lost.".length)} ${text}`).join(", ");
   return lost === undefined ? "" : lost === "0" ? "none" : `${lost} (${why})`;
 }
@@ -61,6 +61,14 @@ function everything(profile) {
       element("h4", {}, "Programs and libraries"), element("dl", { class: "facts all" }, ...factList(mappings)),
     ]),
   ];
+}
+
+/** Which share of the type that is shown is in stacks that were cut, if it is worth a word. */
+export function showCut(type) {
+  const texts = [type.cut && `Cut stacks, whose outer callers are missing: ${type.cut}.`,
+    type.base_cut && `In the profile compared with: ${type.base_cut}.`].filter(Boolean);
+  byId("cut").textContent = texts.join(" ");
+  byId("cut").hidden = texts.length === 0;
 }
 
 export function showHeader({ profiles, tool, isDifference }) {

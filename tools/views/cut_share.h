@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* How much of a view is in stacks that were cut, by reason (core/cuts.h): there, outer callers are missing. Profiles of
+ * others say nothing of it, so of them nothing is cut. */
+#ifndef HEAPPROF_CUT_SHARE_H
+#define HEAPPROF_CUT_SHARE_H
+
+#include "core/cuts.h"
+#include "tools/heap/heap.h"
+
+/* Sums of values without their signs. */
+struct cut_share {
+  double whole;
+  double parts[CUT_COUNT];
+};
+
+void cut_share_add(struct cut_share *share, const struct heap *heap, int type, uint32_t sample);
+
+/* Of all samples. */
+struct cut_share cut_share_of(const struct heap *heap, int type);
+
+/* What is in cut stacks. */
+double cut_share_sum(const struct cut_share *share);
+
+/* "12.00% of inuse_space: 9.00% no CFI (what to do), 3.00% depth (what to do)", or the one reason alone, as a new
+ * string; NULL: no more than 5 % of it, not worth a word. */
+char *cut_share_text(const struct cut_share *share, const char *type_name);
+
+#endif
