@@ -2,13 +2,13 @@
 #include "core/dump.h"
 
 #include "core/arena.h"
-#include "core/cfi/cfi.h"
 #include "core/comments.h"
 #include "core/descriptor.h"
 #include "core/libc.h"
 #include "core/live.h"
 #include "core/lock.h"
 #include "core/message.h"
+#include "core/modules.h"
 #include "core/on_stack.h"
 #include "core/peak.h"
 #include "core/pprof.h"
@@ -128,15 +128,7 @@ static void add_losses(struct profile *profile, struct arena *arena, const struc
 
 static const char *unwinder_name(void)
 {
-  switch (cfi_state()) {
-  case CFI_READY: return "CFI by libunwind";
-  case CFI_NO_LIBRARY: return "frame pointers only: " ARCH_LIBUNWIND_SONAME " was not found";
-  case CFI_NO_FIND_OBJECT: return "frame pointers only: no _dl_find_object (glibc before 2.35)";
-  case CFI_ABANDONED: return "frame pointers only: forked while the rule compiler was at work";
-  case CFI_NO_DESCRIPTOR: return "frame pointers only: no file descriptor was free at the start";
-  case CFI_NO_MEMORY: break;
-  }
-  return "frame pointers only: no memory for the rule compiler";
+  return modules_can_be_found() ? "unwind information" : "frame pointers only: no _dl_find_object (glibc before 2.35)";
 }
 
 static void add_comments(struct profile *profile, struct arena *arena, const char *reason)

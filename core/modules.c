@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 _Static_assert((int)BUILD_ID_MAX_BYTES == (int)MODULE_BUILD_ID_MAX, "records hold what is found");
 
@@ -24,6 +25,7 @@ static unsigned module_count; /* of the table in use */
 static uint64_t unloadings;
 static char main_executable[MODULE_PATH_MAX];
 static int (*find_object)(void *address, struct dl_find_object *result);
+static const struct link_map *first_loaded, *last_loaded; /* of those that the program started with */
 
 /* Where modules are recorded whose place was another one's: each gets 4 GiB. */
 #define SHIFTED_BASE (1ull << 60)
@@ -238,10 +240,15 @@ static bool is_same_object(const struct module *module, const struct dl_find_obj
          module->eh_frame_hdr == object->dlfo_eh_frame;
 }
 
+bool modules_ask_loader(uintptr_t pc, struct dl_find_object *object)
+{
+  return find_object != NULL && find_object((void *)pc, object) == 0;
+}
+
 static bool is_still_there(const struct module *module)
 {
   struct dl_find_object object;
-  return find_object((void *)module->found_at, &object) == 0 && is_same_object(module, &object);
+  return modules_ask_loader(module->found_at, &object) && is_same_object(module, &object);
 }
 
 /* As far as processes have memory there; else empty. */
@@ -352,7 +359,7 @@ static bool was_recorded(struct address_range place)
   return false;
 }
 
-static const struct module *load_new(const struct description *of)
+static struct module *load_new(const struct description *of)
 {
   unsigned slot = take_slot();
   if (slot == MODULES_MAX) {
@@ -370,11 +377,15 @@ static const struct module *load_new(const struct description *of)
   return module;
 }
 
-static const struct module *load_again(unsigned slot, const struct description *of)
+static struct module *load_again(unsigned slot, const struct description *of)
 {
   struct module *module = module_in(slot), before = *module;
   *module = of->module;
   module->shift = before.image.low + before.shift - module->image.low;
+  module->frames = before.frames;
+  eh_frame_move(&module->frames, module->image.low - before.image.low);
+  module->frames_are_known = before.frames_are_known;
+  module->frames_are_checked = before.frames_are_checked;
   module->record_count = before.record_count;
   memcpy(module->records, before.records, sizeof module->records);
   set_unloaded(module, 0);
@@ -382,7 +393,7 @@ static const struct module *load_again(unsigned slot, const struct description *
   return module;
 }
 
-static const struct module *add_module(const struct dl_find_object *object)
+static struct module *add_module(const struct dl_find_object *object)
 {
   struct description description;
   if (!describe(object, &description))
@@ -390,17 +401,17 @@ static const struct module *add_module(const struct dl_find_object *object)
   bool any_gone = mark_gone(&description.module.image); /* unloaded by a path that is not dlclose (gconv) */
   unsigned slot = find_again(&description.module);
   bool is_again = slot < MODULES_MAX;
-  const struct module *module = is_again ? load_again(slot, &description) : load_new(&description);
+  struct module *module = is_again ? load_again(slot, &description) : load_new(&description);
   if (any_gone || is_again || (module != NULL && module->shift != 0) || address_map_is_in_use())
     renew_address_map();
   return module;
 }
 
-const struct module *modules_find(uintptr_t pc)
+struct module *modules_find(uintptr_t pc)
 {
   INVARIANT(lock_is_ours(&modules_lock));
   struct dl_find_object object;
-  if (find_object == NULL || find_object((void *)pc, &object) != 0)
+  if (!modules_ask_loader(pc, &object))
     return NULL;
   /* Nearly always the last one that begins before the pc; objects with gaps may have others inside. */
   for (unsigned i = count_up_to(&loaded, pc); i-- > 0;)
@@ -444,10 +455,34 @@ struct module_record *modules_next(uint64_t *position)
   return NULL;
 }
 
-bool modules_init(const char *main_path)
+/* What is loaded later comes behind them in the loader's list. */
+static void note_first_objects(void)
+{
+  struct dl_find_object object;
+  if (!modules_ask_loader(getauxval(AT_PHDR), &object))
+    return;
+  first_loaded = object.dlfo_link_map;
+  for (last_loaded = first_loaded; last_loaded->l_next != NULL; last_loaded = last_loaded->l_next)
+    ;
+}
+
+bool modules_are_permanent(const struct module *module)
+{
+  const struct link_map *map = first_loaded;
+  while (map != NULL && map != module->link_map)
+    map = map != last_loaded ? map->l_next : NULL;
+  return map != NULL;
+}
+
+void modules_init(const char *main_path)
 {
   struct text path = TEXT_INIT(main_executable);
   text_put(&path, main_path);
   find_object = _dl_find_object; /* glibc 2.35 */
+  note_first_objects();
+}
+
+bool modules_can_be_found(void)
+{
   return find_object != NULL;
 }

@@ -3,7 +3,7 @@
  * to the region once per executable segment, kept there when the object is unloaded.
  *
  * Looked up with _dl_find_object (glibc 2.35), which takes no lock. dlopen is not wrapped. dlclose is: what it unloaded
- * is marked and every frame rule compiled before becomes unreachable.
+ * is marked and every frame rule compiled before becomes unreachable. No reader is in the middle of it (cfi/readers.h).
  *
  * A file that is loaded again is the module that it was, under the addresses that it had then, wherever it lies now:
  * who loads a plug-in 5,000 times has it once in the region, and its stacks once. Another file that comes to lie where
@@ -18,6 +18,7 @@
 #define HEAPPROF_MODULES_H
 
 #include "core/address_map.h"
+#include "core/cfi/eh_frame.h"
 #include "core/compiler.h"
 #include "core/lock.h"
 #include "core/object_image.h"
@@ -35,7 +36,9 @@ struct module {
   struct address_range image; /* from the ELF header to the end of the last segment */
   struct address_range readable[MODULE_SEGMENTS_MAX];
   unsigned readable_count;
-  const uint8_t *eh_frame_hdr; /* NULL: no CFI */
+  const uint8_t *eh_frame_hdr; /* NULL: there is none */
+  struct eh_frame frames;      /* cfi/objects.c knows */
+  bool frames_are_known, frames_are_checked;
   /* An address that _dl_find_object answers for: where segments have gaps between them, not every address is one. */
   uintptr_t found_at;
   uint64_t shift;       /* added to a real address to get the recorded one */
@@ -47,12 +50,20 @@ struct module {
 
 extern struct lock modules_lock;
 
-/* From the constructor: finds _dl_find_object. `main_path` is the main program's file. False: there is no
- * _dl_find_object. */
-bool modules_init(const char *main_path);
+/* From the constructor: finds _dl_find_object. `main_path` is the main program's file. */
+void modules_init(const char *main_path);
+
+/* Is there a _dl_find_object? */
+bool modules_can_be_found(void);
+
+/* What the loader says of the object that holds `pc`: anywhere, without a lock. False: there is none. */
+bool modules_ask_loader(uintptr_t pc, struct dl_find_object *object);
 
 /* The loaded object that holds `pc`, registered if it is new. */
-const struct module *modules_find(uintptr_t pc);
+struct module *modules_find(uintptr_t pc);
+
+/* Was it loaded when the program started, so that it is never unloaded? */
+bool modules_are_permanent(const struct module *module);
 
 /* Is [address, address + size) in a readable segment of the module? */
 bool module_holds(const struct module *module, uintptr_t address, size_t size);

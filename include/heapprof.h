@@ -60,7 +60,7 @@ struct heapprof_stats {
   uint64_t lost_region;       /* no state region: the sample was dropped */
   uint64_t lost_stack_table;  /* no room for a new stack: counted under [stack table full] */
   uint64_t lost_short_stack;  /* no memory to walk a stack in: only the caller was recorded */
-  uint64_t lost_compile_busy; /* a frame rule was being compiled elsewhere: the stack was cut there */
+  uint64_t lost_compile_busy; /* libraries were being loaded or unloaded: the stack was cut there */
 
   uint64_t own_bytes;   /* memory mapped by the profiler */
   uint64_t sampling_ns; /* time spent in samples and their frees, from some of them */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The only pthread_atfork there is: it holds the shim's locks across fork(), so that no child inherits one that is
- * taken, nor libunwind's own mutex, nor a descriptor that is open for a moment. fork() may wait up to a tenth of a
+ * taken, nor a descriptor that is open for a moment. fork() may wait up to a tenth of a
  * second for that, then goes on without. vfork and raw clone run no handlers; process.c handles those.
  *
  * Threads: fork may be called from any. Failure: a lock that cannot be had in time is taken for lost, and the child

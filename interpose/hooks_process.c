@@ -2,6 +2,7 @@
 #include "interpose/hooks.h"
 
 #include "core/arch/arch.h"
+#include "core/cfi/readers.h"
 #include "core/confinement.h"
 #include "core/modules.h"
 #include "core/process.h"
@@ -34,7 +35,9 @@ void *dlopen(const char *file, int flags)
 ARCH_ENTRY int dlclose(void *handle)
 {
   real_ensure();
+  readers_begin_unloading();
   int result = real.dlclose(handle);
+  readers_end_unloading();
   int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed), saved_errno = errno;
   if (mode == SAMPLER_ON || mode == SAMPLER_STOPPED) {
     if (process_is_settled())

@@ -2,7 +2,6 @@
 #include "interpose/lifecycle.h"
 
 #include "core/arch/arch.h"
-#include "core/cfi/cfi.h"
 #include "core/config.h"
 #include "core/dump.h"
 #include "core/libc.h"
@@ -91,8 +90,7 @@ static void init_main_stack(int pid, char **argv)
 static void init_unwinding(const char *argv0)
 {
   unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)_end);
-  if (modules_init(find_executable(argv0)))
-    (void)cfi_init();
+  modules_init(find_executable(argv0));
 }
 
 static void report_setup(void)

@@ -77,11 +77,6 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  *     how many registers unwind information numbers that may lead to a caller, and the numbers of some.
  * ARCH_CFI_SLOTS, ARCH_CFI_SLOT_REGISTERS
  *     how many of them rows keep; the number of the register in each slot, as the initializer of an array.
- * ARCH_LIBUNWIND_HEADER, ARCH_LIBUNWIND_SONAME, ARCH_LIBUNWIND(name)
- *     libunwind for this machine, whatever machine we run on: its header, its library, what its unw_NAME is called
- *     there.
- * ARCH_LIBUNWIND_PC, _SP, _BP
- *     how it numbers the registers, which is as DWARF does.
  * ARCH_RETURN_ADDRESS_AT
  *     where the call of the function this stands in has put its return address; NULL: it was not put into memory.
  * ARCH_RELOCATION_SLOT, _DATA, _ADDRESS

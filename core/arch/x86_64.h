@@ -122,13 +122,6 @@ static ALWAYS_INLINE unsigned arch_cfi_slot(uint64_t dwarf_register)
   return ARCH_CFI_SLOTS;
 }
 
-#define ARCH_LIBUNWIND_HEADER <libunwind-x86_64.h>
-#define ARCH_LIBUNWIND_SONAME "libunwind-x86_64.so.8"
-#define ARCH_LIBUNWIND(name) "_Ux86_64_" name
-#define ARCH_LIBUNWIND_PC UNW_X86_64_RIP
-#define ARCH_LIBUNWIND_SP UNW_X86_64_RSP
-#define ARCH_LIBUNWIND_BP UNW_X86_64_RBP
-
 #define ARCH_RETURN_ADDRESS_AT ((const uintptr_t *)__builtin_dwarf_cfa() - 1)
 #define ARCH_RELOCATION_SLOT R_X86_64_JUMP_SLOT
 #define ARCH_RELOCATION_DATA R_X86_64_GLOB_DAT

@@ -2,7 +2,7 @@
 /* A row of unwind information: what a place of the program says of the way from its frame to the caller's.
  *
  * Only what callers can rely on is kept: the registers that functions preserve, sp, and the return address. A slot each
- * (arch_cfi_slot in arch/arch.h), four bytes each, as rows live on the application's stack.
+ * (arch_cfi_slot in arch/arch.h), four bytes each.
  */
 #ifndef HEAPPROF_CFI_ROW_H
 #define HEAPPROF_CFI_ROW_H
@@ -25,7 +25,7 @@ enum cfi_how {
 
 /* An expression is known by where its block (length and operations) lies, in bytes from `base`. */
 struct cfi_row {
-  const uint8_t *base;
+  uintptr_t base;
   int32_t cfa_value;    /* CFA = register + this; of an expression: where it lies */
   uint8_t cfa_register; /* by its DWARF number, or CFI_CFA_EXPRESSION */
   bool is_signal;       /* the frame that the kernel made for a handler: its caller was interrupted, it did not call */
@@ -33,7 +33,7 @@ struct cfi_row {
   uint32_t rules[ARCH_CFI_SLOTS]; /* cfi_rule */
 };
 
-enum { CFI_CFA_EXPRESSION = 0xff, CFI_VALUE_BITS = 29 };
+enum { CFI_CFA_UNDEFINED = 0xfe, CFI_CFA_EXPRESSION = 0xff, CFI_VALUE_BITS = 29 };
 
 /* 3 bits of enum cfi_how, 29 of the value. The value has to fit. */
 static inline uint32_t cfi_rule(enum cfi_how how, int32_t value)

@@ -23,13 +23,14 @@ struct cfi_registers {
 enum cfi_step {
   CFI_STEP_CALLER,     /* registers are the caller's */
   CFI_STEP_OUTERMOST,  /* there is no caller, says the row */
+  CFI_STEP_END,        /* the frame returns to address 0 */
   CFI_STEP_NO_ROW,     /* there is no unwind information that can be read */
   CFI_STEP_UNKNOWN,    /* the row asks for a register that is not known */
   CFI_STEP_UNREADABLE, /* or for memory that is not on a stack that can be read */
 };
 
-/* A frame that a signal's handler returns to is stepped over like all others where it has unwind information. Unless it
- * says CFI_STEP_CALLER, registers are what they were. */
+/* Where a signal's handler returns to, the interrupted registers are read from the kernel's frame (ARCH_SIGNAL_*): this
+ * says CFI_STEP_NO_ROW. Unless it says CFI_STEP_CALLER or _END, registers are what they were. */
 enum cfi_step cfi_step(struct cfi_registers *registers, struct stack_window *window);
 
 #endif

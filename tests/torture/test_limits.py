@@ -70,7 +70,7 @@ class FileSize(Limited):
 
 class Descriptors(Limited):
     """U1, P7: RLIMIT_NOFILE from the start of the program: from so few that it cannot load its own libraries. Seen to fail by the
-    mutants pipe_left_open and descriptor_left_open."""
+    mutant descriptor_left_open."""
 
     @cases(*PROGRAMS)
     def test_descriptors(self, name):
@@ -82,7 +82,7 @@ class AddressSpace(Limited):
     """P9: `ulimit -v` from the least at which the program runs with our library loaded but idle: with less, ld.so fails, at some limits by
     SIGSEGV in init_tls(). With ALLOWANCE_KIB more than the program needs alone it does what it does alone; with less, it does too, or says
     that there is no memory. Seen to fail by the mutant scratch_unchecked."""
-    # 2 MiB are measured, for our library, libunwind and the first tables: where there is no more, the profile goes without.
+    # 2 MiB are measured, for our library and the first tables: where there is no more, the profile goes without.
     ALLOWANCE_KIB = 6 << 10
     STEP_KIB = amount(512, 64)
     WORDS_OF_NO_MEMORY = re.compile(r"out of memory|cannot allocate|failed to map", re.IGNORECASE)

@@ -36,8 +36,9 @@ static void set_up(void)
 {
   static char executable[4096];
   unit_region();
-  require(readlink("/proc/self/exe", executable, sizeof executable - 1) > 0 && modules_init(executable));
-  require(cfi_init() == CFI_READY);
+  require(readlink("/proc/self/exe", executable, sizeof executable - 1) > 0);
+  modules_init(executable);
+  require(modules_can_be_found());
   (void)cfi_compile(getauxval(AT_ENTRY));
   (void)cfi_compile((uintptr_t)getppid + 1); /* of libc */
   snprintf(path, sizeof path, "%s/profile-%d", unit_directory(), getpid());

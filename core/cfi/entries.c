@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/cfi/entries.h"
+
+#include "core/arch/arch.h"
+#include "core/cfi/cfa_program.h"
+#include "core/cfi/objects.h"
+
+#include <string.h>
+
+static bool is_signal_return(const struct cfi_object *object, uintptr_t return_address)
+{
+  static const uint8_t code[] = ARCH_SIGNAL_RETURN_CODE;
+  return object_code_holds(object, return_address, sizeof code) &&
+         memcmp((const void *)return_address, code, sizeof code) == 0;
+}
+
+/* Each of the steps has the stack to itself: what the one before needed is gone. */
+
+enum entry_found {
+  ENTRY_AT,      /* it lies at entry.at, if there is one */
+  ENTRY_UNKNOWN, /* the object has to be learnt */
+  ENTRY_LISTED,  /* there is no table; the first one lies at entry.at */
+  ENTRY_SIGNAL,
+  ENTRY_GOING, /* it may be unloaded */
+};
+
+static NOINLINE enum entry_found find_entry(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
+{
+  struct cfi_object object;
+  if (UNLIKELY(!objects_find(&reader->holder, pc, &object)))
+    return ENTRY_UNKNOWN;
+  if ((object.flags & CFI_OBJECT_PERMANENT) == 0 && readers_see_unloading())
+    return ENTRY_GOING;
+  if (is_signal_return(&object, pc + 1))
+    return ENTRY_SIGNAL;
+  *span = object.frames.span;
+  bool has_table = object.frames.table_count > 0;
+  reader->machine.entry.at = has_table ? eh_frame_find(&object.frames, pc) : object.frames.start;
+  reader->machine.entry.bases = (struct pointer_bases){0, 0, 0};
+  return has_table ? ENTRY_AT : ENTRY_LISTED;
+}
+
+/* glibc's makecontext and Boost.Context put that address there without a call, and what lies before it has no unwind
+ * information. */
+static NOINLINE bool is_end_of_context(uintptr_t pc, const struct object_holder *holder)
+{
+  struct cfi_object object;
+  return objects_find(holder, pc, &object) && object_code_holds(&object, pc + 1, ARCH_CONTEXT_END_BYTES) &&
+         arch_ends_context((const uint8_t *)(pc + 1));
+}
+
+/* Is it known by now? */
+static enum entries_found learn(uintptr_t pc)
+{
+  switch (objects_learn(pc)) {
+  case OBJECTS_LEARNED: return ENTRIES_ROW;
+  case OBJECTS_NONE: return ENTRIES_NONE;
+  default: return ENTRIES_BUSY;
+  }
+}
+
+/* From entry.at on, one by one if it is only the first. */
+static bool read_entry(uintptr_t pc, struct reader *reader, const struct eh_frame_span *span, bool is_listed)
+{
+  struct eh_frame_entry *entry = &reader->machine.entry;
+  uintptr_t at = entry->at;
+  enum eh_frame_record record;
+  do {
+    record = eh_frame_read(span, &at, entry);
+    if (record == EH_FRAME_ENTRY && eh_frame_speaks_of(entry, pc))
+      return true;
+  } while (is_listed && record != EH_FRAME_END);
+  return false;
+}
+
+enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
+{
+  if (!objects_ask_loader(pc, &reader->holder))
+    return ENTRIES_NONE;
+  do {
+    enum entry_found found = find_entry(pc, reader, span);
+    if (UNLIKELY(found == ENTRY_UNKNOWN)) {
+      enum entries_found learned = learn(pc);
+      if (learned != ENTRIES_ROW)
+        return learned;
+      found = find_entry(pc, reader, span);
+    }
+    if (found == ENTRY_SIGNAL)
+      return ENTRIES_SIGNAL;
+    if (found == ENTRY_UNKNOWN || found == ENTRY_GOING)
+      return ENTRIES_BUSY;
+    if (read_entry(pc, reader, span, found == ENTRY_LISTED))
+      return cfa_program_run(span, pc, &reader->machine) ? ENTRIES_ROW : ENTRIES_BROKEN;
+  } while (UNLIKELY(objects_check_table(&reader->holder, pc))); /* once for each object */
+  return is_end_of_context(pc, &reader->holder) ? ENTRIES_CONTEXT_END : ENTRIES_NONE;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* From a pc to the row that speaks of it, in whatever holds it. Between readers_enter and readers_leave.
+ *
+ * Threads, signals, memory, fork: as objects.h. Stack: under 350 bytes.
+ */
+#ifndef HEAPPROF_CFI_ENTRIES_H
+#define HEAPPROF_CFI_ENTRIES_H
+
+#include "core/cfi/readers.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum entries_found {
+  ENTRIES_ROW,         /* in reader->machine.row; its expressions lie inside of *span */
+  ENTRIES_NONE,        /* there is no unwind information for it */
+  ENTRIES_BROKEN,      /* there is, but nobody can read it */
+  ENTRIES_SIGNAL,      /* the pc + 1 is where a signal's handler returns to */
+  ENTRIES_CONTEXT_END, /* none, and the pc + 1 is where a coroutine's function returns to when it ends */
+  ENTRIES_BUSY,        /* it can't be told now */
+};
+
+enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct eh_frame_span *span);
+
+/* The block of an expression of the row. */
+static inline struct bytes entries_block(const struct cfi_row *row, int32_t value, const struct eh_frame_span *span)
+{
+  struct bytes rest = {row->base + (uintptr_t)(intptr_t)value, span->high};
+  return bytes_clipped(rest, span->low, span->high);
+}
+
+#endif
