@@ -178,8 +178,8 @@ class Graph(PageCase):
     @timeout(180)
     def test_cut_stacks(self):
         self.open_report(self.write(stacks=self.CUT))
-        self.assertEqual(self.text("#cut"), "Cut stacks, whose outer callers are missing: 55.56% of inuse_space: depth (a larger "
-                                            "HEAPPROF_DEPTH leaves fewer).")
+        self.assertEqual(self.text("#cut"), "Cut stacks, whose outer callers are missing: 55.56% of inuse_space: depth (set "
+                                            "HEAPPROF_DEPTH higher).")
         self.choose("type", "alloc_objects")
         self.assertRegex(self.text("#cut"), r": 7\.94% of alloc_objects: depth")
         self.check_quiet()
@@ -196,8 +196,8 @@ class Graph(PageCase):
     @timeout(180)
     def test_cut_stacks_of_both(self):
         self.open_report(self.write("old", stacks=self.CUT), self.write("new", stacks=LATER))
-        self.assertEqual(self.text("#cut"), "In the profile compared with: 55.56% of inuse_space: depth (a larger HEAPPROF_DEPTH leaves "
-                                            "fewer).")
+        self.assertEqual(self.text("#cut"), "In the profile compared with: 55.56% of inuse_space: depth (set HEAPPROF_DEPTH "
+                                            "higher).")
         self.check_quiet()
 
     @timeout(180)

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What each command that shows a profile says of stacks that were cut."""
+import os
+
 from cli.views import Terminal, Views
 from harness.case import cases
+from hazards.toolbox import program
 
 CUT, WHOLE, OTHER = ("leaf", "below"), ("leaf", "main"), ("other", "main")
-DEPTH = "60.00% of inuse_space: depth (a larger HEAPPROF_DEPTH leaves fewer)"
+DEPTH = "60.00% of inuse_space: depth (set HEAPPROF_DEPTH higher)"
 KEYS = ("unknown", "no_cfi", "depth", "unreadable", "foreign_stack", "no_memory")
 
 
@@ -32,17 +35,17 @@ class Cut(Views):
 
     def test_peek_of_what_it_shows(self):
         path = self.make_cut()
-        self.check_says(["peek", "leaf", path], "Cut stacks: 66.67% of inuse_space: depth (a larger HEAPPROF_DEPTH leaves fewer)")
+        self.check_says(["peek", "leaf", path], "Cut stacks: 66.67% of inuse_space: depth (set HEAPPROF_DEPTH higher)")
         self.assertNotIn("Cut", self.tool("peek", "other", path).stdout)
 
     def test_of_both(self):
         old, new = self.make_cut("old", text="no CFI", cut=20, whole=70, other=10), self.make_cut("new", text="unreadable")
         lines = self.tool("diff", old, new).stdout.splitlines()
-        self.assertRegex("\n".join(lines), r"\nCut stacks, old: 20\.00% of inuse_space: no CFI \(code built .* has none\)\n"
+        self.assertRegex("\n".join(lines), r"\nCut stacks, old: 20\.00% of inuse_space: no CFI \(most of it in made; build that with .*\)\n"
                                            r"Cut stacks, new: 60\.00% of inuse_space: unreadable\n")
         text = self.tool("top", f"--diff-base={old}", new).stdout
         self.assertRegex(text, r"\nCut stacks: 60\.00% of inuse_space: unreadable\n"
-                               r"Cut stacks of the base: 20\.00% of inuse_space: no CFI \(code built .* has none\)\n")
+                               r"Cut stacks of the base: 20\.00% of inuse_space: no CFI \(most of it in made; build that with .*\)\n")
 
     def test_folded_on_standard_error(self):
         done = self.tool("folded", self.make_cut().name)
@@ -79,13 +82,20 @@ class Cut(Views):
 
     def test_run(self):
         done = self.tool("run", "--sample=1", "--", self.victim("deep"), 1000)
-        self.assertRegex(done.stderr, r"\n +cut stacks +\d[\d.]+% of inuse_space: .*depth \(a larger HEAPPROF_DEPTH leaves fewer\)\n +files ")
+        self.assertRegex(done.stderr, r"\n +cut stacks +\d[\d.]+% of inuse_space: .*depth \(set HEAPPROF_DEPTH higher\)\n +files ")
+
+    def test_which_code(self):
+        """The program's own; the stacks end in the function that keeps no frame pointer."""
+        run = self.profiled([program("hz_u10_ends.c"), "nothing"], sample=1)
+        (name,) = {mapping.filename for mapping in run.profile.mappings if "hz_u10_ends" in mapping.filename}
+        text = self.tool("top", "--sample-index=alloc_objects", run.files[0]).stdout
+        self.assertIn(f" no CFI (most of it in {os.path.basename(name)}; build that with -fasynchronous-unwind-tables", text)
 
     def test_live(self):
-        with self.start([self.victim("sites")], sample=1, seed=1, dump="none", depth=1) as program:
-            program.say("work")
-            program.read_until("done")
-            with Terminal(self, "top", program.pid, columns=200, rows=12) as terminal:
+        with self.start([self.victim("sites")], sample=1, seed=1, dump="none", depth=1) as sites:
+            sites.say("work")
+            sites.read_until("done")
+            with Terminal(self, "top", sites.pid, columns=200, rows=12) as terminal:
                 lines = terminal.screen("rows 1 to 6 of 6")
-        self.assertEqual(lines[2], "cut stacks: 100% of inuse_space: depth (a larger HEAPPROF_DEPTH leaves fewer)")
+        self.assertEqual(lines[2], "cut stacks: 100% of inuse_space: depth (set HEAPPROF_DEPTH higher)")
         self.assertEqual(len(lines), 12)

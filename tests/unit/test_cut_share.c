@@ -16,7 +16,7 @@ static void add_stack(struct heap *heap, int64_t in_use, const char *key, const 
 
 static void assert_text(const struct heap *heap, const char *expected)
 {
-  struct cut_share share = cut_share_of(heap, INUSE_SPACE);
+  struct cut_share share = cut_share_of(heap, INUSE_SPACE, NULL);
   g_autofree char *text = cut_share_text(&share, "inuse_space");
   if (expected == NULL)
     assert_null(text);
@@ -31,7 +31,7 @@ static void each_reason_has_its_part(void **state)
   add_stack(heap, 500, NULL, NULL);
   for (int cut = 0; cut < CUT_COUNT; cut++)
     add_stack(heap, 100 - cut, CUT_LABEL, cut_label((enum cut)cut));
-  struct cut_share share = cut_share_of(heap, INUSE_SPACE);
+  struct cut_share share = cut_share_of(heap, INUSE_SPACE, NULL);
   json_t *json = rows_json_cut(&share);
   double sum = 0;
   for (int cut = 0; cut < CUT_COUNT; cut++) {
@@ -61,6 +61,7 @@ static void up_to_a_twentieth_nothing_is_said(void **state)
   heap_free(heap);
 }
 
+/* With the file where most of what has no unwind information is, if there is one. */
 static void says_what_to_do(void **state)
 {
   (void)state;
@@ -68,8 +69,57 @@ static void says_what_to_do(void **state)
   add_stack(heap, 800, NULL, NULL);
   add_stack(heap, 150, CUT_LABEL, "no CFI");
   add_stack(heap, 50, CUT_LABEL, "depth");
-  assert_text(heap, "20.00% of inuse_space: 15.00% no CFI (code built with -fasynchronous-unwind-tables or "
-                    "-fno-omit-frame-pointer has none), 5.00% depth (a larger HEAPPROF_DEPTH leaves fewer)");
+  assert_text(heap,
+              "20.00% of inuse_space: 15.00% no CFI (most of it in libfoo.so.1; build that with "
+              "-fasynchronous-unwind-tables or -fno-omit-frame-pointer), 5.00% depth (set HEAPPROF_DEPTH higher)");
+  heap_free(heap);
+}
+
+static void add_in(struct heap *heap, const char *path, int64_t in_use)
+{
+  uint32_t mapping = heap_add_mapping(heap, (struct heap_mapping){.start = 1 << 20, .limit = 1 << 21, .path = path});
+  const uint32_t frames[] = {add_place(heap, "f", 1),
+                             heap_add_location(heap, (1 << 20) + heap->locations->len, mapping)};
+  add(heap, frames, 2, (struct numbers){.in_use = in_use});
+  heap_add_label(heap, CUT_LABEL, "no CFI", 0, "");
+}
+
+static void assert_most_in(const struct heap *heap, const bool *is_shown, const char *path)
+{
+  struct cut_share share = cut_share_of(heap, INUSE_SPACE, is_shown);
+  if (path == NULL)
+    assert_null(share.no_cfi_in);
+  else
+    assert_string_equal(share.no_cfi_in, path);
+}
+
+static void most_is_more_than_half(void **state)
+{
+  (void)state;
+  struct heap *heap = make_heap(true);
+  assert_most_in(heap, NULL, NULL);
+  add_in(heap, "/lib/a", 50);
+  assert_most_in(heap, NULL, "/lib/a");
+  add_in(heap, "//anon", 50);
+  assert_most_in(heap, NULL, NULL);
+  add_in(heap, "/lib/a", 1);
+  assert_most_in(heap, NULL, "/lib/a");
+  assert_most_in(heap, (const bool[]){false, true, true}, "//anon");
+  add_in(heap, "/lib/b", 40);
+  assert_most_in(heap, NULL, NULL);
+  heap_free(heap);
+}
+
+static void where_it_is_in_no_file_or_in_several(void **state)
+{
+  (void)state;
+  struct heap *heap = make_heap(true);
+  add_in(heap, "//anon", 50);
+  assert_text(heap, "100% of inuse_space: no CFI (most of it in generated code; what makes it may have an option for "
+                    "frame pointers)");
+  add_in(heap, "/lib/a", 50);
+  assert_text(heap, "100% of inuse_space: no CFI (build that code with -fasynchronous-unwind-tables or "
+                    "-fno-omit-frame-pointer)");
   heap_free(heap);
 }
 
@@ -111,6 +161,8 @@ int main(void)
       cmocka_unit_test(each_reason_has_its_part),
       cmocka_unit_test(up_to_a_twentieth_nothing_is_said),
       cmocka_unit_test(says_what_to_do),
+      cmocka_unit_test(most_is_more_than_half),
+      cmocka_unit_test(where_it_is_in_no_file_or_in_several),
       cmocka_unit_test(reasons_that_are_not_known),
       cmocka_unit_test(labels_of_others_are_nothing),
       cmocka_unit_test(values_below_zero),

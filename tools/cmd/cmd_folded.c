@@ -13,7 +13,7 @@ static int print(const struct cmd_line *line, const struct heap *heap)
     g_autofree char *names = heap_type_names(heap);
     return cmd_misused(line, "%s has no values '%s', only %s", heap->name, name, names);
   }
-  struct cut_share cut = cut_share_of(heap, type);
+  struct cut_share cut = cut_share_of(heap, type, NULL);
   g_autofree char *share = cut_share_text(&cut, heap_type(heap, (uint32_t)type)->name);
   if (share != NULL)
     say("%s: its stacks were cut, for %s", heap->name, share);

@@ -68,19 +68,16 @@ static void put_block(const struct peek *peek, const struct row *row)
 static struct cut_share cut_share_of_wanted(const struct heap *heap, int type, const struct rows *rows,
                                             const bool *is_wanted)
 {
-  struct cut_share share = {0};
+  g_autofree bool *is_shown = g_new0(bool, heap->samples->len);
   struct heap_places *places = heap_places_new(rows->places, heap);
   for (uint32_t i = 0; i < heap->samples->len; i++) {
     uint32_t count;
     const struct stack_place *stack = heap_places_stack(places, i, &count);
-    bool has_any = false;
     for (uint32_t k = 0; k < count; k++)
-      has_any |= is_wanted[stack[k].place];
-    if (has_any)
-      cut_share_add(&share, heap, type, i);
+      is_shown[i] |= is_wanted[stack[k].place];
   }
   heap_places_free(places);
-  return share;
+  return cut_share_of(heap, type, is_shown);
 }
 
 static void print_blocks(const struct heap *heap, int type, const struct rows *rows, const bool *is_wanted)

@@ -153,7 +153,7 @@ static void print_tree(const struct heap *heap, int type, const struct call_tree
   g_autoptr(GString) header = g_string_new(NULL);
   view_append_header(header, heap, type);
   view_append_certainty(header, tree->has_variances, all->value, all->variance, tree->unit);
-  struct cut_share cut = cut_share_of(heap, type);
+  struct cut_share cut = cut_share_of(heap, type, NULL);
   view_append_cut(header, "Cut stacks", &cut, tree->type_name);
   (void)fputs(header->str, stdout);
   table_add_column(view.table, tree->type_name, TABLE_RIGHT);

@@ -20,25 +20,67 @@ static bool is_cut(const struct heap_label *label, enum cut *cut)
   return true;
 }
 
-void cut_share_add(struct cut_share *share, const struct heap *heap, int type, uint32_t sample)
+/* CUT_COUNT: it is whole. */
+static enum cut reason_of(const struct heap *heap, uint32_t sample)
 {
   const struct heap_sample *of_heap = heap_sample(heap, sample);
-  double value = fabs((double)heap_values(heap, sample)[type]);
   enum cut cut;
-  share->whole += value;
-  for (uint32_t i = 0; i < of_heap->label_count; i++) {
-    if (!is_cut(&g_array_index(heap->labels, struct heap_label, of_heap->first_label + i), &cut))
-      continue;
-    share->parts[cut] += value;
-    return;
-  }
+  for (uint32_t i = 0; i < of_heap->label_count; i++)
+    if (is_cut(&g_array_index(heap->labels, struct heap_label, of_heap->first_label + i), &cut))
+      return cut;
+  return CUT_COUNT;
 }
 
-struct cut_share cut_share_of(const struct heap *heap, int type)
+/* Of the code where the stack ends. */
+static const char *path_of(const struct heap *heap, uint32_t sample)
+{
+  const struct heap_sample *of_heap = heap_sample(heap, sample);
+  if (of_heap->frame_count == 0)
+    return "";
+  const uint32_t *frames = heap_frames(heap, of_heap);
+  uint32_t mapping = heap_location(heap, frames[of_heap->frame_count - 1])->mapping;
+  return mapping != HEAP_NONE ? heap_mapping(heap, mapping)->path : "";
+}
+
+static double value_of(const struct heap *heap, int type, const bool *is_shown, uint32_t sample)
+{
+  return is_shown == NULL || is_shown[sample] ? fabs((double)heap_values(heap, sample)[type]) : 0;
+}
+
+/* Who has more than half of the votes outlasts all others; whether anybody has is counted afterwards. */
+static const char *most_without_cfi(const struct heap *heap, int type, const bool *is_shown, double all)
+{
+  const char *leader = NULL;
+  double lead = 0, part = 0;
+  for (uint32_t i = 0; i < heap->samples->len; i++) {
+    if (reason_of(heap, i) != CUT_no_cfi)
+      continue;
+    const char *path = path_of(heap, i);
+    double value = value_of(heap, type, is_shown, i);
+    lead += leader != NULL && strcmp(leader, path) == 0 ? value : -value;
+    if (lead < 0) {
+      leader = path;
+      lead = -lead;
+    }
+  }
+  for (uint32_t i = 0; i < heap->samples->len && leader != NULL; i++)
+    if (reason_of(heap, i) == CUT_no_cfi && strcmp(path_of(heap, i), leader) == 0)
+      part += value_of(heap, type, is_shown, i);
+  return part > all / 2 ? leader : NULL;
+}
+
+struct cut_share cut_share_of(const struct heap *heap, int type, const bool *is_shown)
 {
   struct cut_share share = {0};
-  for (uint32_t i = 0; i < heap->samples->len; i++)
-    cut_share_add(&share, heap, type, i);
+  for (uint32_t i = 0; i < heap->samples->len; i++) {
+    double value = value_of(heap, type, is_shown, i);
+    enum cut cut = reason_of(heap, i);
+    share.whole += value;
+    if (cut < CUT_COUNT)
+      share.parts[cut] += value;
+  }
+  if (share.parts[CUT_no_cfi] > 0)
+    share.no_cfi_in = most_without_cfi(heap, type, is_shown, share.parts[CUT_no_cfi]);
   return share;
 }
 
@@ -50,14 +92,27 @@ double cut_share_sum(const struct cut_share *share)
   return sum;
 }
 
-/* Where people can do something about it. */
-static const char *advice(enum cut cut)
+#define COMPILER_OPTIONS "with -fasynchronous-unwind-tables or -fno-omit-frame-pointer"
+
+static void append_no_cfi(GString *text, const char *path)
 {
-  switch (cut) {
-  case CUT_no_cfi: return " (code built with -fasynchronous-unwind-tables or -fno-omit-frame-pointer has none)";
-  case CUT_depth: return " (a larger HEAPPROF_DEPTH leaves fewer)";
-  default: return "";
+  if (path == NULL) {
+    g_string_append(text, " (build that code " COMPILER_OPTIONS ")");
+  } else if (path[0] == '\0' || strcmp(path, "//anon") == 0) {
+    g_string_append(text, " (most of it in generated code; what makes it may have an option for frame pointers)");
+  } else {
+    g_autofree char *name = g_path_get_basename(path);
+    g_string_append_printf(text, " (most of it in %s; build that " COMPILER_OPTIONS ")", name);
   }
+}
+
+/* Where people can do something about it. */
+static void append_advice(GString *text, const struct cut_share *share, enum cut cut)
+{
+  if (cut == CUT_no_cfi)
+    append_no_cfi(text, share->no_cfi_in);
+  else if (cut == CUT_depth)
+    g_string_append(text, " (set HEAPPROF_DEPTH higher)");
 }
 
 char *cut_share_text(const struct cut_share *share, const char *type_name)
@@ -75,8 +130,8 @@ char *cut_share_text(const struct cut_share *share, const char *type_name)
     g_string_append(text, separator);
     if (share->parts[cut] < sum)
       g_string_append_printf(text, "%s ", quantity_percentage(share->parts[cut], share->whole).text);
-    g_string_append_printf(text, "%s%s", cut == CUT_unknown ? "for a reason that is not told" : cut_label(cut),
-                           advice(cut));
+    g_string_append(text, cut == CUT_unknown ? "for a reason that is not told" : cut_label(cut));
+    append_advice(text, share, cut);
     separator = ", ";
   }
   return g_string_free(text, FALSE);

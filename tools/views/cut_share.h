@@ -11,12 +11,11 @@
 struct cut_share {
   double whole;
   double parts[CUT_COUNT];
+  const char *no_cfi_in; /* path of the file where more than half of that part is; a text of the heap; NULL: of none */
 };
 
-void cut_share_add(struct cut_share *share, const struct heap *heap, int type, uint32_t sample);
-
-/* Of all samples. */
-struct cut_share cut_share_of(const struct heap *heap, int type);
+/* Of the samples that is_shown tells, by index; NULL: all. */
+struct cut_share cut_share_of(const struct heap *heap, int type, const bool *is_shown);
 
 /* What is in cut stacks. */
 double cut_share_sum(const struct cut_share *share);

@@ -23,7 +23,7 @@ static struct fact_total total_of(const struct heap *heap, uint32_t type)
   struct fact_total total = {.type = heap_type(heap, type)->name, .unit = heap_type(heap, type)->unit};
   for (uint32_t i = 0; i < heap->samples->len; i++)
     total.value += (double)heap_values(heap, i)[type];
-  total.cut = cut_share_of(heap, (int)type);
+  total.cut = cut_share_of(heap, (int)type, NULL);
   g_autofree char *key = g_strconcat(COMMENT_standard_error, total.type, NULL);
   uint64_t error;
   if (heap->variances != NULL) {

@@ -218,7 +218,7 @@ static void append_difference(GString *out, const struct page_tree *tree, struct
 /* What share is in cut stacks, in words; "": not worth any. */
 static void append_cut(GString *out, const char *key, const struct heap *heap, int type)
 {
-  struct cut_share cut = cut_share_of(heap, type);
+  struct cut_share cut = cut_share_of(heap, type, NULL);
   g_autofree char *share = cut_share_text(&cut, heap_type(heap, (uint32_t)type)->name);
   g_string_append_c(out, ',');
   append_key(out, key);

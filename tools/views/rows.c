@@ -103,6 +103,14 @@ static void add_part(struct rows *rows, const struct part *part)
   heap_places_free(places);
 }
 
+static struct cut_share cut_share_kept(struct rows *rows, const struct heap *heap, int type)
+{
+  struct cut_share cut = cut_share_of(heap, type, NULL);
+  if (cut.no_cfi_in != NULL)
+    cut.no_cfi_in = g_string_chunk_insert_const(rows->places->texts, cut.no_cfi_in);
+  return cut;
+}
+
 static double total_of(const struct heap *heap, int type)
 {
   double total = 0;
@@ -166,7 +174,7 @@ struct rows *rows_of(const struct heap *heap, int type, enum rows_by by, enum ro
   struct part part = {.heap = heap, .type = type, .sign = 1};
   add_part(rows, &part);
   rows->total = total_of(heap, type);
-  rows->cut = cut_share_of(heap, type);
+  rows->cut = cut_share_kept(rows, heap, type);
   rows->total_variance = total_variance_of(&part);
   finish(rows, order);
   return rows;
@@ -187,8 +195,8 @@ struct rows *rows_of_difference(const struct heap *old, int old_type, const stru
   rows->total = total_of(new, new_type);
   rows->total_variance = total_variance_of(&after);
   rows->old_total = total_of(old, old_type);
-  rows->cut = cut_share_of(new, new_type);
-  rows->old_cut = cut_share_of(old, old_type);
+  rows->cut = cut_share_kept(rows, new, new_type);
+  rows->old_cut = cut_share_kept(rows, old, old_type);
   rows->has_variances = old->variances != NULL && new->variances != NULL;
   if (rows->has_variances) {
     variances = change_variances_new(old, old_type, new, new_type);
