@@ -117,3 +117,14 @@ class S6Unshare(AsWithout, Discriminates):
         command = ["unshare", "-Ur", "true"]
         skip_unless(self.plain(command, expect=None).status == 0, "user namespaces are not allowed here")
         return command
+
+
+class S7Heap(AsWithout):
+    """S7: no heap before the program asks for memory. Seen to fail while symbols that are not there were looked up by dlsym, which
+    allocates a message, and while libunwind was opened."""
+
+    def command(self):
+        return [program("hz_s7_heap.c")]
+
+    def test_there_is_none_without(self):
+        self.assertEqual(self.plain(self.command()).out, "no heap\n")

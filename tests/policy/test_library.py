@@ -92,6 +92,25 @@ class Library(Case):
         self.assertEqual(sorted(kinds.keys() - weak - STANDARD - SPELLINGS), [])
         self.assertEqual(sorted(weak - OPTIONAL), [])
 
+    def test_own_functions_are_not_looked_up_by_name(self):
+        """Each such look-up goes through the program's libraries in every process. Only what completes an allocator has to call what
+        the program calls (fallback.c)."""
+        relocations = output_of("readelf", "-rW", paths.LIB)
+        named = set(re.findall(r"^[0-9a-f]+ +[0-9a-f]+ R_\w+ +[0-9a-f]+ (\w+)", relocations, re.MULTILINE))
+        self.assertIn("memcpy", named)
+        self.assertEqual(sorted(named & self.dynamic_symbols("--defined-only")),
+                         ["free", "malloc", "malloc_usable_size", "posix_memalign", "realloc"])
+
+    def test_small_variables_lie_together(self):
+        """A page of .bss that a start touches is a page fault in each process: what is large is LARGE."""
+        page, start = 4096, int(re.search(r"\.bss +NOBITS +([0-9a-f]+)", output_of("readelf", "-SW", paths.LIB))[1], 16)
+        symbols = [(int(address, 16), int(size, 16), name) for address, size, name in
+                   re.findall(r"^([0-9a-f]+) ([0-9a-f]+) [bB] (\w+)", output_of("nm", "-S", paths.LIB), re.MULTILINE)]
+        small = [symbol for symbol in symbols if symbol[0] >= start and symbol[1] <= page]
+        self.assertGreater(len(small), 50)
+        pages = {where // page for address, size, _ in small for where in (address, address + size - 1)}
+        self.assertLessEqual(len(pages), 5, sorted(small))
+
     def test_thread_local_storage(self):
         imported = self.dynamic_symbols("--undefined-only")
         self.assertNotIn("__tls_get_addr", imported)
