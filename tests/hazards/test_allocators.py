@@ -160,6 +160,13 @@ class Row5Checking(Hazard):
         checking = library("hz_checking_allocator.cc", "-std=c++17")
         self.check_as_without([["/bin/true"], *self.victims("new_delete", "aligned", "strings")], behind=[checking])
 
+    @cases("gnu", "sysv", "both")
+    def test_is_found(self, style):
+        """By either of the tables that a library's names can be looked up in. Seen to fail without the older one."""
+        checking = library("hz_checking_allocator.cc", "-std=c++17", f"-Wl,--hash-style={style}")
+        run = self.profiled(["/bin/true"], verbose=2, extra_preload=[checking])
+        self.assertIn(f"allocator {checking},", run.err)
+
     def test_counts_once(self):
         """but for what the allocator's own book takes"""
         checking = library("hz_checking_allocator.cc", "-std=c++17")
