@@ -237,6 +237,11 @@ MUTANTS = [
     Mutant("stacks_not_found", "a stack that is known is made anew", "core/stacks.c",
            "is_same_stack((uint32_t)value, pcs, depth, flags))",
            "is_same_stack((uint32_t)value, pcs, depth, flags) && depth == 0)", ["unit/test_stacks", "torture/test_soak"]),
+    Mutant("written_but_unreadable", "P6: a profile is written that nothing reads, and its state file removed", "tools/heap/save.c",
+           "  if (message->len > LOAD_BYTES_MAX) {", "  if (false) {", ["unit/test_load"]),
+    Mutant("all_addresses_are_kept", "P6: a state file with more code than a profile holds fills memory", "tools/state/region_heap.c",
+           "  return stacks->location_bytes + stacks->id_bytes > LOAD_BYTES_MAX;\n", "  return stacks->location_bytes == UINT64_MAX;\n",
+           ["cli/test_recover.Recover.test_as_many_addresses"]),
     Mutant("no_state_file", "P6: what is known is in private memory", "core/region.c",
            "  int fd = state_directory[0] != '\\0' ? create_file() : -1;", "  int fd = -1;", ["cli/test_reliability_region"]),
 ]
