@@ -407,6 +407,16 @@ static void add_losses(struct heap *heap, const struct region_summary *summary)
   add_number(heap, COMMENT_lost_total, summary->lost_samples);
 }
 
+static void add_uncovered(struct heap *heap, const struct region_summary *summary)
+{
+  if (summary->uncovered_objects == 0)
+    return;
+  add_number(heap, COMMENT_uncovered_objects, summary->uncovered_objects);
+  for (unsigned i = 0; i < UNCOVERED_NAMES; i++)
+    if (summary->uncovered_names[i][0] != '\0')
+      add_text(heap, COMMENT_uncovered, summary->uncovered_names[i]);
+}
+
 static void add_comments(struct heap *heap, const struct region_summary *summary, const struct stacks *stacks,
                          const char *reason)
 {
@@ -421,6 +431,7 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
   add_number(heap, COMMENT_exact_units, summary->exact_units);
   add_totals(heap, stacks);
   add_losses(heap, summary);
+  add_uncovered(heap, summary);
   add_number(heap, COMMENT_own_bytes, summary->own_bytes);
   if (summary->sampling_ns > 0)
     add_number(heap, COMMENT_sampling_ns, summary->sampling_ns);

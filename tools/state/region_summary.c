@@ -9,6 +9,14 @@ static void copy_text(char *to, const char *from, size_t room)
   to[room] = '\0';
 }
 
+static void read_uncovered(const struct region_header *header, struct region_summary *summary)
+{
+  summary->uncovered_objects = atomic_load_explicit(&header->uncovered_objects, memory_order_relaxed);
+  for (unsigned i = 0; i < UNCOVERED_NAMES; i++)
+    if (atomic_load_explicit(&header->uncovered_names[i].state, memory_order_relaxed) == UNCOVERED_IS_WHOLE)
+      copy_text(summary->uncovered_names[i], header->uncovered_names[i].text, UNCOVERED_NAME_BYTES);
+}
+
 static void read_header(const struct region_log *log, struct region_summary *summary)
 {
   const struct region_header *header = &log->header;
@@ -25,6 +33,7 @@ static void read_header(const struct region_log *log, struct region_summary *sum
   for (unsigned i = 0; i < REGION_LOSSES; i++)
     summary->lost[i] = atomic_load_explicit(&header->lost[i], memory_order_relaxed);
   summary->lost_samples = summary->lost[LOSS_live_table] + summary->lost[LOSS_region];
+  read_uncovered(header, summary);
   summary->is_whole = log->is_whole;
 }
 

@@ -24,8 +24,10 @@ struct region_summary {
   uint64_t cpu_ns;                                                         /* of the process; 0: not known */
   double in_use_bytes, in_use_objects, allocated_bytes, allocated_objects; /* estimates */
   double in_use_bytes_variance;
-  double peak_bytes; /* the highest estimate of in_use_bytes so far */
-  bool is_whole;     /* false: part of the log is in private memory of the process */
+  double peak_bytes;          /* the highest estimate of in_use_bytes so far */
+  uint64_t uncovered_objects; /* that allocate past the profiler, and the first of them */
+  char uncovered_names[UNCOVERED_NAMES][UNCOVERED_NAME_BYTES + 1]; /* "": none */
+  bool is_whole; /* false: part of the log is in private memory of the process */
   uint64_t file_bytes;
 };
 
