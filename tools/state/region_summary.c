@@ -23,6 +23,8 @@ static void read_header(const struct region_log *log, struct region_summary *sum
   summary->pid = (int)header->pid;
   summary->parent_pid = (int)header->parent_pid;
   summary->created_unix_ns = header->created_unix_ns;
+  summary->created_boot_ns = header->created_boot_ns;
+  summary->pid_namespace = header->pid_namespace;
   summary->sample_interval_bytes = header->sample_interval_bytes;
   summary->depth = header->depth;
   copy_text(summary->program, header->program, sizeof header->program);

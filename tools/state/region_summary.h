@@ -12,6 +12,7 @@
 struct region_summary {
   int pid, parent_pid; /* as the process sees itself */
   uint64_t created_unix_ns;
+  uint64_t created_boot_ns, pid_namespace; /* 0: not known */
   uint64_t sample_interval_bytes;
   unsigned depth;
   char program[65], allocator[257];
