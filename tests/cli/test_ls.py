@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from harness.case import cases
+from harness.case import cases, timeout
 from harness.states import CREATED, CREATED_BOOT, PROGRAM, VERSION, StateCase, need_root, patch, read_counts, wait_until
 
 
@@ -234,6 +234,7 @@ class Clean(StateCase):
         self.assertEqual([path.name for path in parent.iterdir()], [f"run.{os.getpid()}"], done.stderr)
         self.assertIn("run.999999", done.stderr)
 
+    @timeout(20)
     def test_what_is_no_state_stays(self):
         """One line each, and it is left alone."""
         dead, target = self.killed(), self.dir / "target"
