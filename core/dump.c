@@ -126,6 +126,17 @@ static void add_losses(struct profile *profile, struct arena *arena, const struc
   add_number(profile, arena, COMMENT_lost_total, dropped);
 }
 
+static void add_uncovered(struct profile *profile, struct arena *arena, const struct region_header *header)
+{
+  uint64_t objects = atomic_load_explicit(&header->uncovered_objects, memory_order_relaxed);
+  if (objects == 0)
+    return;
+  add_number(profile, arena, COMMENT_uncovered_objects, objects);
+  for (unsigned i = 0; i < UNCOVERED_NAMES; i++)
+    if (atomic_load_explicit(&header->uncovered_names[i].state, memory_order_acquire) == UNCOVERED_IS_WHOLE)
+      add_text(profile, arena, COMMENT_uncovered, header->uncovered_names[i].text);
+}
+
 static const char *unwinder_name(void)
 {
   return modules_can_be_found() ? "unwind information" : "frame pointers only: no _dl_find_object (glibc before 2.35)";
@@ -156,6 +167,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
   add_standard_errors(profile, arena);
   add_number(profile, arena, COMMENT_peak_inuse_space, peak_bytes());
   add_losses(profile, arena, header);
+  add_uncovered(profile, arena, header);
   add_number(profile, arena, COMMENT_own_bytes, atomic_load_explicit(&header->own_bytes, memory_order_relaxed));
   add_number(profile, arena, COMMENT_sampling_ns, timing_sampling_ns());
   add_number(profile, arena, COMMENT_cpu_ns, atomic_load_explicit(&header->cpu_ns, memory_order_relaxed));

@@ -20,8 +20,18 @@ enum {
   REGION_SEGMENTS = 15,                  /* 512 MiB in all */
   REGION_GRANULE_BYTES = 16,
   REGION_LOSSES = 16,
+  UNCOVERED_NAMES = 6,
+  UNCOVERED_NAME_BYTES = 60,
   MODULE_BUILD_ID_MAX = 32,
 };
+
+/* An object that allocates past the profiler (interpose/uncovered.h). Writer: the thread that claims it. */
+struct uncovered_name {
+  _Atomic uint32_t state; /* the text counts when it is UNCOVERED_IS_WHOLE */
+  char text[UNCOVERED_NAME_BYTES];
+};
+
+enum { UNCOVERED_IS_EMPTY, UNCOVERED_IS_WRITTEN, UNCOVERED_IS_WHOLE };
 
 struct region_header {
   /* Written by the owner before the file gets readable, constant after. */
@@ -58,6 +68,10 @@ struct region_header {
 
   /* By the owner before the file gets readable: when, by CLOCK_BOOTTIME, which nobody sets. */
   uint64_t created_boot_ns;
+
+  /* Any thread of the owner. */
+  _Atomic uint64_t uncovered_objects; /* of different names, as long as there is room for these */
+  struct uncovered_name uncovered_names[UNCOVERED_NAMES];
 };
 
 /* Records. */

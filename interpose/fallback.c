@@ -261,11 +261,17 @@ void fallback_sdallocx(void *pointer, size_t size, int flags)
   free(pointer);
 }
 
-/* Process: every libc has these. */
+/* Process: every libc has these, but for dlmopen. */
 
 void *fallback_dlopen(const char *file, int flags)
 {
   (void)file, (void)flags;
+  return NULL;
+}
+
+void *fallback_dlmopen(long space, const char *file, int flags)
+{
+  (void)space, (void)file, (void)flags;
   return NULL;
 }
 

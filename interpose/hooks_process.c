@@ -12,22 +12,63 @@
 #include "interpose/lifecycle.h"
 #include "interpose/real.h"
 #include "interpose/rebind.h"
+#include "interpose/uncovered.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 /* dlopen chooses its search path by its caller. So this ends in a jump, and the caller stays the application. Until the
  * constructor has run, nothing is sampled that could be missed. */
+static bool is_profiling(void)
+{
+  int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
+  return mode == SAMPLER_ON || mode == SAMPLER_STOPPED;
+}
+
 void *dlopen(const char *file, int flags)
 {
   real_ensure();
-  int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
-  if (UNLIKELY((flags & RTLD_DEEPBIND) != 0) && (mode == SAMPLER_ON || mode == SAMPLER_STOPPED))
+  if (UNLIKELY((flags & RTLD_DEEPBIND) != 0) && is_profiling())
     rebind_expect(ARCH_RETURN_ADDRESS_AT);
   return real.dlopen(file, flags);
+}
+
+/* Where to look for the file does not depend on the caller, so whether it was found can be seen from here. */
+static NOINLINE ARCH_ENTRY void *open_apart(long space, const char *file, int flags)
+{
+  void *handle = real.dlmopen(space, file, flags);
+  int saved_errno = errno;
+  if (handle != NULL)
+    uncovered_note(file, "dlmopen");
+  errno = saved_errno;
+  return handle;
+}
+
+static NOINLINE ARCH_ENTRY void note_apart(const char *file)
+{
+  int saved_errno = errno;
+  uncovered_note(file, "dlmopen");
+  errno = saved_errno;
+}
+
+/* A library that lies in a namespace of its own finds an allocator there, and none of the hooks. */
+void *dlmopen(long space, const char *file, int flags)
+{
+  real_ensure();
+  if (file == NULL || !is_profiling())
+    return real.dlmopen(space, file, flags);
+  if (space != LM_ID_BASE) {
+    if (strchr(file, '/') != NULL && strchr(file, '$') == NULL)
+      return open_apart(space, file, flags);
+    note_apart(file);
+  } else if ((flags & RTLD_DEEPBIND) != 0) {
+    rebind_expect(ARCH_RETURN_ADDRESS_AT);
+  }
+  return real.dlmopen(space, file, flags);
 }
 
 /* It works on a handle, so it does not matter that the real function is called from here (unlike dlopen, whose search
@@ -38,8 +79,8 @@ ARCH_ENTRY int dlclose(void *handle)
   readers_begin_unloading();
   int result = real.dlclose(handle);
   readers_end_unloading();
-  int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed), saved_errno = errno;
-  if (mode == SAMPLER_ON || mode == SAMPLER_STOPPED) {
+  int saved_errno = errno;
+  if (is_profiling()) {
     if (process_is_settled())
       modules_check_unloaded();
     else /* a forked child may not write to its parent's region; it checks when it has its own */

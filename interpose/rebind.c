@@ -9,6 +9,7 @@
 #include "interpose/hooks.h"
 #include "interpose/object.h"
 #include "interpose/real.h"
+#include "interpose/uncovered.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -119,7 +120,44 @@ static void put(const struct object *object, uintptr_t place, uintptr_t expected
 struct scan {
   struct object own; /* its table has the hooks: a table of pointers would be relocated in each process, by name */
   bool is_ambiguous; /* somebody else exports malloc, too: what a lazy binding will find is not known */
+  bool is_elsewhere; /* the object at hand allocates by somebody else's functions */
 };
+
+extern HIDDEN const char __ehdr_start[];
+
+static bool is_own(const struct object *object)
+{
+  return object_holds(object, (uintptr_t)__ehdr_start);
+}
+
+static bool is_left_alone(const struct object *object)
+{
+  return is_own(object) || object_holds(object, (uintptr_t)passed_on.malloc);
+}
+
+/* Where a function leads that is neither a hook nor behind one. */
+struct place {
+  const char *symbol;
+  uintptr_t address;
+  bool is_exported;
+};
+
+static int is_exported_there(struct dl_phdr_info *info, size_t size, void *argument)
+{
+  struct place *place = argument;
+  struct object object;
+  (void)size;
+  place->is_exported = object_read(info, &object) && object_holds(&object, place->address) && !is_left_alone(&object) &&
+                       (uintptr_t)object_find(&object, place->symbol) == place->address;
+  return place->is_exported;
+}
+
+/* Not what a program set there itself, nor a place in its own image that stands for the hook. */
+static bool is_somebody_elses(const char *symbol, uintptr_t address)
+{
+  struct place place = {.symbol = symbol, .address = address};
+  return object_each(is_exported_there, &place) && place.is_exported;
+}
 
 /* Of a lazy binding, the place still leads to the object's own code. */
 static bool is_lazy(const struct object *object, unsigned type, uintptr_t value)
@@ -127,7 +165,7 @@ static bool is_lazy(const struct object *object, unsigned type, uintptr_t value)
   return type == ARCH_RELOCATION_SLOT && object_holds(object, value);
 }
 
-static void bind(const struct scan *scan, const struct object *object, const ElfW(Rela) * relocation)
+static void bind(struct scan *scan, const struct object *object, const ElfW(Rela) * relocation)
 {
   unsigned type = (unsigned)ELF64_R_TYPE(relocation->r_info);
   const ElfW(Sym) *symbol = &object->symbols[ELF64_R_SYM(relocation->r_info)];
@@ -138,8 +176,16 @@ static void bind(const struct scan *scan, const struct object *object, const Elf
     return;
   const struct bound *bound = find_bound(object->strings + symbol->st_name);
   uintptr_t value = *(const volatile uintptr_t *)place;
-  if (bound != NULL && (value == real_of(bound) || (!scan->is_ambiguous && is_lazy(object, type, value))))
-    put(object, place, value, (uintptr_t)object_find(&scan->own, bound->symbol));
+  if (bound == NULL)
+    return;
+  uintptr_t hook = (uintptr_t)object_find(&scan->own, bound->symbol);
+  bool is_unresolved = is_lazy(object, type, value);
+  if (value == hook)
+    return;
+  if (value == real_of(bound) || (is_unresolved && !scan->is_ambiguous))
+    put(object, place, value, hook);
+  else if (!is_unresolved && !scan->is_elsewhere)
+    scan->is_elsewhere = is_somebody_elses(bound->symbol, value);
 }
 
 static const void *table_of(const struct object *object, ElfW(Sxword) tag, ElfW(Sxword) size_tag, size_t *count)
@@ -155,24 +201,12 @@ static const void *table_of(const struct object *object, ElfW(Sxword) tag, ElfW(
   return table;
 }
 
-static void bind_table(const struct scan *scan, const struct object *object, ElfW(Sxword) tag, ElfW(Sxword) size_tag)
+static void bind_table(struct scan *scan, const struct object *object, ElfW(Sxword) tag, ElfW(Sxword) size_tag)
 {
   size_t count;
   const ElfW(Rela) *table = table_of(object, tag, size_tag, &count);
   for (size_t i = 0; table != NULL && i < count; i++)
     bind(scan, object, &table[i]);
-}
-
-extern HIDDEN const char __ehdr_start[];
-
-static bool is_own(const struct object *object)
-{
-  return object_holds(object, (uintptr_t)__ehdr_start);
-}
-
-static bool is_left_alone(const struct object *object)
-{
-  return is_own(object) || object_holds(object, (uintptr_t)passed_on.malloc);
 }
 
 static int look_for_others(struct dl_phdr_info *info, size_t size, void *argument)
@@ -197,13 +231,16 @@ static bool is_relocated(const struct object *object)
 
 static int bind_object(struct dl_phdr_info *info, size_t size, void *argument)
 {
-  const struct scan *scan = argument;
+  struct scan *scan = argument;
   struct object object;
   (void)size;
+  scan->is_elsewhere = false;
   if (!object_read(info, &object) || is_left_alone(&object) || !is_relocated(&object))
     return 0;
   bind_table(scan, &object, DT_RELA, DT_RELASZ);
   bind_table(scan, &object, DT_JMPREL, DT_PLTRELSZ);
+  if (scan->is_elsewhere)
+    uncovered_note(object.name, "another allocator");
   return 0;
 }
 

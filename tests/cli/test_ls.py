@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 import time
 
-from harness.case import cases
-from harness.states import CREATED, PROGRAM, VERSION, StateCase, need_root, patch, read_counts, wait_until
+from harness.case import cases, timeout
+from harness.states import CREATED, CREATED_BOOT, PROGRAM, VERSION, StateCase, need_root, patch, read_counts, wait_until
 
 
 LOG_END, FILE_END = 376, 384
@@ -234,6 +234,7 @@ class Clean(StateCase):
         self.assertEqual([path.name for path in parent.iterdir()], [f"run.{os.getpid()}"], done.stderr)
         self.assertIn("run.999999", done.stderr)
 
+    @timeout(20)
     def test_what_is_no_state_stays(self):
         """One line each, and it is left alone."""
         dead, target = self.killed(), self.dir / "target"
@@ -353,3 +354,86 @@ class Users(StateCase):
         self.tool_as_nobody(self.folder, "recover", process.pid, "-o", out / "q.pb.gz", HEAPPROF_STATE_DIR=state)
         self.assertGreater(self.read(out / "q.pb.gz").total("alloc_objects"), 200)
         self.assertEqual(list(state.iterdir()), [])
+
+
+class Executed(StateCase):
+    """A process that executes another program lets go of its state file. Seen to fail (it was dead, and had ended) before there was a
+    state of its own for that, and by the mutant replaced_is_dead."""
+    PERL = """$| = 1; my @kept = map { 'x' x 1000 } 1 .. 100; print "ready\\n"; sysread STDIN, my $order, 1; exec { $ARGV[0] } $ARGV[0]; print "failed\\n"; <STDIN>;"""
+    SPAWN = """import os, sys
+print("ready", flush=True)
+sys.stdin.readline()
+child = os.posix_spawn("/bin/cat", ["cat", "/dev/null"], os.environ)
+print("spawned", os.waitpid(child, 0)[1], flush=True)
+sys.stdin.readline()"""
+
+    def executes(self, what, follow):
+        program = self.start(["perl", "-e", self.PERL, what], sample=1, follow=follow)
+        program.read_until("ready")
+        self.assertEqual(self.listed()[program.pid]["state"], "live")
+        program.say("")
+        return program
+
+    def states_here(self):
+        """What is listed, without what others run meanwhile."""
+        entries = [(pathlib.Path(entry["state_file"]), entry["state"]) for entry in json.loads(self.tool("ls", "--json").stdout)]
+        return {path: state for path, state in entries if path.parent == self.state_dir}
+
+    def echo(self, program, line):
+        """Of the new program, cat."""
+        program.say(line)
+        program.read_until(line)
+
+    def test_not_followed(self):
+        with self.executes("/bin/cat", "no") as program:
+            self.echo(program, "one")
+            entry = self.listed()[program.pid]
+            self.assertEqual((entry["state"], entry["program"]), ("replaced", "perl"))
+            self.assertRegex(self.tool("ls").stdout, rf"(?m)^ *{program.pid} +replaced +perl ")
+            self.check_one_line(self.tool("dump", program.pid, expect=1), program.pid, "runs another program", "heapprof recover")
+            self.assertEqual(self.tool("recover", "--all", "--dry-run").stdout, f"{self.state_file(program.pid)}\n")
+            profile = self.recover("--all")
+            self.assertEqual(profile.comment_values()["program"], "perl")
+            self.assertGreater(profile.total("inuse_space"), 100 * 1000)
+            self.assertEqual(self.states(), [])
+            self.echo(program, "two")
+        self.assertEqual(self.states(), [])
+
+    def test_not_followed_and_cleaned(self):
+        with self.executes("/bin/cat", "no") as program:
+            self.echo(program, "one")
+            self.assertIn(f"perl, process {program.pid}, runs another program by now", self.tool("ls", "--clean").stderr)
+            self.assertEqual(self.states(), [])
+
+    def test_followed(self):
+        with self.executes("/bin/cat", "yes") as program:
+            self.echo(program, "one")
+            entry = self.listed()[program.pid]
+            self.assertEqual((entry["state"], entry["program"]), ("live", "cat"))
+            self.assertEqual(self.states(), [self.state_file(program.pid).name])
+
+    @cases("no", "yes")
+    def test_that_failed(self, follow):
+        with self.executes("/nowhere/missing", follow) as program:
+            program.read_until("failed")
+            entry = self.listed()[program.pid]
+            self.assertEqual((entry["state"], entry["program"]), ("live", "perl"))
+            self.assertEqual(self.dump(program.pid).comment_values()["program"], "perl")
+
+    @cases("no", "yes")
+    def test_by_a_vfork_child(self, follow):
+        with self.start(["/usr/bin/python3", "-c", self.SPAWN], sample=4096, follow=follow) as program:
+            program.read_until("ready")
+            before = self.state_file(program.pid).stat().st_ino
+            program.say("")
+            program.read_until("spawned 0")
+            self.assertEqual(self.states_here(), {self.state_file(program.pid): "live"})
+            self.assertEqual(self.state_file(program.pid).stat().st_ino, before)
+
+    def test_of_a_dead_process_with_the_same_number(self):
+        """Whoever has its number now began later."""
+        with self.holder("work") as program:
+            copy = self.state_dir / f"{program.pid}-1.heapprof"
+            shutil.copy(self.state_file(program.pid), copy)
+            patch(copy, CREATED_BOOT, struct.pack("<Q", 1))
+            self.assertEqual(self.states_here(), {self.state_file(program.pid): "live", copy: "dead"})

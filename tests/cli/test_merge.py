@@ -59,6 +59,7 @@ class Foreign(Views):
         self.assertTrue(self.name.is_symlink())
         self.check_lint(pprof_reader.load(self.target))
 
+    @timeout(20)
     @cases("-f", "-q")
     def test_foreign_pipe_is_not_waited_for(self, option):
         """Seen to fail: it was opened, which waits for a reader."""

@@ -4,7 +4,7 @@ a reader to skip what is damaged, this one accepts only what a process that was 
 import dataclasses
 import struct
 
-HEADER_BYTES = 616
+HEADER_BYTES = 1008
 STACK, MODULE = 1, 2
 WORD = 2**64
 

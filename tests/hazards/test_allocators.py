@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The table "Allocator semantics" of the hazards, row by row, on four allocators."""
 import itertools
+import json
 import pathlib
+import re
 import shutil
 import signal
 
@@ -64,15 +66,21 @@ class Row3Bsd(Hazard):
         self.check_run_exact(self.profiled([program("hz_a3_bsd.c")], sample=1, allocator=allocator))
 
 
+PLUGIN_FLAGS = {"now": ["-Wl,-z,now", "-Wl,-z,relro"], "lazy": ["-Wl,-z,lazy", "-Wl,-z,norelro"]}
+
+
+def deep_command(how, *own):
+    flags = ["-Wl,--no-as-needed", library("hz_a3_own_malloc.c", "-fno-builtin")] if own else []
+    return [program("hz_a3_deepbind.c"), library("hz_a3_deep_plugin.c", "-fno-builtin", *PLUGIN_FLAGS[how], *flags), how, 3, *own]
+
+
 class Row3DeepBind(AsWithout):
     """Row 3: a plug-in that is opened with RTLD_DEEPBIND is bound to the allocator past us: everything it allocates and frees is counted,
     but for its constructor. Seen to fail by the mutants deep_binding_stays and deep_data_stays. One with an allocator of its own keeps
     that; seen to fail (SIGILL) by the mutant lazy_is_guessed."""
-    PLUGINS = {"now": ["-Wl,-z,now", "-Wl,-z,relro"], "lazy": ["-Wl,-z,lazy", "-Wl,-z,norelro"]}
 
     def command(self, how="now", *own):
-        flags = ["-Wl,--no-as-needed", library("hz_a3_own_malloc.c", "-fno-builtin")] if own else []
-        return [program("hz_a3_deepbind.c"), library("hz_a3_deep_plugin.c", "-fno-builtin", *self.PLUGINS[how], *flags), how, 3, *own]
+        return deep_command(how, *own)
 
     @cases("now", "lazy")
     def test_exact(self, how):
@@ -82,6 +90,48 @@ class Row3DeepBind(AsWithout):
     def test_own_allocator(self, how):
         for sample in INTERVALS:
             self.profiled(self.command(how, "own"), sample=sample)
+
+
+class Row3Uncovered(AsWithout):
+    """Row 3: what allocates past us is counted, once for each file, and `info` names it: from a running process, from its profile, and
+    from the state that it leaves. Seen to fail (nothing was said) before, and by the mutants
+    uncovered_unsaid, others_unnoticed and failed_opens_count."""
+    PLUGIN = "hz_a3_deep_plugin.c"
+
+    def command(self, name=None):
+        return [program("hz_a3_apart.c"), name or library(self.PLUGIN, "-fno-builtin")]
+
+    def uncovered(self, run):
+        """Of the profile, for programs and for people."""
+        path, = run.files
+        info = json.loads(self.tool("info", "--json", path).stdout)
+        said = re.findall(r"^uncovered +(\d+) objects? allocates? past the profiler: (.*)$", self.tool("info", path).stdout, re.MULTILINE)
+        self.assertEqual(said, [(str(info["uncovered_objects"]), ", ".join(info["uncovered"]))] if info["uncovered"] else [])
+        return info["uncovered_objects"], info["uncovered"]
+
+    @cases("exit", "keep")
+    def test_namespaces(self, dump):
+        """By its path, and by a name that is looked for."""
+        plugin = pathlib.Path(library(self.PLUGIN, "-fno-builtin"))
+        for name in (plugin, plugin.name):
+            run = self.profiled(self.command(name), sample=1, dump=dump, LD_LIBRARY_PATH=plugin.parent)
+            if dump == "keep":
+                self.tool("recover", "--all")
+                run.files = self.profile_files()
+            self.assertEqual(self.uncovered(run), (1, [f"{plugin.name} (dlmopen)"]))
+            self.clear_profiles()
+
+    @cases("now", "lazy")
+    def test_bound_past_us(self, how):
+        """What is bound again is covered; what has an allocator of its own is not, and stays so however often it comes."""
+        deep = deep_command(how)
+        self.assertEqual(self.uncovered(self.profiled(deep, sample=1)), (None, []))
+        self.clear_profiles()
+
+    def test_own_allocator(self):
+        command = deep_command("now", "own")
+        run = self.profiled(command, sample=1)
+        self.assertEqual(self.uncovered(run), (1, [f"{pathlib.Path(command[1]).name} (another allocator)"]))
 
 
 class Row3Php(Hazard):
@@ -289,7 +339,7 @@ class Row9Misaligned(Hazard):
     which decides whose operator new it is. Seen to fail (SIGSEGV at the first sample) without ARCH_ENTRY."""
     FILES = 4 + 2  # by the function, the signal, its handler, at exit; of the child, by the function and at exit
     ENDS = ("exit", "_exit", "_Exit", "quick_exit")
-    NEVER = ("dlopen",)  # glibc's own crashes then, without us
+    NEVER = ("dlopen", "dlmopen")  # glibc's own crashes then, without us
 
     def command(self, *flags):
         return program("hz_a9_misaligned.c", "-fno-omit-frame-pointer", *flags)

@@ -517,6 +517,38 @@ static void check_refused(const char *path, uid_t owner, const char *why)
   g_error_free(error);
 }
 
+/* That this process has read from files, with all calls. */
+static uint64_t bytes_read(void)
+{
+  g_autofree char *text = NULL;
+  assert_true(g_file_get_contents("/proc/self/io", &text, NULL, NULL));
+  assert_true(g_str_has_prefix(text, "rchar: "));
+  return g_ascii_strtoull(text + strlen("rchar: "), NULL, 10);
+}
+
+/* A file of one page may say that it has 512 MiB. */
+static void test_holes_are_stepped_over(void **state)
+{
+  (void)state;
+  struct maker maker;
+  make(&maker);
+  uint64_t size = (uint64_t)512 << 20;
+  maker_header(&maker)->log_end = maker_header(&maker)->file_end = size;
+  g_autofree char *path = NULL;
+  int fd = g_file_open_tmp("hole-XXXXXX", &path, NULL);
+  assert_int_equal(write(fd, maker.bytes, maker.end), maker.end);
+  assert_int_equal(ftruncate(fd, (off_t)size), 0);
+  close(fd);
+  uint64_t before = bytes_read();
+  struct region_file *file = region_file_open(path, (uid_t)-1, NULL);
+  struct heap *heap = region_file_read(file, REGION_NOW, "test", NULL);
+  assert_true(bytes_read() - before < (4 << 20));
+  assert_int_equal(heap->samples->len, 3);
+  heap_free(heap);
+  region_file_close(file);
+  unlink(path);
+}
+
 static void test_what_is_no_file(void **state)
 {
   (void)state;
@@ -649,6 +681,7 @@ int main(void)
       cmocka_unit_test(test_damages),
       cmocka_unit_test(test_counts_that_cannot_be),
       cmocka_unit_test(test_work_is_bounded),
+      cmocka_unit_test(test_holes_are_stepped_over),
       cmocka_unit_test(test_what_is_no_file),
       cmocka_unit_test(test_growth_is_seen),
       cmocka_unit_test(test_cut_under_our_hands),

@@ -15,15 +15,25 @@ __attribute__((constructor)) static void construct(void)
   from_constructor = malloc(77);
 }
 
+/* Its own operator new, which ends in what malloc is to it. */
+__attribute__((noinline)) void *_Znwm(size_t size);
+void *_Znwm(size_t size)
+{
+  void *made = malloc(size);
+  __asm__ volatile("" : "+r"(made)::"memory");
+  return made;
+}
+
 __attribute__((noinline)) void *plugin_make(size_t size, int way);
 void *plugin_make(size_t size, int way)
 {
   void *made;
-  switch (way % 5) {
+  switch (way % 6) {
   case 0: made = malloc(size); break;
   case 1: made = make_table[0](size); break;
   case 2: made = calloc(size, 1); break;
   case 3: made = aligned_alloc(64, size); break;
+  case 4: made = _Znwm(size); break;
   default: made = realloc(NULL, size); break;
   }
   __asm__ volatile("" : "+r"(made)::"memory");

@@ -11,8 +11,13 @@ static struct target *find_living(int pid, GError **error)
   struct target *target = target_find(pid, error);
   if (target == NULL || target->is_alive)
     return target;
-  g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE,
-              "process %d has ended; heapprof recover %d writes its profile", pid, pid);
+  g_set_error(
+      error, REGION_ERROR, REGION_ERROR_UNUSABLE,
+      target->is_replaced
+          ? "process %d runs another program by now, which is not profiled; heapprof recover %d writes the profile of "
+            "the one before"
+          : "process %d has ended; heapprof recover %d writes its profile",
+      pid, pid);
   target_free(target);
   return NULL;
 }

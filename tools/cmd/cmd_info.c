@@ -174,6 +174,17 @@ static void put_losses(const struct facts *facts)
     put_row("lost", "nothing");
 }
 
+/* What allocates past the profiler. Merged profiles may have told of the same object. */
+static void put_uncovered(const struct heap *heap)
+{
+  uint64_t objects;
+  if (!heap_comment_number(heap, COMMENT_uncovered_objects, &objects) || objects == 0)
+    return;
+  g_autofree char *names = joined_comments(heap, COMMENT_uncovered);
+  put_row("uncovered", "%" G_GUINT64_FORMAT " %s past the profiler%s%s", objects,
+          objects == 1 ? "object allocates" : "objects allocate", names[0] != '\0' ? ": " : "", names);
+}
+
 static void put_cost(const struct facts *facts)
 {
   if (facts->own_bytes == 0 && facts->sampling_ns == 0)
@@ -206,6 +217,7 @@ static void put_counts(const struct facts *facts)
   put_check(facts);
   put_cut(facts);
   put_losses(facts);
+  put_uncovered(heap);
   put_cost(facts);
 }
 

@@ -16,8 +16,8 @@ static bool remove_one(const struct target *target)
   g_autoptr(GError) error = NULL;
   bool removed = target_remove(target, &error);
   if (removed)
-    say("removed %s: %s, process %d, has ended; it held %" G_GUINT64_FORMAT " samples", target->path,
-        target->summary.program, target->pid, target->summary.samples);
+    say("removed %s: %s, process %d, %s; it held %" G_GUINT64_FORMAT " samples", target->path, target->summary.program,
+        target->pid, target->is_replaced ? "runs another program by now" : "has ended", target->summary.samples);
   else
     say("%s", error->message);
   return removed;

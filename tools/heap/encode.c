@@ -2,6 +2,7 @@
 #include "tools/heap/encode.h"
 
 #include "core/pprof.pb-c.h"
+#include "tools/heap/load.h"
 #include "tools/heap/sums.h"
 
 #include <float.h>
@@ -76,6 +77,8 @@ static int64_t string_id(struct encoder *encoder, const char *text)
 static void put(struct encoder *encoder, const Message *message)
 {
   guint start = encoder->bytes->len;
+  if (start > LOAD_BYTES_MAX)
+    return;
   size_t size = perftools__profiles__profile__get_packed_size(message);
   g_byte_array_set_size(encoder->bytes, start + (guint)size);
   perftools__profiles__profile__pack(message, encoder->bytes->data + start);

@@ -9,7 +9,7 @@
 
 #include "tools/heap/heap.h"
 
-/* The message, not compressed. */
+/* The message, not compressed. If it has more than LOAD_BYTES_MAX (load.h), only so much that this shows. */
 GByteArray *encode(const struct heap *heap);
 
 #endif

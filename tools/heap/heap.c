@@ -108,9 +108,16 @@ void heap_set_lines(struct heap *heap, uint32_t location, const struct heap_line
 uint32_t heap_add_sample(struct heap *heap, const uint32_t *frames, uint32_t frame_count, const int64_t *values,
                          const double *variances)
 {
-  struct heap_sample sample = {
-      .first_frame = heap->frames->len, .frame_count = frame_count, .first_label = heap->labels->len};
+  uint32_t first_frame = heap->frames->len;
   g_array_append_vals(heap->frames, frames, frame_count);
+  return heap_add_sample_of(heap, first_frame, frame_count, values, variances);
+}
+
+uint32_t heap_add_sample_of(struct heap *heap, uint32_t first_frame, uint32_t frame_count, const int64_t *values,
+                            const double *variances)
+{
+  struct heap_sample sample = {
+      .first_frame = first_frame, .frame_count = frame_count, .first_label = heap->labels->len};
   g_array_append_vals(heap->values, values, heap->types->len);
   if (heap->variances != NULL && variances != NULL)
     g_array_append_vals(heap->variances, variances, heap->types->len);
@@ -118,6 +125,12 @@ uint32_t heap_add_sample(struct heap *heap, const uint32_t *frames, uint32_t fra
     g_array_set_size(heap->variances, heap->values->len);
   g_array_append_val(heap->samples, sample);
   return heap->samples->len - 1;
+}
+
+void heap_take_frames(struct heap *heap, GArray *frames)
+{
+  g_array_free(heap->frames, TRUE);
+  heap->frames = frames;
 }
 
 void heap_add_label(struct heap *heap, const char *key, const char *text, int64_t number, const char *unit)

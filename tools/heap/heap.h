@@ -106,6 +106,11 @@ void heap_set_lines(struct heap *heap, uint32_t location, const struct heap_line
 /* `values` and `variances` (NULL: zeros) have types->len elements. */
 uint32_t heap_add_sample(struct heap *heap, const uint32_t *frames, uint32_t frame_count, const int64_t *values,
                          const double *variances);
+/* The same, of frames that are in the heap. */
+uint32_t heap_add_sample_of(struct heap *heap, uint32_t first_frame, uint32_t frame_count, const int64_t *values,
+                            const double *variances);
+/* Makes this the frames of a heap that has none: of uint32_t, with memory. Some may be of no sample. */
+void heap_take_frames(struct heap *heap, GArray *frames);
 /* To the sample added last. */
 void heap_add_label(struct heap *heap, const char *key, const char *text, int64_t number, const char *unit);
 

@@ -14,7 +14,14 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { COMPRESSION_LEVEL = 6, MEMORY_LEVEL = 8, GZIP_WRAPPER = 16, NUMBER_MAX = 1000000 };
+enum {
+  COMPRESSION_LEVEL = 6,
+  FAST_LEVEL = 1, /* of a large message, mostly of numbers: a tenth less small in an eighth of the time */
+  FAST_BYTES = 32 << 20,
+  MEMORY_LEVEL = 8,
+  GZIP_WRAPPER = 16,
+  NUMBER_MAX = 1000000
+};
 
 static bool fail(GError **error, int number, const char *path)
 {
@@ -22,18 +29,24 @@ static bool fail(GError **error, int number, const char *path)
   return false;
 }
 
+void save_fail_too_large(const char *name, GError **error)
+{
+  g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSPC,
+              "the profile of %s would have more than %zu MiB, which is more than can be read again", name,
+              LOAD_BYTES_MAX >> 20);
+}
+
 GBytes *save_bytes(const struct heap *heap, GError **error)
 {
   GByteArray *message = encode(heap);
   if (message->len > LOAD_BYTES_MAX) {
-    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_NOSPC, "the profile of %s has %u MiB, and readers take %zu at most",
-                heap->name, message->len >> 20, LOAD_BYTES_MAX >> 20);
+    save_fail_too_large(heap->name, error);
     g_byte_array_unref(message);
     return NULL;
   }
   z_stream stream = {.next_in = message->data, .avail_in = message->len};
-  if (deflateInit2(&stream, COMPRESSION_LEVEL, Z_DEFLATED, MAX_WBITS | GZIP_WRAPPER, MEMORY_LEVEL,
-                   Z_DEFAULT_STRATEGY) != Z_OK)
+  if (deflateInit2(&stream, message->len >= FAST_BYTES ? FAST_LEVEL : COMPRESSION_LEVEL, Z_DEFLATED,
+                   MAX_WBITS | GZIP_WRAPPER, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
     g_error("no memory to compress a profile of %u bytes", message->len);
   uLong bound = deflateBound(&stream, message->len);
   stream.next_out = g_malloc(bound);

@@ -24,6 +24,9 @@ bool save_file_new(GBytes *bytes, const char *path, GError **error);
 /* The message, gzip'd. NULL and *error: it is larger than what load.h reads. */
 GBytes *save_bytes(const struct heap *heap, GError **error);
 
+/* That error, for who knows without having made the message. */
+void save_fail_too_large(const char *name, GError **error);
+
 /* A name that the shim would have given: heapprof.PROGRAM.PID.N.pb.gz in `directory`, with the first N from 1 on
  * that is free. Written there; returns the path. */
 char *save_under_free_name(const struct heap *heap, const char *directory, const char *program, int pid,

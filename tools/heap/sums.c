@@ -33,12 +33,48 @@ static int compare_stacks(const struct heap *heap, const struct heap_sample *one
   return order != 0 ? order : compare_labels(heap, one, other);
 }
 
+/* A sample among others: most differ in their first two frames, for which no other memory is looked at. */
+struct place {
+  uint64_t frames;
+  uint32_t sample;
+};
+
+static struct place place_of(const struct heap *heap, uint32_t index)
+{
+  const struct heap_sample *sample = heap_sample(heap, index);
+  const uint32_t *frames = heap_frames(heap, sample);
+  uint64_t first = sample->frame_count > 0 ? frames[0] : 0, second = sample->frame_count > 1 ? frames[1] : 0;
+  return (struct place){first << 32 | second, index};
+}
+
+static int compare_places(const struct heap *heap, const struct place *one, const struct place *other)
+{
+  if (one->frames != other->frames)
+    return one->frames < other->frames ? -1 : 1;
+  return compare_stacks(heap, heap_sample(heap, one->sample), heap_sample(heap, other->sample));
+}
+
 static gint compare_samples(gconstpointer a, gconstpointer b, gpointer data)
 {
-  const struct heap *heap = data;
-  uint32_t one = *(const uint32_t *)a, other = *(const uint32_t *)b;
-  int order = compare_stacks(heap, heap_sample(heap, one), heap_sample(heap, other));
-  return order != 0 ? order : (one > other) - (one < other);
+  const struct place *one = a, *other = b;
+  int order = compare_places(data, one, other);
+  return order != 0 ? order : (one->sample > other->sample) - (one->sample < other->sample);
+}
+
+/* For each sample the first that is equal. */
+static uint32_t *find_first(const struct heap *heap)
+{
+  uint32_t count = heap->samples->len, *first = g_new(uint32_t, count);
+  g_autofree struct place *sorted = g_new(struct place, count);
+  for (uint32_t i = 0; i < count; i++)
+    sorted[i] = place_of(heap, i);
+  g_qsort_with_data(sorted, (gint)count, sizeof *sorted, compare_samples, (gpointer)(uintptr_t)heap);
+  for (uint32_t i = 0, start = 0; i < count; i++) {
+    if (compare_places(heap, &sorted[start], &sorted[i]) != 0)
+      start = i;
+    first[sorted[i].sample] = sorted[start].sample;
+  }
+  return first;
 }
 
 static int64_t add_clamped(int64_t a, int64_t b)
@@ -67,33 +103,36 @@ static bool is_zero(const struct sum *sum)
   return true;
 }
 
-static gint compare_sums(gconstpointer a, gconstpointer b)
+static struct sum *sum_at(GArray *sums, guint index)
 {
-  const struct sum *one = a, *other = b;
-  return (one->sample > other->sample) - (one->sample < other->sample);
+  return (struct sum *)(uintptr_t)sums_at(sums, index);
+}
+
+static void drop_zeros(GArray *sums)
+{
+  guint kept = 0, bytes = g_array_get_element_size(sums);
+  for (guint i = 0; i < sums->len; i++)
+    if (!is_zero(sums_at(sums, i)))
+      memmove(sums->data + (size_t)bytes * kept++, sums->data + (size_t)bytes * i, bytes);
+  g_array_set_size(sums, kept);
 }
 
 GArray *sums_of(const struct heap *heap)
 {
-  uint32_t count = heap->samples->len;
-  g_autofree uint32_t *sorted = g_new(uint32_t, count);
-  for (uint32_t i = 0; i < count; i++)
-    sorted[i] = i;
-  g_qsort_with_data(sorted, (gint)count, sizeof *sorted, compare_samples, (gpointer)(uintptr_t)heap);
+  g_autofree uint32_t *first = find_first(heap);
   size_t bytes = sizeof(struct sum) + heap->types->len * (sizeof(int64_t) + sizeof(double));
   GArray *sums = g_array_new(FALSE, TRUE, (guint)bytes);
-  g_autofree struct sum *sum = g_malloc(bytes);
-  for (uint32_t i = 0; i < count;) {
-    memset((void *)sum, 0, bytes);
-    sum->sample = sorted[i];
-    sum->types = heap->types->len;
-    const struct heap_sample *first = heap_sample(heap, sorted[i]);
-    for (; i < count && compare_stacks(heap, first, heap_sample(heap, sorted[i])) == 0; i++)
-      add_to_sum(heap, sum, sorted[i]);
-    if (!is_zero(sum))
-      g_array_append_vals(sums, sum, 1);
+  for (uint32_t i = 0; i < heap->samples->len; i++) {
+    bool is_first = first[i] == i;
+    uint32_t at = is_first ? sums->len : first[first[i]];
+    if (is_first) {
+      g_array_set_size(sums, at + 1);
+      *sum_at(sums, at) = (struct sum){.sample = i, .types = heap->types->len};
+    }
+    first[i] = at; /* equal ones come later, and look for the sum here */
+    add_to_sum(heap, sum_at(sums, at), i);
   }
-  g_array_sort(sums, compare_sums);
+  drop_zeros(sums);
   return sums;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #ifndef OVERLAYFS_SUPER_MAGIC
 #define OVERLAYFS_SUPER_MAGIC 0x794c7630
@@ -74,6 +75,20 @@ bool process_runs(int pid)
     return false;
   g_autofree char *threads = process_status_field(proc, "Threads");
   return state[0] != 'Z' || (threads != NULL && atoi(threads) > 1);
+}
+
+/* Field 22 of its stat, in ticks; the program's name, the second, may hold spaces and parentheses. */
+uint64_t process_start_boot_ns(int pid)
+{
+  enum { FIELD = 22 - 3, NS_PER_S = 1000000000 };
+  g_autofree char *path = g_strdup_printf("/proc/%d/stat", pid);
+  g_autofree char *text = NULL;
+  const char *rest = g_file_get_contents(path, &text, NULL, NULL) ? strrchr(text, ')') : NULL;
+  g_auto(GStrv) fields = rest != NULL && rest[1] == ' ' ? g_strsplit(rest + 2, " ", -1) : NULL;
+  long ticks_per_second = sysconf(_SC_CLK_TCK);
+  if (fields == NULL || g_strv_length(fields) <= FIELD || ticks_per_second <= 0)
+    return UINT64_MAX;
+  return g_ascii_strtoull(fields[FIELD], NULL, 10) * (NS_PER_S / (uint64_t)ticks_per_second);
 }
 
 /* /proc/PID/maps. */

@@ -47,6 +47,10 @@ bool process_maps_is_file(const struct file_mapping *mapping, const struct stat 
 /* "Name: rest" of /proc/PID/status; NULL if there is no such process. To be freed. */
 char *process_status_field(const char *proc, const char *name);
 
+/* When it began, exec or not, by CLOCK_BOOTTIME, a hundredth of a second too early at most; UINT64_MAX: there is none.
+ */
+uint64_t process_start_boot_ns(int pid);
+
 /* Is there a process, ended ones that nobody has waited for not counted? */
 bool process_runs(int pid);
 

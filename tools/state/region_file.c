@@ -104,8 +104,8 @@ struct heap *region_file_read(struct region_file *file, enum region_moment momen
   region_summary_read(&log, &summary);
   if (file->cpu_ns != 0)
     summary.cpu_ns = file->cpu_ns;
-  struct heap *heap = region_heap_of_log(&log, &summary, moment, reason, region_bytes_name(file->bytes));
-  if (end(file, &log, error))
+  struct heap *heap = region_heap_of_log(&log, &summary, moment, reason, region_bytes_name(file->bytes), error);
+  if (end(file, &log, heap != NULL ? error : NULL))
     return heap;
   heap_free(heap);
   return NULL;

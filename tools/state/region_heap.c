@@ -5,6 +5,9 @@
 #include "core/comments.h"
 #include "core/cuts.h"
 #include "core/peak.h"
+#include "tools/heap/load.h"
+#include "tools/heap/save.h"
+#include "tools/state/addresses.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,9 +23,16 @@ static const unsigned fraction_bits[VALUES] = {16, 4, 16, 4};
 struct stack {
   uint64_t sums[VALUES];
   double variances[VALUES];
-  const char *cut; /* why outermost frames are missing, NULL: none are */
-  uint32_t order, depth;
-  uint64_t pcs[];
+  uint32_t first_frame, depth; /* in the frames of all; none: it makes no sample */
+  const char *cut;             /* why outermost frames are missing, NULL: none are */
+};
+
+/* Of a log. Frames are indexes of addresses: there are few addresses in many stacks. */
+struct stacks {
+  GArray *all;    /* struct stack, in the order of the log */
+  GArray *frames; /* uint32_t */
+  struct addresses addresses;
+  uint64_t location_bytes, id_bytes; /* that the addresses, and one frame for each, take in a profile at least */
 };
 
 static uint64_t add_saturating(uint64_t a, uint64_t b)
@@ -61,64 +71,107 @@ static void read_sums(struct region_log *log, struct stack *stack, const struct 
   }
 }
 
-/* `peak`: the peak that was in force last; NULL: what is in use now. */
-static struct stack *new_stack(struct region_log *log, const struct stack_record *record, uint64_t *peak,
-                               const GArray *pcs, uint32_t order)
+static struct stack *stack_at(const struct stacks *stacks, guint index)
 {
-  uint32_t flags = record->flags;
-  bool is_stand_in = (flags & STACK_TABLE_FULL) != 0;
-  uint32_t depth = is_stand_in ? 1 : pcs->len;
-  struct stack *stack = g_malloc0(sizeof *stack + depth * sizeof *stack->pcs);
-  stack->cut = (flags & STACK_TRUNCATED) != 0 ? cut_label(cut_of(flags)) : NULL;
-  stack->order = order;
-  stack->depth = depth;
-  if (depth > 0)
-    memcpy(stack->pcs, is_stand_in ? (const void *)&stand_in_pc : pcs->data, depth * sizeof *stack->pcs);
-  read_sums(log, stack, record, peak);
-  return stack;
+  return &g_array_index(stacks->all, struct stack, index);
 }
 
-static int compare_frames(const struct stack *a, const struct stack *b)
+static void stacks_init(struct stacks *stacks)
+{
+  *stacks = (struct stacks){.all = g_array_new(FALSE, FALSE, sizeof(struct stack)),
+                            .frames = g_array_sized_new(FALSE, TRUE, sizeof(uint32_t), 1)};
+  addresses_init(&stacks->addresses);
+}
+
+static void stacks_clear(struct stacks *stacks)
+{
+  g_array_free(stacks->all, TRUE);
+  if (stacks->frames != NULL)
+    g_array_free(stacks->frames, TRUE);
+  addresses_clear(&stacks->addresses);
+}
+
+static uint64_t varint_bytes(uint64_t value)
+{
+  enum { BITS = 7 };
+  return (g_bit_storage(value) + BITS - 1) / BITS;
+}
+
+static void add_frame(struct stacks *stacks, uint64_t pc)
+{
+  enum { FIXED_BYTES = 6 }; /* tag and length, the tags of id, mapping and address, the least number of a mapping */
+  uint32_t known = stacks->addresses.values->len, frame = addresses_add(&stacks->addresses, pc);
+  g_array_append_val(stacks->frames, frame);
+  if (frame < known)
+    return;
+  uint64_t id_bytes = varint_bytes(frame + 1);
+  stacks->location_bytes += FIXED_BYTES + id_bytes + varint_bytes(pc);
+  stacks->id_bytes += id_bytes;
+}
+
+/* `peak`: the peak that was in force last; NULL: what is in use now. */
+static void add_stack(struct stacks *stacks, struct region_log *log, const struct stack_record *record, uint64_t *peak,
+                      const GArray *pcs)
+{
+  static const uint64_t nothing[VALUES];
+  uint32_t flags = record->flags;
+  bool is_stand_in = (flags & STACK_TABLE_FULL) != 0;
+  struct stack stack = {.cut = (flags & STACK_TRUNCATED) != 0 ? cut_label(cut_of(flags)) : NULL,
+                        .depth = is_stand_in ? 1 : pcs->len,
+                        .first_frame = stacks->frames->len};
+  read_sums(log, &stack, record, peak);
+  if (memcmp(stack.sums, nothing, sizeof nothing) == 0)
+    return;
+  for (uint32_t i = 0; i < pcs->len; i++)
+    addresses_expect(&stacks->addresses, g_array_index(pcs, uint64_t, i));
+  for (uint32_t i = 0; i < stack.depth; i++)
+    add_frame(stacks, is_stand_in ? stand_in_pc : g_array_index(pcs, uint64_t, i));
+  g_array_append_val(stacks->all, stack);
+}
+
+static int compare_frames(const struct stacks *stacks, const struct stack *a, const struct stack *b)
 {
   int cuts = g_strcmp0(a->cut, b->cut);
   if (cuts != 0)
     return cuts;
   if (a->depth != b->depth)
     return a->depth < b->depth ? -1 : 1;
-  return memcmp(a->pcs, b->pcs, a->depth * sizeof *a->pcs);
+  const uint32_t *frames = (const uint32_t *)(void *)stacks->frames->data;
+  return memcmp(frames + a->first_frame, frames + b->first_frame, a->depth * sizeof *frames);
 }
 
-static int compare_order(gconstpointer a, gconstpointer b)
+static gint compare_stacks(gconstpointer a, gconstpointer b, gpointer data)
 {
-  const struct stack *one = *(const struct stack *const *)a, *other = *(const struct stack *const *)b;
-  return one->order < other->order ? -1 : one->order > other->order;
+  guint one = *(const guint *)a, other = *(const guint *)b;
+  int order = compare_frames(data, stack_at(data, one), stack_at(data, other));
+  return order != 0 ? order : (one > other) - (one < other);
 }
 
-static int compare_stacks(gconstpointer a, gconstpointer b)
+static void add_sums(struct stack *first, struct stack *other)
 {
-  int frames = compare_frames(*(const struct stack *const *)a, *(const struct stack *const *)b);
-  return frames != 0 ? frames : compare_order(a, b);
+  for (unsigned value = 0; value < VALUES; value++) {
+    first->sums[value] = add_saturating(first->sums[value], other->sums[value]);
+    first->variances[value] = region_log_variance(first->variances[value] + other->variances[value]);
+  }
+  other->depth = 0;
 }
 
 /* Adds what has the frames of another to the first of them; those are left with no frames. Sorting, not hashing: the
  * maker of the file may have chosen them so that they collide. */
-static void merge_equal(GPtrArray *stacks)
+static void merge_equal(struct stacks *stacks)
 {
-  g_ptr_array_sort(stacks, compare_stacks);
+  g_autofree guint *sorted = g_new(guint, stacks->all->len);
+  for (guint i = 0; i < stacks->all->len; i++)
+    sorted[i] = i;
+  g_qsort_with_data(sorted, (gint)stacks->all->len, sizeof *sorted, compare_stacks, stacks);
   struct stack *first = NULL;
-  for (guint i = 0; i < stacks->len; i++) {
-    struct stack *stack = g_ptr_array_index(stacks, i);
-    if (first == NULL || compare_frames(first, stack) != 0) {
+  for (guint i = 0; i < stacks->all->len; i++) {
+    struct stack *stack = stack_at(stacks, sorted[i]);
+    if (first != NULL && compare_frames(stacks, first, stack) == 0)
+      add_sums(first, stack);
+    else
       first = stack;
-      continue;
-    }
-    for (unsigned value = 0; value < VALUES; value++) {
-      first->sums[value] = add_saturating(first->sums[value], stack->sums[value]);
-      first->variances[value] = region_log_variance(first->variances[value] + stack->variances[value]);
-    }
-    stack->depth = 0;
   }
-  g_ptr_array_sort(stacks, compare_order);
 }
 
 static int64_t rounded(uint64_t sum, unsigned bits)
@@ -134,65 +187,56 @@ static bool counts(const struct stack *stack)
   return !is_zero && stack->depth > 0;
 }
 
-/* Those that make samples, in the order of the log. */
-static GPtrArray *collect_stacks(struct region_log *log, uint64_t *peak)
+/* Those that make samples keep frames. */
+static void leave_out(struct stacks *stacks)
+{
+  for (guint i = 0; i < stacks->all->len; i++) {
+    struct stack *stack = stack_at(stacks, i);
+    if (!counts(stack))
+      stack->depth = 0;
+  }
+}
+
+/* No program has so much code; a file that somebody made up may have more than fits into memory. */
+static bool has_too_many_addresses(const struct stacks *stacks)
+{
+  return stacks->location_bytes + stacks->id_bytes > LOAD_BYTES_MAX;
+}
+
+static void collect_stacks(struct stacks *stacks, struct region_log *log, uint64_t *peak)
 {
   g_autoptr(GArray) pcs = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-  g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func(g_free);
   const struct stack_record *record;
+  stacks_init(stacks);
   region_log_rewind(log);
-  while ((record = region_log_next_stack(log, pcs)) != NULL)
-    g_ptr_array_add(all, new_stack(log, record, peak, pcs, all->len));
-  merge_equal(all);
-  GPtrArray *counting = g_ptr_array_new_with_free_func(g_free);
-  for (guint i = 0; i < all->len; i++) {
-    struct stack *stack = g_ptr_array_index(all, i);
-    if (counts(stack))
-      g_ptr_array_add(counting, g_steal_pointer(&g_ptr_array_index(all, i)));
-  }
-  return counting;
+  while (!has_too_many_addresses(stacks) && (record = region_log_next_stack(log, pcs)) != NULL)
+    add_stack(stacks, log, record, peak, pcs);
+  merge_equal(stacks);
+  leave_out(stacks);
 }
 
 /* All at one peak, if a few tries find that it does not move meanwhile. While a heap grows every sample is a new peak;
  * what is read then is what is in use now, as good as at one. */
-static GPtrArray *collect_stacks_at_peak(struct region_log *log)
+static void collect_stacks_at_peak(struct stacks *stacks, struct region_log *log)
 {
-  GPtrArray *stacks = NULL;
   uint64_t peak = region_log_peak(log), before = ~peak;
   for (int attempt = 0; attempt < ATTEMPTS && before != peak; attempt++) {
     before = peak;
-    if (stacks != NULL)
-      g_ptr_array_unref(stacks);
-    stacks = collect_stacks(log, &peak);
+    if (attempt > 0)
+      stacks_clear(stacks);
+    collect_stacks(stacks, log, &peak);
     peak = region_log_peak(log);
   }
-  return stacks;
 }
 
 /* Locations: every address once, sorted, so that its position is its index. */
 
-static int compare_addresses(gconstpointer a, gconstpointer b)
+static void sort_addresses(struct stacks *stacks)
 {
-  uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
-  return one < other ? -1 : one > other;
-}
-
-static GArray *collect_addresses(const GPtrArray *stacks)
-{
-  GArray *addresses = g_array_new(FALSE, FALSE, sizeof(uint64_t));
-  for (guint i = 0; i < stacks->len; i++) {
-    const struct stack *stack = g_ptr_array_index(stacks, i);
-    g_array_append_vals(addresses, stack->pcs, stack->depth);
-  }
-  g_array_sort(addresses, compare_addresses);
-  guint unique = 0;
-  for (guint i = 0; i < addresses->len; i++) {
-    uint64_t address = g_array_index(addresses, uint64_t, i);
-    if (unique == 0 || g_array_index(addresses, uint64_t, unique - 1) != address)
-      g_array_index(addresses, uint64_t, unique++) = address;
-  }
-  g_array_set_size(addresses, unique);
-  return addresses;
+  g_autofree uint32_t *ranks = addresses_sort(&stacks->addresses);
+  uint32_t *frames = (uint32_t *)(void *)stacks->frames->data;
+  for (guint i = 0; i < stacks->frames->len; i++)
+    frames[i] = ranks[frames[i]];
 }
 
 /* Mappings. */
@@ -295,24 +339,22 @@ static void add_locations(struct heap *heap, const GArray *addresses, const GArr
 
 /* Samples. */
 
-static uint32_t index_of(const GArray *addresses, uint64_t address)
+static void add_sample(struct heap *heap, const struct stack *stack)
 {
-  guint index = 0;
-  (void)g_array_binary_search((GArray *)(uintptr_t)addresses, &address, compare_addresses, &index);
-  return index;
-}
-
-static void add_sample(struct heap *heap, const struct stack *stack, const GArray *addresses)
-{
-  g_autofree uint32_t *frames = g_new(uint32_t, stack->depth);
   int64_t values[VALUES];
-  for (uint32_t i = 0; i < stack->depth; i++)
-    frames[i] = index_of(addresses, stack->pcs[i]);
   for (unsigned value = 0; value < VALUES; value++)
     values[value] = rounded(stack->sums[value], fraction_bits[value]);
-  heap_add_sample(heap, frames, stack->depth, values, stack->variances);
+  heap_add_sample_of(heap, stack->first_frame, stack->depth, values, stack->variances);
   if (stack->cut != NULL)
     heap_add_label(heap, CUT_LABEL, stack->cut, 0, "");
+}
+
+static void add_samples(struct heap *heap, struct stacks *stacks)
+{
+  heap_take_frames(heap, g_steal_pointer(&stacks->frames));
+  for (guint i = 0; i < stacks->all->len; i++)
+    if (stack_at(stacks, i)->depth > 0)
+      add_sample(heap, stack_at(stacks, i));
 }
 
 /* Comments. */
@@ -336,12 +378,12 @@ static uint64_t to_number(double value)
   return value < 0x1p63 ? (uint64_t)(value + 0.5) : (uint64_t)1 << 63;
 }
 
-static void add_totals(struct heap *heap, const GPtrArray *stacks)
+static void add_totals(struct heap *heap, const struct stacks *stacks)
 {
   double totals[VALUES] = {0}, variances[VALUES] = {0};
-  for (guint i = 0; i < stacks->len; i++) {
-    const struct stack *stack = g_ptr_array_index(stacks, i);
-    for (unsigned value = 0; value < VALUES; value++) {
+  for (guint i = 0; i < stacks->all->len; i++) {
+    const struct stack *stack = stack_at(stacks, i);
+    for (unsigned value = 0; stack->depth > 0 && value < VALUES; value++) {
       totals[value] += ldexp((double)stack->sums[value], -(int)fraction_bits[value]);
       variances[value] += stack->variances[value];
     }
@@ -367,7 +409,17 @@ static void add_losses(struct heap *heap, const struct region_summary *summary)
   add_number(heap, COMMENT_lost_total, summary->lost_samples);
 }
 
-static void add_comments(struct heap *heap, const struct region_summary *summary, const GPtrArray *stacks,
+static void add_uncovered(struct heap *heap, const struct region_summary *summary)
+{
+  if (summary->uncovered_objects == 0)
+    return;
+  add_number(heap, COMMENT_uncovered_objects, summary->uncovered_objects);
+  for (unsigned i = 0; i < UNCOVERED_NAMES; i++)
+    if (summary->uncovered_names[i][0] != '\0')
+      add_text(heap, COMMENT_uncovered, summary->uncovered_names[i]);
+}
+
+static void add_comments(struct heap *heap, const struct region_summary *summary, const struct stacks *stacks,
                          const char *reason)
 {
   heap_add_comment(heap, COMMENT_version, "%s", PACKAGE_VERSION);
@@ -381,6 +433,7 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
   add_number(heap, COMMENT_exact_units, summary->exact_units);
   add_totals(heap, stacks);
   add_losses(heap, summary);
+  add_uncovered(heap, summary);
   add_number(heap, COMMENT_own_bytes, summary->own_bytes);
   if (summary->sampling_ns > 0)
     add_number(heap, COMMENT_sampling_ns, summary->sampling_ns);
@@ -393,8 +446,7 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
                      "the log of the process went on in private memory, which is out of reach");
 }
 
-struct heap *region_heap_of_log(struct region_log *log, const struct region_summary *summary, enum region_moment moment,
-                                const char *reason, const char *name)
+static struct heap *new_heap(const struct region_summary *summary, const char *name)
 {
   struct heap *heap = heap_new(name);
   heap_set_usual_types(heap);
@@ -402,18 +454,31 @@ struct heap *region_heap_of_log(struct region_log *log, const struct region_summ
   heap->period = (int64_t)MIN(summary->sample_interval_bytes, (uint64_t)INT64_MAX);
   heap->time_unix_ns = g_get_real_time() * 1000;
   heap->drop_frames = heap_text(heap, ALLOCATION_DROP_FRAMES);
+  return heap;
+}
+
+struct heap *region_heap_of_log(struct region_log *log, const struct region_summary *summary, enum region_moment moment,
+                                const char *reason, const char *name, GError **error)
+{
+  struct stacks stacks;
   /* Stacks first: the modules they run through were recorded before them. */
-  g_autoptr(GPtrArray) stacks = moment == REGION_PEAK ? collect_stacks_at_peak(log) : collect_stacks(log, NULL);
-  g_autoptr(GArray) addresses = collect_addresses(stacks);
+  if (moment == REGION_PEAK)
+    collect_stacks_at_peak(&stacks, log);
+  else
+    collect_stacks(&stacks, log, NULL);
+  if (has_too_many_addresses(&stacks)) {
+    stacks_clear(&stacks);
+    save_fail_too_large(name, error);
+    return NULL;
+  }
+  struct heap *heap = new_heap(summary, name);
+  sort_addresses(&stacks);
   g_autoptr(GArray) placed = add_modules(heap, log);
-  add_locations(heap, addresses, placed);
-  add_comments(heap, summary, stacks, reason);
+  add_locations(heap, stacks.addresses.values, placed);
+  add_comments(heap, summary, &stacks, reason);
   if (moment == REGION_PEAK)
     add_text(heap, COMMENT_moment, "peak");
-  /* Millions of stacks need not be there twice. */
-  for (guint i = 0; i < stacks->len; i++) {
-    add_sample(heap, g_ptr_array_index(stacks, i), addresses);
-    g_clear_pointer(&g_ptr_array_index(stacks, i), g_free);
-  }
+  add_samples(heap, &stacks);
+  stacks_clear(&stacks);
   return heap;
 }

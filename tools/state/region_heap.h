@@ -14,8 +14,9 @@ enum region_moment {
   REGION_PEAK, /* inuse_* at the last peak of in-use bytes; alloc_* now */
 };
 
-/* Walks the log to its end. Never fails: what is not sound in the log is left out. */
+/* Walks the log to its end. What is not sound in it is left out. NULL and *error: the profile would be too large to be
+ * read (save.h). */
 struct heap *region_heap_of_log(struct region_log *log, const struct region_summary *summary, enum region_moment moment,
-                                const char *reason, const char *name);
+                                const char *reason, const char *name, GError **error);
 
 #endif

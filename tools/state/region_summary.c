@@ -9,12 +9,22 @@ static void copy_text(char *to, const char *from, size_t room)
   to[room] = '\0';
 }
 
+static void read_uncovered(const struct region_header *header, struct region_summary *summary)
+{
+  summary->uncovered_objects = atomic_load_explicit(&header->uncovered_objects, memory_order_relaxed);
+  for (unsigned i = 0; i < UNCOVERED_NAMES; i++)
+    if (atomic_load_explicit(&header->uncovered_names[i].state, memory_order_relaxed) == UNCOVERED_IS_WHOLE)
+      copy_text(summary->uncovered_names[i], header->uncovered_names[i].text, UNCOVERED_NAME_BYTES);
+}
+
 static void read_header(const struct region_log *log, struct region_summary *summary)
 {
   const struct region_header *header = &log->header;
   summary->pid = (int)header->pid;
   summary->parent_pid = (int)header->parent_pid;
   summary->created_unix_ns = header->created_unix_ns;
+  summary->created_boot_ns = header->created_boot_ns;
+  summary->pid_namespace = header->pid_namespace;
   summary->sample_interval_bytes = header->sample_interval_bytes;
   summary->depth = header->depth;
   copy_text(summary->program, header->program, sizeof header->program);
@@ -25,6 +35,7 @@ static void read_header(const struct region_log *log, struct region_summary *sum
   for (unsigned i = 0; i < REGION_LOSSES; i++)
     summary->lost[i] = atomic_load_explicit(&header->lost[i], memory_order_relaxed);
   summary->lost_samples = summary->lost[LOSS_live_table] + summary->lost[LOSS_region];
+  read_uncovered(header, summary);
   summary->is_whole = log->is_whole;
 }
 

@@ -12,6 +12,7 @@
 struct region_summary {
   int pid, parent_pid; /* as the process sees itself */
   uint64_t created_unix_ns;
+  uint64_t created_boot_ns, pid_namespace; /* 0: not known */
   uint64_t sample_interval_bytes;
   unsigned depth;
   char program[65], allocator[257];
@@ -24,8 +25,10 @@ struct region_summary {
   uint64_t cpu_ns;                                                         /* of the process; 0: not known */
   double in_use_bytes, in_use_objects, allocated_bytes, allocated_objects; /* estimates */
   double in_use_bytes_variance;
-  double peak_bytes; /* the highest estimate of in_use_bytes so far */
-  bool is_whole;     /* false: part of the log is in private memory of the process */
+  double peak_bytes;          /* the highest estimate of in_use_bytes so far */
+  uint64_t uncovered_objects; /* that allocate past the profiler, and the first of them */
+  char uncovered_names[UNCOVERED_NAMES][UNCOVERED_NAME_BYTES + 1]; /* "": none */
+  bool is_whole; /* false: part of the log is in private memory of the process */
   uint64_t file_bytes;
 };
 

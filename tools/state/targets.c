@@ -25,6 +25,13 @@ void target_free(struct target *target)
   g_free(target);
 }
 
+const char *target_state(const struct target *target)
+{
+  if (target->is_alive)
+    return "live";
+  return target->is_replaced ? "replaced" : "dead";
+}
+
 /* A target of the region at `path`, dead until it is known better. */
 static struct target *open_target(const char *path, GError **error)
 {
@@ -148,6 +155,16 @@ static bool is_used_unseen(const struct process_maps *maps, const struct target 
   return use == STATE_USED || (use == STATE_UNKNOWN && may_belong_to_closed(maps, target));
 }
 
+/* Does the process that wrote it run all the same? It has executed another program then, which let go of the file: one
+ * that is profiled would have removed it. A process that began later only has its number. */
+static bool is_replaced(const struct target *target)
+{
+  struct stat ours;
+  return target->summary.pid_namespace != 0 && stat("/proc/self/ns/pid", &ours) == 0 &&
+         target->summary.pid_namespace == ours.st_ino && process_runs(target->summary.pid) &&
+         process_start_boot_ns(target->summary.pid) <= target->summary.created_boot_ns;
+}
+
 /* Does the process that wrote it map it? Forked children that have sampled nothing yet map it too. */
 static const struct file_mapping *owner_of(const struct process_maps *maps, const struct target *target)
 {
@@ -206,6 +223,7 @@ static void add_dead(GPtrArray *targets, const struct process_maps *maps, GPtrAr
     struct target *target = g_ptr_array_index(files, i);
     if (owner_of(maps, target) != NULL || !still_exists(target->path))
       continue;
+    target->is_replaced = is_replaced(target);
     if (!is_used_unseen(maps, target))
       g_ptr_array_add(targets, g_steal_pointer(&g_ptr_array_index(files, i)));
     else if (unreadable != NULL)

@@ -21,6 +21,7 @@
 struct target {
   int pid; /* in our pid namespace; of a dead one, as it saw itself */
   bool is_alive;
+  bool is_replaced; /* not alive, but its process is: it executed a program that is not profiled */
   uid_t owner;
   char *path;         /* of the state file, to open it from here */
   char *root;         /* where its file names start: "/proc/PID/root", "" for our own root */
@@ -29,6 +30,9 @@ struct target {
 };
 
 void target_free(struct target *target);
+
+/* "live", "dead" or "replaced". */
+const char *target_state(const struct target *target);
 
 /* What the process says of itself: its arguments, of a dead one its short name. To be freed. */
 char *target_command(const struct target *target);

@@ -50,7 +50,7 @@ static void put_row(struct table *table, const struct target *target)
   g_autofree char *cut = shown_cut_end(shown, COMMAND_WIDTH_MAX), *allocator = allocator_name(summary->allocator);
   table_begin_row(table, target->is_alive ? COLOUR_NONE : COLOUR_DIM);
   put_number(table, (uint64_t)target->pid);
-  table_put(table, target->is_alive ? "live" : "dead");
+  table_put(table, target_state(target));
   table_put(table, cut);
   table_put(table, allocator);
   table_put(table, quantity((double)summary->sample_interval_bytes, "bytes").text);
@@ -107,7 +107,7 @@ static json_t *json_of(const struct target *target)
   g_autofree char *command = target_command(target);
   json_t *object = json_object();
   set_number(object, "pid", (uint64_t)target->pid);
-  set_text(object, "state", target->is_alive ? "live" : "dead");
+  set_text(object, "state", target_state(target));
   set_number(object, "user", target->owner);
   set_text(object, "program", summary->program);
   set_text(object, "command", command);
