@@ -180,41 +180,41 @@ static void set_in_register(struct cfa_machine *machine, uint64_t column, uint64
     set_rule(machine, column, CFI_UNDEFINED, 0);
 }
 
-static void set_cfa(struct cfa_machine *machine, struct bytes *program, uint64_t column, int64_t offset)
+static void set_cfa_register(struct cfa_machine *machine, struct bytes *program, uint64_t column)
 {
   if (column >= ARCH_DWARF_REGISTERS) {
     bytes_spoil(program);
     return;
   }
   machine->row.cfa_register = (uint8_t)column;
-  machine->row.cfa_value = value_of(program, offset);
+  machine->row.cfa_value = machine->cfa_offset;
+}
+
+/* While the CFA is an expression, the offset is for later. */
+static void set_cfa_offset(struct cfa_machine *machine, struct bytes *program, int64_t offset)
+{
+  machine->cfa_offset = value_of(program, offset);
+  if (machine->row.cfa_register != CFI_CFA_EXPRESSION)
+    machine->row.cfa_value = machine->cfa_offset;
 }
 
 /* DEFINE_CFA_*. */
 static void define_cfa(struct cfa_machine *machine, uint8_t operation, struct bytes *program)
 {
-  struct cfi_row *row = &machine->row;
-  uint64_t column;
+  bool has_register = operation == DEFINE_CFA || operation == DEFINE_CFA_SIGNED || operation == DEFINE_CFA_REGISTER;
+  uint64_t column = has_register ? bytes_uleb(program) : 0;
   switch (operation) {
   case DEFINE_CFA:
-    column = bytes_uleb(program);
-    set_cfa(machine, program, column, (int64_t)bytes_uleb(program));
-    break;
+  case DEFINE_CFA_OFFSET: set_cfa_offset(machine, program, (int64_t)bytes_uleb(program)); break;
   case DEFINE_CFA_SIGNED:
-    column = bytes_uleb(program);
-    set_cfa(machine, program, column, factored(machine, program, bytes_sleb(program)));
-    break;
-  case DEFINE_CFA_REGISTER:
-    if (row->cfa_register == CFI_CFA_EXPRESSION)
-      bytes_spoil(program);
-    set_cfa(machine, program, bytes_uleb(program), row->cfa_value);
-    break;
-  case DEFINE_CFA_OFFSET: set_cfa(machine, program, row->cfa_register, (int64_t)bytes_uleb(program)); break;
   case DEFINE_CFA_OFFSET_SIGNED:
-    set_cfa(machine, program, row->cfa_register, factored(machine, program, bytes_sleb(program)));
+    set_cfa_offset(machine, program, factored(machine, program, bytes_sleb(program)));
     break;
-  default: row->cfa_register = CFI_CFA_EXPRESSION; row->cfa_value = block_at(machine, program);
+  case DEFINE_CFA_REGISTER: break;
+  default: machine->row.cfa_register = CFI_CFA_EXPRESSION; machine->row.cfa_value = block_at(machine, program);
   }
+  if (has_register)
+    set_cfa_register(machine, program, column);
 }
 
 /* Those whose first operand is a register. */
@@ -296,6 +296,7 @@ void cfa_machine_start(struct cfa_machine *machine)
   __builtin_memset(machine->initial, 0, sizeof machine->initial);
   machine->location = entry->pc_low;
   machine->steps = 0;
+  machine->cfa_offset = 0;
 }
 
 void cfa_machine_go_on(struct cfa_machine *machine)

@@ -21,6 +21,7 @@ struct cfa_machine {
   struct cfi_row row;               /* what comes out */
   uint32_t initial[ARCH_CFI_SLOTS]; /* what DW_CFA_restore goes back to: the rules that the CIE leaves */
   uintptr_t location;
+  int32_t cfa_offset; /* the last that was said */
   uint32_t steps;
 };
 

@@ -4,7 +4,8 @@
 #include "core/region.h"
 #include "core/sys.h"
 
-struct pair {
+/* As linkers write them: nobody says that they are aligned. */
+struct __attribute__((packed)) pair {
   int32_t code, entry;
 };
 
