@@ -2,8 +2,17 @@
 #include "core/steps.h"
 
 #include "core/cfi/cfi.h"
+#include "core/config.h"
+#include "core/on_stack.h"
 #include "core/rules.h"
 #include "core/stacks.h"
+#include "core/sys.h"
+
+static packed_rule rule_of(uintptr_t pc)
+{
+  packed_rule rule = rule_cache_get(pc);
+  return LIKELY(rule != RULE_ABSENT) ? rule : cfi_compile(pc);
+}
 
 /* What is only believed to be a frame is not looked for beyond this on a stack whose end is not known. */
 enum { GUESSED_FRAME_MAX_BYTES = 1 << 20 };
@@ -80,6 +89,148 @@ static NOINLINE enum step step_by_cfa(struct stack_window *window, struct frame 
   return STEP_CALLER;
 }
 
+/* With all registers: on a stack of ours, for it takes more than there may be, with signals blocked, as handlers would
+ * run there. */
+
+struct walk_with_all {
+  struct cfi_registers *registers;
+  struct stack_window window;
+  struct frame *frame; /* where it is to go, then where that led to ... */
+  enum step stepped;   /* ... by this step */
+};
+
+static uint64_t bit_of(unsigned dwarf_register)
+{
+  return 1ull << dwarf_register;
+}
+
+static struct frame frame_of(const struct cfi_registers *registers)
+{
+  const uintptr_t *values = registers->values;
+  bool has_bp = (registers->known & bit_of(ARCH_DWARF_BP)) != 0;
+  return (struct frame){.pc = values[ARCH_DWARF_RETURN_ADDRESS],
+                        .sp = values[ARCH_DWARF_SP],
+                        .bp = has_bp ? values[ARCH_DWARF_BP] : FRAME_BP_LOST};
+}
+
+/* Of the registers beside `frame` those in `known` are still what they were. */
+static void put_frame(struct cfi_registers *registers, uint64_t known, const struct frame *frame)
+{
+  registers->known = known | bit_of(ARCH_DWARF_RETURN_ADDRESS) | bit_of(ARCH_DWARF_SP);
+  registers->known &= ~bit_of(ARCH_DWARF_BP);
+  if (frame->bp != FRAME_BP_LOST)
+    registers->known |= bit_of(ARCH_DWARF_BP);
+  registers->values[ARCH_DWARF_RETURN_ADDRESS] = frame->pc;
+  registers->values[ARCH_DWARF_SP] = frame->sp;
+  registers->values[ARCH_DWARF_BP] = frame->bp;
+}
+
+static enum step carefully_over_signal(struct walk_with_all *walk)
+{
+  static const uint8_t words[ARCH_DWARF_REGISTERS] = ARCH_SIGNAL_WORDS;
+  struct frame frame = frame_of(walk->registers);
+  uint64_t known = 0;
+  for (unsigned i = 0; i < ARCH_DWARF_REGISTERS; i++)
+    if (stack_window_read(&walk->window, frame.sp + ARCH_SIGNAL_REGISTERS + words[i] * sizeof(uintptr_t),
+                          &walk->registers->values[i]))
+      known |= bit_of(i);
+  enum step stepped = step_over_signal(&walk->window, &frame);
+  put_frame(walk->registers, known, &frame);
+  return stepped;
+}
+
+static enum step carefully_by_frame_pointer(struct walk_with_all *walk)
+{
+  struct frame frame = frame_of(walk->registers);
+  enum step stepped = step_by_frame_pointer(&walk->window, &frame);
+  put_frame(walk->registers, 0, &frame);
+  return stepped;
+}
+
+/* A frame that the kernel made for a handler may have interrupted another stack. All others lie below their callers',
+ * or have left the stack by the time; only so can the way not lead round in circles. */
+static enum step go_to_caller(struct walk_with_all *walk, struct frame before)
+{
+  const struct cfi_registers *registers = walk->registers;
+  struct frame now = frame_of(registers);
+  if (registers->is_interrupted)
+    stack_window_cross(&walk->window, now.sp);
+  bool goes_on = registers->is_interrupted || now.sp > before.sp || (now.sp == before.sp && now.pc != before.pc);
+  return goes_on ? STEP_CALLER : STEP_LOST;
+}
+
+static enum step carefully_by_row(struct walk_with_all *walk)
+{
+  struct frame before = frame_of(walk->registers);
+  switch (cfi_step(walk->registers, &walk->window)) {
+  case CFI_STEP_CALLER: return go_to_caller(walk, before);
+  case CFI_STEP_OUTERMOST: return STEP_OUT;
+  case CFI_STEP_END: return STEP_END;
+  case CFI_STEP_UNREADABLE: return STEP_UNREADABLE;
+  case CFI_STEP_NO_ROW:
+  case CFI_STEP_UNKNOWN: break;
+  }
+  return STEP_LOST;
+}
+
+static enum step step_carefully(struct walk_with_all *walk)
+{
+  packed_rule rule = rule_of(walk->registers->values[ARCH_DWARF_RETURN_ADDRESS]);
+  switch (rule_kind(rule)) {
+  case RULE_SIGNAL: return carefully_over_signal(walk);
+  case RULE_OUTERMOST: return STEP_OUT;
+  case RULE_FRAME_POINTER: return carefully_by_frame_pointer(walk);
+  case RULE_ABSENT: return STEP_LOST;
+  default: return carefully_by_row(walk);
+  }
+}
+
+/* To the frame that the walk has come to, and on from there. */
+static void walk_with_all(void *argument)
+{
+  enum { STEPS_MAX = CONFIG_DEPTH_MAX + 64 };
+  struct walk_with_all *walk = argument;
+  bool is_there = false;
+  walk->stepped = STEP_CALLER;
+  for (unsigned steps = 0; steps < STEPS_MAX && !is_there && walk->stepped == STEP_CALLER; steps++) {
+    struct frame at = frame_of(walk->registers);
+    is_there = at.pc == walk->frame->pc && at.sp == walk->frame->sp;
+    walk->stepped = step_carefully(walk);
+  }
+  if (!is_there)
+    walk->stepped = STEP_LOST;
+  else if (walk->stepped == STEP_CALLER)
+    *walk->frame = frame_of(walk->registers);
+}
+
+static NOINLINE enum step step_by_all_registers(struct stack_window *window, struct frame *frame,
+                                                struct careful *careful)
+{
+  struct cfi_registers *registers = &careful->registers;
+  struct walk_with_all walk = {.registers = registers, .frame = frame};
+  if (!sys_may_call(SYS_rt_sigprocmask))
+    return STEP_LOST;
+  struct blocked_signals before = signals_block();
+  if (!careful->is_under_way) {
+    arch_read_registers(registers->values);
+    registers->known = ARCH_REGISTERS_READ;
+    careful->is_under_way = true;
+  }
+  stack_window_cross(&walk.window, registers->values[ARCH_DWARF_SP]);
+  arch_call_on_stack(walk_with_all, &walk, careful->stack + sizeof careful->stack);
+  if (walk.stepped == STEP_CALLER)
+    *window = walk.window;
+  signals_restore(before);
+  return walk.stepped;
+}
+
+/* With sp and bp. */
+
+static bool counts_from_bp(packed_rule rule)
+{
+  return rule_kind(rule) == RULE_BP || rule_kind(rule) == RULE_BP_DEREF || rule_bp(rule) == RULE_BP_AT_BP;
+}
+
 static NOINLINE enum step step_by(packed_rule rule, struct stack_window *window, struct frame *frame, uint32_t *flags)
 {
   uintptr_t base = frame->sp, cfa;
@@ -104,8 +255,11 @@ static NOINLINE enum step step_by(packed_rule rule, struct stack_window *window,
   return STEP_LOST;
 }
 
-enum step step_unusually(struct stack_window *window, struct frame *frame, uint32_t *flags)
+enum step step_unusually(struct stack_window *window, struct frame *frame, struct careful *careful, uint32_t *flags)
 {
-  packed_rule rule = rule_cache_get(frame->pc);
-  return step_by(LIKELY(rule != RULE_ABSENT) ? rule : cfi_compile(frame->pc), window, frame, flags);
+  packed_rule rule = rule_of(frame->pc);
+  bool is_bp_missing = frame->bp == FRAME_BP_LOST && counts_from_bp(rule);
+  if (UNLIKELY(rule_kind(rule) == RULE_CAREFUL || is_bp_missing))
+    return step_by_all_registers(window, frame, careful);
+  return step_by(rule, window, frame, flags);
 }

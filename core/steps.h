@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Steps from a frame to its caller's that are not usual: a rule that is not in the cache yet, a loaded CFA, a signal,
- * no unwind information at all.
+ * no unwind information at all, and rules that ask for more registers than a walk carries.
  *
- * Threads, signals: safe. Stack: what they call of cfi/, and 200 bytes. Failure: the stack ends, and the step says why.
+ * For those the way from here to that frame is gone once more, with all registers that functions preserve
+ * (cfi/step.h): our own frames first, which saved those of the hook's caller. From there on it keeps up with the walk,
+ * in case more such frames come.
+ *
+ * Threads, signals: a careful walk has one user at a time, as its room has (trail.h); one that was taken over by a
+ * handler reads nothing that may not be read. Stack: at most 400 bytes. Failure: the stack ends, and the step says why.
  */
 #ifndef HEAPPROF_STEPS_H
 #define HEAPPROF_STEPS_H
 
+#include "core/cfi/step.h"
 #include "core/stack_bounds.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A frame: the pc to look its rule up with, and the registers that rules speak of. */
@@ -30,7 +37,15 @@ enum step {
   STEP_FULL,       /* there is a caller, but no room for it */
 };
 
-/* From `frame` to its caller's. *flags gets STACK_FRAME_POINTERS. */
-enum step step_unusually(struct stack_window *window, struct frame *frame, uint32_t *flags);
+/* Of a walk: all registers of a frame that the careful way has come to, and the stack that it goes on. */
+struct careful {
+  bool is_under_way;
+  struct cfi_registers registers;
+  char stack[4096] __attribute__((aligned(16)));
+};
+
+/* From `frame` to its caller's. *flags gets STACK_FRAME_POINTERS. `careful` is of the walk that `frame` is of, which
+ * the caller of this is about. */
+enum step step_unusually(struct stack_window *window, struct frame *frame, struct careful *careful, uint32_t *flags);
 
 #endif

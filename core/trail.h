@@ -50,11 +50,14 @@ struct trail_frame {
   struct trail_step step;
 };
 
-/* What a walk under way writes, off the application's stack. */
+/* What a walk under way writes, off the application's stack. No pointers: a handler that takes the room over would
+ * leave its own. */
 struct walk_room {
-  struct frame frame;              /* where it is ... */
-  unsigned steps;                  /* ... after so many steps, with ... */
-  unsigned count;                  /* ... so many recorded */
+  struct frame frame;      /* where it is ... */
+  unsigned steps;          /* ... after so many steps, with ... */
+  unsigned count;          /* ... so many recorded */
+  uintptr_t stepping_from; /* the pc that an unusual step is made from */
+  struct careful careful;
   uintptr_t pcs[CONFIG_DEPTH_MAX]; /* innermost first */
 };
 

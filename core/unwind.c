@@ -53,9 +53,11 @@ static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct
 }
 
 struct walk {
+  const struct unwind_start *start;
   struct stack_window *window;
   struct trail_cursor *trail;
   struct walk_room *room;
+  uint32_t *flags;
   unsigned depth;
 };
 
@@ -127,18 +129,23 @@ static NOINLINE enum step walk_on_usually(struct stack_window *window, struct tr
   return walk_usually(&walk, room->frame, room->steps, STEP_CALLER);
 }
 
-static ALWAYS_INLINE enum step make_unusual_step(const struct walk *walk, uint32_t *flags)
+static NOINLINE void begin_unusual_step(struct trail_cursor *trail, struct walk_room *room)
 {
-  struct walk_room *room = walk->room;
-  uintptr_t pc = room->frame.pc;
-  bool leaves_out = is_hidden(pc);
-  trail_note(walk->trail, &room->frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = leaves_out});
-  enum step stepped = step_unusually(walk->window, &room->frame, flags);
-  if (!leaves_out) /* only now is it known whether its library lies where another one had been */
-    room->pcs[room->count - 1] = modules_recorded_pc(pc);
+  room->stepping_from = room->frame.pc;
+  trail_note(trail, &room->frame,
+             (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = is_hidden(room->frame.pc)});
+}
+
+static NOINLINE enum step end_unusual_step(struct trail_cursor *trail, struct walk_room *room, unsigned depth,
+                                           enum step stepped)
+{
+  const struct walk walk = {.room = room, .depth = depth};
+  /* Only now is it known whether its library lies where another one had been. */
+  if (!is_hidden(room->stepping_from) && room->count > 0)
+    room->pcs[room->count - 1] = modules_recorded_pc(room->stepping_from);
   if (stepped == STEP_OUT)
-    trail_note_outermost(walk->trail);
-  return stepped == STEP_CALLER ? put_frame(walk, room->frame.pc) : stepped;
+    trail_note_outermost(trail);
+  return stepped == STEP_CALLER ? put_frame(&walk, room->frame.pc) : stepped;
 }
 
 static COLD enum cut cut_by(enum step last, const struct stack_window *window)
@@ -155,42 +162,49 @@ static COLD enum cut cut_by(enum step last, const struct stack_window *window)
   return CUT_no_cfi;
 }
 
-static ALWAYS_INLINE unsigned end_walk(const struct unwind_start *start, const struct walk *walk, enum step stepped,
-                                       uint32_t *flags)
+static NOINLINE unsigned end_oddly(const struct walk *walk, enum step stepped)
 {
   struct walk_room *room = walk->room;
   if ((stepped == STEP_FULL || stepped == STEP_CALLER) && walk->trail->kept_count == 0) /* where it goes on to */
     trail_note(walk->trail, &room->frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = true});
-  if (UNLIKELY(stepped != STEP_OUT) && (stepped != STEP_END || (*flags & STACK_FRAME_POINTERS) != 0))
-    *flags |= cut_flags(cut_by(stepped, walk->window));
-  return LIKELY(room->count > 0) ? room->count : unwind_caller(start, room->pcs, flags);
+  if (stepped != STEP_OUT && (stepped != STEP_END || (*walk->flags & STACK_FRAME_POINTERS) != 0))
+    *walk->flags |= cut_flags(cut_by(stepped, walk->window));
+  return LIKELY(room->count > 0) ? room->count : unwind_caller(walk->start, room->pcs, walk->flags);
+}
+
+static ALWAYS_INLINE unsigned end_walk(const struct walk *walk, enum step stepped)
+{
+  return LIKELY(stepped == STEP_OUT && walk->room->count > 0) ? walk->room->count : end_oddly(walk, stepped);
 }
 
 /* By unusual steps, too. Of the application's stack nothing is taken meanwhile that only usual ones need. */
 static NOINLINE unsigned walk_on(const struct unwind_start *start, struct stack_window *window,
                                  struct trail_cursor *trail, struct walk_room *room, unsigned depth, uint32_t *flags)
 {
-  const struct walk walk = {.window = window, .trail = trail, .room = room, .depth = depth};
   enum step stepped;
+  room->careful.is_under_way = false;
   do {
-    stepped = make_unusual_step(&walk, flags);
+    begin_unusual_step(trail, room);
+    stepped = step_unusually(window, &room->frame, &room->careful, flags);
+    stepped = end_unusual_step(trail, room, depth, stepped);
     if (stepped == STEP_CALLER)
       stepped = walk_on_usually(window, trail, room, depth);
   } while (stepped == STEP_UNUSUAL);
-  return end_walk(start, &walk, stepped, flags);
+  return end_walk(&(const struct walk){start, window, trail, room, flags, depth}, stepped);
 }
 
 unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
                      struct walk_room *room, unsigned depth, uint32_t *flags)
 {
-  const struct walk walk = {.window = window, .trail = trail, .room = room, .depth = depth};
+  const struct walk walk = {
+      .start = start, .window = window, .trail = trail, .room = room, .flags = flags, .depth = depth};
   struct frame frame = {.pc = start->return_address - 1, .sp = start->sp, .bp = start->bp};
   room->count = 0;
   enum step stepped = put_frame(&walk, frame.pc);
   stepped = walk_usually(&walk, frame, 0, stepped);
-  if (UNLIKELY(stepped == STEP_UNUSUAL))
-    return walk_on(start, window, trail, room, depth, flags);
-  return end_walk(start, &walk, stepped, flags);
+  if (LIKELY(stepped != STEP_UNUSUAL))
+    return end_walk(&walk, stepped);
+  return walk_on(start, window, trail, room, depth, flags);
 }
 
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags)

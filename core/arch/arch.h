@@ -49,6 +49,10 @@ static ALWAYS_INLINE double arch_square_root(double x);
 /* Is this where the function of a coroutine returns to when it ends? Of ARCH_CONTEXT_END_BYTES bytes of code. */
 static ALWAYS_INLINE bool arch_ends_context(const uint8_t *code);
 
+/* Those registers of the function this stands in that it has to keep for its caller, sp, and the pc it is at: by DWARF
+ * number. The others stay as they are; ARCH_REGISTERS_READ has a bit for each that is read. */
+static ALWAYS_INLINE void arch_read_registers(uintptr_t *values);
+
 /* The slot of a register in the rows of unwind information (cfi/row.h), by its DWARF number; ARCH_CFI_SLOTS: it has
  * none, for functions do not preserve it. */
 static ALWAYS_INLINE unsigned arch_cfi_slot(uint64_t dwarf_register);
@@ -71,6 +75,8 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  * ARCH_SIGNAL_TRAP, ARCH_TRAP_PAGE_FAULT, ARCH_SIGNAL_FAULT_ADDRESS
  *     where the number of the thread's last trap lies, what it is for memory that is not there, and where lies which
  *     memory that was.
+ * ARCH_SIGNAL_REGISTERS, ARCH_SIGNAL_WORDS
+ *     where all of them lie, and which word there is whose: by DWARF number, as the initializer of an array.
  * ARCH_SIGNAL_RETURN_CODE
  *     the bytes of the code that it returns to: rt_sigreturn, as the initializer of an array.
  * ARCH_DWARF_REGISTERS, ARCH_DWARF_SP, _BP, _RETURN_ADDRESS

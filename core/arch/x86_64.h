@@ -93,6 +93,12 @@ static ALWAYS_INLINE double arch_square_root(double x)
 #define ARCH_SIGNAL_FAULT_ADDRESS (40 + 22 * 8)
 #define ARCH_TRAP_PAGE_FAULT 14
 
+#define ARCH_SIGNAL_REGISTERS 40
+#define ARCH_SIGNAL_WORDS                                                                                              \
+  {                                                                                                                    \
+    13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16                                                           \
+  }
+
 /* mov $15, %rax; syscall. glibc's and musl's alike. */
 #define ARCH_SIGNAL_RETURN_CODE                                                                                        \
   {                                                                                                                    \
@@ -104,6 +110,24 @@ static ALWAYS_INLINE double arch_square_root(double x)
 #define ARCH_DWARF_BP 6
 #define ARCH_DWARF_SP 7
 #define ARCH_DWARF_RETURN_ADDRESS 16
+
+/* rbx, rbp, rsp, r12 to r15, and the pc. */
+#define ARCH_REGISTERS_READ 0x1f0c8u
+static ALWAYS_INLINE void arch_read_registers(uintptr_t *values)
+{
+  __asm__ volatile("movq %%rbx, 24(%[values])\n\t"
+                   "movq %%rbp, 48(%[values])\n\t"
+                   "movq %%rsp, 56(%[values])\n\t"
+                   "movq %%r12, 96(%[values])\n\t"
+                   "movq %%r13, 104(%[values])\n\t"
+                   "movq %%r14, 112(%[values])\n\t"
+                   "movq %%r15, 120(%[values])\n\t"
+                   "leaq 0(%%rip), %%rax\n\t"
+                   "movq %%rax, 128(%[values])"
+                   :
+                   : [values] "r"(values)
+                   : "rax", "memory");
+}
 
 #define ARCH_CFI_SLOTS 8
 #define ARCH_CFI_SLOT_REGISTERS                                                                                        \

@@ -103,7 +103,8 @@ static enum cfi_step apply(struct stepping *on, struct cfi_registers *registers)
   for (unsigned slot = 0; slot < ARCH_CFI_SLOTS; slot++)
     registers->values[numbers[slot]] = values[slot];
   uintptr_t return_address = arch_strip(registers->values[ARCH_DWARF_RETURN_ADDRESS]);
-  registers->values[ARCH_DWARF_RETURN_ADDRESS] = return_address - !on->reader->machine.row.is_signal;
+  registers->is_interrupted = on->reader->machine.row.is_signal;
+  registers->values[ARCH_DWARF_RETURN_ADDRESS] = return_address - !registers->is_interrupted;
   return return_address != 0 ? CFI_STEP_CALLER : CFI_STEP_END;
 }
 

@@ -11,12 +11,14 @@
 #include "core/arch/arch.h"
 #include "core/stack_bounds.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* By DWARF number. The return address's is the pc, which lies inside the calling instruction unless the frame was
  * interrupted by a signal. */
 struct cfi_registers {
-  uint64_t known; /* a bit each */
+  uint64_t known;      /* a bit each */
+  bool is_interrupted; /* by a signal, after the last step; before, it need not be set */
   uintptr_t values[ARCH_DWARF_REGISTERS];
 };
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""U1 to U8: a stack walked from inside malloc."""
+"""U1 to U12: a stack walked from inside malloc."""
 import itertools
 import os
 import shutil
@@ -321,9 +321,39 @@ class U11Crash(AsWithout):
         self.assertIn("main", frames)
         self.assertEqual(run.profile.comment_values()["lost.total"], 0)
 
+    @cases(("load", "victim_load"), ("abort", "abort"))
+    def test_who_was_interrupted(self, kind, innermost):
+        run = self.profiled([program("hz_u11_crash.c"), kind], sample=1)
+        (frames,) = run.profile.stacks("alloc_objects", lambda frames: "victim_report" in frames)
+        self.assertIn(innermost, frames)
+        self.assertIn("victim_guilty", frames)
+        self.assertEqual(run.profile.comment_values()["lost.total"], 0)
+
     @cases("overflow", "thread")
     def test_overflow(self, kind):
         run = self.profiled([program("hz_u11_crash.c"), kind], sample=1)
         (frames,) = run.profile.stacks("alloc_objects", lambda frames: "victim_report" in frames)
         self.assertGreater(frames.count("victim_overflow"), 100)  # of the 128 that are asked for
         self.assertEqual(run.profile.comment_values()["lost.truncated"], 1)
+
+
+class U12Registers(AsWithout):
+    """U12: frames whose caller is found by other registers than sp and bp. Seen to fail in version 0.1.0 (cut at the loader's frame), and by
+    the mutant registers_forgotten."""
+
+    def command(self):
+        lazy = library("liblazy.c", "-Wl,-z,lazy", "-Wl,-soname,liblazy.so")
+        linked = program("hz_u12_lazy.c", "-Wl,--no-as-needed", lazy)
+        (self.dir / "liblazy.so").unlink(missing_ok=True)
+        (self.dir / "liblazy.so").symlink_to(lazy)
+        return [linked]
+
+    def options(self):
+        return {"LD_LIBRARY_PATH": self.dir}
+
+    def test_lazy_binding(self):
+        run = self.profiled(self.command(), sample=1, **self.options())
+        (frames,) = run.profile.stacks("alloc_space", lambda frames: "lazy_look" in frames)
+        for name in ("lazy_enter", "victim_bind", "main"):
+            self.assertIn(name, frames)
+        self.assertEqual(run.profile.comment_values()["lost.total"], 0)
