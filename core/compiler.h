@@ -12,8 +12,8 @@
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define UNUSED __attribute__((unused))
 
-/* For arrays of more than a page: the linker puts them before the small variables, which each process touches as it
- * starts, so that those lie on few pages. */
+/* For arrays of more than a page, and others that a start does not touch: the linker puts them before the small
+ * variables, which each process touches as it starts, so that those lie on few pages. */
 #define LARGE __attribute__((aligned(4096)))
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))

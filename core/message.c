@@ -74,7 +74,7 @@ static void write_line(char *line, size_t length)
 /* Two threads without memory may mix their lines. */
 void message_print_parts(const char *const *parts)
 {
-  static struct paper spare;
+  static LARGE struct paper spare;
   struct paper *mapped = sys_map_anonymous(sizeof *mapped), *paper = mapped != NULL ? mapped : &spare;
   if (is_still_standard_error(&paper->standard_error)) {
     struct text text = {.bytes = paper->line, .capacity = LINE_BYTES - 1}; /* the newline always fits */

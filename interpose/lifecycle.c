@@ -28,7 +28,6 @@
 #include <sys/auxv.h>
 
 static struct config config;
-static char executable[MODULE_PATH_MAX];
 static char program[64]; /* copied at the start: programs that change their title overwrite what libc points to */
 /* Whose exit was seen: a destructor that runs after ours may fork a child, which has an exit of its own. */
 static _Atomic int exited_pid;
@@ -56,19 +55,16 @@ static void put_absolute(struct text *path, const char *name)
 
 /* The file that was executed. The kernel's own note of it saves the first look into /proc, 20 us; of a script it names
  * the script, but then argv[0] is the interpreter. */
-static const char *find_executable(const char *argv0)
+static void find_executable(const char *argv0, char executable[MODULE_PATH_MAX] /* zeroed */)
 {
-  struct text path = TEXT_INIT(executable);
+  struct text path = {.bytes = executable, .capacity = MODULE_PATH_MAX};
   const char *noted = (const char *)getauxval(AT_EXECFN);
-  if (loader_was_started() && noted != NULL) {
+  if (loader_was_started() && noted != NULL)
     put_absolute(&path, noted);
-    return executable;
-  }
-  if (noted != NULL && noted[0] == '/' && argv0 != NULL && strcmp(text_basename(noted), text_basename(argv0)) == 0)
+  else if (noted != NULL && noted[0] == '/' && argv0 != NULL && strcmp(text_basename(noted), text_basename(argv0)) == 0)
     text_put(&path, noted);
-  else if (sys_readlink("/proc/self/exe", executable, sizeof executable - 1) <= 0)
+  else if (sys_readlink("/proc/self/exe", executable, MODULE_PATH_MAX - 1) <= 0)
     text_put(&path, program_invocation_name);
-  return executable;
 }
 
 /* The kernel gave every process 16 random bytes; the clock tells two forks of one process apart. */
@@ -90,7 +86,9 @@ static void init_main_stack(int pid, char **argv)
 static void init_unwinding(const char *argv0)
 {
   unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)_end);
-  modules_init(find_executable(argv0));
+  char executable[MODULE_PATH_MAX] = "";
+  find_executable(argv0, executable);
+  modules_init(executable);
 }
 
 static void report_setup(void)

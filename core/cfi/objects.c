@@ -16,7 +16,7 @@ static struct entry {
   _Atomic uint64_t sequence;
   _Atomic uintptr_t key, eh_frame_hdr;
   _Atomic uintptr_t words[OBJECT_WORDS];
-} cache[CACHE_SETS][CACHE_WAYS];
+} cache[CACHE_SETS][CACHE_WAYS] LARGE;
 
 static uintptr_t key_of(const void *link_map)
 {
@@ -143,7 +143,7 @@ static void ask(void *argument)
 
 /* A new module is described with its path, which is looked up. */
 enum { ASKING_STACK_BYTES = 16 << 10 };
-static char asking_stack[ASKING_STACK_BYTES] __attribute__((aligned(64))); /* not mapped: that could be refused */
+static LARGE char asking_stack[ASKING_STACK_BYTES]; /* not mapped: that could be refused */
 
 static NOINLINE enum objects_learned ask_modules(struct question *question)
 {

@@ -2,7 +2,7 @@
 #include "core/cfi/readers.h"
 
 enum { READERS_MAX = 16 };
-static struct reader places[READERS_MAX];
+static LARGE struct reader places[READERS_MAX];
 
 /* How many go on, below the epoch of the process that began the first. */
 static _Atomic uint64_t unloadings;

@@ -21,7 +21,7 @@ ROUNDS = 3
 BEYOND_EMPTY_GOAL_US, CALLS_GOAL, CPU_GOAL = 120, 15, 1.03
 CONTENDERS = ("none", "empty", "heapprof")
 NEVER = 64 << 30  # an interval at which nothing is sampled
-INSTRUCTIONS_LIMIT = 90_000  # outside of the kernel, beyond an empty preload
+INSTRUCTIONS_LIMIT = 80_000  # outside of the kernel, beyond an empty preload
 
 SCRIPT = r"""#!/bin/sh
 set -eu
