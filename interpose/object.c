@@ -4,6 +4,7 @@
 #include "core/libc.h"
 
 #include <elf.h>
+#include <gnu/lib-names.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -29,31 +30,61 @@ static void read_dynamic(struct object *object)
   }
 }
 
-static const struct link_map *libc_map(void)
+static const char *soname(const struct object *object)
 {
-  void *function = (void *)__register_atfork;
-  struct dl_find_object found;
-  if (_dl_find_object != NULL)
-    return _dl_find_object(function, &found) == 0 ? found.dlfo_link_map : NULL;
-  Dl_info info;
+  for (const ElfW(Dyn) *entry = object->dynamic; entry->d_tag != DT_NULL; entry++)
+    if (entry->d_tag == DT_SONAME)
+      return object->strings + entry->d_un.d_val;
+  return object->name;
+}
+
+extern HIDDEN const char __ehdr_start[];
+
+static const struct link_map *first_map(void)
+{
+  void *own = (void *)__ehdr_start;
   struct link_map *map = NULL;
-  return dladdr1 != NULL && dladdr1(function, &info, (void **)&map, RTLD_DL_LINKMAP) != 0 ? map : NULL;
+  struct dl_find_object found;
+  Dl_info info;
+  if (_dl_find_object != NULL)
+    map = _dl_find_object(own, &found) == 0 ? found.dlfo_link_map : NULL;
+  else if (dladdr1 != NULL)
+    (void)dladdr1(own, &info, (void **)&map, RTLD_DL_LINKMAP);
+  while (map != NULL && map->l_prev != NULL)
+    map = map->l_prev;
+  return map;
+}
+
+static bool is_libc(const struct object *object)
+{
+  return object->strings != NULL && object->symbols != NULL && strcmp(soname(object), LIBC_SO) == 0;
+}
+
+typedef int iterator(object_visitor *visit, void *argument);
+
+/* libc came with the program, so it lies before all that could go meanwhile. */
+static iterator *find_iterator(void)
+{
+  for (const struct link_map *map = first_map(); map != NULL; map = map->l_next) {
+    struct object object = {.name = map->l_name, .bias = map->l_addr, .dynamic = map->l_ld};
+    if (object.dynamic == NULL)
+      continue;
+    read_dynamic(&object);
+    if (is_libc(&object))
+      return (iterator *)object_find(&object, "dl_iterate_phdr");
+  }
+  return NULL;
 }
 
 bool object_each(object_visitor *visit, void *argument)
 {
-  typedef int iterator(object_visitor * visit, void *argument);
-  static iterator *_Atomic iterate;
-  const struct link_map *map = atomic_load(&iterate) == NULL ? libc_map() : NULL;
-  if (map != NULL) {
-    struct object libc = {.bias = map->l_addr, .dynamic = map->l_ld};
-    read_dynamic(&libc);
-    atomic_store(&iterate, (iterator *)object_find(&libc, "dl_iterate_phdr"));
-  }
-  iterator *known = atomic_load(&iterate);
-  if (known != NULL)
-    (void)known(visit, argument);
-  return known != NULL;
+  static iterator *_Atomic known;
+  iterator *iterate = atomic_load(&known);
+  if (iterate == NULL)
+    atomic_store(&known, iterate = find_iterator());
+  if (iterate != NULL)
+    (void)iterate(visit, argument);
+  return iterate != NULL;
 }
 
 bool object_read(const struct dl_phdr_info *info, struct object *object)
@@ -193,14 +224,6 @@ const char *object_find_exported(const char *const *symbols, size_t count)
   struct any_of any = {symbols, count, NULL};
   (void)object_each(look_for_any, &any);
   return any.found;
-}
-
-static const char *soname(const struct object *object)
-{
-  for (const ElfW(Dyn) *entry = object->dynamic; entry->d_tag != DT_NULL; entry++)
-    if (entry->d_tag == DT_SONAME)
-      return object->strings + entry->d_un.d_val;
-  return object->name;
 }
 
 bool object_needs(const struct object *object, const struct object *other)

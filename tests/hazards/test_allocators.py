@@ -311,6 +311,14 @@ class Row7Sanitizers(Hazard):
                 run = self.profiled([victim, *arguments], expect=None, sample=sample, **self.SETTINGS)
                 self.assertEqual((run.status, run.out), (plain.status, plain.out), run.err)
 
+    @cases("before", "behind")
+    def test_in_front_of_libc(self, where):
+        """Seen to fail where dl_iterate_phdr was called by its name (SIGILL), and where libc was known by a function of it."""
+        fake = library("hz_a7_in_front.c")
+        preload = [fake, paths.LIB] if where == "before" else [paths.LIB, fake]
+        run = self.profiled(["/bin/true"], verbose=1, LD_PRELOAD=" ".join(map(str, preload)))
+        self.assertIn("not profiling: the program is built with a sanitizer", run.err)
+
     def test_valgrind(self):
         skip_unless(shutil.which("valgrind"), "valgrind is not installed")
         victim = program("hz_a7_sanitized.c", "-Wno-use-after-free")
