@@ -261,6 +261,18 @@ void fallback_sdallocx(void *pointer, size_t size, int flags)
   free(pointer);
 }
 
+/* Code that the program made: who has no C runtime for it has no use for them. */
+
+void fallback___register_frame(void *begin)
+{
+  (void)begin;
+}
+
+void fallback___deregister_frame(void *begin)
+{
+  (void)begin;
+}
+
 /* Process: every libc has these, but for dlmopen. */
 
 void *fallback_dlopen(const char *file, int flags)

@@ -119,7 +119,7 @@ static ALWAYS_INLINE void skip_to_restored(struct cfa_machine *machine, struct b
     else
       skip_operands(operation, &ahead);
   }
-  if (depth == 0 && machine->location <= pc && bytes_are_good(&ahead))
+  if (depth == 0 && bytes_are_good(&ahead))
     *program = ahead;
   else
     machine->location = location;

@@ -4,6 +4,7 @@
 #include "core/arch/arch.h"
 #include "core/cfi/cfa_program.h"
 #include "core/cfi/objects.h"
+#include "core/cfi/registered.h"
 
 #include <string.h>
 
@@ -73,10 +74,23 @@ static bool read_entry(uintptr_t pc, struct reader *reader, const struct eh_fram
   return false;
 }
 
+/* Code that the program made. */
+static enum entries_found find_registered(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
+{
+  unsigned position = 0;
+  while (registered_next(pc, &position, span)) {
+    reader->machine.entry.at = span->low;
+    reader->machine.entry.bases = (struct pointer_bases){0, 0, 0};
+    if (read_entry(pc, reader, span, true))
+      return cfa_program_run(span, pc, &reader->machine) ? ENTRIES_ROW : ENTRIES_BROKEN;
+  }
+  return ENTRIES_NONE;
+}
+
 enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
 {
   if (!objects_ask_loader(pc, &reader->holder))
-    return ENTRIES_NONE;
+    return find_registered(pc, reader, span);
   do {
     enum entry_found found = find_entry(pc, reader, span);
     if (UNLIKELY(found == ENTRY_UNKNOWN)) {

@@ -236,6 +236,24 @@ class U7NoCfi(AsWithout, Discriminates):
         return [program("hz_u7_no_cfi.c")]
 
 
+class U7Registered(AsWithout):
+    """U7: code that the program made and told the C runtime of, which a plug-in alone has. Stacks pass through it until it is taken
+    back, and the runtime is told all the same. Seen to fail before there was a hook, and by the mutants registered_unseen and
+    runtime_not_told."""
+
+    def command(self):
+        return [program("hz_u7_registered.c"), library("hz_u7_registered.c", "-DPLUGIN")]
+
+    def test_stacks(self):
+        profile = self.profiled(self.command(), sample=1).profile
+        counts = {}
+        for sample in profile.select(lambda frames: "victim_allocate" in frames):
+            frames = profile.frames(sample)
+            key = "victim_while_registered" in frames, "main" in frames, sample.labels.get("truncated")
+            counts[key] = counts.get(key, 0) + sample.values["alloc_objects"]
+        self.assertEqual(counts, {(True, True, None): 50, (False, False, "no CFI"): 50})
+
+
 class U7Node(AsWithout, Discriminates):
     """U7: a program with a compiler in it (JIT frames), and workers. Seen to fail (SIGSEGV) under a shim that follows rbp."""
     broken = ["broken_frame_pointers.c"]

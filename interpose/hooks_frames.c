@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What a JIT tells the C runtime of the code that it made. The runtime's other functions for this (such as
+ * __register_frame_info) are called by the start files of objects without an .eh_frame_hdr, and only if somebody has
+ * them: so we do not. */
+#include "interpose/hooks.h"
+
+#include "core/arch/arch.h"
+#include "core/cfi/registered.h"
+#include "core/sampler.h"
+#include "interpose/fallback.h"
+#include "interpose/provider.h"
+#include "interpose/real.h"
+
+#include <errno.h>
+
+typedef void frames_function(void *begin);
+
+/* The runtime may be a plug-in's alone. Without the real function, no exception would pass through that code. */
+static void go_on(frames_function *next, frames_function *fallback, const char *symbol, uintptr_t caller, void *begin)
+{
+  void *found = next == fallback ? provider_find(caller, symbol) : NULL;
+  if (found != NULL)
+    *(void **)&next = found;
+  next(begin);
+}
+
+ARCH_ENTRY void __register_frame(void *begin)
+{
+  real_ensure();
+  go_on(real.__register_frame, fallback___register_frame, "__register_frame", ARCH_CALLER_RETURN_ADDRESS, begin);
+  int saved_errno = errno;
+  if (atomic_load_explicit(&sampler_mode, memory_order_relaxed) != SAMPLER_INERT)
+    registered_add((uintptr_t)begin);
+  errno = saved_errno;
+}
+
+ARCH_ENTRY void __deregister_frame(void *begin)
+{
+  real_ensure();
+  int saved_errno = errno;
+  registered_remove((uintptr_t)begin);
+  errno = saved_errno;
+  go_on(real.__deregister_frame, fallback___deregister_frame, "__deregister_frame", ARCH_CALLER_RETURN_ADDRESS, begin);
+}
