@@ -3,6 +3,7 @@
 #include "tools/heap/combine.h"
 
 #include "heaps.h"
+#include "tools/heap/stand_in.h"
 #include "tools/views/folded.h"
 
 #include <glib.h>
@@ -161,6 +162,57 @@ static void test_what_knows_more_names_both(void **state)
   assert_folded(sum, 0, PLACES_BY_LINE, "main file.c:7;f file.c:9;inlined 6\n");
   heap_free(sum);
   free_all(heaps, 3);
+}
+
+/* A name that only tells where the function starts is none. */
+static void test_names_take_the_place_of_stand_ins(void **state)
+{
+  (void)state;
+  static const char *const names[] = {"[a.so]", "f", "a.so+0x100"};
+  struct heap *heaps[3];
+  for (size_t i = 0; i < 3; i++) {
+    heaps[i] = process("/lib/a.so", 0x7f0000000000, NULL);
+    struct heap_line line = {heap_add_function(heaps[i], (struct heap_function){.name = names[i]}), 0};
+    heap_set_lines(heaps[i], 0, &line, 1);
+  }
+  struct heap *sum = combine(heaps, 3);
+  assert_int_equal(sum->locations->len, 2);
+  assert_folded(sum, 1, PLACES_BY_FUNCTION, "main;f 600\n");
+  heap_free(sum);
+  free_all(heaps, 3);
+}
+
+static void test_stand_ins(void **state)
+{
+  (void)state;
+  static const struct {
+    const char *path, *name;
+    bool is_one;
+  } cases[] = {{"/lib/a.so", "[a.so]", true},
+               {"/lib/a.so", "a.so+0x1f0", true},
+               {"/lib/a.so", "", true},
+               {"/lib/a.so", "a.so+0x", false},
+               {"/lib/a.so", "a.so+0x1g", false},
+               {"/lib/a.so", "[b.so]", false},
+               {"/lib/a.so", "b.so+0x1f0", false},
+               {"//anon", "[anon]", true},
+               {"[vdso]", "[vdso]", true},
+               {"[vdso]", "vdso", false},
+               {"", "+0x10", false},
+               {"", "<unknown>", true}};
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    struct heap *heap = heap_new("stand-ins");
+    uint32_t mapping = heap_add_mapping(heap, (struct heap_mapping){.path = cases[i].path}),
+             location = heap_add_location(heap, 0, mapping);
+    assert_true(stand_in_is_all(heap, heap_location(heap, location)));
+    struct heap_line line = {heap_add_function(heap, (struct heap_function){.name = cases[i].name}), 0};
+    heap_set_lines(heap, location, &line, 1);
+    assert_int_equal(stand_in_is_all(heap, heap_location(heap, location)), cases[i].is_one);
+    line.line = 1;
+    heap_set_lines(heap, location, &line, 1);
+    assert_false(stand_in_is_all(heap, heap_location(heap, location)));
+    heap_free(heap);
+  }
 }
 
 static void test_other_names_are_other_places(void **state)
@@ -325,6 +377,8 @@ int main(void)
       cmocka_unit_test(test_what_lies_in_the_way_is_moved),
       cmocka_unit_test(test_anonymous_memory_keeps_its_addresses),
       cmocka_unit_test(test_what_knows_more_names_both),
+      cmocka_unit_test(test_names_take_the_place_of_stand_ins),
+      cmocka_unit_test(test_stand_ins),
       cmocka_unit_test(test_other_names_are_other_places),
       cmocka_unit_test(test_places_without_addresses),
       cmocka_unit_test(test_hostile_mappings),

@@ -21,6 +21,7 @@ static struct symbol_set *make_set(void)
   symbol_set_add(set, 0x1000, SYMBOL_DEBUG, lines, 2);
   symbol_set_add(set, UINT64_MAX, SYMBOL_TABLE, lines + 1, 1);
   symbol_set_add(set, 0, SYMBOL_DEBUG, NULL, 0);
+  symbol_set_add_nameless(set, 0x2000, SYMBOL_DEBUG, 0x1f0b0);
   return set;
 }
 
@@ -37,6 +38,9 @@ static void check_set(const struct symbol_set *set)
   assert_int_equal(inner->start_line, 3);
   assert_int_equal(lines[1].line, INT64_MAX);
   assert_int_equal(symbol_set_find(set, 0)->line_count, 0);
+  assert_int_equal(symbol_set_find(set, 0)->start, SYMBOL_NO_START);
+  assert_int_equal(symbol_set_find(set, 0x2000)->line_count, 0);
+  assert_int_equal(symbol_set_find(set, 0x2000)->start, 0x1f0b0);
   assert_int_equal(symbol_set_find(set, UINT64_MAX)->origin, SYMBOL_TABLE);
   assert_null(symbol_set_find(set, 1));
 }
@@ -69,7 +73,7 @@ static void test_set_merges(void **state)
   (void)state;
   struct symbol_set *set = symbol_set_new(), *other = make_set();
   symbol_set_merge(set, other, SYMBOL_DEBUG);
-  assert_int_equal(set->sites->len, 2);
+  assert_int_equal(set->sites->len, 3);
   symbol_set_merge(set, other, SYMBOL_TABLE);
   check_set(set);
   symbol_set_free(other);

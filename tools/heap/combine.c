@@ -3,6 +3,7 @@
 
 #include "tools/heap/comment_sums.h"
 #include "tools/heap/layout.h"
+#include "tools/heap/stand_in.h"
 #include "tools/heap/sums.h"
 
 #include <string.h>
@@ -136,8 +137,8 @@ static const char *outermost_name(const struct heap *heap, const struct heap_loc
 /* Could the lines of two locations of one address both be right, one only knowing more? */
 static bool agree(const struct heap *heap, const struct heap_location *one, const struct heap_location *other)
 {
-  return one->is_folded == other->is_folded &&
-         (one->line_count == 0 || other->line_count == 0 || outermost_name(heap, one) == outermost_name(heap, other));
+  return one->is_folded == other->is_folded && (stand_in_is_all(heap, one) || stand_in_is_all(heap, other) ||
+                                                outermost_name(heap, one) == outermost_name(heap, other));
 }
 
 static bool has_line_numbers(const struct heap *heap, const struct heap_location *location)
@@ -151,6 +152,8 @@ static bool knows_more(const struct heap *heap, const struct heap_location *one,
   bool has_numbers = has_line_numbers(heap, one);
   if (has_numbers != has_line_numbers(heap, other))
     return has_numbers;
+  if (stand_in_is_all(heap, one) != stand_in_is_all(heap, other))
+    return stand_in_is_all(heap, other);
   return one->line_count > other->line_count;
 }
 

@@ -167,17 +167,7 @@ static bool check_build_id(const struct object_file *object, const char *expecte
   g_autofree char *hex = build_id_hex(object);
   if (expected[0] == '\0' || strcmp(expected, hex) == 0)
     return true;
-  g_set_error_literal(error, OBJECT_FILE_ERROR, OBJECT_FILE_OTHER, "the file changed since the profile was taken");
-  return false;
-}
-
-static bool has_symbol_table(Elf *elf)
-{
-  for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section)) != NULL;) {
-    GElf_Shdr header;
-    if (gelf_getshdr(section, &header) != NULL && header.sh_type == SHT_SYMTAB && header.sh_size > 0)
-      return true;
-  }
+  g_set_error_literal(error, OBJECT_FILE_ERROR, OBJECT_FILE_UNUSABLE, "the file changed since the profile was taken");
   return false;
 }
 
@@ -192,7 +182,6 @@ static bool read_module(struct object_file *object, const struct object_source *
   }
   if (!check_build_id(object, source->build_id, error))
     return false;
-  object->has_symbol_table = has_symbol_table(object->elf);
   if (source->wants_debug)
     object->dwarf = dwfl_module_getdwarf(object->module, &object->dwarf_bias);
   return true;
@@ -268,7 +257,6 @@ struct object_file *object_file_open(const struct object_source *source, GError 
     g_propagate_error(error, reason);
     return NULL;
   }
-  object->is_elsewhere = g_error_matches(reason, OBJECT_FILE_ERROR, OBJECT_FILE_OTHER);
   g_clear_error(&reason);
   return object;
 }

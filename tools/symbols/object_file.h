@@ -37,17 +37,12 @@ struct object_file {
   Dwarf *dwarf;          /* NULL: no debug information */
   Dwarf_Addr dwarf_bias; /* libdwfl's address minus that in `dwarf` */
   uint64_t code_offset;
-  bool has_symbol_table; /* .symtab, in the file itself */
-  bool is_trusted;       /* only root or we could have written it */
-  bool is_elsewhere;     /* what is at the path now is another file */
+  bool is_trusted; /* only root or we could have written it */
 };
 
 #define OBJECT_FILE_ERROR g_quark_from_static_string("heapprof-object-file")
 
-enum object_file_error {
-  OBJECT_FILE_UNUSABLE,
-  OBJECT_FILE_OTHER, /* its build id is not the one asked for */
-};
+enum object_file_error { OBJECT_FILE_UNUSABLE };
 
 /* NULL and *error: it cannot be read, it is no ELF file, or its build id is another. */
 struct object_file *object_file_open(const struct object_source *source, GError **error);

@@ -3,6 +3,7 @@
 
 #include "tools/symbols/demangle.h"
 #include "tools/symbols/function_names.h"
+#include "tools/symbols/function_starts.h"
 #include "tools/symbols/function_symbols.h"
 #include "tools/symbols/sorted.h"
 #include "tools/symbols/unit_ranges.h"
@@ -196,18 +197,29 @@ static void resolve_units(struct lookup *lookup, object_symbols_progress progres
   unit_ranges_free(units);
 }
 
-static void resolve_rest(struct lookup *lookup)
+/* By symbols. Returns how many have none. */
+static uint32_t resolve_rest(struct lookup *lookup, enum symbol_origin origin)
 {
-  bool is_all_there = lookup->object->dwarf != NULL && lookup->units_without_tree == 0;
+  uint32_t nameless = 0;
   for (uint32_t i = 0; i < lookup->count; i++) {
     const char *symbol = lookup->symbols[i].name;
     if (symbol_set_find(lookup->set, lookup->offsets[i]) != NULL)
       continue;
+    nameless += symbol == NULL;
+    if (symbol == NULL)
+      continue;
     g_array_set_size(lookup->lines, 0);
-    if (symbol != NULL)
-      add_symbol_line(lookup, symbol, (struct place){NULL, 0});
-    add_site(lookup, i, is_all_there ? SYMBOL_DEBUG : SYMBOL_TABLE);
+    add_symbol_line(lookup, symbol, (struct place){NULL, 0});
+    add_site(lookup, i, origin);
   }
+  return nameless;
+}
+
+static void add_starts(struct lookup *lookup, enum symbol_origin origin)
+{
+  g_autofree uint64_t *starts = function_starts_find(lookup->object, lookup->addresses, lookup->count);
+  for (uint32_t i = 0; i < lookup->count; i++) /* what has a name keeps it */
+    symbol_set_add_nameless(lookup->set, lookup->offsets[i], origin, starts[i]);
 }
 
 struct place_in_file {
@@ -258,7 +270,10 @@ char *object_symbols_find(struct object_file *object, const uint64_t *offsets, u
   lookup.lines = g_array_new(FALSE, FALSE, sizeof(struct heap_line));
   if (object->dwarf != NULL)
     resolve_units(&lookup, progress, context);
-  resolve_rest(&lookup);
+  bool is_all_there = object->dwarf != NULL && lookup.units_without_tree == 0;
+  enum symbol_origin origin = is_all_there ? SYMBOL_DEBUG : SYMBOL_TABLE;
+  if (resolve_rest(&lookup, origin) > 0)
+    add_starts(&lookup, origin);
   char *missing = describe_missing(&lookup);
   g_array_free(lookup.lines, TRUE);
   g_hash_table_destroy(lookup.functions);

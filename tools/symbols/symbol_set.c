@@ -3,8 +3,8 @@
 
 #include "tools/heap/intern.h"
 
-/* Functions: name, system name, file, start line. Sites: offset, origin, lines of function and number. */
-#define PACKED_TYPE "(a(sssx)a(tya(ux)))"
+/* Functions: name, system name, file, start line. Sites: offset, start, origin, lines of function and number. */
+#define PACKED_TYPE "(a(sssx)a(ttya(ux)))"
 
 struct symbol_set *symbol_set_new(void)
 {
@@ -36,16 +36,28 @@ uint32_t symbol_set_function(struct symbol_set *set, struct heap_function functi
   return intern_function(set->function_index, set->functions, set->strings, function);
 }
 
-void symbol_set_add(struct symbol_set *set, uint64_t offset, enum symbol_origin origin, const struct heap_line *lines,
-                    uint32_t count)
+/* The site's lines are those given. */
+static void add_site(struct symbol_set *set, struct symbol_site site, const struct heap_line *lines, uint32_t count)
 {
-  if (g_hash_table_contains(set->site_index, &offset))
+  if (g_hash_table_contains(set->site_index, &site.offset))
     return;
-  g_hash_table_insert(set->site_index, g_memdup2(&offset, sizeof offset), GUINT_TO_POINTER(set->sites->len));
-  struct symbol_site site = {offset, origin, set->lines->len, count};
+  g_hash_table_insert(set->site_index, g_memdup2(&site.offset, sizeof site.offset), GUINT_TO_POINTER(set->sites->len));
+  site.first_line = set->lines->len;
+  site.line_count = count;
   g_array_append_val(set->sites, site);
   if (count > 0)
     g_array_append_vals(set->lines, lines, count);
+}
+
+void symbol_set_add(struct symbol_set *set, uint64_t offset, enum symbol_origin origin, const struct heap_line *lines,
+                    uint32_t count)
+{
+  add_site(set, (struct symbol_site){.offset = offset, .start = SYMBOL_NO_START, .origin = origin}, lines, count);
+}
+
+void symbol_set_add_nameless(struct symbol_set *set, uint64_t offset, enum symbol_origin origin, uint64_t start)
+{
+  add_site(set, (struct symbol_site){.offset = offset, .start = start, .origin = origin}, NULL, 0);
 }
 
 const struct symbol_site *symbol_set_find(const struct symbol_set *set, uint64_t offset)
@@ -56,7 +68,7 @@ const struct symbol_site *symbol_set_find(const struct symbol_set *set, uint64_t
   return &g_array_index(set->sites, struct symbol_site, GPOINTER_TO_UINT(found));
 }
 
-static void add_site_of(struct symbol_set *set, const struct symbol_set *other, const struct symbol_site *site)
+static void copy_site(struct symbol_set *set, const struct symbol_set *other, const struct symbol_site *site)
 {
   g_autoptr(GArray) lines = g_array_new(FALSE, FALSE, sizeof(struct heap_line));
   for (uint32_t i = 0; i < site->line_count; i++) {
@@ -64,7 +76,7 @@ static void add_site_of(struct symbol_set *set, const struct symbol_set *other, 
     line.function = symbol_set_function(set, g_array_index(other->functions, struct heap_function, line.function));
     g_array_append_val(lines, line);
   }
-  symbol_set_add(set, site->offset, site->origin, (const struct heap_line *)(void *)lines->data, lines->len);
+  add_site(set, *site, (const struct heap_line *)(void *)lines->data, lines->len);
 }
 
 void symbol_set_merge(struct symbol_set *set, const struct symbol_set *other, enum symbol_origin least)
@@ -72,7 +84,7 @@ void symbol_set_merge(struct symbol_set *set, const struct symbol_set *other, en
   for (uint32_t i = 0; i < other->sites->len; i++) {
     const struct symbol_site *site = &g_array_index(other->sites, struct symbol_site, i);
     if (site->origin >= least && symbol_set_find(set, site->offset) == NULL)
-      add_site_of(set, other, site);
+      copy_site(set, other, site);
   }
 }
 
@@ -87,7 +99,7 @@ GBytes *symbol_set_pack(const struct symbol_set *set)
                           function->start_line);
   }
   g_variant_builder_close(&builder);
-  g_variant_builder_open(&builder, G_VARIANT_TYPE("a(tya(ux))"));
+  g_variant_builder_open(&builder, G_VARIANT_TYPE("a(ttya(ux))"));
   for (uint32_t i = 0; i < set->sites->len; i++) {
     const struct symbol_site *site = &g_array_index(set->sites, struct symbol_site, i);
     GVariantBuilder lines;
@@ -96,7 +108,7 @@ GBytes *symbol_set_pack(const struct symbol_set *set)
       const struct heap_line *line = &g_array_index(set->lines, struct heap_line, site->first_line + k);
       g_variant_builder_add(&lines, "(ux)", line->function, line->line);
     }
-    g_variant_builder_add(&builder, "(tya(ux))", site->offset, (guchar)site->origin, &lines);
+    g_variant_builder_add(&builder, "(ttya(ux))", site->offset, site->start, (guchar)site->origin, &lines);
   }
   g_variant_builder_close(&builder);
   g_autoptr(GVariant) packed = g_variant_ref_sink(g_variant_builder_end(&builder));
@@ -135,15 +147,16 @@ static bool unpack_sites(struct symbol_set *set, GVariant *sites)
   g_autoptr(GArray) lines = g_array_new(FALSE, FALSE, sizeof(struct heap_line));
   GVariantIter iter;
   g_variant_iter_init(&iter, sites);
-  uint64_t offset;
+  struct symbol_site site = {.offset = 0};
   guchar origin;
   GVariantIter *packed;
   bool is_sound = true;
-  while (is_sound && g_variant_iter_next(&iter, "(tya(ux))", &offset, &origin, &packed)) {
+  while (is_sound && g_variant_iter_next(&iter, "(ttya(ux))", &site.offset, &site.start, &origin, &packed)) {
     is_sound = origin <= SYMBOL_DEBUG && unpack_lines(set, packed, lines);
     g_variant_iter_free(packed);
+    site.origin = origin;
     if (is_sound)
-      symbol_set_add(set, offset, origin, (const struct heap_line *)(void *)lines->data, lines->len);
+      add_site(set, site, (const struct heap_line *)(void *)lines->data, lines->len);
   }
   return is_sound;
 }

@@ -18,9 +18,12 @@ enum symbol_origin {
 /* The lines of a place, as heap_location has them. */
 struct symbol_site {
   uint64_t offset; /* in the file */
+  uint64_t start;  /* of a function without a name, in the ELF file; SYMBOL_NO_START: it has one, or nothing tells */
   enum symbol_origin origin;
   uint32_t first_line, line_count;
 };
+
+#define SYMBOL_NO_START UINT64_MAX
 
 struct symbol_set {
   GArray *functions; /* struct heap_function, texts owned by the set */
@@ -40,6 +43,8 @@ uint32_t symbol_set_function(struct symbol_set *set, struct heap_function functi
 /* A place that is there already keeps what it has. */
 void symbol_set_add(struct symbol_set *set, uint64_t offset, enum symbol_origin origin, const struct heap_line *lines,
                     uint32_t count);
+/* The same without a name. */
+void symbol_set_add_nameless(struct symbol_set *set, uint64_t offset, enum symbol_origin origin, uint64_t start);
 
 /* NULL: nobody asked for it yet. */
 const struct symbol_site *symbol_set_find(const struct symbol_set *set, uint64_t offset);

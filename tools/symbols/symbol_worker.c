@@ -37,7 +37,7 @@ struct progress_message {
 };
 
 struct end_message {
-  uint8_t has_symbol_table, has_debug, is_trusted, is_elsewhere;
+  uint8_t has_debug, is_trusted;
 };
 
 /* --- in the child --- */
@@ -120,7 +120,7 @@ static void work(int fd, const struct object_source *source, const uint64_t *off
   struct object_file *object = object_file_open(&watched, &error);
   if (object == NULL) {
     send_message(fd, MESSAGE_PROBLEM, error->message, strlen(error->message));
-    struct end_message failed = {.is_elsewhere = g_error_matches(error, OBJECT_FILE_ERROR, OBJECT_FILE_OTHER)};
+    struct end_message failed = {.has_debug = false};
     send_message(fd, MESSAGE_END, &failed, sizeof failed);
     return;
   }
@@ -130,7 +130,7 @@ static void work(int fd, const struct object_source *source, const uint64_t *off
   send_message(fd, MESSAGE_SYMBOLS, g_bytes_get_data(packed, NULL), g_bytes_get_size(packed));
   if (problem != NULL)
     send_message(fd, MESSAGE_PROBLEM, problem, strlen(problem));
-  struct end_message end = {object->has_symbol_table, object->dwarf != NULL, object->is_trusted, object->is_elsewhere};
+  struct end_message end = {object->dwarf != NULL, object->is_trusted};
   send_message(fd, MESSAGE_END, &end, sizeof end);
 }
 
@@ -170,10 +170,8 @@ static void take_message(struct conversation *conversation, uint32_t kind, const
     reply->problem = g_strndup((const char *)bytes, size);
   } else if (kind == MESSAGE_END && size == sizeof end) {
     memcpy(&end, bytes, sizeof end);
-    reply->has_symbol_table = end.has_symbol_table != 0;
     reply->has_debug = end.has_debug != 0;
     reply->is_trusted = end.is_trusted != 0;
-    reply->is_elsewhere = end.is_elsewhere != 0;
     conversation->has_ended = true;
   }
 }

@@ -12,9 +12,8 @@
 
 struct symbol_reply {
   struct symbol_set *set; /* never NULL */
-  bool has_symbol_table, has_debug, is_trusted;
-  bool is_elsewhere; /* what is at the path now is another file */
-  char *problem;     /* why something is missing; NULL: nothing to say */
+  bool has_debug, is_trusted;
+  char *problem; /* why something is missing; NULL: nothing to say */
 };
 
 /* `progress` is called in this process. */

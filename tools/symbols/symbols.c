@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/symbols/symbols.h"
 
+#include "tools/heap/stand_in.h"
 #include "tools/symbols/demangle.h"
 #include "tools/symbols/symbol_cache.h"
 #include "tools/symbols/symbol_worker.h"
@@ -25,12 +26,7 @@ static bool has_line_number(const struct heap *heap, const struct heap_location 
 
 static bool has_name(const struct heap *heap, const struct heap_location *location)
 {
-  for (uint32_t i = 0; i < location->line_count; i++) {
-    uint32_t function = heap_lines(heap, location)[i].function;
-    if (function != HEAP_NONE && heap_function(heap, function)->name[0] != '\0')
-      return true;
-  }
-  return false;
+  return !stand_in_is_all(heap, location);
 }
 
 static const struct heap_mapping *file_of(const struct heap *heap, const struct heap_location *location)
@@ -113,7 +109,7 @@ static GPtrArray *requests_of(const struct heap *heap, const struct symbols_opti
 /* What this process found out about a file: a list that is refreshed asks for little that is new. */
 struct known_file {
   struct symbol_set *set;
-  bool has_symbol_table, has_debug, is_elsewhere;
+  bool has_debug;
   char *problem;
 };
 
@@ -162,6 +158,26 @@ static void set_lines(struct heap *heap, uint32_t location, const struct symbol_
   heap_set_lines(heap, location, lines, site->line_count);
 }
 
+static void set_stand_in(struct heap *heap, uint32_t location, const char *name)
+{
+  struct heap_line line = {heap_add_function(heap, (struct heap_function){.name = name, .system_name = name}), 0};
+  heap_set_lines(heap, location, &line, 1);
+}
+
+/* Of a function that nobody has a name for, in a location that has none. Returns whether that is news. */
+static bool name_by_start(struct heap *heap, uint32_t index, uint64_t start)
+{
+  const struct heap_location *location = heap_location(heap, index);
+  if (start == SYMBOL_NO_START || has_name(heap, location))
+    return false;
+  g_autofree char *name = stand_in_for_function(heap_mapping(heap, location->mapping)->path, start);
+  bool is_known = location->line_count == 1 && heap_lines(heap, location)->function != HEAP_NONE &&
+                  strcmp(heap_function(heap, heap_lines(heap, location)->function)->name, name) == 0;
+  if (!is_known)
+    set_stand_in(heap, index, name);
+  return !is_known;
+}
+
 /* Returns how many locations got lines. */
 static uint32_t answer(struct heap *heap, const struct file_request *request, const struct known_file *file)
 {
@@ -172,6 +188,8 @@ static uint32_t answer(struct heap *heap, const struct file_request *request, co
   for (uint32_t i = 0; i < request->locations->len; i++) {
     uint32_t index = g_array_index(request->locations, uint32_t, i);
     const struct symbol_site *site = symbol_set_find(file->set, g_array_index(request->offsets, uint64_t, i));
+    if (site != NULL && site->line_count == 0)
+      found += name_by_start(heap, index, site->start);
     if (site == NULL || site->line_count == 0)
       continue;
     found++;
@@ -179,22 +197,9 @@ static uint32_t answer(struct heap *heap, const struct file_request *request, co
     struct heap_location *location = heap_location(heap, index);
     struct heap_mapping *mapping = heap_mapping(heap, location->mapping);
     if (has_line_number(heap, location))
-      mapping->has_functions = mapping->has_filenames = mapping->has_line_numbers = mapping->has_inline_frames = true;
-    else
-      mapping->has_functions |= file->has_symbol_table;
+      mapping->has_filenames = mapping->has_line_numbers = mapping->has_inline_frames = true;
   }
   return found;
-}
-
-/* Readers that look names up themselves leave a mapping alone whose functions are known: they would open the file that
- * is at the path now, and not all of them compare build ids. */
-static void keep_readers_away(struct heap *heap, const struct file_request *request)
-{
-  for (uint32_t i = 0; i < heap->mappings->len; i++) {
-    struct heap_mapping *mapping = heap_mapping(heap, i);
-    if (mapping->path == request->path && mapping->build_id == request->build_id)
-      mapping->has_functions = true;
-  }
 }
 
 /* --- finding out --- */
@@ -248,9 +253,7 @@ static void ask(struct known_file *file, const struct file_request *request, con
   symbol_worker_run(&source, options->may_download && source.wants_debug, (const uint64_t *)(void *)offsets->data,
                     offsets->len, show_progress, options->shows_progress ? what : NULL, &reply);
   symbol_set_merge(file->set, reply.set, SYMBOL_TABLE);
-  file->has_symbol_table |= reply.has_symbol_table;
   file->has_debug |= reply.has_debug;
-  file->is_elsewhere = reply.is_elsewhere;
   g_free(file->problem);
   file->problem = g_steal_pointer(&reply.problem);
   if (source.wants_debug && !options->skips_cache)
@@ -266,8 +269,6 @@ static void resolve(struct heap *heap, const struct file_request *request, const
   if (unknown->len > 0)
     ask(file, request, unknown, options);
   result->found += answer(heap, request, file);
-  if (file->is_elsewhere)
-    keep_readers_away(heap, request);
   if (file->problem != NULL)
     g_ptr_array_add(result->problems, g_strdup_printf("%s: %s", request->path, file->problem));
   else if (!file->has_debug && options->detail == SYMBOLS_LINES)
@@ -301,6 +302,27 @@ static void demangle_locations(struct heap *heap)
   }
 }
 
+/* What is left is called after its file. Then every place has a function, and readers that look names up themselves
+ * leave it alone: they would open the file that is at the path now, without comparing build ids, or ask the server that
+ * the profile came from. Returns how many places had none. */
+static uint32_t name_the_rest(struct heap *heap)
+{
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < heap->locations->len; i++) {
+    const struct heap_location *location = heap_location(heap, i);
+    if (location->mapping >= heap->mappings->len)
+      continue;
+    struct heap_mapping *mapping = heap_mapping(heap, location->mapping);
+    mapping->has_functions = true;
+    if (location->line_count > 0)
+      continue;
+    g_autofree char *name = stand_in_for_mapping(mapping->path);
+    set_stand_in(heap, i, name);
+    count++;
+  }
+  return count;
+}
+
 static void count_locations(const struct heap *heap, struct symbols_result *result)
 {
   for (uint32_t i = 0; i < heap->locations->len; i++) {
@@ -324,6 +346,7 @@ void symbols_add(struct heap *heap, const struct symbols_options *options, struc
     say_progress("symbols", 1, 1);
   g_ptr_array_free(requests, TRUE);
   demangle_locations(heap);
+  result->found += name_the_rest(heap);
   count_locations(heap, result);
 }
 

@@ -32,13 +32,14 @@ struct symbols_options {
 struct symbols_result {
   uint32_t locations;         /* in files */
   uint32_t named, with_lines; /* of those, now */
-  uint32_t found;             /* got lines by this call */
+  uint32_t found;             /* got lines, or a stand-in, by this call */
   GPtrArray *problems;        /* char *: one line for each file that gave nothing, or not all it has: why */
   GPtrArray *without_debug;   /* char *: paths of files without debug information, if lines were wanted */
 };
 
-/* Gives lines to the locations of the heap. What a process finds out it remembers, so that doing it again for the
- * same program is cheap. Files are read in a process of its own: see symbol_worker.h. */
+/* Gives lines to the locations of the heap; those that nobody has a name for get a stand-in (stand_in.h), so that every
+ * one has a function. What a process finds out it remembers, so that doing it again for the same program is cheap.
+ * Files are read in a process of its own: see symbol_worker.h. */
 void symbols_add(struct heap *heap, const struct symbols_options *options, struct symbols_result *result);
 void symbols_result_clear(struct symbols_result *result);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/places.h"
 
-#include <string.h>
+#include "tools/heap/stand_in.h"
 
 static guint hash_place(gconstpointer key)
 {
@@ -62,12 +62,7 @@ static uint32_t add_place(struct places *places, const char *name, const char *f
 static uint32_t add_nameless(struct places *places, const struct heap *heap, const struct heap_location *location)
 {
   const char *path = location->mapping != HEAP_NONE ? heap_mapping(heap, location->mapping)->path : "";
-  if (path[0] == '\0')
-    return add_place(places, "<unknown>", "", 0);
-  const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
-  if (base[0] == '[') /* [vdso] */
-    return add_place(places, base, "", 0);
-  g_autofree char *name = g_strconcat("[", base, "]", NULL);
+  g_autofree char *name = stand_in_for_mapping(path);
   return add_place(places, name, "", 0);
 }
 
