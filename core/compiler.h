@@ -16,6 +16,13 @@
  * variables, which each process touches as it starts, so that those lie on few pages. */
 #define LARGE __attribute__((aligned(4096)))
 
+/* In front of a return of a call: it is a jump. clang promises it; gcc does it when it optimizes (tests/policy). */
+#if defined(__has_attribute) && __has_attribute(musttail)
+#define JUMP __attribute__((musttail))
+#else
+#define JUMP
+#endif
+
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
 /* An invariant. Developer builds (configure --enable-debug) check it, and a violation stops the program at once; in all

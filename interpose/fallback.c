@@ -310,12 +310,12 @@ void fallback_quick_exit(int status)
 
 int fallback_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
-  return (int)fallback_syscall(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d, 0);
+  return (int)fallback_syscall(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d);
 }
 
-long fallback_syscall(long number, long a, long b, long c, long d, long e, long f)
+long fallback_syscall(ARCH_SYSCALL_PARAMETERS)
 {
-  long result = sys_call_always(number, a, b, c, d, e, f);
+  long result = sys_call_always(ARCH_SYSCALL_ARGUMENTS, ARCH_SYSCALL_LAST);
   if (result < 0 && result > -4096) {
     errno = (int)-result;
     return -1;

@@ -10,6 +10,7 @@
 #ifndef HEAPPROF_FALLBACK_H
 #define HEAPPROF_FALLBACK_H
 
+#include "core/arch/arch.h"
 #include "core/compiler.h"
 
 #include <stddef.h>

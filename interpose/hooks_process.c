@@ -34,7 +34,7 @@ void *dlopen(const char *file, int flags)
   real_ensure();
   if (UNLIKELY((flags & RTLD_DEEPBIND) != 0) && is_profiling())
     rebind_expect(ARCH_RETURN_ADDRESS_AT);
-  return real.dlopen(file, flags);
+  JUMP return real.dlopen(file, flags);
 }
 
 /* Where to look for the file does not depend on the caller, so whether it was found can be seen from here. */
@@ -109,15 +109,20 @@ EXIT_HOOK(quick_exit)
  *
  * They never look the real ones up: allocators call them when they start, with a lock held, and a look-up that fails
  * allocates (hazard A7). Until the constructor has run, the bare system call is as good. */
-static ALWAYS_INLINE int go_on_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+typedef int prctl_function(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d);
+
+static ALWAYS_INLINE prctl_function *next_prctl(void)
 {
-  return LIKELY(real.prctl != NULL) ? real.prctl(option, a, b, c, d) : fallback_prctl(option, a, b, c, d);
+  return LIKELY(real.prctl != NULL) ? real.prctl : fallback_prctl;
 }
 
-static ALWAYS_INLINE long go_on_syscall(long number, long a, long b, long c, long d, long e, long f)
+/* It has no more parameters than come in registers: what comes by the stack would be written back for the jump, and a
+ * thread that shares the caller's stack could have changed it meanwhile. */
+typedef long syscall_function(ARCH_SYSCALL_PARAMETERS);
+
+static ALWAYS_INLINE syscall_function *next_syscall(void)
 {
-  return LIKELY(real.syscall != NULL) ? real.syscall(number, a, b, c, d, e, f)
-                                      : fallback_syscall(number, a, b, c, d, e, f);
+  return LIKELY(real.syscall != NULL) ? real.syscall : fallback_syscall;
 }
 
 /* What the process gives up by a call: system calls but mmap, all of them, the processor's clock, or nothing. */
@@ -172,16 +177,17 @@ static COLD ARCH_ENTRY int renouncing_prctl(int option, unsigned long a, unsigne
                                             unsigned long d)
 {
   struct renounced what = renounce(renounced_by_prctl(option, a));
-  int result = go_on_prctl(option, a, b, c, d);
+  int result = next_prctl()(option, a, b, c, d);
   if (result < 0)
     take_back(what);
   return result;
 }
 
-static COLD ARCH_ENTRY long renouncing_syscall(long number, long a, long b, long c, long d, long e, long f)
+/* Of these calls none has more arguments. */
+static COLD ARCH_ENTRY long renouncing_syscall(ARCH_SYSCALL_PARAMETERS)
 {
   struct renounced what = renounce(renounced_by_syscall(number, a, (unsigned long)b));
-  long result = go_on_syscall(number, a, b, c, d, e, f);
+  long result = next_syscall()(ARCH_SYSCALL_ARGUMENTS);
   if (result < 0)
     take_back(what);
   return result;
@@ -190,13 +196,13 @@ static COLD ARCH_ENTRY long renouncing_syscall(long number, long a, long b, long
 int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
   if (UNLIKELY(option == PR_SET_SECCOMP || option == PR_SET_TSC))
-    return renouncing_prctl(option, a, b, c, d);
-  return go_on_prctl(option, a, b, c, d);
+    JUMP return renouncing_prctl(option, a, b, c, d);
+  JUMP return next_prctl()(option, a, b, c, d);
 }
 
-long syscall(long number, long a, long b, long c, long d, long e, long f)
+long syscall(ARCH_SYSCALL_PARAMETERS)
 {
   if (UNLIKELY(number == SYS_seccomp || (number == SYS_prctl && (a == PR_SET_SECCOMP || a == PR_SET_TSC))))
-    return renouncing_syscall(number, a, b, c, d, e, f);
-  return go_on_syscall(number, a, b, c, d, e, f);
+    JUMP return renouncing_syscall(ARCH_SYSCALL_ARGUMENTS);
+  JUMP return next_syscall()(ARCH_SYSCALL_ARGUMENTS);
 }

@@ -12,6 +12,7 @@
 #ifndef HEAPPROF_REAL_H
 #define HEAPPROF_REAL_H
 
+#include "core/arch/arch.h"
 #include "core/compiler.h"
 
 #include <stdbool.h>

@@ -85,6 +85,9 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  *     how many of them rows keep; the number of the register in each slot, as the initializer of an array.
  * ARCH_RETURN_ADDRESS_AT
  *     where the call of the function this stands in has put its return address; NULL: it was not put into memory.
+ * ARCH_SYSCALL_PARAMETERS, ARCH_SYSCALL_ARGUMENTS, ARCH_SYSCALL_LAST
+ *     those of syscall() that come in registers; the last one, in the function that it is called or jumped to. It stays
+ *     where the caller put it: a hook that ends in a jump neither reads nor writes it.
  * ARCH_RELOCATION_SLOT, _DATA, _ADDRESS
  *     the relocations by which an object gets the address of a function: for a call, for data, as data.
  * ARCH_ELF_MACHINE, ARCH_DYNAMIC_LINKER

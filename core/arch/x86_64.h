@@ -147,6 +147,10 @@ static ALWAYS_INLINE unsigned arch_cfi_slot(uint64_t dwarf_register)
 }
 
 #define ARCH_RETURN_ADDRESS_AT ((const uintptr_t *)__builtin_dwarf_cfa() - 1)
+#define ARCH_SYSCALL_PARAMETERS long number, long a, long b, long c, long d, long e
+#define ARCH_SYSCALL_ARGUMENTS number, a, b, c, d, e
+#define ARCH_SYSCALL_LAST (*(const long *)ARCH_CALLER_SP)
+
 #define ARCH_RELOCATION_SLOT R_X86_64_JUMP_SLOT
 #define ARCH_RELOCATION_DATA R_X86_64_GLOB_DAT
 #define ARCH_RELOCATION_ADDRESS R_X86_64_64
