@@ -257,7 +257,9 @@ MUTANTS = [
            "  if (other != NULL)\n", "  if (false)\n",
            ["hazards/test_allocators.Row7Sanitizers"]),
     Mutant("looks_up_early", "A7: what the real syscall is is looked up under the program's lock", "interpose/hooks_process.c",
-           "  return LIKELY(real.syscall != NULL) ? real", "  real_ensure();\n  return LIKELY(real.syscall != NULL) ? real",
+           "  return LIKELY(real.syscall != NULL) ? real",
+           "  extern void *dlsym(void *where, const char *name);\n  (void)dlsym((void *)-1l, \"nothing\");\n"
+           "  return LIKELY(real.syscall != NULL) ? real",
            ["hazards/test_allocators.Row7Lock"]),
     Mutant("vfork_confines", "P8: a vfork child that confines itself confines its parent", "core/confinement.c",
            "  return process_is_settled() && pid > 0 && header->pid != (uint32_t)pid;",
