@@ -18,4 +18,7 @@ struct build_id {
  * pads to 8 bytes, all others to 4. The last note may come without its padding. */
 bool build_id_find(const void *notes, size_t size, uint64_t alignment, struct build_id *id);
 
+/* Is there one of Go's own kind among them? */
+bool build_id_is_of_go(const void *notes, size_t size, uint64_t alignment);
+
 #endif

@@ -218,6 +218,8 @@ static bool describe(const struct dl_find_object *object, struct description *of
       .link_map = map,
       .image = of->image.range,
       .eh_frame_hdr = object->dlfo_eh_frame,
+      .keeps_frames = object_image_keeps_frames(&of->image),
+      .entry = object_image_entry(&of->image),
       .found_at = (uintptr_t)object->dlfo_map_start,
       .fingerprint = object_image_fingerprint(&of->image, &of->id) ^
                      region_hash_words((const uint64_t *)of->path, of->path_bytes / sizeof(uint64_t)),

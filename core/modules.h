@@ -39,6 +39,8 @@ struct module {
   const uint8_t *eh_frame_hdr; /* NULL: there is none */
   struct eh_frame frames;      /* cfi/objects.c knows */
   bool frames_are_known, frames_are_checked;
+  bool keeps_frames; /* object_image_keeps_frames */
+  uintptr_t entry;   /* object_image_entry */
   /* An address that _dl_find_object answers for: where segments have gaps between them, not every address is one. */
   uintptr_t found_at;
   uint64_t shift;       /* added to a real address to get the recorded one */

@@ -57,6 +57,12 @@ bool object_image_open(const struct dl_find_object *object, struct object_image 
   return true;
 }
 
+uintptr_t object_image_entry(const struct object_image *image)
+{
+  const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)image->range.low;
+  return header->e_entry != 0 ? image->bias + header->e_entry : 0;
+}
+
 struct address_range object_image_readable(const struct object_image *image, unsigned segment)
 {
   const ElfW(Phdr) *header = &image->headers[segment];
@@ -86,6 +92,18 @@ struct build_id object_image_build_id(const struct object_image *image)
       (void)build_id_find((const void *)address, notes->p_filesz, notes->p_align, &id);
   }
   return id;
+}
+
+bool object_image_keeps_frames(const struct object_image *image)
+{
+  for (unsigned i = 0; i < image->count; i++) {
+    const ElfW(Phdr) *notes = &image->headers[i];
+    uintptr_t address = image->bias + notes->p_vaddr;
+    if (notes->p_type == PT_NOTE && is_readable(image, address, notes->p_filesz) &&
+        build_id_is_of_go((const void *)address, notes->p_filesz, notes->p_align))
+      return true;
+  }
+  return false;
 }
 
 /* Without a build id: how the file begins, its headers and the first of its symbols. */

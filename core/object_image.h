@@ -34,8 +34,15 @@ bool object_image_open(const struct dl_find_object *object, struct object_image 
 /* The part of a segment that comes from the file; empty: it is none that is loaded, or not readable. */
 struct address_range object_image_readable(const struct object_image *image, unsigned segment);
 
+/* Where a process begins in it; 0: nowhere. */
+uintptr_t object_image_entry(const struct object_image *image);
+
 /* Of size 0: there is none. */
 struct build_id object_image_build_id(const struct object_image *image);
+
+/* Does its code without unwind information keep frame pointers, which lead from one stack to another where it changes
+ * them? Go's does. */
+bool object_image_keeps_frames(const struct object_image *image);
 
 /* The same for two loads of the same file, wherever it lies; hardly ever for another file. */
 uint64_t object_image_fingerprint(const struct object_image *image, const struct build_id *id);

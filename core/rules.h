@@ -27,6 +27,7 @@ enum rule_kind {
   RULE_SIGNAL,        /* sp points to the ucontext that a signal interrupted */
   RULE_OUTERMOST,     /* no caller */
   RULE_FRAME_POINTER, /* nothing is known: try bp as a frame pointer, believe little */
+  RULE_KEPT_FRAME,    /* no unwind information, but bp is a frame pointer there, if need be to another stack */
   RULE_CAREFUL,       /* known, but it takes other registers, or more room than there is here */
 };
 

@@ -14,6 +14,8 @@ enum {
   /* What a thread that is about to confine itself may go deeper later, by steps until there is no more. */
   FORESEEN_BYTES = 256 << 10,
   FORESEEN_STEP_BYTES = 16 << 10,
+  /* Between the frames of a goroutine that calls C and of what is called back from there. */
+  CALL_BACK_MAX_BYTES = 2048,
 };
 
 static uintptr_t page_of(uintptr_t address)
@@ -85,6 +87,7 @@ static ALWAYS_INLINE void open_own(struct stack_window *window, const struct thr
 
 bool stack_window_open(struct stack_window *window, uintptr_t sp)
 {
+  window->left = 0;
   if (LIKELY(is_own(&this_thread, sp))) {
     open_own(window, &this_thread, sp);
     return true;
@@ -109,6 +112,18 @@ void stack_window_cross(struct stack_window *window, uintptr_t sp)
 bool stack_window_is_own(const struct stack_window *window)
 {
   return window->high == this_thread.stack_high;
+}
+
+bool stack_window_follow(struct stack_window *window, uintptr_t sp, uintptr_t bp)
+{
+  bool was_own = stack_window_is_own(window);
+  stack_window_cross(window, bp);
+  if (stack_window_is_own(window)) {
+    window->left = sp;
+    return !was_own;
+  }
+  /* A stack that was left goes on where that was, unless it has been moved since. */
+  return window->left == 0 || (bp >= window->left && bp - window->left < CALL_BACK_MAX_BYTES);
 }
 
 bool stack_window_move(struct stack_window *window, uintptr_t address)

@@ -22,6 +22,7 @@ struct stack_window {
   uintptr_t low; /* [low, high) can be read */
   uintptr_t high;
   uintptr_t floor; /* nothing below this is read */
+  uintptr_t left;  /* the frame by which a foreign stack was left for the thread's own; 0: none was */
 };
 
 /* The window that holds `sp`, which the caller's own frame lies below. False: it is a foreign stack. */
@@ -30,6 +31,10 @@ bool stack_window_open(struct stack_window *window, uintptr_t sp);
 /* The same for an `sp` that a signal interrupted, which may be anything: after a stack overflow it points to a guard
  * page. */
 void stack_window_cross(struct stack_window *window, uintptr_t sp);
+
+/* The same for a frame pointer, of a frame at `sp`, that leads to another stack. False: what is there now can't be what
+ * it led to. */
+bool stack_window_follow(struct stack_window *window, uintptr_t sp, uintptr_t bp);
 
 /* Is it in the thread's own stack? */
 bool stack_window_is_own(const struct stack_window *window);

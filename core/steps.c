@@ -36,6 +36,25 @@ static NOINLINE enum step step_by_frame_pointer(struct stack_window *window, str
   return STEP_CALLER;
 }
 
+/* No CFI, but the code keeps to the convention of frame pointers, and may have changed the stack: Go, where it calls C.
+ * A frame elsewhere is believed if it returns to such code, too. */
+static NOINLINE enum step step_by_kept_frame(struct stack_window *window, struct frame *frame)
+{
+  uintptr_t bp = frame->bp, saved_bp, return_address;
+  if (bp >= frame->sp && !is_too_far(window, frame, bp))
+    return step_by_frame_pointer(window, frame);
+  if (bp == 0 || bp == FRAME_BP_LOST)
+    return STEP_LOST;
+  if (!stack_window_follow(window, frame->sp, bp) || !stack_window_read(window, bp, &saved_bp) ||
+      !stack_window_read(window, bp + sizeof bp, &return_address))
+    return STEP_UNREADABLE;
+  enum rule_kind kind = rule_kind(rule_of(return_address - 1));
+  if (kind != RULE_KEPT_FRAME && kind != RULE_OUTERMOST)
+    return STEP_LOST;
+  *frame = (struct frame){.pc = return_address - 1, .sp = bp + 2 * sizeof bp, .bp = saved_bp};
+  return STEP_CALLER;
+}
+
 /* Was there no code where the program went to (a null pointer, or data, called)? Then its pc is where the fault was. */
 static bool has_gone_astray(struct stack_window *window, uintptr_t sp, uintptr_t pc)
 {
@@ -139,10 +158,11 @@ static enum step carefully_over_signal(struct walk_with_all *walk)
   return stepped;
 }
 
-static enum step carefully_by_frame_pointer(struct walk_with_all *walk)
+static enum step carefully_by_frame_pointer(struct walk_with_all *walk,
+                                            enum step (*step)(struct stack_window *, struct frame *))
 {
   struct frame frame = frame_of(walk->registers);
-  enum step stepped = step_by_frame_pointer(&walk->window, &frame);
+  enum step stepped = step(&walk->window, &frame);
   put_frame(walk->registers, 0, &frame);
   return stepped;
 }
@@ -179,7 +199,8 @@ static enum step step_carefully(struct walk_with_all *walk)
   switch (rule_kind(rule)) {
   case RULE_SIGNAL: return carefully_over_signal(walk);
   case RULE_OUTERMOST: return STEP_OUT;
-  case RULE_FRAME_POINTER: return carefully_by_frame_pointer(walk);
+  case RULE_FRAME_POINTER: return carefully_by_frame_pointer(walk, step_by_frame_pointer);
+  case RULE_KEPT_FRAME: return carefully_by_frame_pointer(walk, step_by_kept_frame);
   case RULE_ABSENT: return STEP_LOST;
   default: return carefully_by_row(walk);
   }
@@ -217,6 +238,7 @@ static NOINLINE enum step step_by_all_registers(struct stack_window *window, str
     careful->is_under_way = true;
   }
   stack_window_cross(&walk.window, registers->values[ARCH_DWARF_SP]);
+  walk.window.left = window->left;
   arch_call_on_stack(walk_with_all, &walk, careful->stack + sizeof careful->stack);
   if (walk.stepped == STEP_CALLER)
     *window = walk.window;
@@ -249,6 +271,7 @@ static NOINLINE enum step step_by(packed_rule rule, struct stack_window *window,
   case RULE_SIGNAL: return step_over_signal(window, frame);
   case RULE_OUTERMOST: return STEP_OUT;
   case RULE_FRAME_POINTER: *flags |= STACK_FRAME_POINTERS; return step_by_frame_pointer(window, frame);
+  case RULE_KEPT_FRAME: *flags |= STACK_FRAME_POINTERS; return step_by_kept_frame(window, frame);
   case RULE_CAREFUL:
   case RULE_ABSENT: break;
   }

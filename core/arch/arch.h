@@ -46,8 +46,12 @@ static ALWAYS_INLINE uintptr_t arch_strip(uintptr_t return_address);
 /* Of a number that is not negative; in hardware, as nothing of libm may be called. */
 static ALWAYS_INLINE double arch_square_root(double x);
 
-/* Is this where the function of a coroutine returns to when it ends? Of ARCH_CONTEXT_END_BYTES bytes of code. */
+/* Is this where the function of a coroutine returns to when it ends? Of the byte before and ARCH_CONTEXT_END_BYTES
+ * bytes of code. */
 static ALWAYS_INLINE bool arch_ends_context(const uint8_t *code);
+
+/* Does a call end here? Of ARCH_CALL_BYTES_MAX bytes of code before. */
+static ALWAYS_INLINE bool arch_is_behind_call(const uint8_t *code);
 
 /* Those registers of the function this stands in that it has to keep for its caller, sp, and the pc it is at: by DWARF
  * number. The others stay as they are; ARCH_REGISTERS_READ has a bit for each that is read. */

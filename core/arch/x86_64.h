@@ -61,13 +61,28 @@ static ALWAYS_INLINE uintptr_t arch_strip(uintptr_t return_address)
   return return_address;
 }
 
-/* glibc: mov %rbx, %rsp, which finds the next context. Boost: xor %rdi, %rdi; call _exit; hlt. */
+/* glibc: mov %rbx, %rsp, which finds the next context. Boost: xor %rdi, %rdi; call _exit; hlt. Go: between two nop, a
+ * call of what ends a goroutine. */
 #define ARCH_CONTEXT_END_BYTES 9
 static ALWAYS_INLINE bool arch_ends_context(const uint8_t *code)
 {
   bool is_glibc = code[0] == 0x48 && code[1] == 0x89 && code[2] == 0xdc;
   bool is_boost = code[0] == 0x48 && code[1] == 0x31 && code[2] == 0xff && code[3] == 0xe8 && code[8] == 0xf4;
-  return is_glibc || is_boost;
+  bool is_go = code[-1] == 0x90 && code[0] == 0xe8 && code[5] == 0x90;
+  return is_glibc || is_boost || is_go;
+}
+
+/* call rel32; call *%reg; call *disp8 or *disp32(%reg), with and without an index; call *disp32(%rip). */
+#define ARCH_CALL_BYTES_MAX 7
+static ALWAYS_INLINE bool arch_is_behind_call(const uint8_t *code)
+{
+  enum { CALL_NEAR = 0xe8, GROUP = 0xff, GROUP_MASK = 7 << 3, CALL_IN_GROUP = 2 << 3 };
+  if (code[-5] == CALL_NEAR)
+    return true;
+  for (int bytes = 2; bytes <= ARCH_CALL_BYTES_MAX; bytes++)
+    if (code[-bytes] == GROUP && (code[1 - bytes] & GROUP_MASK) == CALL_IN_GROUP)
+      return true;
+  return false;
 }
 
 static ALWAYS_INLINE double arch_square_root(double x)

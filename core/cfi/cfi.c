@@ -111,7 +111,8 @@ static packed_rule compile(uintptr_t pc, struct reader *reader)
   switch (entries_find_row(pc, reader, &span)) {
   case ENTRIES_ROW: return rule_from_row(pc, reader, &span);
   case ENTRIES_SIGNAL: return RULE_SIGNAL;
-  case ENTRIES_CONTEXT_END: return RULE_OUTERMOST;
+  case ENTRIES_OUTERMOST: return RULE_OUTERMOST;
+  case ENTRIES_KEPT_FRAME: return RULE_KEPT_FRAME;
   case ENTRIES_BROKEN: return RULE_CAREFUL;
   case ENTRIES_BUSY: return RULE_ABSENT;
   case ENTRIES_NONE: break;

@@ -41,13 +41,36 @@ static NOINLINE enum entry_found find_entry(uintptr_t pc, struct reader *reader,
   return has_table ? ENTRY_AT : ENTRY_LISTED;
 }
 
-/* glibc's makecontext and Boost.Context put that address there without a call, and what lies before it has no unwind
- * information. */
-static NOINLINE bool is_end_of_context(uintptr_t pc, const struct object_holder *holder)
+/* glibc's makecontext, Boost.Context and Go put that address there without a call, and what lies before it has no
+ * unwind information. */
+static bool is_end_of_context(const struct cfi_object *object, uintptr_t return_address)
+{
+  return object_code_holds(object, return_address - 1, 1 + ARCH_CONTEXT_END_BYTES) &&
+         arch_ends_context((const uint8_t *)return_address);
+}
+
+/* The code of ld.so and of musl has no unwind information there, and is short. */
+static bool is_beginning(const struct cfi_object *object, uintptr_t pc)
+{
+  enum { BEGINNING_BYTES = 64 };
+  return object->entry != 0 && pc - object->entry < BEGINNING_BYTES;
+}
+
+static bool is_kept_frame(const struct cfi_object *object, uintptr_t return_address)
+{
+  return (object->flags & CFI_OBJECT_KEEPS_FRAMES) != 0 &&
+         object_code_holds(object, return_address - ARCH_CALL_BYTES_MAX, ARCH_CALL_BYTES_MAX) &&
+         arch_is_behind_call((const uint8_t *)return_address);
+}
+
+static NOINLINE enum entries_found look_at_code(uintptr_t pc, const struct object_holder *holder)
 {
   struct cfi_object object;
-  return objects_find(holder, pc, &object) && object_code_holds(&object, pc + 1, ARCH_CONTEXT_END_BYTES) &&
-         arch_ends_context((const uint8_t *)(pc + 1));
+  if (!objects_find(holder, pc, &object))
+    return ENTRIES_NONE;
+  if (is_end_of_context(&object, pc + 1) || is_beginning(&object, pc))
+    return ENTRIES_OUTERMOST;
+  return is_kept_frame(&object, pc + 1) ? ENTRIES_KEPT_FRAME : ENTRIES_NONE;
 }
 
 /* Is it known by now? */
@@ -106,5 +129,5 @@ enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct 
     if (read_entry(pc, reader, span, found == ENTRY_LISTED))
       return cfa_program_run(span, pc, &reader->machine) ? ENTRIES_ROW : ENTRIES_BROKEN;
   } while (UNLIKELY(objects_check_table(&reader->holder, pc))); /* once for each object */
-  return is_end_of_context(pc, &reader->holder) ? ENTRIES_CONTEXT_END : ENTRIES_NONE;
+  return look_at_code(pc, &reader->holder);
 }

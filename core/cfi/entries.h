@@ -12,12 +12,13 @@
 #include <stdint.h>
 
 enum entries_found {
-  ENTRIES_ROW,         /* in reader->machine.row; its expressions lie inside of *span */
-  ENTRIES_NONE,        /* there is no unwind information for it */
-  ENTRIES_BROKEN,      /* there is, but nobody can read it */
-  ENTRIES_SIGNAL,      /* the pc + 1 is where a signal's handler returns to */
-  ENTRIES_CONTEXT_END, /* none, and the pc + 1 is where a coroutine's function returns to when it ends */
-  ENTRIES_BUSY,        /* it can't be told now */
+  ENTRIES_ROW,       /* in reader->machine.row; its expressions lie inside of *span */
+  ENTRIES_NONE,      /* there is no unwind information for it */
+  ENTRIES_BROKEN,    /* there is, but nobody can read it */
+  ENTRIES_SIGNAL,    /* the pc + 1 is where a signal's handler returns to */
+  ENTRIES_OUTERMOST, /* none, and the pc is where a process begins, or pc + 1 where a coroutine's function returns to */
+  ENTRIES_KEPT_FRAME, /* none, and the pc is in a call, of code that keeps frame pointers */
+  ENTRIES_BUSY,       /* it can't be told now */
 };
 
 enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct eh_frame_span *span);

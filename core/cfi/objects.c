@@ -115,7 +115,7 @@ struct question {
 static void put(const struct module *module, uintptr_t pc)
 {
   struct object_holder holder = {module->link_map, module->eh_frame_hdr};
-  struct cfi_object object = {.code = module_segment(module, pc), .frames = module->frames};
+  struct cfi_object object = {.code = module_segment(module, pc), .entry = module->entry, .frames = module->frames};
   if (object.code.high == 0) {
     object.code = module->image;
     object.flags |= CFI_OBJECT_OPAQUE;
@@ -124,6 +124,8 @@ static void put(const struct module *module, uintptr_t pc)
     object.flags |= CFI_OBJECT_PERMANENT;
   if (module->frames_are_checked)
     object.flags |= CFI_OBJECT_CHECKED;
+  if (module->keeps_frames)
+    object.flags |= CFI_OBJECT_KEEPS_FRAMES;
   write_entry(entry_for(&holder, &object), &holder, &object);
 }
 

@@ -19,13 +19,15 @@
 struct cfi_object {
   struct address_range code; /* the part that holds the pc */
   uintptr_t flags;           /* of enum cfi_object_flag */
+  uintptr_t entry;           /* where a process begins; 0: not in this object */
   struct eh_frame frames;
 };
 
 enum cfi_object_flag {
-  CFI_OBJECT_PERMANENT = 1, /* never unloaded */
-  CFI_OBJECT_CHECKED = 2,   /* its table is sorted, or our own */
-  CFI_OBJECT_OPAQUE = 4,    /* the part can't be read */
+  CFI_OBJECT_PERMANENT = 1,    /* never unloaded */
+  CFI_OBJECT_CHECKED = 2,      /* its table is sorted, or our own */
+  CFI_OBJECT_OPAQUE = 4,       /* the part can't be read */
+  CFI_OBJECT_KEEPS_FRAMES = 8, /* object_image_keeps_frames */
 };
 
 /* What the loader says of the object that holds a pc. */

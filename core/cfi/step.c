@@ -121,7 +121,7 @@ static enum cfi_step step(struct reader *reader, struct cfi_registers *registers
   struct eh_frame_span span;
   switch (entries_find_row(registers->values[ARCH_DWARF_RETURN_ADDRESS], reader, &span)) {
   case ENTRIES_ROW: return step_by_row(reader, &span, registers, window);
-  case ENTRIES_CONTEXT_END: return CFI_STEP_OUTERMOST;
+  case ENTRIES_OUTERMOST: return CFI_STEP_OUTERMOST;
   default: return CFI_STEP_NO_ROW;
   }
 }

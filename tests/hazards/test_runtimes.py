@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Runtimes that do unusual things to stacks and signals: U6 (coroutines), U7 (compilers at run time), G2 (Go)."""
+"""Runtimes that do unusual things to stacks and signals: U6 (coroutines), U7 (compilers at run time), U13 and G2 (Go)."""
 import itertools
 import os
+import re
 import shutil
 import subprocess
 
@@ -115,6 +116,78 @@ public class Work {
         super().test_as_without()
 
 
+def build_go(folder, name, source):
+    skip_unless(shutil.which("go"), "go is not installed")
+    (folder / f"{name}.go").write_text(source)
+    environment = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(folder / "cache"), "GOFLAGS": "", "HOME": str(folder), "CGO_ENABLED": "1"}
+    subprocess.run(["go", "build", "-o", folder / name, folder / f"{name}.go"], check=True, env=environment, cwd=folder)
+    return str(folder / name)
+
+
+class U13Go(AsWithout):
+    """U13: Go calls C on another stack than its own, and is called back from there, while its own stack is moved about. Seen to fail in
+    version 0.1.0 (cut at runtime.asmcgocall), and by the mutant goroutines_cut."""
+    samples = (1,)
+    SOURCE = """
+package main
+/*
+#include <stdlib.h>
+extern void goCallback(int);
+__attribute__((noinline)) static void *c_allocate(size_t n) { void *p = malloc(n); __asm__ volatile("" ::: "memory"); return p; }
+__attribute__((noinline)) static void *c_middle(size_t n) { void *p = c_allocate(n); __asm__ volatile("" ::: "memory"); return p; }
+__attribute__((noinline)) static void c_call_back(int n) { free(c_allocate(5000)); goCallback(n); __asm__ volatile("" ::: "memory"); }
+*/
+import "C"
+import ("fmt"; "runtime"; "sync"; "unsafe")
+//export goCallback
+func goCallback(n C.int) { if n > 0 { goBetween(n - 1) } }
+//go:noinline
+func goBetween(n C.int) { C.c_call_back(n) }
+//go:noinline
+func goOuter(n int) unsafe.Pointer { return goInner(n) }
+//go:noinline
+func goInner(n int) unsafe.Pointer { return C.c_middle(C.size_t(n)) }
+//go:noinline
+func goDeep(n int) int { var room [200]int; room[n % 200] = n; if n == 0 { return 0 }; return goDeep(n - 1) + room[n % 200] }
+func goRoutine() {
+  for i := 1; i <= 100; i++ { C.free(goOuter(4000)); if i % 10 == 0 { goBetween(3) }; if i % 25 == 0 { goDeep(50 * i); runtime.GC() } }
+}
+func main() {
+  var wait sync.WaitGroup
+  for g := 0; g < 8; g++ { wait.Add(1); go func() { defer wait.Done(); goRoutine() }() }
+  wait.Wait()
+  fmt.Println("ok")
+}
+"""
+
+    def command(self):
+        return [build_go(self.dir, "calls", self.SOURCE)]
+
+    def truth(self, calls):
+        """Of an allocation in the n-th call from Go, from the innermost function outwards: what we know the names of."""
+        return ["c_allocate", "c_call_back", "goBetween", *["goCallback", "c_call_back", "goBetween"] * calls, "goRoutine"]
+
+    @timeout(120)
+    def test_who_called_c(self):
+        run = self.profiled(self.command(), sample=1)
+        self.tool("recover", run.pid, "-o", "recovered.pb.gz")
+        profile = pprof_reader.load(self.out_dir / "recovered.pb.gz")
+        known = re.compile(r"(?:main\.)?(c_allocate|c_middle|c_call_back|goOuter|goInner|goBetween|goCallback|goRoutine)$")
+        found = {}
+        for frames, objects in profile.stacks("alloc_objects", lambda frames: "c_allocate" in frames).items():
+            names = tuple(match[1] for match in map(known.match, frames) if match)
+            names = tuple(name for i, name in enumerate(names) if i == 0 or name != names[i - 1])
+            found[names] = found.get(names, 0) + objects
+        self.assertEqual(found.pop(("c_allocate", "c_middle", "goInner", "goOuter", "goRoutine")), 800)
+        wholes = [found.pop(tuple(self.truth(calls)), 0) for calls in range(4)]
+        # The first call back in a goroutine moves its stack, and what C has saved of it is out of date: cut there, not made up.
+        for names, objects in found.items():
+            self.assertIn(list(names), [self.truth(calls)[:-2 - 3 * cut] for calls in range(4) for cut in range(4)], names)
+        self.assertEqual(sum(wholes) + sum(found.values()), 8 * 10 * 4)
+        self.assertGreaterEqual(min(wholes), 40)
+        self.assertEqual(profile.comment_values().get("lost.truncated", 0) >= sum(found.values()), True)
+
+
 class G2Go(AsWithout, Discriminates):
     """G2: Go ends a program whose signal handlers do not ask for the alternate stack, and switches stacks around calls of C. Seen to
     fail (SIGSEGV) under a shim that follows rbp."""
@@ -152,13 +225,7 @@ func main() {
 """
 
     def command(self):
-        skip_unless(shutil.which("go"), "go is not installed")
-        (self.dir / "work.go").write_text(self.SOURCE)
-        program = self.dir / "work"
-        environment = {**os.environ, "GO111MODULE": "off", "GOCACHE": str(self.dir / "cache"), "GOFLAGS": "", "HOME": str(self.dir),
-                       "CGO_ENABLED": "1"}
-        subprocess.run(["go", "build", "-o", program, self.dir / "work.go"], check=True, env=environment, cwd=self.dir)
-        return [str(program)]
+        return [build_go(self.dir, "work", self.SOURCE)]
 
     @timeout(300)
     def test_as_without(self):

@@ -4,7 +4,7 @@ import itertools
 import os
 import shutil
 
-from harness import pprof_reader
+from harness import paths, pprof_reader
 from harness.case import Case, cases, slow, timeout
 from hazards.toolbox import AsWithout, Discriminates, Hazard, amount, library, program, skip_unless
 
@@ -305,7 +305,7 @@ class U9LargeFrames(AsWithout):
 
 class U10Ends(AsWithout):
     """U10: a stack counts as complete where something says that it ends there, and only there. Seen to fail in version 0.1.0, and by the
-    mutants ends_at_zero and contexts_cut. The reason is told: seen to fail in version 0.1.0, and by the mutants cut_for_no_reason and
+    mutants ends_at_zero, contexts_cut and constructors_cut. The reason is told: seen to fail in version 0.1.0, and by the mutants cut_for_no_reason and
     foreign_passes_for_own."""
 
     def command(self):
@@ -322,6 +322,13 @@ class U10Ends(AsWithout):
         counted = {key: value for key, value in run.profile.comment_values().items() if key.startswith("lost.truncated") and value}
         key = (reason or "").lower().replace(" ", "_")
         self.assertEqual(counted, {"lost.truncated": 50, f"lost.truncated.{key}": 50} if reason else {})
+
+    def test_constructors(self):
+        """Of a library that the loader initialises after us: it calls from where a process begins."""
+        run = self.profiled(["/bin/true"], sample=1, LD_PRELOAD=f"{library('hz_u10_constructor.c')} {paths.LIB}")
+        stacks = run.profile.stacks("alloc_objects", lambda frames: "victim_in_constructor" in frames)
+        self.assertEqual(sum(stacks.values()), 1)
+        self.assertEqual(run.profile.comment_values().get("lost.truncated", 0), 0)
 
 
 class U11Crash(AsWithout):

@@ -66,10 +66,25 @@ static void notes_that_lie_end_the_search(void **state)
     }
 }
 
+static void notes_of_go_are_known(void **state)
+{
+  (void)state;
+  uint8_t bytes[256] = {0};
+  size_t first = put_note(bytes, 0, 4, NT_GNU_BUILD_ID, "GNU", "12345678", 8);
+  assert_false(build_id_is_of_go(bytes, first, 4));
+  size_t end = put_note(bytes, end_of(first, 4), 4, 3, "Go\0", "abc", 3);
+  bytes[end_of(first, 4)] = 4; /* the size of the name, with its padding */
+  assert_false(build_id_is_of_go(bytes, end, 4));
+  bytes[end_of(first, 4) + 8] = 4; /* its type */
+  assert_true(build_id_is_of_go(bytes, end, 4));
+  assert_false(build_id_is_of_go(bytes, end - 1, 4));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(any_length_is_found),
+      cmocka_unit_test(notes_of_go_are_known),
       cmocka_unit_test(others_are_not_taken_for_one),
       cmocka_unit_test(notes_that_lie_end_the_search),
   };

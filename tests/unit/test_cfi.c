@@ -695,7 +695,7 @@ static void numbers_of_a_stack(void **state)
 {
   (void)state;
   uintptr_t words[4] = {0x1122334455667788, 7, 8, 9}, registers[ARCH_DWARF_REGISTERS] = {[7] = (uintptr_t)words};
-  struct stack_window window = {(uintptr_t)words, (uintptr_t)(words + 4), (uintptr_t)words};
+  struct stack_window window = {(uintptr_t)words, (uintptr_t)(words + 4), (uintptr_t)words, 0};
   struct expression_scene scene = {.known = 1 << 7, .registers = registers, .window = &window, .room = &reader.room};
   static const struct {
     uint8_t block[8];

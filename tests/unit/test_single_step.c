@@ -123,6 +123,7 @@ static void follow_calls(uintptr_t sp)
 {
   if (is_call && sp == last_sp - sizeof sp) {
     uintptr_t return_address = *(const uintptr_t *)sp;
+    require(arch_is_behind_call((const uint8_t *)return_address));
     put_call(return_address - 1, last_sp);
   }
   while (call_count > 0 && calls[call_count - 1].until <= sp && are_on_one_stack(calls[call_count - 1].until, sp))

@@ -172,6 +172,31 @@ CHILD_TEST(guard_page_of_the_own_stack_is_not_read)
   unit_run_threads(1, own_overflow);
 }
 
+/* As between a goroutine, C that it calls, and the goroutine again, called back. */
+CHILD_TEST(frame_pointers_lead_to_other_stacks)
+{
+  struct stack_window window;
+  stack_bounds_init_main(argument_vector);
+  uintptr_t other = map_guarded(4), sp = stack_pointer(), value;
+  require(stack_window_open(&window, sp));
+  require(!stack_window_follow(&window, sp, sp + 64)); /* that is no other stack */
+  require(stack_window_open(&window, sp));
+  require(stack_window_follow(&window, sp, other + PAGE));
+  require(stack_window_read(&window, other + PAGE, &value));
+  require(!stack_window_is_own(&window));
+  require(stack_window_follow(&window, other + PAGE + 400, sp));
+  require(stack_window_is_own(&window) && stack_window_read(&window, sp, &value));
+  struct stack_window back = window;
+  require(stack_window_follow(&back, sp + 64, other + PAGE + 400));
+  back = window;
+  require(stack_window_follow(&back, sp + 64, other + PAGE + 900));
+  require(stack_window_read(&back, other + PAGE + 904, &value));
+  back = window;
+  require(!stack_window_follow(&back, sp + 64, other + PAGE + 392)); /* called back is below */
+  back = window;
+  require(!stack_window_follow(&back, sp + 64, other + 2 * PAGE)); /* another stack, or where this one was */
+}
+
 int main(int count, char **arguments)
 {
   (void)count;
@@ -185,6 +210,7 @@ int main(int count, char **arguments)
       cmocka_unit_test(large_frames_of_foreign_stacks_are_skipped),
       cmocka_unit_test(foreign_stacks_are_asked_for_each_time),
       cmocka_unit_test(unreadable_stack_pointers_are_not_read),
+      cmocka_unit_test(frame_pointers_lead_to_other_stacks),
       cmocka_unit_test(guard_page_of_the_own_stack_is_not_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
