@@ -40,7 +40,8 @@ static const char *soname(const struct object *object)
 
 extern HIDDEN const char __ehdr_start[];
 
-static const struct link_map *first_map(void)
+/* Not inlined: what it needs of the stack is free again when names are looked up. */
+static NOINLINE const struct link_map *first_map(void)
 {
   void *own = (void *)__ehdr_start;
   struct link_map *map = NULL;
