@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a JIT tells the C runtime of the code that it made. The runtime's other functions for this (such as
  * __register_frame_info) are called by the start files of objects without an .eh_frame_hdr, and only if somebody has
- * them: so we do not. */
+ * them: so we do not. errno is what the real one left: nothing of ours sets it. */
 #include "interpose/hooks.h"
 
 #include "core/arch/arch.h"
@@ -10,8 +10,6 @@
 #include "interpose/fallback.h"
 #include "interpose/provider.h"
 #include "interpose/real.h"
-
-#include <errno.h>
 
 typedef void frames_function(void *begin);
 
@@ -28,17 +26,13 @@ ARCH_ENTRY void __register_frame(void *begin)
 {
   real_ensure();
   go_on(real.__register_frame, fallback___register_frame, "__register_frame", ARCH_CALLER_RETURN_ADDRESS, begin);
-  int saved_errno = errno;
   if (atomic_load_explicit(&sampler_mode, memory_order_relaxed) != SAMPLER_INERT)
     registered_add((uintptr_t)begin);
-  errno = saved_errno;
 }
 
 ARCH_ENTRY void __deregister_frame(void *begin)
 {
   real_ensure();
-  int saved_errno = errno;
   registered_remove((uintptr_t)begin);
-  errno = saved_errno;
   go_on(real.__deregister_frame, fallback___deregister_frame, "__deregister_frame", ARCH_CALLER_RETURN_ADDRESS, begin);
 }

@@ -12,11 +12,10 @@ extern HIDDEN const char __ehdr_start[];
 enum rank { RANK_NONE, RANK_ANY, RANK_NEEDED, RANK_OWN };
 
 struct search {
-  uintptr_t caller;
   const char *symbol;
   struct object callers; /* empty until it is found */
   enum rank rank;
-  void *found;
+  uintptr_t address; /* of the caller; once that is found, of the function, or 0 */
 };
 
 static int find_callers(struct dl_phdr_info *info, size_t size, void *argument)
@@ -24,7 +23,7 @@ static int find_callers(struct dl_phdr_info *info, size_t size, void *argument)
   struct search *search = argument;
   struct object object;
   (void)size;
-  if (!object_read(info, &object) || !object_holds(&object, search->caller))
+  if (!object_read(info, &object) || !object_holds(&object, search->address))
     return 0;
   search->callers = object;
   return 1;
@@ -49,14 +48,15 @@ static int find_function(struct dl_phdr_info *info, size_t size, void *argument)
   if (found == NULL)
     return 0;
   search->rank = rank_of(search, &object);
-  search->found = found;
+  search->address = (uintptr_t)found;
   return search->rank == RANK_OWN;
 }
 
 void *provider_find(uintptr_t caller, const char *symbol)
 {
-  struct search search = {.caller = caller, .symbol = symbol};
+  struct search search = {.symbol = symbol, .address = caller};
   (void)object_each(find_callers, &search);
+  search.address = 0;
   (void)object_each(find_function, &search);
-  return search.found;
+  return (void *)search.address;
 }

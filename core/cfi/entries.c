@@ -28,7 +28,7 @@ enum entry_found {
 static NOINLINE enum entry_found find_entry(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
 {
   struct cfi_object object;
-  if (UNLIKELY(!objects_find(&reader->holder, pc, &object)))
+  if (UNLIKELY(!object_cache_get(&reader->holder, pc, &object)))
     return ENTRY_UNKNOWN;
   if ((object.flags & CFI_OBJECT_PERMANENT) == 0 && readers_see_unloading())
     return ENTRY_GOING;
@@ -66,7 +66,7 @@ static bool is_kept_frame(const struct cfi_object *object, uintptr_t return_addr
 static NOINLINE enum entries_found look_at_code(uintptr_t pc, const struct object_holder *holder)
 {
   struct cfi_object object;
-  if (!objects_find(holder, pc, &object))
+  if (!object_cache_get(holder, pc, &object))
     return ENTRIES_NONE;
   if (is_end_of_context(&object, pc + 1) || is_beginning(&object, pc))
     return ENTRIES_OUTERMOST;

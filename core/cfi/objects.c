@@ -4,86 +4,9 @@
 #include "core/arch/arch.h"
 #include "core/cfi/locate.h"
 #include "core/on_stack.h"
-#include "core/rules.h"
 #include "core/sys.h"
 
 #include <errno.h>
-
-enum { OBJECT_WORDS = sizeof(struct cfi_object) / sizeof(uintptr_t), CACHE_SETS = 256, CACHE_WAYS = 4 };
-
-/* An entry is being written while its sequence is odd. Writer of all: under modules_lock. */
-static struct entry {
-  _Atomic uint64_t sequence;
-  _Atomic uintptr_t key, eh_frame_hdr;
-  _Atomic uintptr_t words[OBJECT_WORDS];
-} cache[CACHE_SETS][CACHE_WAYS] LARGE;
-
-static uintptr_t key_of(const void *link_map)
-{
-  return (uintptr_t)link_map ^ atomic_load_explicit(&rule_generation, memory_order_acquire) << 48;
-}
-
-static struct entry *set_of(uintptr_t key)
-{
-  return cache[key * 0x9e3779b97f4a7c15u >> 56];
-}
-
-_Static_assert(CACHE_SETS == 1 << (64 - 56), "set_of takes the upper 8 bits of the product");
-
-static uintptr_t get(const _Atomic uintptr_t *word)
-{
-  return atomic_load_explicit(word, memory_order_relaxed);
-}
-
-static void set(_Atomic uintptr_t *word, uintptr_t value)
-{
-  atomic_store_explicit(word, value, memory_order_relaxed);
-}
-
-static bool read_entry(const struct entry *entry, const struct object_holder *holder, uintptr_t pc,
-                       struct cfi_object *object)
-{
-  uintptr_t *words = (uintptr_t *)object, key = key_of(holder->link_map);
-  uint64_t sequence =
-      atomic_load_explicit(&entry->sequence, memory_order_acquire /* pairs with write_entry's release */);
-  if (get(&entry->key) != key || get(&entry->eh_frame_hdr) != (uintptr_t)holder->eh_frame_hdr)
-    return false;
-  for (unsigned i = 0; i < OBJECT_WORDS; i++)
-    words[i] = get(&entry->words[i]);
-  atomic_thread_fence(memory_order_acquire); /* pairs with write_entry's fence */
-  return sequence % 2 == 0 && atomic_load_explicit(&entry->sequence, memory_order_relaxed) == sequence &&
-         pc >= object->code.low && pc < object->code.high;
-}
-
-static void write_entry(struct entry *entry, const struct object_holder *holder, const struct cfi_object *object)
-{
-  const uintptr_t *words = (const uintptr_t *)object;
-  uint64_t sequence = atomic_load_explicit(&entry->sequence, memory_order_relaxed);
-  /* Who took the lock over from a writer finds the entry odd. */
-  if (sequence % 2 != 0 || !atomic_compare_exchange_strong_explicit(&entry->sequence, &sequence, sequence + 1,
-                                                                    memory_order_relaxed, memory_order_relaxed))
-    return;
-  atomic_thread_fence(memory_order_release); /* pairs with read_entry's fence */
-  set(&entry->key, key_of(holder->link_map));
-  set(&entry->eh_frame_hdr, (uintptr_t)holder->eh_frame_hdr);
-  for (unsigned i = 0; i < OBJECT_WORDS; i++)
-    set(&entry->words[i], words[i]);
-  atomic_store_explicit(&entry->sequence, sequence + 2, memory_order_release /* pairs with read_entry */);
-}
-
-/* The entry of the same part of the object, one that is free or out of date, or any. */
-static struct entry *entry_for(const struct object_holder *holder, const struct cfi_object *object)
-{
-  enum { CODE_LOW = offsetof(struct cfi_object, code) / sizeof(uintptr_t) };
-  uintptr_t key = key_of(holder->link_map);
-  struct entry *set = set_of(key);
-  for (unsigned way = 0; way < CACHE_WAYS; way++) {
-    uintptr_t old = get(&set[way].key);
-    if (old == 0 || (old == key && get(&set[way].words[CODE_LOW]) == object->code.low) || (old ^ key) >> 48 != 0)
-      return &set[way];
-  }
-  return &set[(object->code.low >> 12) % CACHE_WAYS];
-}
 
 /* The loader's answer takes room that nobody needs later. */
 NOINLINE bool objects_ask_loader(uintptr_t pc, struct object_holder *holder)
@@ -93,15 +16,6 @@ NOINLINE bool objects_ask_loader(uintptr_t pc, struct object_holder *holder)
     return false;
   *holder = (struct object_holder){found.dlfo_link_map, found.dlfo_eh_frame};
   return true;
-}
-
-bool objects_find(const struct object_holder *holder, uintptr_t pc, struct cfi_object *object)
-{
-  const struct entry *set = set_of(key_of(holder->link_map));
-  for (unsigned way = 0; way < CACHE_WAYS; way++)
-    if (read_entry(&set[way], holder, pc, object))
-      return true;
-  return false;
 }
 
 /* Under modules_lock. */
@@ -126,7 +40,7 @@ static void put(const struct module *module, uintptr_t pc)
     object.flags |= CFI_OBJECT_CHECKED;
   if (module->keeps_frames)
     object.flags |= CFI_OBJECT_KEEPS_FRAMES;
-  write_entry(entry_for(&holder, &object), &holder, &object);
+  object_cache_put(&holder, &object);
 }
 
 static void ask(void *argument)
@@ -174,7 +88,7 @@ enum objects_learned objects_learn(uintptr_t pc)
 static NOINLINE bool is_checked(const struct object_holder *holder, uintptr_t pc)
 {
   struct cfi_object object;
-  return !objects_find(holder, pc, &object) || (object.flags & CFI_OBJECT_CHECKED) != 0;
+  return !object_cache_get(holder, pc, &object) || (object.flags & CFI_OBJECT_CHECKED) != 0;
 }
 
 bool objects_check_table(const struct object_holder *holder, uintptr_t pc)

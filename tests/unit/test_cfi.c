@@ -470,7 +470,7 @@ static void entries_are_found(void **state)
   size = 0;
   size_t shared = put_shared(&usual);
   for (unsigned i = 0; i < ENTRIES; i++) {
-    at[i] = put_entry(&usual, shared, code_at(i * STEP), STEP - 1, NULL, 0);
+    at[i] = put_entry(&usual, shared, code_at(i * STEP), STEP - 1, "", 0);
     table[i].code = (int32_t)(code_at(i * STEP) - (uintptr_t)section);
     table[i].entry = (int32_t)at[i];
   }
@@ -506,7 +506,7 @@ static void frames_without_a_header(void **state)
   size_t start = size, shared = put_shared(&usual);
   static const unsigned order[] = {3, 0, 2, 1, 4};
   for (size_t i = 0; i < COUNT_OF(order); i++)
-    (void)put_entry(&usual, shared, code_at(order[i] * 10), 10, NULL, 0);
+    (void)put_entry(&usual, shared, code_at(order[i] * 10), 10, "", 0);
   put_u32(0);
   struct module module = made_module();
   locate_frames(&module);
@@ -533,7 +533,7 @@ static void unsorted_header(void **state)
   size = 0;
   size_t shared = put_shared(&usual), entries[3];
   for (unsigned i = 0; i < 3; i++)
-    entries[i] = put_entry(&usual, shared, code_at(i * 10), 10, NULL, 0);
+    entries[i] = put_entry(&usual, shared, code_at(i * 10), 10, "", 0);
   put_u32(0);
   size_t header = size;
   put("\x01\x1b\x03\x3b", 4);
