@@ -27,9 +27,10 @@ def field(number, value):
     return varint(number << 3 | 2) + varint(len(value)) + value
 
 
-def encode(mappings, locations, names=()):
+def encode(mappings, locations, names=(), comments=()):
     """A heap profile, gzip'd. mappings: (start, limit, offset, path, build id); locations: (index of mapping, address),
-    each with a sample of its own; names: of the functions of the first locations, in order"""
+    each with a sample of its own; names: of the functions of the first locations, in order;
+    comments: beside the interval of 1"""
     strings = {"": 0}
 
     def text(value):
@@ -48,6 +49,8 @@ def encode(mappings, locations, names=()):
         parts.append(field(5, field(1, number) + field(2, text(name)) + field(3, text(name))))
     message += field(9, 1_700_000_000_000_000_000)
     message += field(11, field(1, text("space")) + field(2, text("bytes"))) + field(12, 1)
+    for comment in comments:
+        message += field(13, text(comment))
     message += field(13, text("# heapprof sampling_interval_bytes: 1")) + field(14, text("inuse_space"))
     return gzip.compress(message + b"".join(parts) + b"".join(field(6, string.encode()) for string in strings), 1)
 

@@ -2,6 +2,8 @@
 #include "tools/cmd/cmd.h"
 #include "tools/heap/load.h"
 #include "tools/heap/save.h"
+#include "tools/source/generated_code.h"
+#include "tools/source/source.h"
 #include "tools/symbols/symbols.h"
 #include "tools/terminal/say.h"
 
@@ -19,10 +21,15 @@ static void report_without_debug(const GPtrArray *paths)
   say("no debug information for %s: names from symbol tables only", names->str);
 }
 
+static void report_problems(const GPtrArray *problems)
+{
+  for (uint32_t i = 0; i < problems->len; i++)
+    say("%s", (const char *)g_ptr_array_index(problems, i));
+}
+
 static void report(const struct heap *heap, const struct symbols_result *result)
 {
-  for (uint32_t i = 0; i < result->problems->len; i++)
-    say("%s", (const char *)g_ptr_array_index(result->problems, i));
+  report_problems(result->problems);
   report_without_debug(result->without_debug);
   say("%s: %u addresses, %u with names, %u with lines", heap->name, result->locations, result->named,
       result->with_lines);
@@ -52,8 +59,15 @@ static bool symbolize(const struct cmd_line *line, const char *path)
                                     .may_download = !cmd_has(line, "no-debuginfod"),
                                     .skips_cache = cmd_has(line, "no-cache")};
   struct symbols_result result;
+  g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+  struct generated_code_process process = {.root = options.root, .owner = source_owner(path)};
+  uint32_t generated = generated_code_add_names(heap, &process, problems);
   symbols_add(heap, &options, &result);
+  result.found += generated;
+  report_problems(problems);
   report(heap, &result);
+  if (generated > 0)
+    say("%s: names for %u addresses in generated code", heap->name, generated);
   bool is_saved = save(heap, line, path, result.found, &error);
   if (!is_saved)
     say("%s", error->message);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/heap/layout.h"
 
+#include <string.h>
+
 /* Where mappings go that have to move: 4 GiB each, as far as nothing lies. */
 #define FREE_START ((uint64_t)1 << 60)
 #define FREE_LIMIT ((uint64_t)1 << 63)
@@ -41,7 +43,9 @@ void layout_free(struct layout *layout)
 
 bool layout_is_anonymous(const struct heap_mapping *mapping)
 {
-  return mapping->build_id[0] == '\0' && (mapping->path[0] == '\0' || g_str_has_prefix(mapping->path, "//"));
+  const char *path = mapping->path;
+  return mapping->build_id[0] == '\0' &&
+         (path[0] == '\0' || g_str_has_prefix(path, "//") || strcmp(path, LAYOUT_GENERATED) == 0);
 }
 
 static const struct interval *find_file(const struct layout *layout, const struct interval *wanted)

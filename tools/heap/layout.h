@@ -21,6 +21,9 @@ void layout_free(struct layout *layout);
  * stays, whatever it lies over; one that is empty stands for no memory. */
 void layout_place(struct layout *layout, struct heap_mapping *mapping);
 
+/* The path of memory with code that a runtime generated. Readers leave what is in brackets alone. */
+#define LAYOUT_GENERATED "[jit]"
+
 /* Memory without a file, known by its address alone. */
 bool layout_is_anonymous(const struct heap_mapping *mapping);
 

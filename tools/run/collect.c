@@ -71,7 +71,7 @@ static void add_names(struct heap *heap, enum detail detail, bool shows_progress
   struct symbols_options options = {.detail = detail == DETAIL_LINES ? SYMBOLS_LINES : SYMBOLS_NAMES,
                                     .shows_progress = shows_progress};
   if (detail != DETAIL_NOTHING)
-    process_heap_add_names(heap, &options, true);
+    process_heap_add_names(heap, &options, geteuid(), true);
 }
 
 /* The estimate of the peak as the peak's own profile has it: with its variance. */

@@ -90,7 +90,7 @@ static void add_names(struct attached *attached, struct heap *heap, const struct
                                     .shows_progress = !attached->has_looked,
                                     .may_download = !attached->has_looked};
   attached->has_looked = true;
-  process_heap_add_names(heap, &options, false);
+  process_heap_add_names(heap, &options, target->owner, false);
   remember_names(attached, heap);
 }
 

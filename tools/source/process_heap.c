@@ -2,6 +2,7 @@
 #include "tools/source/process_heap.h"
 
 #include "core/comments.h"
+#include "tools/source/generated_code.h"
 #include "tools/terminal/say.h"
 
 #include <unistd.h>
@@ -40,11 +41,22 @@ static void say_once(const char *problem)
     say("%s", problem);
 }
 
-void process_heap_add_names(struct heap *heap, const struct symbols_options *options, bool says_problems)
+static void say_all(const GPtrArray *problems)
 {
+  for (guint i = 0; i < problems->len; i++)
+    say_once(g_ptr_array_index(problems, i));
+}
+
+void process_heap_add_names(struct heap *heap, const struct symbols_options *options, uid_t owner, bool says_problems)
+{
+  g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
+  struct generated_code_process process = {options->root, options->pid, owner};
+  generated_code_add_names(heap, &process, problems);
   struct symbols_result result;
   symbols_add(heap, options, &result);
-  for (guint i = 0; says_problems && i < result.problems->len; i++)
-    say_once(g_ptr_array_index(result.problems, i));
+  if (says_problems) {
+    say_all(problems);
+    say_all(result.problems);
+  }
   symbols_result_clear(&result);
 }

@@ -16,7 +16,8 @@ struct heap *process_heap_of_file(const char *path, GError **error);
 struct heap *process_heap_of_target(const struct target *target, enum region_moment moment, const char *reason,
                                     GError **error);
 
-/* Gives names to the locations. With `says_problems`, each problem is said, once however many heaps have it. */
-void process_heap_add_names(struct heap *heap, const struct symbols_options *options, bool says_problems);
+/* Gives names to the locations, those of code that the process generated too; `owner`: whose process it was. With
+ * `says_problems`, each problem is said, once however many heaps have it. */
+void process_heap_add_names(struct heap *heap, const struct symbols_options *options, uid_t owner, bool says_problems);
 
 #endif

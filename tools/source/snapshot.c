@@ -16,7 +16,7 @@ struct heap *snapshot_take(const struct target *target, const struct snapshot_op
                                   .pid = target->is_alive ? target->pid : 0,
                                   .shows_progress = true,
                                   .may_download = wants_lines};
-  process_heap_add_names(heap, &names, wants_lines);
+  process_heap_add_names(heap, &names, target->owner, wants_lines);
   wrappers_strip(heap);
   return heap;
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Expressions are input: one that backtracks for ever is given up. */
@@ -35,6 +36,12 @@ bool source_is_state_file(const char *path)
   return size > 0 && input_is_state(start, (size_t)size);
 }
 
+uid_t source_owner(const char *path)
+{
+  struct stat status;
+  return stat(path, &status) == 0 ? status.st_uid : geteuid();
+}
+
 static bool has_lines(const struct heap *heap)
 {
   for (uint32_t i = 0; i < heap->lines->len; i++)
@@ -51,8 +58,8 @@ static bool has_all_names(const struct heap *heap)
   return true;
 }
 
-/* `pid`: of a living process; 0: it is none. */
-static void add_symbols(struct heap *heap, enum symbols_detail detail, const char *root, int pid)
+/* `pid`: of a living process; 0: it is none. `owner`: whose process it was. */
+static void add_symbols(struct heap *heap, enum symbols_detail detail, const char *root, int pid, uid_t owner)
 {
   bool lacks_lines = detail == SYMBOLS_LINES && !has_lines(heap);
   if (has_all_names(heap) && !lacks_lines)
@@ -63,12 +70,13 @@ static void add_symbols(struct heap *heap, enum symbols_detail detail, const cha
                                     .replaces = lacks_lines,
                                     .shows_progress = true,
                                     .may_download = detail == SYMBOLS_LINES};
-  process_heap_add_names(heap, &options, false);
+  process_heap_add_names(heap, &options, owner, false);
 }
 
 struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error)
 {
   int pid, living = 0;
+  uid_t owner = source_owner(argument);
   struct heap *heap;
   g_autofree char *root = NULL;
   if (source_is_pid(argument, &pid)) {
@@ -78,6 +86,7 @@ struct heap *source_open(const char *argument, enum symbols_detail detail, GErro
     heap = process_heap_of_target(target, REGION_NOW, "read", error);
     root = g_strdup(target->root);
     living = target->is_alive ? target->pid : 0;
+    owner = target->owner;
     target_free(target);
   } else if (source_is_state_file(argument)) {
     heap = process_heap_of_file(argument, error);
@@ -86,7 +95,7 @@ struct heap *source_open(const char *argument, enum symbols_detail detail, GErro
   }
   if (heap == NULL)
     return NULL;
-  add_symbols(heap, detail, root, living);
+  add_symbols(heap, detail, root, living, owner);
   source_drop_frames(heap);
   return heap;
 }

@@ -11,12 +11,17 @@
 #include "tools/heap/heap.h"
 #include "tools/symbols/symbols.h"
 
+#include <sys/types.h>
+
 /* NULL and *error. Processes and state files get names, and with `detail` SYMBOLS_LINES inlined frames and lines;
  * profiles too, where they have none yet. A file in the current directory whose name is a number is meant with "./". */
 struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error);
 
 /* Is it a process id? */
 bool source_is_pid(const char *argument, int *pid);
+
+/* Whose file that is: the process was that user's. Of what is no file, us. */
+uid_t source_owner(const char *path);
 
 /* Is it the name of a state file? */
 bool source_is_state_file(const char *argument);
