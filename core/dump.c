@@ -5,7 +5,7 @@
 #include "core/comments.h"
 #include "core/descriptor.h"
 #include "core/libc.h"
-#include "core/live.h"
+#include "core/live/live.h"
 #include "core/lock.h"
 #include "core/message.h"
 #include "core/modules.h"

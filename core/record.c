@@ -76,12 +76,17 @@ static ALWAYS_INLINE uint32_t intern(const struct unwind_start *start)
   return LIKELY(trail != NULL) ? intern_with_trail(start, &window, trail) : intern_without_trail(start, &window);
 }
 
+static ALWAYS_INLINE void count_free(struct live_entry entry)
+{
+  stacks_count_free(entry.stack, sampler_weigh(entry.size_bytes));
+}
+
 /* The address was given out again, so its last free never reached us (RTLD_DEEPBIND, __libc_free): count it now. */
 static NOINLINE void forget_stale(const void *pointer)
 {
   struct live_entry stale;
   if (live_remove(pointer, &stale))
-    stacks_count_free(stale.stack, stale.weight);
+    count_free(stale);
 }
 
 static void record(const void *pointer, size_t size_bytes, const struct unwind_start *start)
@@ -90,7 +95,8 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
     settle_lose_sample();
     return;
   }
-  struct live_entry entry = {.stack = intern(start), .weight = sampler_weigh(size_bytes)};
+  live_prefetch(pointer);
+  struct live_entry entry = {.stack = intern(start), .size_bytes = size_bytes};
   if (entry.stack == 0) {
     region_lose(LOSS_region);
     return;
@@ -101,7 +107,7 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
     region_lose(LOSS_live_table);
     return;
   }
-  stacks_count_allocation(entry.stack, entry.weight);
+  stacks_count_allocation(entry.stack, sampler_weigh(size_bytes));
 }
 
 void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
@@ -134,9 +140,17 @@ static ALWAYS_INLINE bool may_hold(const void *pointer)
   return timing_is_miss_timed() ? may_hold_timed(pointer) : live_may_hold(pointer);
 }
 
+/* What the real free will read comes into the cache beside what the live table needs. */
+static ALWAYS_INLINE void prefetch_for_free(const void *pointer)
+{
+  live_prefetch(pointer);
+  __builtin_prefetch((const char *)pointer - 2 * sizeof(size_t));
+}
+
 static NOINLINE void free_held(const void *pointer)
 {
   struct live_entry entry;
+  prefetch_for_free(pointer);
   uint64_t begin = timing_begin_free();
   if (!process_is_settled()) {
     timing_end_free(begin, settle_defer_free(pointer));
@@ -144,7 +158,7 @@ static NOINLINE void free_held(const void *pointer)
   }
   bool is_found = live_remove(pointer, &entry);
   if (is_found)
-    stacks_count_free(entry.stack, entry.weight);
+    count_free(entry);
   timing_end_free(begin, is_found);
 }
 
@@ -170,11 +184,11 @@ bool record_take(const void *pointer, struct live_entry *entry)
 
 void record_taken_was_freed(struct live_entry entry)
 {
-  stacks_count_free(entry.stack, entry.weight);
+  count_free(entry);
 }
 
 void record_put_back(const void *pointer, struct live_entry entry)
 {
   if (!live_add(pointer, entry))
-    stacks_count_free(entry.stack, entry.weight);
+    count_free(entry);
 }

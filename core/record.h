@@ -11,7 +11,7 @@
 #ifndef HEAPPROF_RECORD_H
 #define HEAPPROF_RECORD_H
 
-#include "core/live.h"
+#include "core/live/live.h"
 #include "core/sampler.h"
 #include "core/unwind.h"
 

@@ -3,11 +3,12 @@
 
 #include "core/cfi/cfi.h"
 #include "core/libc.h"
-#include "core/live.h"
+#include "core/live/live.h"
 #include "core/modules.h"
 #include "core/on_stack.h"
 #include "core/process.h"
 #include "core/region.h"
+#include "core/sampler.h"
 #include "core/stacks.h"
 #include "core/sys.h"
 #include "core/ticks.h"
@@ -106,9 +107,10 @@ static struct {
 
 static void count_inherited(struct live_entry entry)
 {
-  stacks_count_allocation(entry.stack, entry.weight);
-  inherited.objects_q16 += entry.weight.objects_q16;
-  inherited.bytes_q4 += tally_bytes_q4(entry.weight);
+  struct sample_weight weight = sampler_weigh(entry.size_bytes);
+  stacks_count_allocation(entry.stack, weight);
+  inherited.objects_q16 += weight.objects_q16;
+  inherited.bytes_q4 += tally_bytes_q4(weight);
 }
 
 /* The estimates of a child begin with what it inherited, so what they are compared with does, too (docs/sampling.md,
@@ -121,7 +123,7 @@ static void inherit_units(void)
 
 static void count_deferred_free(struct live_entry entry)
 {
-  stacks_count_free(entry.stack, entry.weight);
+  stacks_count_free(entry.stack, sampler_weigh(entry.size_bytes));
 }
 
 static void adopt(void *result)

@@ -7,7 +7,7 @@
 #ifndef HEAPPROF_ALLOCATION_H
 #define HEAPPROF_ALLOCATION_H
 
-#include "core/live.h"
+#include "core/live/live.h"
 #include "core/sampler.h"
 #include "core/unwind.h"
 

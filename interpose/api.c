@@ -4,7 +4,7 @@
 
 #include "core/arch/arch.h"
 #include "core/dump.h"
-#include "core/live.h"
+#include "core/live/live.h"
 #include "core/peak.h"
 #include "core/record.h"
 #include "core/region.h"

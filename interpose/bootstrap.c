@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/bootstrap.h"
 
-#include "core/live.h"
-#include "core/live_filter.h"
+#include "core/live/live_filter.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

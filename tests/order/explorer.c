@@ -20,10 +20,12 @@ enum {
   LOWEST_ADDRESS = 1 << 20, /* below it, something was added to NULL */
 };
 
-/* Of every location, the oldest write that may still be read; of every thread, how many steps of it are known. */
+/* Of every location, the oldest write that may still be read; of every thread, how many steps of it are known; how many of
+ * the seq_cst writes come before, in the order of all seq_cst accesses. */
 struct view {
   uint8_t oldest[LOCATIONS];
   uint32_t steps[THREADS];
+  uint32_t sc_writes;
 };
 
 struct write {
@@ -31,8 +33,9 @@ struct write {
   uint64_t name; /* the same in every execution that leads to this state; 0: what was there at the start */
   uint64_t view_hash;
   struct view view;
-  uint8_t position; /* in modification order */
-  bool is_rmw;      /* nothing may come between it and the write before */
+  uint32_t sc_number; /* of seq_cst writes, from 1; 0: it is none */
+  uint8_t position;   /* in modification order */
+  bool is_rmw;        /* nothing may come between it and the write before */
 };
 
 struct location {
@@ -95,7 +98,8 @@ static struct location locations[LOCATIONS];
 static unsigned location_count;
 static struct cell cells[CELLS];
 static unsigned cell_count;
-static struct view sc_view;
+static struct view sc_view;     /* of the last seq_cst fence */
+static uint32_t sc_write_count; /* so far */
 
 static struct usage usages[USAGES];
 static unsigned usage_count;
@@ -164,7 +168,7 @@ static uint64_t hash_view(const struct view *view)
       hash += mix(locations[i].address, locations[i].writes[view->oldest[i]].name);
   for (unsigned i = 0; i < THREADS; i++)
     hash += mix(i + 1, view->steps[i]);
-  return hash;
+  return hash + mix(THREADS + 1, view->sc_writes);
 }
 
 static uint64_t hash_location(const struct location *location)
@@ -189,7 +193,7 @@ static uint64_t hash_cell(const struct cell *cell)
 
 static uint64_t hash_state(void)
 {
-  uint64_t hash = mix(3, hash_view(&sc_view));
+  uint64_t hash = mix(3 + sc_write_count, hash_view(&sc_view));
   for (unsigned i = 0; i < THREADS; i++) {
     const struct thread *thread = &threads[i];
     uint64_t views = mix(hash_view(&thread->view), mix(hash_view(&thread->acquired), hash_view(&thread->released)));
@@ -338,6 +342,8 @@ static void join(struct view *into, const struct view *from)
   for (unsigned i = 0; i < THREADS; i++)
     if (from->steps[i] > into->steps[i])
       into->steps[i] = from->steps[i];
+  if (from->sc_writes > into->sc_writes)
+    into->sc_writes = from->sc_writes;
 }
 
 static bool is_acquire(int order)
@@ -392,6 +398,31 @@ static bool has_room_behind(const struct location *location, unsigned position)
   return position + 1 == location->count || !location->writes[location->order[position + 1]].is_rmw;
 }
 
+/* All seq_cst accesses are in one order: writes in that of their steps, a load anywhere behind what its thread knows of.
+ * None reads, or goes behind, a write that is older than a seq_cst one of the location before it. */
+
+static unsigned oldest_for_sc(const struct location *location, uint32_t sc_writes)
+{
+  for (unsigned position = location->count; position-- > 0;) {
+    uint32_t number = location->writes[location->order[position]].sc_number;
+    if (number != 0 && number <= sc_writes)
+      return position;
+  }
+  return 0;
+}
+
+static void see_sc(unsigned index, int order, bool is_write)
+{
+  struct view *view = &threads[current].view;
+  if (order != memory_order_seq_cst)
+    return;
+  if (is_write)
+    view->sc_writes = sc_write_count;
+  unsigned position = oldest_for_sc(&locations[index], view->sc_writes);
+  if (position > position_of(index, view->oldest[index]))
+    view->oldest[index] = locations[index].order[position];
+}
+
 static uint64_t take(struct location *location, unsigned chosen, int order)
 {
   struct thread *thread = &threads[current];
@@ -399,6 +430,8 @@ static uint64_t take(struct location *location, unsigned chosen, int order)
   unsigned index = (unsigned)(location - locations);
   if (write->position > position_of(index, thread->view.oldest[index]))
     thread->view.oldest[index] = (uint8_t)chosen;
+  if (order == memory_order_seq_cst && write->sc_number > thread->view.sc_writes)
+    thread->view.sc_writes = write->sc_number;
   join(&thread->acquired, &write->view);
   if (is_acquire(order))
     join(&thread->view, &write->view);
@@ -428,6 +461,8 @@ static void put(struct location *location, unsigned behind, int order, uint64_t 
   write->name = mix(current + 1, thread->step);
   insert(location, behind + 1, number);
   thread->view.oldest[index] = (uint8_t)number;
+  if (order == memory_order_seq_cst)
+    write->sc_number = thread->view.sc_writes = ++sc_write_count;
   write->view = is_release(order) ? thread->view : thread->released;
   write->view.oldest[index] = (uint8_t)number;
   if (read != NULL)
@@ -489,6 +524,7 @@ uint64_t explorer_load(struct explorer_site *site, const volatile void *address,
   wait_for_turn(address, false);
   unsigned index = locate(address, size);
   struct location *location = &locations[index];
+  see_sc(index, site->order, false);
   struct candidates candidates = visible(index, false);
   uint64_t value = take(location, location->order[choose_of(&candidates)], site->order);
   end_step(site, address, value);
@@ -503,6 +539,7 @@ void explorer_store(struct explorer_site *site, volatile void *address, size_t s
   }
   wait_for_turn(address, true);
   unsigned index = locate(address, size);
+  see_sc(index, site->order, true);
   struct candidates candidates = visible(index, true);
   put(&locations[index], choose_of(&candidates), site->order, value, NULL);
   end_step(site, address, value);
@@ -523,6 +560,7 @@ static uint64_t modify(struct explorer_site *site, volatile void *address, size_
   wait_for_turn(address, true);
   unsigned index = locate(address, size);
   struct location *location = &locations[index];
+  see_sc(index, site->order, true);
   struct candidates candidates = visible(index, true);
   unsigned position = choose_of(&candidates), read = location->order[position];
   uint64_t before = take(location, read, site->order);
@@ -556,10 +594,15 @@ bool explorer_compare_exchange(struct explorer_site *success, struct explorer_si
   unsigned index = locate(address, size);
   struct location *location = &locations[index];
   struct candidates all = visible(index, false), candidates = {.count = 0};
-  for (unsigned i = 0; i < all.count; i++)
-    if (location->writes[location->order[all.positions[i]]].value != wanted ||
-        has_room_behind(location, all.positions[i]))
+  uint32_t known = threads[current].view.sc_writes;
+  for (unsigned i = 0; i < all.count; i++) {
+    bool is_equal = location->writes[location->order[all.positions[i]]].value == wanted;
+    int order = is_equal ? success->order : failure->order;
+    if ((!is_equal || has_room_behind(location, all.positions[i])) &&
+        (order != memory_order_seq_cst ||
+         all.positions[i] >= oldest_for_sc(location, is_equal ? sc_write_count : known)))
       candidates.positions[candidates.count++] = all.positions[i];
+  }
   unsigned position = choose_of(&candidates), read = location->order[position];
   bool is_equal = location->writes[read].value == wanted;
   value = take(location, read, is_equal ? success->order : failure->order);
@@ -581,6 +624,7 @@ void explorer_fence(struct explorer_site *site)
     join(&thread->view, &thread->acquired);
   if (site->order == memory_order_seq_cst) {
     join(&thread->view, &sc_view);
+    thread->view.sc_writes = sc_write_count;
     sc_view = thread->view;
   }
   if (is_release(site->order))
@@ -744,6 +788,7 @@ static void start_thread(unsigned number)
 static void begin_execution(void)
 {
   memset(&sc_view, 0, sizeof sc_view);
+  sc_write_count = 0;
   location_count = cell_count = trace_length = path_position = 0;
   mapped_bytes = mapped_at_start;
   for (unsigned i = 0; i < THREADS; i++)

@@ -11,8 +11,7 @@
  * Plain accesses that no order separates are races, and violations.
  *
  * What it does not show: a load that returns a store which its own thread's later stores made possible (load buffering); compare and
- * exchange failing for no reason; seq_cst accesses are only acquire and release here, so what passes needs no more (seq_cst fences
- * are whole); later relaxed stores of a thread do not continue its release sequence, as since C17.
+ * exchange failing for no reason; that a seq_cst fence and a seq_cst access order each other, so what passes needs no more; later relaxed stores of a thread do not continue its release sequence, as since C17.
  *
  * Threads: one. Memory: static, and a set of states that grows. Failure: a violation ends the exploration.
  */

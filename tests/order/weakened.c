@@ -91,16 +91,20 @@ static bool is_found(const struct explorer_scenario *const *scenarios, size_t co
 /* The next weaker orders of one; up to two. */
 static unsigned weaker(const struct explorer_site *site, int orders[2])
 {
-  bool is_fence = strcmp(site->operation, "fence") == 0;
   bool is_one_way = strcmp(site->operation, "load") == 0 || strcmp(site->operation, "store") == 0 ||
                     strcmp(site->operation, "compare_exchange, failure") == 0;
   if (site->order == memory_order_relaxed)
     return 0;
+  orders[0] = memory_order_acquire;
+  if (strcmp(site->operation, "store") == 0)
+    orders[0] = memory_order_release;
+  if (is_one_way && site->order == memory_order_seq_cst)
+    return 1;
   orders[0] = memory_order_relaxed;
   if (is_one_way || site->order == memory_order_acquire || site->order == memory_order_release)
     return 1;
   orders[0] = memory_order_acq_rel;
-  if (is_fence && site->order == memory_order_seq_cst)
+  if (site->order == memory_order_seq_cst)
     return 1;
   orders[0] = memory_order_acquire;
   orders[1] = memory_order_release;

@@ -31,10 +31,10 @@ class Mutant:
 
 MUTANTS = [
     Mutant("lock_while_unwinding", "I3, U2, G5: a lock is held while the stack is walked", "core/record.c",
-           "  struct live_entry entry = {.stack = intern(start), .weight = sampler_weigh(size_bytes)};\n",
+           "  struct live_entry entry = {.stack = intern(start), .size_bytes = size_bytes};\n",
            "  static _Atomic int held;\n"
            "  while (atomic_exchange(&held, 1) != 0)\n    ;\n"
-           "  struct live_entry entry = {.stack = intern(start), .weight = sampler_weigh(size_bytes)};\n"
+           "  struct live_entry entry = {.stack = intern(start), .size_bytes = size_bytes};\n"
            "  atomic_store(&held, 0);\n",
            ["hazards/test_signals.G5Jump", "hazards/test_unwinding.U3Fork"]),
     Mutant("stack_taken_for_aligned", "I2, A9: a caller's stack is taken for aligned", "core/arch/x86_64.h",
@@ -97,9 +97,22 @@ MUTANTS = [
     Mutant("tally_unordered", "C11: part of a sum is seen without the sample it is of", "core/tally.c",
            "&tally->objects_q16, weight.objects_q16, memory_order_release", "&tally->objects_q16, weight.objects_q16, memory_order_relaxed",
            ["unit/test_tally_order"]),
-    Mutant("slot_unordered", "C11: a slot is seen before the node it leads to", "core/live.c",
-           "&empty, value, memory_order_release, memory_order_relaxed", "&empty, value, memory_order_relaxed, memory_order_relaxed",
+    Mutant("slot_unordered", "C11: a slot is seen before the node it leads to", "core/live/live_index.c",
+           "  memory_order_seq_cst, memory_order_relaxed))\n        return true;\n    }\n",
+           "  memory_order_relaxed, memory_order_relaxed))\n        return true;\n    }\n", ["unit/test_live_order"]),
+    Mutant("late_entries_stay", "C11: an entry that came too late for the split of its page is left where nobody looks", "core/live/live_index.c",
+           "LIKELY(is_still_right(hash, place.page))", "true", ["unit/test_live_order"]),
+    Mutant("moved_twice", "C11: a helper that comes too late moves an entry once more", "core/live/live_index.c",
+           "  uint64_t fresh = 0;\n  count_passed(", "  uint64_t fresh = atomic_load(slot_at(to));\n  count_passed(", ["unit/test_live_order"]),
+    Mutant("passed_unnoticed", "C11: an entry is moved behind a full line, which does not count it", "core/live/live_index.c",
+           "  count_passed(to, slot);\n", "  (void)count_passed;\n", ["unit/test_live", "unit/test_live_order"]),
+    Mutant("moves_unfinished", "C11: a look-up stops at an entry that is being moved", "core/live/live_index.c",
+           "    if (UNLIKELY(is_moving(found.slot)))\n", "    if (UNLIKELY(is_moving(found.slot)))\n      return (struct found){.slot = 0};\n    else if (false)\n",
            ["unit/test_live_order"]),
+    Mutant("moved_ones_count_twice", "P2: a child counts an entry twice that is moved while it adopts", "core/live/live.c",
+           "  if (live_node_adoption(node) == adoption)\n    return;\n", "", ["unit/test_live_order", "unit/test_live"]),
+    Mutant("pointer_half_known", "I11: a node of another pointer with the same slot is taken for this one's", "core/live/live_node.h",
+           "  return atomic_load_explicit(&node->rest_or_next, memory_order_relaxed) == (uint32_t)rest &&\n", "  return\n", ["unit/test_live_order"]),
     Mutant("lock_outlives_fork", "U3: a lock that a thread of the parent held stays held in a child", "core/lock.h",
            "(!process_is_of_now(free) && ", "(false && ", ["unit/test_lock"]),
     Mutant("releases_for_others", "G5: the first holder of a lock that was taken over releases it for another thread", "core/lock.h",

@@ -67,6 +67,14 @@ ALLOWED(stores_wait_in_buffers, seen[0] == 0 && seen[1] == 0, store_x, store_y)
 ALLOWED(one_fence_is_not_enough, seen[0] == 0 && seen[1] == 0, store_x_fenced, store_y)
 FORBIDDEN(two_fences_empty_buffers, seen[0] == 0 && seen[1] == 0, store_x_fenced, store_y_fenced)
 
+BODY(store_x_sc, STORE(x, 1, seq_cst); seen[0] = LOAD(y, seq_cst))
+BODY(store_y_sc, STORE(y, 1, seq_cst); seen[1] = LOAD(x, seq_cst))
+BODY(add_x_sc, ADD(x, seq_cst); seen[0] = LOAD(y, seq_cst))
+BODY(add_y_sc, ADD(y, seq_cst); seen[1] = LOAD(x, seq_cst))
+ALLOWED(one_seq_cst_is_not_enough, seen[0] == 0 && seen[1] == 0, store_x_sc, store_y)
+FORBIDDEN(seq_cst_accesses_empty_buffers, seen[0] == 0 && seen[1] == 0, store_x_sc, store_y_sc)
+FORBIDDEN(seq_cst_additions_empty_buffers, seen[0] == 0 && seen[1] == 0, add_x_sc, add_y_sc)
+
 /* One location: all agree on the order of its writes. */
 BODY(write_twice, STORE(x, 1, relaxed); STORE(x, 2, relaxed))
 BODY(read_twice, seen[0] = LOAD(x, relaxed); seen[1] = LOAD(x, relaxed))
@@ -80,6 +88,11 @@ ALLOWED(writes_cross, LOAD(x, relaxed) == 1 && LOAD(y, relaxed) == 1, write_x_y,
 BODY(write_x, STORE(x, 1, release))
 BODY(read_x_y, seen[0] = LOAD(x, acquire); seen[1] = LOAD(y, acquire))
 BODY(write_y_read_x, STORE(y, 1, release); seen[2] = LOAD(x, acquire))
+BODY(write_x_sc, STORE(x, 1, seq_cst))
+BODY(read_x_y_sc, seen[0] = LOAD(x, seq_cst); seen[1] = LOAD(y, seq_cst))
+BODY(write_y_read_x_sc, STORE(y, 1, seq_cst); seen[2] = LOAD(x, seq_cst))
+FORBIDDEN(seq_cst_readers_agree, seen[0] == 1 && seen[1] == 0 && seen[2] == 0, write_x_sc, read_x_y_sc,
+          write_y_read_x_sc)
 ALLOWED(readers_disagree, seen[0] == 1 && seen[1] == 0 && seen[2] == 0, write_x, read_x_y, write_y_read_x)
 
 /* Read-modify-writes: each sees the one before, and hands on what it released. */
@@ -119,6 +132,10 @@ int main(void)
       cmocka_unit_test(stores_wait_in_buffers),
       cmocka_unit_test(one_fence_is_not_enough),
       cmocka_unit_test(two_fences_empty_buffers),
+      cmocka_unit_test(one_seq_cst_is_not_enough),
+      cmocka_unit_test(seq_cst_accesses_empty_buffers),
+      cmocka_unit_test(seq_cst_additions_empty_buffers),
+      cmocka_unit_test(seq_cst_readers_agree),
       cmocka_unit_test(reads_do_not_go_back),
       cmocka_unit_test(reads_may_be_old),
       cmocka_unit_test(writes_cross),

@@ -5,15 +5,21 @@
 #include "tests/order/explored.h"
 #include "tests/order/weakened.h"
 
-/* One bucket a level, and two nodes in the first chunk. */
-#define FIRST_LEVEL_SLOTS 8u
-#define FIRST_CHUNK_NODES 2u
+/* A page of two lines with a slot each, one page at first, and two nodes in the first chunk. */
+#define LINE_SLOTS 1
+#define PAGE_LINES_LOG2 1
+#define FIRST_PAGES_LOG2 0
+#define LIVE_NODE_FIRST_CHUNK 2u
 #define sys_map_anonymous explorer_map
 #define sys_munmap(address, size) ((void)(address), (void)(size))
+#define sys_madvise(address, size, advice) ((void)(address), (void)(size), (void)(advice), 0)
 #undef INVARIANT
 #define INVARIANT(condition) explorer_require(condition)
 
-#include "core/live.c"
+#include "core/live/live.c"
+#include "core/live/live_filter.c"
+#include "core/live/live_index.c"
+#include "core/live/live_node.c"
 
 #include "unit.h"
 
@@ -22,7 +28,7 @@ void region_add_own_bytes(uint64_t bytes)
   (void)bytes;
 }
 
-/* Pointers are made from their hashes. Those of one tag differ in a bit that says neither tag nor bucket. */
+/* Pointers are made from their hashes. */
 
 static uint64_t inverse_of(uint64_t odd)
 {
@@ -32,26 +38,29 @@ static uint64_t inverse_of(uint64_t odd)
   return inverse;
 }
 
-static const void *pointer_with(uint32_t tag, uint32_t rest)
+static const void *pointer_of(uint64_t hash)
 {
-  uint64_t mixed = ((uint64_t)tag << 32 | rest) * inverse_of(0xd6e8feb86659fd93u);
+  uint64_t mixed = hash * inverse_of(0xd6e8feb86659fd93u);
   return (const void *)(uintptr_t)((mixed ^ mixed >> 32) * inverse_of(0x9e3779b97f4a7c15u));
 }
 
-enum { POINTERS = 12, SAME_TAG = 4 };
+/* All have line 0 for home. Of four pages, number i belongs to page i % 4: the odd ones go with the first split. Below
+ * SAME_TAG, those of one page have the same slot but for the node. */
+enum { POINTERS = 12, SAME_TAG = 8 };
 static const void *pointers[POINTERS];
 
-/* The first SAME_TAG of them share their tag. */
 static void make_pointers(void)
 {
-  for (uint32_t i = 0; i < POINTERS; i++)
-    pointers[i] = pointer_with(i < SAME_TAG ? 77 : 100 + i, (i + 1) << 20);
-  require(hash_of(pointers[1]) >> 32 == 77 && hash_of(pointers[SAME_TAG]) >> 32 == 100 + SAME_TAG);
+  for (uint64_t i = 0; i < POINTERS; i++) {
+    uint64_t tag = (i < SAME_TAG ? 7 : i + 8) << 8;
+    pointers[i] = pointer_of((i + 1) << LIVE_NODE_TAG_BITS | tag | (i % 4) << PAGE_LINES_LOG2);
+    require(page_of(live_index_hash(pointers[i]), 4) == i % 4 && home_of(live_index_hash(pointers[i])) == 0);
+  }
 }
 
 static struct live_entry entry(unsigned number)
 {
-  return (struct live_entry){.stack = number + 1, .weight = {.size_bytes = number + 10, .objects_q16 = number + 100}};
+  return (struct live_entry){.stack = number + 1, .size_bytes = number + 10};
 }
 
 static void add(unsigned number)
@@ -66,8 +75,7 @@ static void add_before(unsigned number)
 
 static void expect_entry(const struct live_entry *got, unsigned number)
 {
-  explorer_require(got->stack == number + 1);
-  explorer_require(got->weight.size_bytes == number + 10 && got->weight.objects_q16 == number + 100);
+  explorer_require(got->stack == number + 1 && got->size_bytes == number + 10);
 }
 
 static void expect_removed(unsigned number)
@@ -85,7 +93,7 @@ static void expect_nodes_free(void)
   bool is_free[16] = {false};
   unsigned used = atomic_load_explicit(&nodes_used, memory_order_relaxed), count = 1;
   explorer_require(atomic_load_explicit(&deferred_nodes, memory_order_relaxed) << 32 == 0);
-  for (uint32_t node; count <= used && (node = pop(&free_nodes)) != 0; count++) {
+  for (uint32_t node; count <= used && (node = live_node_pop(&free_nodes)) != 0; count++) {
     explorer_require(node < used && !is_free[node]);
     is_free[node] = true;
   }
@@ -98,59 +106,65 @@ static void expect_filters_empty(void)
     explorer_require(!live_filter_may_be(pointers[i]) && !live_may_hold(pointers[i]));
 }
 
-static void expect_exactly(unsigned first, unsigned limit)
+static void expect_only(const unsigned *numbers, unsigned count)
 {
-  explorer_require(live_count() == limit - first);
-  for (unsigned i = first; i < limit; i++)
-    expect_removed(i);
+  explorer_require(live_count() == count);
+  for (unsigned i = 0; i < count; i++)
+    expect_removed(numbers[i]);
   explorer_require(live_count() == 0);
   expect_filters_empty();
   expect_nodes_free();
 }
 
-static _Atomic int handed_over;
+#define EXPECT_ONLY(name, ...)                                                                                         \
+  static void name(void)                                                                                               \
+  {                                                                                                                    \
+    static const unsigned numbers[] = {__VA_ARGS__};                                                                   \
+    expect_only(numbers, COUNT_OF(numbers));                                                                           \
+  }
+#define ADDER(name, number)                                                                                            \
+  static void name(void)                                                                                               \
+  {                                                                                                                    \
+    add(number);                                                                                                       \
+  }
+#define REMOVER(name, number)                                                                                          \
+  static void name(void)                                                                                               \
+  {                                                                                                                    \
+    expect_removed(number);                                                                                            \
+  }
 
-static void hand_over(void)
-{
-  atomic_store_explicit(&handed_over, 1, memory_order_release);
-}
-
-static bool was_handed_over(void)
-{
-  return atomic_load_explicit(&handed_over, memory_order_acquire) == 1;
-}
+ADDER(add_4, 4)
+REMOVER(remove_0, 0)
 
 /* What one thread added and another one got is found there, once. */
+
+static _Atomic int handed_over;
 
 static void add_0_and_hand_over(void)
 {
   add(0);
-  hand_over();
+  atomic_store_explicit(&handed_over, 1, memory_order_release);
 }
 
 static void remove_0_twice(void)
 {
   struct live_entry got;
-  if (!was_handed_over())
+  if (atomic_load_explicit(&handed_over, memory_order_acquire) == 0)
     return;
   expect_removed(0);
   explorer_require(!live_remove(pointers[0], &got));
 }
 
-static void add_1(void)
+static void expect_perhaps_0(void)
 {
-  add(1);
-}
-
-static void expect_1_and_perhaps_0(void)
-{
-  expect_exactly(live_count() == 2 ? 0 : 1, 2);
+  static const unsigned numbers[] = {0};
+  expect_only(numbers, live_count() == 1 ? 1 : 0);
 }
 
 static const struct explorer_scenario handed = {.name = "added here, removed there",
                                                 .set_up = make_pointers,
-                                                .threads = {add_0_and_hand_over, remove_0_twice, add_1},
-                                                .finish = expect_1_and_perhaps_0};
+                                                .threads = {add_0_and_hand_over, remove_0_twice},
+                                                .finish = expect_perhaps_0};
 
 /* Nodes go from one thread to another. */
 
@@ -173,15 +187,11 @@ static void replace_1_by_3(void)
   add(3);
 }
 
-static void expect_2_to_3(void)
-{
-  expect_exactly(2, 4);
-}
-
+EXPECT_ONLY(expect_2_and_3, 2, 3)
 static const struct explorer_scenario reused = {.name = "nodes that are used again",
                                                 .set_up = hold_0_and_1,
                                                 .threads = {replace_0_by_2, replace_1_by_3},
-                                                .finish = expect_2_to_3};
+                                                .finish = expect_2_and_3};
 
 /* One takes a node from the free list while another one takes two and puts the first back: the list must not be torn. */
 
@@ -197,17 +207,17 @@ static void leave_three_free(void)
 
 static void take_two_put_one(void)
 {
-  uint32_t first = node_get(), second = node_get();
+  uint32_t first = live_node_get(), second = live_node_get();
   explorer_require(first != 0 && second != 0 && first != second);
-  push(&free_nodes, first);
-  push(&free_nodes, second);
+  live_node_give_back(first);
+  live_node_give_back(second);
 }
 
 static void take_and_put(void)
 {
-  uint32_t node = node_get();
+  uint32_t node = live_node_get();
   explorer_require(node != 0);
-  push(&free_nodes, node);
+  live_node_give_back(node);
 }
 
 static const struct explorer_scenario list = {.name = "the list of free nodes",
@@ -217,82 +227,114 @@ static const struct explorer_scenario list = {.name = "the list of free nodes",
 
 /* A look at a slot of the same tag whose node lies in a new chunk. */
 
-static void fill_chunk(void)
+static void hold_0(void)
 {
-  struct live_entry got;
   make_pointers();
-  add_before(4);
   add_before(0);
-  require(live_remove(pointers[4], &got));
-  require(pop(&free_nodes) != 0); /* the next node is in the next chunk */
+  require(atomic_load_explicit(&live_node_chunks[1], memory_order_relaxed) == NULL);
 }
 
-static void remove_0(void)
+EXPECT_ONLY(expect_4, 4)
+static const struct explorer_scenario looked_at_in_new_chunk = {
+    .name = "a look at a node of a new chunk", .set_up = hold_0, .threads = {add_4, remove_0}, .finish = expect_4};
+
+static void use_a_chunk(void)
 {
-  expect_removed(0);
+  require(live_node_get() == 1 && atomic_load_explicit(&live_node_chunks[1], memory_order_relaxed) == NULL);
 }
 
-static void add_2(void)
+static void expect_all_nodes_free(void)
 {
-  add(2);
-}
-
-static void put_back_and_expect_1(void)
-{
-  push(&free_nodes, 1);
-  expect_exactly(1, 2);
-}
-
-static const struct explorer_scenario looked_at_in_new_chunk = {.name = "a look at a node of a new chunk",
-                                                                .set_up = fill_chunk,
-                                                                .threads = {add_1, remove_0},
-                                                                .finish = put_back_and_expect_1};
-
-static void put_back_and_expect_0_to_2(void)
-{
-  push(&free_nodes, 1);
-  expect_exactly(0, 3);
+  live_node_give_back(1);
+  expect_nodes_free();
 }
 
 static const struct explorer_scenario new_chunk = {.name = "a new chunk of nodes, made by two",
-                                                   .set_up = fill_chunk,
-                                                   .threads = {add_1, add_2},
-                                                   .finish = put_back_and_expect_0_to_2};
+                                                   .set_up = use_a_chunk,
+                                                   .threads = {take_and_put, take_and_put},
+                                                   .finish = expect_all_nodes_free};
 
-/* A new level of the index. */
+/* The table grows by a page, and what belongs there is moved, while others are at work. The index alone, with nodes that
+ * were there before: number i has node i + 1. */
 
-static void fill_level(void)
+static void index_before(const unsigned *numbers, unsigned count)
 {
   make_pointers();
-  for (unsigned i = 3; i < 3 + BUCKET_SLOTS; i++)
-    add_before(i);
+  for (uint32_t i = 0; i < POINTERS; i++) {
+    require(live_node_get() == i + 1);
+    live_node_set(live_node_at(i + 1), live_index_hash(pointers[i]), i + 10);
+    live_node_at(i + 1)->stack = i + 1;
+  }
+  for (unsigned i = 0; i < count; i++)
+    require(put(live_index_hash(pointers[numbers[i]]), numbers[i] + 1));
 }
 
-static void remove_10(void)
+#define INDEX_BEFORE(name, ...)                                                                                        \
+  static void name(void)                                                                                               \
+  {                                                                                                                    \
+    static const unsigned numbers[] = {__VA_ARGS__};                                                                   \
+    index_before(numbers, COUNT_OF(numbers));                                                                          \
+  }
+
+static void expect_indexed(const unsigned *numbers, unsigned count)
 {
-  expect_removed(10);
+  explorer_require(live_count() == count);
+  for (unsigned i = 0; i < count; i++)
+    explorer_require(live_index_remove(pointers[numbers[i]]) == numbers[i] + 1);
+  explorer_require(live_count() == 0);
+  for (uint32_t page = 0; page < pages_now(); page++)
+    for (unsigned line = 0; line < PAGE_LINES; line++)
+      explorer_require((uint32_t)atomic_load_explicit(&page_at(page)->lines[line].passed, memory_order_relaxed) == 0);
 }
 
-static void expect_1_and_3_to_9(void)
+#define EXPECT_INDEXED(name, ...)                                                                                      \
+  static void name(void)                                                                                               \
+  {                                                                                                                    \
+    static const unsigned numbers[] = {__VA_ARGS__};                                                                   \
+    expect_indexed(numbers, COUNT_OF(numbers));                                                                        \
+  }
+
+static void grow_once(void)
 {
-  expect_removed(1);
-  expect_exactly(3, 10);
+  grow(1);
 }
 
-static const struct explorer_scenario looked_at_in_new_level = {.name = "a look at a new level",
-                                                                .set_up = fill_level,
-                                                                .threads = {add_1, remove_10},
-                                                                .finish = expect_1_and_3_to_9};
-
-static void expect_1_to_10(void)
+static void put_1(void)
 {
-  expect_exactly(1, 11);
+  explorer_require(put(live_index_hash(pointers[1]), 2));
 }
 
-static const struct explorer_scenario new_level = {.name = "a new level of slots, made by two",
-                                                   .set_up = fill_level,
-                                                   .threads = {add_1, add_2},
-                                                   .finish = expect_1_to_10};
+static void take_1(void)
+{
+  explorer_require(live_index_remove(pointers[1]) == 2);
+}
+
+INDEX_BEFORE(index_0_and_1, 0, 1)
+INDEX_BEFORE(index_1_and_0, 1, 0)
+INDEX_BEFORE(index_0, 0)
+EXPECT_INDEXED(expect_indexed_0, 0)
+EXPECT_INDEXED(expect_indexed_0_and_1, 0, 1)
+
+static const struct explorer_scenario removed_in_growth = {.name = "a removal while the entry is moved",
+                                                           .set_up = index_1_and_0,
+                                                           .threads = {grow_once, take_1},
+                                                           .finish = expect_indexed_0};
+
+/* Number 1 lies behind a full line. */
+static const struct explorer_scenario passed = {.name = "a removal of what lies behind a full line, while it is moved",
+                                                .set_up = index_0_and_1,
+                                                .threads = {grow_once, take_1},
+                                                .finish = expect_indexed_0};
+
+static const struct explorer_scenario grown_by_two = {.name = "a page split off by two",
+                                                      .set_up = index_0_and_1,
+                                                      .threads = {grow_once, grow_once},
+                                                      .finish = expect_indexed_0_and_1};
+
+static const struct explorer_scenario came_late = {.name = "an entry that comes too late for the split",
+                                                   .set_up = index_0,
+                                                   .threads = {grow_once, put_1},
+                                                   .finish = expect_indexed_0_and_1};
 
 /* Whoever walks the index sees whole entries. */
 
@@ -307,13 +349,11 @@ static void visit_all(void)
 }
 
 static const struct explorer_scenario walked = {
-    .name = "a walk while an entry is added", .set_up = hold_0_and_1, .threads = {add_2, visit_all}};
-static const struct explorer_scenario walked_in_new_level = {
-    .name = "a walk while a level is added", .set_up = fill_level, .threads = {add_1, visit_all}};
+    .name = "a walk while an entry is added", .set_up = hold_0, .threads = {add_4, visit_all}};
 
 /* Adoption: what was visited and removed is freed, once; what was not visited is not. */
 
-static _Atomic int visits[2], frees[2], is_settled;
+static _Atomic int visits[POINTERS], frees[POINTERS], is_settled;
 
 static void visit(struct live_entry got)
 {
@@ -334,17 +374,12 @@ static void adopt(void)
   live_adopt_settle(free_deferred);
 }
 
-/* As process_defer_free does. */
-static void defer(unsigned number)
-{
-  explorer_require(live_remove_during_adoption(pointers[number]));
-  if (atomic_load_explicit(&is_settled, memory_order_acquire) == 1)
-    live_adopt_settle(free_deferred);
-}
-
+/* As settle_defer_free does. */
 static void defer_0(void)
 {
-  defer(0);
+  explorer_require(live_remove_during_adoption(pointers[0]));
+  if (atomic_load_explicit(&is_settled, memory_order_acquire) == 1)
+    live_adopt_settle(free_deferred);
 }
 
 static void expect_balance_of(unsigned number, int balance)
@@ -353,27 +388,101 @@ static void expect_balance_of(unsigned number, int balance)
   explorer_require(visited - atomic_load_explicit(&frees[number], memory_order_relaxed) == balance && visited <= 1);
 }
 
+EXPECT_ONLY(expect_1, 1)
 static void expect_0_freed(void)
 {
   expect_balance_of(0, 0);
   expect_balance_of(1, 1);
-  expect_exactly(1, 2);
+  expect_1();
 }
 
 static const struct explorer_scenario adoption_of_one = {.name = "a free while a child adopts",
                                                          .set_up = hold_0_and_1,
                                                          .threads = {adopt, defer_0},
                                                          .finish = expect_0_freed};
+
+/* Whoever walks sees whole entries, also of those that another thread has moved. One slot of each page is enough. */
+
+static void index_nothing(void)
+{
+  index_before(NULL, 0);
+  require(segment_make(1));
+}
+
+static void fill_and_put_1(void)
+{
+  struct place place = {.page = 0};
+  live_node_at(2)->stack = 2;
+  explorer_require(take_slot(live_index_hash(pointers[1]), tag_of(live_index_hash(pointers[1])) | 2, &place));
+}
+
+static void move_1(void)
+{
+  split_slot((struct place){.page = 0}, 1);
+}
+
+static void visit_1(void)
+{
+  uint64_t slot = atomic_load_explicit(slot_at((struct place){.page = 1}), memory_order_acquire);
+  if (node_of(slot) != 0)
+    expect_whole(entry_of(live_node_at(node_of(slot))));
+}
+
+static const struct explorer_scenario walked_after_move = {
+    .name = "a walk to what was moved", .set_up = index_nothing, .threads = {fill_and_put_1, move_1, visit_1}};
+
+/* The same for one that takes the place of number 3 while the slot is being moved. */
+
+INDEX_BEFORE(index_3, 3)
+
+static void replace_3_by_1(void)
+{
+  uint64_t slot = tag_of(live_index_hash(pointers[3])) | 4;
+  if (atomic_compare_exchange_strong_explicit(slot_at((struct place){.page = 0}), &slot, SLOT_FREE,
+                                              memory_order_relaxed, memory_order_relaxed))
+    fill_and_put_1();
+}
+
+static void make_page_1(void)
+{
+  index_3();
+  require(segment_make(1));
+}
+
+static const struct explorer_scenario walked_after_late_move = {
+    .name = "a walk to what was moved late", .set_up = make_page_1, .threads = {replace_3_by_1, move_1, visit_1}};
+
+static void visit_each(void)
+{
+  live_adopt_each(visit);
+}
+
+static void expect_each_visited_once(void)
+{
+  expect_balance_of(0, 1);
+  expect_balance_of(1, 1);
+  expect_indexed_0_and_1();
+}
+
+static const struct explorer_scenario walked_in_growth = {.name = "a walk while entries are moved",
+                                                          .set_up = index_0_and_1,
+                                                          .threads = {grow_once, visit_each},
+                                                          .finish = expect_each_visited_once};
+
 /* The cheap ones first. */
-static const struct explorer_scenario *const scenarios[] = {&new_chunk,
-                                                            &looked_at_in_new_chunk,
-                                                            &looked_at_in_new_level,
+static const struct explorer_scenario *const scenarios[] = {&looked_at_in_new_chunk,
                                                             &walked,
-                                                            &walked_in_new_level,
                                                             &adoption_of_one,
                                                             &list,
-                                                            &new_level,
+                                                            &removed_in_growth,
+                                                            &walked_in_growth,
+                                                            &walked_after_move,
+                                                            &walked_after_late_move,
+                                                            &passed,
+                                                            &grown_by_two,
+                                                            &came_late,
                                                             &reused,
+                                                            &new_chunk,
                                                             &handed};
 
 #define SCENARIO_TEST(test, scenario)                                                                                  \
@@ -388,16 +497,30 @@ SCENARIO_TEST(nodes_are_used_again_whole, reused)
 SCENARIO_TEST(free_list_is_not_torn, list)
 SCENARIO_TEST(new_chunk_is_seen_with_its_nodes, new_chunk)
 SCENARIO_TEST(node_is_seen_with_its_chunk, looked_at_in_new_chunk)
-SCENARIO_TEST(slot_is_seen_with_its_level, looked_at_in_new_level)
 SCENARIO_TEST(walk_sees_whole_entries, walked)
-SCENARIO_TEST(walk_sees_whole_levels, walked_in_new_level)
-SCENARIO_TEST(new_level_is_seen_with_its_slots, new_level)
 SCENARIO_TEST(deferred_free_is_counted_once, adoption_of_one)
+SCENARIO_TEST(entry_is_found_while_it_is_moved, removed_in_growth)
+SCENARIO_TEST(page_is_split_off_once, grown_by_two)
+SCENARIO_TEST(late_entry_is_not_lost, came_late)
+SCENARIO_TEST(passed_line_does_not_hide_an_entry, passed)
+SCENARIO_TEST(walk_sees_whole_entries_that_were_moved, walked_after_move)
+SCENARIO_TEST(walk_sees_whole_entries_that_came_late, walked_after_late_move)
+SCENARIO_TEST(walk_visits_what_is_moved_once, walked_in_growth)
+
+/* Of pointers with the same slot but for the node, each is found by its own node. */
+CHILD_TEST(pointers_of_one_tag_are_told_apart)
+{
+  make_pointers();
+  add_before(0);
+  add_before(4);
+  expect_removed(4);
+  expect_removed(0);
+}
 
 static void every_order_is_needed(void **state)
 {
   (void)state;
-  static const char *const exempt[] = {"pop: compare_exchange, success",
+  static const char *const exempt[] = {"live_node_pop: compare_exchange, success",
                                        NULL}; /* C11 wants as much as of its failure */
   assert_true(weakened_is_noticed(scenarios, COUNT_OF(scenarios), exempt));
 }
@@ -410,13 +533,17 @@ int main(void)
       cmocka_unit_test(free_list_is_not_torn),
       cmocka_unit_test(new_chunk_is_seen_with_its_nodes),
       cmocka_unit_test(node_is_seen_with_its_chunk),
-      cmocka_unit_test(slot_is_seen_with_its_level),
       cmocka_unit_test(walk_sees_whole_entries),
-      cmocka_unit_test(walk_sees_whole_levels),
-      cmocka_unit_test(new_level_is_seen_with_its_slots),
       cmocka_unit_test(deferred_free_is_counted_once),
+      cmocka_unit_test(entry_is_found_while_it_is_moved),
+      cmocka_unit_test(page_is_split_off_once),
+      cmocka_unit_test(late_entry_is_not_lost),
+      cmocka_unit_test(passed_line_does_not_hide_an_entry),
+      cmocka_unit_test(walk_sees_whole_entries_that_were_moved),
+      cmocka_unit_test(walk_sees_whole_entries_that_came_late),
+      cmocka_unit_test(walk_visits_what_is_moved_once),
+      cmocka_unit_test(pointers_of_one_tag_are_told_apart),
       cmocka_unit_test(every_order_is_needed),
-
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

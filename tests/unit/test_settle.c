@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/settle.h"
 
-#include "core/live.h"
+#include "core/live/live.h"
 #include "core/peak.h"
 #include "core/process.h"
 #include "core/record.h"
@@ -20,11 +20,12 @@ static const void *address(uintptr_t number)
   return (const void *)(0x7f0000001010 + number * 64);
 }
 
-static const struct sample_weight weight = {.size_bytes = 100, .objects_q16 = 2 << 16};
+enum { SIZE_BYTES = 100 };
+static struct sample_weight weight; /* of each, at the usual interval */
 
 static void allocate(uintptr_t number)
 {
-  require(live_add(address(number), (struct live_entry){.stack = stack, .weight = weight}));
+  require(live_add(address(number), (struct live_entry){.stack = stack, .size_bytes = SIZE_BYTES}));
   stacks_count_allocation(stack, weight);
 }
 
@@ -39,6 +40,7 @@ static void prepare(void)
   static const uintptr_t pcs[] = {0x400100, 0x400200};
   config = unit_region();
   sampler_init(config.sample_interval_bytes, 1, true);
+  weight = sampler_weigh(SIZE_BYTES);
   require(settle_init(&config, "unit", "") && process_is_settled());
   stack = stacks_intern(pcs, COUNT_OF(pcs), 0);
   for (uintptr_t i = 0; i < 150; i++)
@@ -66,8 +68,9 @@ static void settle_in_child(void)
   require(strcmp(region_path(), parent_path) != 0 && region_header()->pid == (uint32_t)getpid());
   /* What is inherited counts as allocated, what was freed before does not. */
   require(sums().allocated.samples == 90 && sums().in_use.samples == 90 && live_count() == 90);
-  require(region_header()->in_use_bytes_q4 == 90 * 200 * 16 && region_header()->peak_bytes_q4 == 90 * 200 * 16);
-  require(peak_read((const struct stack_record *)region_at(stack), 90 * 200 * 16).objects_q16 ==
+  require(region_header()->in_use_bytes_q4 == 90 * tally_bytes_q4(weight) &&
+          region_header()->peak_bytes_q4 == 90 * tally_bytes_q4(weight));
+  require(peak_read((const struct stack_record *)region_at(stack), 90 * tally_bytes_q4(weight)).objects_q16 ==
           90 * weight.objects_q16);
   record_free(address(50));
   allocate(200);
@@ -281,7 +284,8 @@ static void record_in_child(void)
   record_exact_units(5); /* not settled: not counted anywhere */
   record_allocation(address(500), 64, &start, &(struct sampler_decision){.is_sampled = true});
   uint64_t inherited = region_header()->exact_units; /* what lived in the parent, as estimated */
-  require(region_is_own() && inherited == 100 * (200 + 2));
+  uint64_t objects = 100 * weight.objects_q16, bytes_q4 = 100 * tally_bytes_q4(weight);
+  require(region_is_own() && inherited == (objects + (1 << 15)) / 65536 + (bytes_q4 + 8) / 16);
   record_exact_units(5);
   require(region_header()->exact_units == inherited + 5 && live_count() == 101);
 }

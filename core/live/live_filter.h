@@ -47,4 +47,14 @@ static ALWAYS_INLINE bool live_filter_may_be(const void *pointer)
   return (atomic_load_explicit(live_filter_of(pointer), memory_order_relaxed) & live_filter_bit_of(pointer)) != 0;
 }
 
+/* The second filter, by object instead of page: one load tells most objects of a page with a sample from it. */
+bool live_filter_may_be_object(const void *pointer);
+
+/* Both filters, for a sampled object. */
+void live_filter_raise(const void *pointer);
+void live_filter_lower(const void *pointer);
+
+/* Marks the page of `pointer` for good, so that free looks twice at it. For the bootstrap arena. */
+void live_filter_mark_forever(const void *pointer);
+
 #endif

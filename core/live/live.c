@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/live/live.h"
+
+#include "core/live/live_index.h"
+#include "core/live/live_node.h"
+
+/* Nodes say which adoption visited them last: 1 to 3 in turn, for all that is live is visited by each. */
+enum { ADOPTIONS = (1 << LIVE_NODE_ADOPTION_BITS) - 1 };
+static unsigned adoption;             /* of this process */
+static live_node_list deferred_nodes; /* removed while a forked child adopts its region */
+
+static struct live_entry entry_of(const struct live_node *node)
+{
+  return (struct live_entry){.stack = node->stack, .size_bytes = live_node_size_bytes(node)};
+}
+
+bool live_add(const void *pointer, struct live_entry entry)
+{
+  INVARIANT(pointer != NULL && entry.stack != 0 && entry.size_bytes >> LIVE_NODE_SIZE_BITS == 0);
+  uint32_t number = live_node_get();
+  if (number == 0)
+    return false;
+  struct live_node *node = live_node_at(number);
+  live_node_set(node, live_index_hash(pointer), entry.size_bytes);
+  node->stack = entry.stack;
+  live_filter_raise(pointer);
+  if (live_index_add(pointer, number))
+    return true;
+  live_filter_lower(pointer);
+  live_node_give_back(number);
+  return false;
+}
+
+/* The node, out of the index but not yet free; 0 when there is none. */
+static uint32_t take_out(const void *pointer)
+{
+  uint32_t number = live_index_remove(pointer);
+  if (number == 0)
+    return 0;
+  live_filter_lower(pointer);
+  return number;
+}
+
+bool live_may_hold(const void *pointer)
+{
+  return UNLIKELY(live_filter_may_be(pointer)) && live_filter_may_be_object(pointer);
+}
+
+void live_prefetch(const void *pointer)
+{
+  live_index_prefetch(pointer);
+}
+
+bool live_remove(const void *pointer, struct live_entry *entry)
+{
+  uint32_t number = take_out(pointer);
+  if (number == 0)
+    return false;
+  *entry = entry_of(live_node_at(number));
+  live_node_give_back(number);
+  return true;
+}
+
+/* Then the caller looks whether adoption is over; the adopter says so, then looks here. The fences of both see to it
+ * that one of them sees the other. */
+bool live_remove_during_adoption(const void *pointer)
+{
+  uint32_t number = take_out(pointer);
+  if (number != 0)
+    live_node_push(&deferred_nodes, number);
+  atomic_thread_fence(memory_order_seq_cst); /* pairs with live_adopt_settle */
+  return number != 0;
+}
+
+/* An entry that is moved meanwhile comes twice. */
+static void adopt_one(uint32_t number, void *argument)
+{
+  void (*visit)(struct live_entry entry) = *(void (**)(struct live_entry))argument;
+  struct live_node *node = live_node_at(number);
+  if (live_node_adoption(node) == adoption)
+    return;
+  live_node_set_adoption(node, adoption);
+  visit(entry_of(node));
+}
+
+void live_adopt_each(void (*visit)(struct live_entry entry))
+{
+  adoption = adoption % ADOPTIONS + 1; /* never 0, which new nodes have */
+  live_index_each(adopt_one, &visit);
+}
+
+void live_adopt_settle(void (*freed)(struct live_entry entry))
+{
+  uint32_t number;
+  atomic_thread_fence(memory_order_seq_cst); /* pairs with live_remove_during_adoption */
+  while ((number = live_node_pop(&deferred_nodes)) != 0) {
+    struct live_node *node = live_node_at(number);
+    if (live_node_adoption(node) == adoption)
+      freed(entry_of(node));
+    live_node_give_back(number);
+  }
+}
+
+static void count_one(uint32_t number, void *argument)
+{
+  (void)number;
+  ++*(uint64_t *)argument;
+}
+
+uint64_t live_count(void)
+{
+  uint64_t count = 0;
+  live_index_each(count_one, &count);
+  return count;
+}
