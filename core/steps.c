@@ -36,6 +36,12 @@ static NOINLINE enum step step_by_frame_pointer(struct stack_window *window, str
   return STEP_CALLER;
 }
 
+static NOINLINE enum step step_into_code_of_go(uintptr_t pc)
+{
+  enum rule_kind kind = rule_kind(rule_of(pc));
+  return kind == RULE_KEPT_FRAME || kind == RULE_OUTERMOST ? STEP_CALLER : STEP_LOST;
+}
+
 /* No CFI, but the code keeps to the convention of frame pointers, and may have changed the stack: Go, where it calls C.
  * A frame elsewhere is believed if it returns to such code, too. */
 static NOINLINE enum step step_by_kept_frame(struct stack_window *window, struct frame *frame)
@@ -48,11 +54,8 @@ static NOINLINE enum step step_by_kept_frame(struct stack_window *window, struct
   if (!stack_window_follow(window, frame->sp, bp) || !stack_window_read(window, bp, &saved_bp) ||
       !stack_window_read(window, bp + sizeof bp, &return_address))
     return STEP_UNREADABLE;
-  enum rule_kind kind = rule_kind(rule_of(return_address - 1));
-  if (kind != RULE_KEPT_FRAME && kind != RULE_OUTERMOST)
-    return STEP_LOST;
   *frame = (struct frame){.pc = return_address - 1, .sp = bp + 2 * sizeof bp, .bp = saved_bp};
-  return STEP_CALLER;
+  return step_into_code_of_go(return_address - 1);
 }
 
 /* Was there no code where the program went to (a null pointer, or data, called)? Then its pc is where the fault was. */

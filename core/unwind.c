@@ -53,12 +53,12 @@ static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct
 }
 
 struct walk {
-  const struct unwind_start *start;
   struct stack_window *window;
   struct trail_cursor *trail;
   struct walk_room *room;
-  uint32_t *flags;
   unsigned depth;
+  const struct unwind_start *start;
+  uint32_t *flags;
 };
 
 static ALWAYS_INLINE enum step put_frame(const struct walk *walk, uintptr_t pc)
@@ -162,19 +162,20 @@ static COLD enum cut cut_by(enum step last, const struct stack_window *window)
   return CUT_no_cfi;
 }
 
-static NOINLINE unsigned end_oddly(const struct walk *walk, enum step stepped)
+static NOINLINE unsigned end_oddly(const struct unwind_start *start, const struct stack_window *window,
+                                   struct trail_cursor *trail, struct walk_room *room, uint32_t *flags,
+                                   enum step stepped)
 {
-  struct walk_room *room = walk->room;
-  if ((stepped == STEP_FULL || stepped == STEP_CALLER) && walk->trail->kept_count == 0) /* where it goes on to */
-    trail_note(walk->trail, &room->frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = true});
-  if (stepped != STEP_OUT && (stepped != STEP_END || (*walk->flags & STACK_FRAME_POINTERS) != 0))
-    *walk->flags |= cut_flags(cut_by(stepped, walk->window));
-  return LIKELY(room->count > 0) ? room->count : unwind_caller(walk->start, room->pcs, walk->flags);
+  if ((stepped == STEP_FULL || stepped == STEP_CALLER) && trail->kept_count == 0) /* where it goes on to */
+    trail_note(trail, &room->frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = true});
+  if (stepped != STEP_OUT && (stepped != STEP_END || (*flags & STACK_FRAME_POINTERS) != 0))
+    *flags |= cut_flags(cut_by(stepped, window));
+  return LIKELY(room->count > 0) ? room->count : unwind_caller(start, room->pcs, flags);
 }
 
-static ALWAYS_INLINE unsigned end_walk(const struct walk *walk, enum step stepped)
+static bool has_ended(const struct walk_room *room, enum step stepped)
 {
-  return LIKELY(stepped == STEP_OUT && walk->room->count > 0) ? walk->room->count : end_oddly(walk, stepped);
+  return stepped == STEP_OUT && room->count > 0;
 }
 
 /* By unusual steps, too. Of the application's stack nothing is taken meanwhile that only usual ones need. */
@@ -190,21 +191,29 @@ static NOINLINE unsigned walk_on(const struct unwind_start *start, struct stack_
     if (stepped == STEP_CALLER)
       stepped = walk_on_usually(window, trail, room, depth);
   } while (stepped == STEP_UNUSUAL);
-  return end_walk(&(const struct walk){start, window, trail, room, flags, depth}, stepped);
+  return has_ended(room, stepped) ? room->count : end_oddly(start, window, trail, room, flags, stepped);
+}
+
+static COLD unsigned end_first(const struct walk *walk, enum step stepped)
+{
+  return end_oddly(walk->start, walk->window, walk->trail, walk->room, walk->flags, stepped);
 }
 
 unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
                      struct walk_room *room, unsigned depth, uint32_t *flags)
 {
+  /* In memory: that leaves the registers to the frames. */
   const struct walk walk = {
-      .start = start, .window = window, .trail = trail, .room = room, .flags = flags, .depth = depth};
+      .window = window, .trail = trail, .room = room, .depth = depth, .start = start, .flags = flags};
   struct frame frame = {.pc = start->return_address - 1, .sp = start->sp, .bp = start->bp};
   room->count = 0;
   enum step stepped = put_frame(&walk, frame.pc);
   stepped = walk_usually(&walk, frame, 0, stepped);
-  if (LIKELY(stepped != STEP_UNUSUAL))
-    return end_walk(&walk, stepped);
-  return walk_on(start, window, trail, room, depth, flags);
+  if (LIKELY(has_ended(room, stepped)))
+    return room->count;
+  if (stepped == STEP_UNUSUAL)
+    return walk_on(start, window, trail, room, depth, flags);
+  return end_first(&walk, stepped);
 }
 
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags)

@@ -33,7 +33,7 @@ __attribute__((noinline)) static void lazy_look(void)
   lazy_sink++;
 }
 
-static int (*lazy_choose(void))(int)
+__attribute__((used)) static int (*lazy_choose(void))(int)
 {
   lazy_look();
   return lazy_implementation;
