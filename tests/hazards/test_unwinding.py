@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""U1 to U12: a stack walked from inside malloc."""
+"""U1 to U14: a stack walked from inside malloc."""
 import itertools
 import os
 import shutil
@@ -382,3 +382,22 @@ class U12Registers(AsWithout):
         for name in ("lazy_enter", "victim_bind", "main"):
             self.assertIn(name, frames)
         self.assertEqual(run.profile.comment_values()["lost.total"], 0)
+
+
+class U14Alone(Case):
+    """U14: stacks are whole where nothing is installed that unwinds. Seen to fail in version 0.1.0: one frame, operator new."""
+    # Over each of its files an empty one, in mounts of our own.
+    HIDING = "for file in /usr/lib/*/libunwind*.so.* /lib/*/libunwind*.so.*; do [ ! -e $file ] || mount --bind /dev/null $file || exit; done; exec \"$@\""
+
+    def test_without_libunwind(self):
+        skip_unless(os.geteuid() == 0, "only root may mount")
+        hidden = ["unshare", "-m", "sh", "-c", self.HIDING, "sh"]
+        skip_unless(self.plain([*hidden, "true"], expect=None).status == 0, "no mounts of our own here")
+        self.profiled([*hidden, program("hz_u14_leak.cc")], sample=1)
+        (path,) = [path for path in self.profile_files() if ".hz_u14_leak" in path.name]
+        profile = pprof_reader.load(path)
+        stacks = profile.stacks("alloc_objects", lambda frames: any("victim_leak" in name for name in frames))
+        self.assertEqual(sum(stacks.values()), 20)  # a string, and what it holds
+        for frames in stacks:
+            self.assertIn("main", frames)
+        self.assertEqual(profile.comment_values().get("lost.truncated", 0), 0)
