@@ -6,10 +6,12 @@ import pathlib
 import re
 import shutil
 import struct
+import tempfile
 import unittest
 
-from harness import pprof_reader, pprof_writer
+from harness import paths, pprof_reader, pprof_writer
 from harness.case import Case, cases
+from harness.states import need_mount_namespaces, need_root
 from harness.tools import need, pprof
 
 HOLD = """
@@ -159,6 +161,25 @@ class Runtimes(Case):
         folded = self.tool("folded", "--sample-index", "alloc_space", run.files[0]).stdout
         self.assertRegex(folded, r"JS:\S?hold \S*/hold\.js:2:14;")
         self.assertRegex(pprof("go", "-top", "-cum", "-sample_index=alloc_space", run.files[0]), r"JS:\S?hold ")
+
+    def test_node_in_a_container(self):
+        """With a pid and a /tmp of its own: the map is called after the pid that it sees. Everything else lies outside /tmp."""
+        need("node", "unshare")
+        need_root()
+        need_mount_namespaces()
+        self.state_dir = pathlib.Path(tempfile.mkdtemp(prefix="heapprof-test.", dir="/dev/shm"))
+        self.addCleanup(shutil.rmtree, self.state_dir, ignore_errors=True)
+        library = shutil.copy(paths.LIB, self.state_dir)
+        inside = "mount -t tmpfs none /tmp && exec node --perf-basic-prof --interpreted-frames-native-stack -e \"$PROGRAM\""
+        with self.start(["unshare", "--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "sh", "-c", inside], sample="64K",
+                        cwd=self.state_dir, PROGRAM=HOLD, LD_PRELOAD=library) as started:
+            started.read_until("ready")
+            pid, = pathlib.Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
+            self.assertTrue((pathlib.Path(f"/proc/{pid}/root") / "tmp/perf-1.map").exists())
+            self.assertFalse(os.path.exists(f"/tmp/perf-{pid}.map"))
+            folded = self.tool("folded", pid).stdout
+            started.end("x")
+        self.assertRegex(folded, r"JS:\S?hold \[eval\]:2:14;")
 
     def test_python(self):
         installed = pathlib.Path.home().glob(".pyenv/versions/3.1[2-9].*/bin/python3")
