@@ -4,10 +4,11 @@
  *
  * For those the way from here to that frame is gone once more, with all registers that functions preserve
  * (cfi/step.h): our own frames first, which saved those of the hook's caller. From there on it keeps up with the walk,
- * in case more such frames come.
+ * in case more such frames come. It runs on a stack of the walk's room.
  *
- * Threads, signals: a careful walk has one user at a time, as its room has (trail.h); one that was taken over by a
- * handler reads nothing that may not be read. Stack: at most 400 bytes. Failure: the stack ends, and the step says why.
+ * Threads: a room has one user at a time (trail.h). Signals: blocked while on that stack; where they can't be (sys.h),
+ * the step is not made. A handler that took the room over between two steps leaves registers of its own, and no read
+ * leaves the window. Stack: 400 bytes. Failure: the stack ends, and the step says why.
  */
 #ifndef HEAPPROF_STEPS_H
 #define HEAPPROF_STEPS_H

@@ -13,10 +13,10 @@
  * walk is of no use, and does no harm. Signals: a handler finds its thread's trail in use and does without, or, on an
  * alternate stack within the thread's own, takes it over (lock.h): then frames may get mixed, which costs samples their
  * right stack, but no index leaves the arrays. One that is left by siglongjmp is whole or empty. Memory: TRAILS times
- * 16 KiB of .bss, touched as far as stacks are deep. Fork: copied on write.
+ * 21 KiB of .bss, touched as far as stacks are deep. Fork: copied on write.
  *
  * What a walk records is written beside its trail, off the application's stack. Walks without a trail take scratch
- * memory for that: there is more as soon as all is taken, 4 KiB for each walk under way. A handler on an alternate
+ * memory for that: there is more as soon as all is taken, 9 KiB for each walk under way. A handler on an alternate
  * stack above the one it interrupted may take over its scratch, too.
  */
 #ifndef HEAPPROF_TRAIL_H
