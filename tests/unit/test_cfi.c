@@ -9,6 +9,7 @@
 
 #include "unit.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 
 /* An .eh_frame in the making. */
@@ -720,6 +721,47 @@ static void numbers_of_a_stack(void **state)
 /* Readers. */
 
 static _Atomic int stage;
+static _Atomic bool is_done;
+
+/* Reads until it sees that something is being unloaded, then ends. */
+static void *read_until_unloading(void *unused)
+{
+  (void)unused;
+  struct reader *mine = readers_enter();
+  require(mine != NULL);
+  atomic_store(&stage, 1);
+  while (!readers_see_unloading())
+    ;
+  atomic_store(&is_done, true);
+  readers_leave(mine);
+  return NULL;
+}
+
+static bool unloading_waits(void)
+{
+  pthread_t thread;
+  atomic_store(&stage, 0);
+  atomic_store(&is_done, false);
+  assert_int_equal(pthread_create(&thread, NULL, read_until_unloading, NULL), 0);
+  while (atomic_load(&stage) != 1)
+    sched_yield();
+  readers_begin_unloading();
+  bool has_waited = atomic_load(&is_done);
+  pthread_join(thread, NULL);
+  readers_end_unloading();
+  return has_waited;
+}
+
+/* Not for ever: where the processor is busy with others, it may give up now and then. */
+static void unloading_waits_for_readers(void **state)
+{
+  enum { ATTEMPTS = 200 };
+  unsigned waited = 0;
+  (void)state;
+  for (int i = 0; i < ATTEMPTS; i++)
+    waited += unloading_waits();
+  assert_in_range(waited, ATTEMPTS / 4, ATTEMPTS);
+}
 
 static void *hold_a_place(void *unused)
 {
@@ -728,7 +770,7 @@ static void *hold_a_place(void *unused)
   require(mine != NULL && !readers_see_unloading());
   atomic_store(&stage, 1);
   while (atomic_load(&stage) != 2)
-    ;
+    sched_yield();
   readers_leave(mine);
   return NULL;
 }
@@ -749,11 +791,12 @@ static void places_and_unloadings(void **state)
   readers_end_unloading();
   assert_false(readers_see_unloading());
   readers_leave(outer);
-  /* It waits for others, but not for ever. */
+  /* Not for ever. */
   pthread_t thread;
+  atomic_store(&stage, 0);
   assert_int_equal(pthread_create(&thread, NULL, hold_a_place, NULL), 0);
   while (atomic_load(&stage) != 1)
-    ;
+    sched_yield();
   readers_begin_unloading();
   readers_end_unloading();
   atomic_store(&stage, 2);
@@ -785,6 +828,7 @@ int main(void)
       cmocka_unit_test(registers_and_loads),
       cmocka_unit_test(numbers_of_a_stack),
       cmocka_unit_test(places_and_unloadings),
+      cmocka_unit_test(unloading_waits_for_readers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

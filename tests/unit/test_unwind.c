@@ -13,9 +13,12 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <linux/seccomp.h>
 #include <search.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <unwind.h>
 
@@ -657,6 +660,23 @@ static void rules_for_all_call_sites_of_libc(void **state)
   assert_int_equal(unit_count_files("/proc/self/fd"), files);
 }
 
+/* No system call, once something of the object is known: each would be the end. */
+CHILD_TEST(rules_need_no_system_call)
+{
+  struct code code = {0, 0};
+  unsigned sites = 0;
+  dl_iterate_phdr(find_libc, &code);
+  require(code.low != 0 && cfi_compile((uintptr_t)getppid + 1) != RULE_ABSENT);
+  require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
+  bool all = true;
+  for (uintptr_t address = code.low + 8; address < code.high; address++)
+    if (is_after_call(&code, address)) {
+      all = all && cfi_compile(address - 1) != RULE_ABSENT;
+      sites++;
+    }
+  (void)syscall(SYS_exit, all && sites > 10000 ? UNIT_REACHED_END : 1); /* exit_group is no longer allowed */
+}
+
 static void data_is_not_code(void **state)
 {
   (void)state;
@@ -717,6 +737,7 @@ int main(int count, char **arguments)
       cmocka_unit_test(wild_registers_are_survived),
       cmocka_unit_test(handler_after_stack_overflow),
       cmocka_unit_test(rules_for_all_call_sites_of_libc),
+      cmocka_unit_test(rules_need_no_system_call),
       cmocka_unit_test(data_is_not_code),
       cmocka_unit_test(hidden_frames_are_left_out),
   };
