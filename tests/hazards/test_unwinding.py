@@ -281,7 +281,7 @@ class U8Attributes(AsWithout, Discriminates):
 
 class U9LargeFrames(AsWithout):
     """U9: a frame of many MiB, or many frames, between the caller and the thread's end. Seen to fail in version 0.1.0 (nothing above the
-    frame), and by the mutants own_stack_forgotten and frame_packed_short."""
+    frame), and by the mutant own_stack_forgotten."""
     samples = (1,)  # at other intervals the first sample may come behind the filter, and has to ask
     KINDS = [("frame", "main", 2), ("frame", "main", 5), ("recursion", "main", 6),
              ("frame", "thread", 2), ("frame", "thread", 40), ("recursion", "thread", 6)]

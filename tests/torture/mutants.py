@@ -132,7 +132,7 @@ MUTANTS = [
            "    thread->stack_low -= PAGE_BYTES;\n  }\n  return true;\n", "    thread->stack_low -= PAGE_BYTES;\n  }\n  thread->stack_low = page_of(thread->stack_high);\n  return true;\n",
            ["hazards/test_unwinding.U9"]),
     Mutant("frame_packed_short", "U9: no rule for frames of more than 8 MiB", "core/rules.c",
-           "!fits(rule.cfa_offset, 28, 1)", "!fits(rule.cfa_offset, 24, 1)", ["hazards/test_unwinding.U9"]),
+           "!fits(rule.cfa_offset, 28, 1)", "!fits(rule.cfa_offset, 24, 1)", ["unit/test_rules"]),
     Mutant("ends_at_zero", "U10: 0 in rbp ends a stack in silence", "core/steps.c",
            "  if (bp < frame->sp || is_too_far", "  if (bp == 0)\n    return STEP_OUT;\n  if (bp < frame->sp || is_too_far", ["hazards/test_unwinding.U10"]),
     Mutant("registered_unseen", "U7: code that the program made has no unwind information", "core/cfi/entries.c",
