@@ -8,19 +8,45 @@
 #ifndef HEAPPROF_ON_STACK_H
 #define HEAPPROF_ON_STACK_H
 
+#include "core/arch/arch.h"
 #include "core/compiler.h"
+#include "core/sys.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-
-/* Calls it on a stack that is mapped for this one call, with signals blocked. False: no memory, nothing was called. */
-HIDDEN bool on_fresh_stack(void (*function)(void *argument), void *argument, size_t stack_bytes);
 
 /* Blocks every signal of the calling thread; signals_restore puts back what was. A system call each. */
 struct blocked_signals {
   unsigned long mask;
 };
-HIDDEN struct blocked_signals signals_block(void);
-HIDDEN void signals_restore(struct blocked_signals before);
+
+enum { HOW_SET_MASK = 2 };
+
+static inline struct blocked_signals signals_block(void)
+{
+  unsigned long all = ~0ul;
+  struct blocked_signals before = {0};
+  sys_call(SYS_rt_sigprocmask, HOW_SET_MASK, (long)&all, (long)&before.mask, sizeof all, 0, 0);
+  return before;
+}
+
+static inline void signals_restore(struct blocked_signals before)
+{
+  sys_call(SYS_rt_sigprocmask, HOW_SET_MASK, (long)&before.mask, 0, sizeof before.mask, 0, 0);
+}
+
+/* Calls it on a stack that is mapped for this one call, with signals blocked. False: no memory, nothing was called.
+ * Inline, for a frame of its own would be one more on the stack that is short. */
+static ALWAYS_INLINE bool on_fresh_stack(void (*function)(void *argument), void *argument, size_t stack_bytes)
+{
+  char *stack = sys_map_anonymous(stack_bytes);
+  if (stack == NULL)
+    return false;
+  struct blocked_signals before = signals_block();
+  arch_call_on_stack(function, argument, stack + stack_bytes);
+  signals_restore(before);
+  sys_munmap(stack, stack_bytes);
+  return true;
+}
 
 #endif

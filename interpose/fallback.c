@@ -95,20 +95,20 @@ ARCH_ENTRY void *fallback_reallocf(void *pointer, size_t size)
 /* `place` is the address of a pointer; errno stays as it is. */
 ARCH_ENTRY int fallback_reallocarr(void *place, size_t count, size_t size)
 {
+  typedef void *__attribute__((may_alias)) aliased;
   size_t bytes;
-  void *pointer;
+  void *pointer = NULL;
   int saved_errno = errno;
-  memcpy(&pointer, place, sizeof pointer);
   if (__builtin_mul_overflow(count, size, &bytes))
     return EOVERFLOW;
   if (bytes > 0)
-    pointer = realloc(pointer, bytes);
+    pointer = realloc(*(aliased *)place, bytes);
   else
-    free(pointer), pointer = NULL;
+    free(*(aliased *)place);
   errno = saved_errno;
   if (pointer == NULL && bytes > 0)
     return ENOMEM;
-  memcpy(place, &pointer, sizeof pointer);
+  *(aliased *)place = pointer;
   return 0;
 }
 

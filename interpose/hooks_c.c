@@ -113,14 +113,18 @@ static void release(void *pointer)
   real.free(pointer);
 }
 
-ARCH_ENTRY void *reallocarray(void *pointer, size_t count, size_t size)
+static NOINLINE ARCH_ENTRY bool reallocarray_counts_inside(void)
 {
   static struct probe probe = {.make = make_by_reallocarray, .release = release};
+  real_ensure();
+  return probe_answer(&probe, real_is_allocators.reallocarray) == COUNTING_INSIDE;
+}
+
+static NOINLINE ARCH_ENTRY void *reallocarray_noted(void *pointer, size_t count, size_t size)
+{
   struct unwind_start start = UNWIND_START_HERE();
   size_t bytes;
-  real_ensure();
-  if (probe_answer(&probe, real_is_allocators.reallocarray) == COUNTING_INSIDE ||
-      __builtin_mul_overflow(count, size, &bytes))
+  if (__builtin_mul_overflow(count, size, &bytes))
     return real.reallocarray(pointer, count, size);
   struct request request = request_begin(bytes, true);
   struct resize resize = resize_begin(pointer);
@@ -128,6 +132,14 @@ ARCH_ENTRY void *reallocarray(void *pointer, size_t count, size_t size)
   resize_end(&resize, has_freed(pointer, bytes, resized));
   request_end(&request, resized, &start);
   return resized;
+}
+
+/* Has no frame while the allocator's runs: the realloc that it calls has one, and records on top of it. */
+void *reallocarray(void *pointer, size_t count, size_t size)
+{
+  if (reallocarray_counts_inside())
+    JUMP return real.reallocarray(pointer, count, size);
+  JUMP return reallocarray_noted(pointer, count, size);
 }
 
 static NOINLINE ARCH_ENTRY void free_noted(void *pointer)
@@ -180,12 +192,9 @@ ARCH_ENTRY void vfree(void *pointer)
 }
 
 /* What cannot be resized is freed. */
-ARCH_ENTRY void *reallocf(void *pointer, size_t size)
+static NOINLINE ARCH_ENTRY void *reallocf_noted(void *pointer, size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
-  real_ensure();
-  if (!real_is_allocators.reallocf)
-    return real.reallocf(pointer, size);
   struct request request = request_begin(size, true);
   struct resize resize = resize_begin(pointer);
   void *resized = real.reallocf(pointer, size);
@@ -194,13 +203,27 @@ ARCH_ENTRY void *reallocf(void *pointer, size_t size)
   return resized;
 }
 
-ARCH_ENTRY int reallocarr(void *place, size_t count, size_t size)
+static NOINLINE ARCH_ENTRY const struct real_origins *ensured(void)
+{
+  real_ensure();
+  return &real_is_allocators;
+}
+
+/* This one and the next have no frame while ours runs in place of the allocator's: the realloc that it calls records
+ * below it. */
+void *reallocf(void *pointer, size_t size)
+{
+  if (!ensured()->reallocf)
+    JUMP return real.reallocf(pointer, size);
+  JUMP return reallocf_noted(pointer, size);
+}
+
+static NOINLINE ARCH_ENTRY int reallocarr_noted(void *place, size_t count, size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
   size_t bytes;
   void *pointer;
-  real_ensure();
-  if (!real_is_allocators.reallocarr || __builtin_mul_overflow(count, size, &bytes))
+  if (__builtin_mul_overflow(count, size, &bytes))
     return real.reallocarr(place, count, size);
   memcpy(&pointer, place, sizeof pointer);
   struct request request = request_begin(bytes, true);
@@ -210,6 +233,13 @@ ARCH_ENTRY int reallocarr(void *place, size_t count, size_t size)
   memcpy(&pointer, place, sizeof pointer);
   request_end(&request, result == 0 ? pointer : NULL, &start);
   return result;
+}
+
+int reallocarr(void *place, size_t count, size_t size)
+{
+  if (!ensured()->reallocarr)
+    JUMP return real.reallocarr(place, count, size);
+  JUMP return reallocarr_noted(place, count, size);
 }
 
 /* Except this one: servers that count their memory ask for every object, when it is made and when it is freed. */

@@ -198,7 +198,7 @@ class Library(Case):
 
 class Stack(Case):
     """U6: how much of the application's stack the library takes at most, beside what it calls of others: in bytes, from its code."""
-    ALLOCATING, ANY_OTHER = 1024, 512
+    ALLOCATING, ANY_OTHER = 960, 512
     AFTER_OPEN = 320  # in place of a real function, after dlopen with RTLD_DEEPBIND
     # What switches to a stack of ours, and what it takes of the application's.
     SWITCHES = {"arch_call_on_stack": 16}
