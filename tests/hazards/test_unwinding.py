@@ -2,7 +2,9 @@
 """U1 to U14: a stack walked from inside malloc."""
 import itertools
 import os
+import re
 import shutil
+import subprocess
 
 from harness import paths, pprof_reader
 from harness.case import Case, cases, slow, timeout
@@ -394,10 +396,33 @@ class U14Alone(Case):
         hidden = ["unshare", "-m", "sh", "-c", self.HIDING, "sh"]
         skip_unless(self.plain([*hidden, "true"], expect=None).status == 0, "no mounts of our own here")
         self.profiled([*hidden, program("hz_u14_leak.cc")], sample=1)
-        (path,) = [path for path in self.profile_files() if ".hz_u14_leak" in path.name]
+        self.stacks_in(self.out_dir)
+
+    def stacks_in(self, folder):
+        """Of the strings that leak."""
+        (path,) = folder.glob("*.hz_u14_leak*")
         profile = pprof_reader.load(path)
         stacks = profile.stacks("alloc_objects", lambda frames: any("victim_leak" in name for name in frames))
         self.assertEqual(sum(stacks.values()), 20)  # a string, and what it holds
         for frames in stacks:
             self.assertIn("main", frames)
         self.assertEqual(profile.comment_values().get("lost.truncated", 0), 0)
+        return {tuple("" if name.startswith("0x") else name for name in frames): count for frames, count in stacks.items()}
+
+    def test_in_a_root_with_libc_alone(self):
+        """The stacks are those of outside. Nothing is there but the program and what it is linked with, not even /proc."""
+        skip_unless(os.geteuid() == 0, "only root may change its root")
+        victim, root = program("hz_u14_leak.cc"), self.dir / "root"
+        self.profiled([victim], sample=1)
+        linked = subprocess.run(["ldd", victim, paths.LIB], check=True, capture_output=True, text=True).stdout
+        for file in {str(victim), str(paths.LIB), *re.findall(r"(/\S+) \(0x", linked)}:
+            (root / file[1:]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, root / file[1:])
+        for folder in (self.out_dir, self.state_dir):
+            (root / str(folder)[1:]).mkdir(parents=True, mode=0o700)
+
+        def enter():
+            os.chroot(root)
+            os.chdir("/")
+        self.profiled([victim], sample=1, preexec_fn=enter)
+        self.assertEqual(self.stacks_in(root / str(self.out_dir)[1:]), self.stacks_in(self.out_dir))

@@ -25,6 +25,11 @@ def in_wild_child(frames):
     return "wild_child" in frames and in_victim(frames)
 
 
+def is_stand_in(frames):
+    """Of new stacks for which there was no room: on a busy machine the region may be growing for longer than anybody waits."""
+    return frames == ["[stack table full]"]
+
+
 class Claim:
     """A line that the driver printed: what a profile must say."""
     def __init__(self, kind, fields):
@@ -82,7 +87,10 @@ class Driver(Case):
         self.assertEqual(sorted(profiles), sorted(claim.file for claim in claims))
         for claim in claims:
             profile = profiles[claim.file]
-            self.check_exact(profile, claim.totals, claim.where)
+            totals = dict(claim.totals)
+            for key, value in profile.totals(is_stand_in).items():
+                totals[key] -= value
+            self.check_exact(profile, totals, claim.where)
             self.check_lint(profile)
         self.assertEqual(list(self.state_dir.iterdir()), [])
 

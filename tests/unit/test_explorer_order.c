@@ -69,8 +69,8 @@ FORBIDDEN(two_fences_empty_buffers, seen[0] == 0 && seen[1] == 0, store_x_fenced
 
 BODY(store_x_sc, STORE(x, 1, seq_cst); seen[0] = LOAD(y, seq_cst))
 BODY(store_y_sc, STORE(y, 1, seq_cst); seen[1] = LOAD(x, seq_cst))
-BODY(add_x_sc, ADD(x, seq_cst); seen[0] = LOAD(y, seq_cst))
-BODY(add_y_sc, ADD(y, seq_cst); seen[1] = LOAD(x, seq_cst))
+BODY(add_x_sc, (void)ADD(x, seq_cst); seen[0] = LOAD(y, seq_cst))
+BODY(add_y_sc, (void)ADD(y, seq_cst); seen[1] = LOAD(x, seq_cst))
 ALLOWED(one_seq_cst_is_not_enough, seen[0] == 0 && seen[1] == 0, store_x_sc, store_y)
 FORBIDDEN(seq_cst_accesses_empty_buffers, seen[0] == 0 && seen[1] == 0, store_x_sc, store_y_sc)
 FORBIDDEN(seq_cst_additions_empty_buffers, seen[0] == 0 && seen[1] == 0, add_x_sc, add_y_sc)
