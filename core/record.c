@@ -2,6 +2,7 @@
 #include "core/record.h"
 
 #include "core/cuts.h"
+#include "core/live/live_index.h"
 #include "core/process.h"
 #include "core/settle.h"
 #include "core/timing.h"
@@ -95,7 +96,7 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
     settle_lose_sample();
     return;
   }
-  live_prefetch(pointer);
+  live_index_prefetch(pointer);
   struct live_entry entry = {.stack = intern(start), .size_bytes = size_bytes};
   if (entry.stack == 0) {
     region_lose(LOSS_region);
@@ -143,7 +144,7 @@ static ALWAYS_INLINE bool may_hold(const void *pointer)
 /* What the real free will read comes into the cache beside what the live table needs. */
 static ALWAYS_INLINE void prefetch_for_free(const void *pointer)
 {
-  live_prefetch(pointer);
+  live_index_prefetch(pointer);
   __builtin_prefetch((const char *)pointer - 2 * sizeof(size_t));
 }
 

@@ -17,38 +17,35 @@ static struct live_entry entry_of(const struct live_node *node)
 bool live_add(const void *pointer, struct live_entry entry)
 {
   INVARIANT(pointer != NULL && entry.stack != 0 && entry.size_bytes >> LIVE_NODE_SIZE_BITS == 0);
+  uint64_t hash = live_index_hash(pointer);
   uint32_t number = live_node_get();
   if (number == 0)
     return false;
   struct live_node *node = live_node_at(number);
-  live_node_set(node, live_index_hash(pointer), entry.size_bytes);
+  live_node_set(node, hash, entry.size_bytes);
   node->stack = entry.stack;
-  live_filter_raise(pointer);
-  if (live_index_add(pointer, number))
+  live_filter_raise(pointer, hash);
+  if (live_index_add(hash, number))
     return true;
-  live_filter_lower(pointer);
+  live_filter_lower(pointer, hash);
   live_node_give_back(number);
   return false;
 }
 
 /* The node, out of the index but not yet free; 0 when there is none. */
-static uint32_t take_out(const void *pointer)
+static ALWAYS_INLINE uint32_t take_out(const void *pointer)
 {
-  uint32_t number = live_index_remove(pointer);
+  uint64_t hash = live_index_hash(pointer);
+  uint32_t number = live_index_remove(hash);
   if (number == 0)
     return 0;
-  live_filter_lower(pointer);
+  live_filter_lower(pointer, hash);
   return number;
 }
 
 bool live_may_hold(const void *pointer)
 {
-  return UNLIKELY(live_filter_may_be(pointer)) && live_filter_may_be_object(pointer);
-}
-
-void live_prefetch(const void *pointer)
-{
-  live_index_prefetch(pointer);
+  return UNLIKELY(live_filter_may_be(pointer)) && live_filter_may_be_object(pointer, live_index_hash(pointer));
 }
 
 bool live_remove(const void *pointer, struct live_entry *entry)

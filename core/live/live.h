@@ -34,9 +34,6 @@ bool live_may_hold(const void *pointer);
 /* Takes the entry out and lowers the filter; false when there is none. */
 bool live_remove(const void *pointer, struct live_entry *entry);
 
-/* For who will soon add the pointer or remove it. */
-void live_prefetch(const void *pointer);
-
 /* For adopting after a fork. Between begin and end, live_remove_during_adoption takes entries out without losing
  * them: visit each entry once with live_adopt_each, then live_adopt_settle calls `freed` for every entry that was
  * visited and removed. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/live/live_filter.h"
 
-#include "core/live/live_index.h"
-
 LARGE _Atomic uint8_t live_filter[LIVE_FILTER_BYTES];
 
 /* A second filter, by object instead of page: saturating counts of four bits. On a page with a sample most objects are
@@ -43,7 +41,7 @@ static uint8_t lowered_page(uint8_t byte)
   return count == 1 ? 0 : byte - 1;
 }
 
-static void page_raise(const void *pointer)
+static ALWAYS_INLINE void page_raise(const void *pointer)
 {
   _Atomic uint8_t *page = live_filter_of(pointer);
   uint8_t old = atomic_load_explicit(page, memory_order_relaxed), bit = live_filter_bit_of(pointer);
@@ -52,7 +50,7 @@ static void page_raise(const void *pointer)
     ;
 }
 
-static void page_lower(const void *pointer)
+static ALWAYS_INLINE void page_lower(const void *pointer)
 {
   _Atomic uint8_t *page = live_filter_of(pointer);
   uint8_t old = atomic_load_explicit(page, memory_order_relaxed);
@@ -61,9 +59,8 @@ static void page_lower(const void *pointer)
     ;
 }
 
-static void object_raise(const void *pointer)
+static ALWAYS_INLINE void object_raise(const void *pointer, uint64_t hash)
 {
-  uint64_t hash = live_index_hash(pointer);
   _Atomic uint8_t *counts = object_filter_of(pointer, hash);
   uint8_t old = atomic_load_explicit(counts, memory_order_relaxed),
           max = OBJECT_FILTER_COUNT_MAX << object_filter_shift(hash);
@@ -73,9 +70,8 @@ static void object_raise(const void *pointer)
     ;
 }
 
-static void object_lower(const void *pointer)
+static ALWAYS_INLINE void object_lower(const void *pointer, uint64_t hash)
 {
-  uint64_t hash = live_index_hash(pointer);
   _Atomic uint8_t *counts = object_filter_of(pointer, hash);
   uint8_t old = atomic_load_explicit(counts, memory_order_relaxed),
           max = OBJECT_FILTER_COUNT_MAX << object_filter_shift(hash);
@@ -85,16 +81,16 @@ static void object_lower(const void *pointer)
     ;
 }
 
-void live_filter_raise(const void *pointer)
+void live_filter_raise(const void *pointer, uint64_t hash)
 {
   page_raise(pointer);
-  object_raise(pointer);
+  object_raise(pointer, hash);
 }
 
-void live_filter_lower(const void *pointer)
+void live_filter_lower(const void *pointer, uint64_t hash)
 {
   page_lower(pointer);
-  object_lower(pointer);
+  object_lower(pointer, hash);
 }
 
 void live_filter_mark_forever(const void *pointer)
@@ -102,9 +98,8 @@ void live_filter_mark_forever(const void *pointer)
   atomic_store_explicit(live_filter_of(pointer), UINT8_MAX, memory_order_relaxed);
 }
 
-bool live_filter_may_be_object(const void *pointer)
+bool live_filter_may_be_object(const void *pointer, uint64_t hash)
 {
-  uint64_t hash = live_index_hash(pointer);
   uint8_t counts = atomic_load_explicit(object_filter_of(pointer, hash), memory_order_relaxed);
   return (counts >> object_filter_shift(hash) & OBJECT_FILTER_COUNT_MAX) != 0;
 }

@@ -48,12 +48,12 @@ struct page {
 /* Segment 0 has the first pages; each further one as many as all before it. */
 static LARGE struct page first_segment[FIRST_PAGES];
 static _Atomic(struct page *) segments[SEGMENTS] = {first_segment};
-static _Atomic uint32_t pages_used = FIRST_PAGES;
+_Atomic uint32_t live_index_pages = FIRST_PAGES;
 
 /* Comes with all that grow did before (and see is_still_right). */
 static ALWAYS_INLINE uint32_t pages_now(void)
 {
-  return atomic_load_explicit(&pages_used, memory_order_seq_cst);
+  return atomic_load_explicit(&live_index_pages, memory_order_seq_cst);
 }
 
 /* A slot by its place. */
@@ -72,7 +72,7 @@ static ALWAYS_INLINE struct page *page_at(uint32_t page)
   if (page < FIRST_PAGES)
     return &first_segment[page];
   unsigned segment = 32 - FIRST_PAGES_LOG2 - (unsigned)__builtin_clz(page);
-  struct page *pages = atomic_load_explicit(&segments[segment], memory_order_relaxed); /* comes with pages_used */
+  struct page *pages = atomic_load_explicit(&segments[segment], memory_order_relaxed); /* comes with live_index_pages */
   return pages + (page - highest_bit(page));
 }
 
@@ -240,7 +240,7 @@ static COLD void grow(uint32_t pages)
     return;
   if (!is_split_off(pages - 1, PAGE_LINES - 1))
     split(pages - 1);
-  if (atomic_compare_exchange_strong_explicit(&pages_used, &pages, pages + 1, memory_order_seq_cst,
+  if (atomic_compare_exchange_strong_explicit(&live_index_pages, &pages, pages + 1, memory_order_seq_cst,
                                               memory_order_relaxed))
     split(pages);
 }
@@ -326,10 +326,10 @@ static ALWAYS_INLINE bool put(uint64_t hash, uint32_t node)
   }
 }
 
-bool live_index_add(const void *pointer, uint32_t node)
+bool live_index_add(uint64_t hash, uint32_t node)
 {
   grow_for(node);
-  return put(live_index_hash(pointer), node);
+  return put(hash, node);
 }
 
 /* Looking up. */
@@ -378,10 +378,10 @@ static NOINLINE bool holds(uint64_t hash)
   return look_up(hash).slot != 0;
 }
 
-uint32_t live_index_remove(const void *pointer)
+uint32_t live_index_remove(uint64_t hash)
 {
   for (;;) {
-    struct found found = look_up(live_index_hash(pointer));
+    struct found found = look_up(hash);
     if (found.slot == 0)
       return 0;
     if (LIKELY(atomic_compare_exchange_strong_explicit(slot_at(found.place), &found.slot, SLOT_FREE,
@@ -404,9 +404,7 @@ void live_index_each(void (*visit)(uint32_t node, void *argument), void *argumen
       }
 }
 
-void live_index_prefetch(const void *pointer)
+void live_index_prefetch_line(uint64_t hash)
 {
-  uint64_t hash = live_index_hash(pointer);
-  uint32_t page = page_of(hash, pages_now());
-  __builtin_prefetch(&page_at(page)->lines[home_of(hash)], 1);
+  __builtin_prefetch(&page_at(page_of(hash, pages_now()))->lines[home_of(hash)], 1);
 }

@@ -19,6 +19,9 @@
 #ifndef HEAPPROF_LIVE_INDEX_H
 #define HEAPPROF_LIVE_INDEX_H
 
+#include "core/compiler.h"
+
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,16 +31,24 @@ static inline uint64_t live_index_hash(const void *pointer)
   return (hash ^ hash >> 32) * 0xd6e8feb86659fd93u;
 }
 
-/* The node holds its pointer already. */
-bool live_index_add(const void *pointer, uint32_t node);
+/* The node holds its part of the hash already. */
+bool live_index_add(uint64_t hash, uint32_t node);
 
 /* Takes it out; 0 when there is none. */
-uint32_t live_index_remove(const void *pointer);
+uint32_t live_index_remove(uint64_t hash);
 
 /* Visits every entry that is there from begin to end; one that is moved meanwhile perhaps twice. */
 void live_index_each(void (*visit)(uint32_t node, void *argument), void *argument);
 
-/* Brings the home line of a pointer into the cache. */
-void live_index_prefetch(const void *pointer);
+/* Brings the home line of a pointer into the cache, where the table is too large to be there anyway. */
+void live_index_prefetch_line(uint64_t hash);
+extern HIDDEN _Atomic uint32_t live_index_pages;
+
+static ALWAYS_INLINE void live_index_prefetch(const void *pointer)
+{
+  enum { SMALL_PAGES = 64 }; /* 256 KiB */
+  if (UNLIKELY(atomic_load_explicit(&live_index_pages, memory_order_relaxed) > SMALL_PAGES))
+    live_index_prefetch_line(live_index_hash(pointer));
+}
 
 #endif
