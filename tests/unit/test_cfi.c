@@ -503,7 +503,7 @@ static void frames_without_a_header(void **state)
 {
   (void)state;
   size = 0;
-  put("this is not it \0\0\0\0\1zR", 24);
+  put("this is not it \0\0\0\0\1zR\0", 24);
   size_t start = size, shared = put_shared(&usual);
   static const unsigned order[] = {3, 0, 2, 1, 4};
   for (size_t i = 0; i < COUNT_OF(order); i++)
