@@ -74,7 +74,7 @@ class Make(RealTest):
     script = r"""
 cp -r "$SRC/core" "$SRC/include" .
 cat >Makefile <<'MAKE'
-objects = arena.o config.o live.o prng.o region.o rules.o sampler.o stacks.o text.o writer.o unwind.o record.o
+objects = arena.o config.o prng.o region.o rules.o sampler.o stacks.o text.o writer.o unwind.o record.o
 all: $(objects)
 %.o: core/%.c
 	$(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE '-DHEAPPROF_MACHINE_H="core/arch/$(shell uname -m).h"' -iquote . -iquote core \

@@ -39,20 +39,9 @@ DIRECT = {
     "prlimit64": ("EPERM",),
     "getcwd": ("ENOENT",),
     "readlinkat": ("EACCES",),
-    "pipe2": ("EMFILE",),
     "linkat": ("EIO",),
 }
-INDIRECT = {
-    "openat": ("EMFILE", "EACCES"),
-    "mmap": ("ENOMEM",),
-    "mprotect": ("ENOMEM",),
-    "newfstatat": ("EIO",),
-    "read": ("EIO",),
-    "pipe2": ("EMFILE",),
-    "munmap": ("ENOMEM",),
-    "close": ("EIO",),
-    "rt_sigaction": ("EINVAL",),
-}
+INDIRECT = {"rt_sigaction": ("EINVAL",)}
 ERRORS = {"direct": DIRECT, "indirect": INDIRECT}
 EACH = amount(2, None)  # how many n of each call and error; None: all
 SOME = {"pread64": 40}  # of so many that they would take half an hour
