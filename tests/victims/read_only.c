@@ -115,6 +115,6 @@ int main(int argc, char **argv)
   make_pairs();
   heapprof_stats(&stats);
   printf("live samples %lu, closed mappings %s\n", (unsigned long)stats.live_samples,
-         closed_count > 5 ? "many" : "few");
+         closed_count > 3 ? "many" : "few");
   return 0;
 }
