@@ -1,39 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/cxx_runtime.h"
 
-#include "core/libc.h"
-
-#include "interpose/object.h"
+#include "interpose/provider.h"
 
 #include <link.h>
 #include <stdint.h>
 
-enum rank { RANK_NONE, RANK_ANY, RANK_NEEDED, RANK_OWN };
-
 struct search {
-  uintptr_t caller;
-  struct object callers; /* empty until it is found */
-  enum rank rank;
+  struct provider_search of_caller;
   struct cxx_runtime *runtime;
 };
-
-static int find_callers(struct dl_phdr_info *info, size_t size, void *argument)
-{
-  struct search *search = argument;
-  struct object object;
-  (void)size;
-  if (!object_read(info, &object) || !object_holds(&object, search->caller))
-    return 0;
-  search->callers = object;
-  return 1;
-}
-
-static enum rank rank_of(const struct search *search, const struct object *object)
-{
-  if (object->bias == search->callers.bias && object->dynamic == search->callers.dynamic)
-    return RANK_OWN;
-  return search->callers.dynamic != NULL && object_needs(&search->callers, object) ? RANK_NEEDED : RANK_ANY;
-}
 
 static bool read_runtime(const struct object *object, struct cxx_runtime *runtime)
 {
@@ -53,19 +29,20 @@ static int find_runtime(struct dl_phdr_info *info, size_t size, void *argument)
   struct object object;
   struct cxx_runtime runtime;
   (void)size;
-  if (!object_read(info, &object) || rank_of(search, &object) <= search->rank || !read_runtime(&object, &runtime))
+  if (!object_read(info, &object) || provider_rank(&search->of_caller, &object) <= search->of_caller.rank ||
+      !read_runtime(&object, &runtime))
     return 0;
-  search->rank = rank_of(search, &object);
+  search->of_caller.rank = provider_rank(&search->of_caller, &object);
   *search->runtime = runtime;
-  return search->rank == RANK_OWN;
+  return search->of_caller.rank == PROVIDER_OWN;
 }
 
 bool cxx_runtime_find(const void *caller, struct cxx_runtime *runtime)
 {
-  struct search search = {.caller = (uintptr_t)caller, .runtime = runtime};
-  (void)object_each(find_callers, &search);
+  struct search search = {.runtime = runtime};
+  provider_begin(&search.of_caller, (uintptr_t)caller);
   (void)object_each(find_runtime, &search);
-  return search.rank != RANK_NONE;
+  return search.of_caller.rank != PROVIDER_NONE;
 }
 
 /* std::bad_alloc is its vtable pointer, which points behind the two words that a vtable begins with. */

@@ -60,7 +60,7 @@ void *dlmopen(long space, const char *file, int flags)
 {
   real_ensure();
   if (file == NULL || !is_profiling())
-    return real.dlmopen(space, file, flags);
+    JUMP return real.dlmopen(space, file, flags);
   if (space != LM_ID_BASE) {
     if (strchr(file, '/') != NULL && strchr(file, '$') == NULL)
       return open_apart(space, file, flags);
@@ -68,7 +68,7 @@ void *dlmopen(long space, const char *file, int flags)
   } else if ((flags & RTLD_DEEPBIND) != 0) {
     rebind_expect(ARCH_RETURN_ADDRESS_AT);
   }
-  return real.dlmopen(space, file, flags);
+  JUMP return real.dlmopen(space, file, flags);
 }
 
 /* It works on a handle, so it does not matter that the real function is called from here (unlike dlopen, whose search

@@ -3,60 +3,62 @@
 
 #include "core/libc.h"
 
-#include "interpose/object.h"
-
 #include <link.h>
 
 extern HIDDEN const char __ehdr_start[];
 
-enum rank { RANK_NONE, RANK_ANY, RANK_NEEDED, RANK_OWN };
-
-struct search {
-  const char *symbol;
-  struct object callers; /* empty until it is found */
-  enum rank rank;
-  uintptr_t address; /* of the caller; once that is found, of the function, or 0 */
-};
-
 static int find_callers(struct dl_phdr_info *info, size_t size, void *argument)
 {
-  struct search *search = argument;
+  struct provider_search *search = argument;
   struct object object;
   (void)size;
-  if (!object_read(info, &object) || !object_holds(&object, search->address))
+  if (!object_read(info, &object) || !object_holds(&object, search->caller))
     return 0;
   search->callers = object;
   return 1;
 }
 
-static enum rank rank_of(const struct search *search, const struct object *object)
+void provider_begin(struct provider_search *search, uintptr_t caller)
+{
+  search->caller = caller;
+  search->callers = (struct object){.dynamic = NULL};
+  search->rank = PROVIDER_NONE;
+  (void)object_each(find_callers, search);
+}
+
+enum provider_rank provider_rank(const struct provider_search *search, const struct object *object)
 {
   if (object->bias == search->callers.bias && object->dynamic == search->callers.dynamic)
-    return RANK_OWN;
-  return search->callers.dynamic != NULL && object_needs(&search->callers, object) ? RANK_NEEDED : RANK_ANY;
+    return PROVIDER_OWN;
+  return search->callers.dynamic != NULL && object_needs(&search->callers, object) ? PROVIDER_NEEDED : PROVIDER_ANY;
 }
+
+struct function_search {
+  struct provider_search of_caller;
+  const char *symbol;
+  void *function;
+};
 
 static int find_function(struct dl_phdr_info *info, size_t size, void *argument)
 {
-  struct search *search = argument;
+  struct function_search *search = argument;
   struct object object;
   (void)size;
   if (!object_read(info, &object) || object_holds(&object, (uintptr_t)__ehdr_start) ||
-      rank_of(search, &object) <= search->rank)
+      provider_rank(&search->of_caller, &object) <= search->of_caller.rank)
     return 0;
   void *found = object_find(&object, search->symbol);
   if (found == NULL)
     return 0;
-  search->rank = rank_of(search, &object);
-  search->address = (uintptr_t)found;
-  return search->rank == RANK_OWN;
+  search->of_caller.rank = provider_rank(&search->of_caller, &object);
+  search->function = found;
+  return search->of_caller.rank == PROVIDER_OWN;
 }
 
 void *provider_find(uintptr_t caller, const char *symbol)
 {
-  struct search search = {.symbol = symbol, .address = caller};
-  (void)object_each(find_callers, &search);
-  search.address = 0;
+  struct function_search search = {.symbol = symbol, .function = NULL};
+  provider_begin(&search.of_caller, caller);
   (void)object_each(find_function, &search);
-  return (void *)search.address;
+  return search.function;
 }
