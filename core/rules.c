@@ -6,7 +6,8 @@
 LARGE struct rule_cache_entry rule_cache[RULE_CACHE_SETS][RULE_CACHE_WAYS];
 _Atomic uint64_t rule_generation;
 
-_Static_assert(RULE_CACHE_SETS == 1 << (64 - 52), "rule_cache_set takes the upper 12 bits of the product");
+_Static_assert(RULE_CACHE_SETS == 1 << (64 - 52), "a rule's place elsewhere is the upper 12 bits of a product");
+_Static_assert(RULE_CACHE_SETS / RULE_CACHE_PAGES == 1 << (64 - 58), "and that in its page the upper 6");
 
 static bool fits(int32_t value, unsigned bits, int32_t unit)
 {
@@ -28,20 +29,32 @@ packed_rule rule_pack(struct frame_rule rule)
          field(rule.bp_offset / 8, 14, 12) | field(rule.addend / 8, 26, 10) | field(rule.cfa_offset, 36, 28);
 }
 
+packed_rule rule_cache_get_elsewhere(uintptr_t pc)
+{
+  return rule_cache_look(rule_cache_elsewhere(pc), rule_key(pc));
+}
+
+/* An entry that is free, ours, or of another generation. NULL: there is none. */
+static struct rule_cache_entry *find_room(struct rule_cache_entry *set, uint64_t key)
+{
+  for (unsigned way = 0; way < RULE_CACHE_WAYS; way++) {
+    uint64_t old = atomic_load_explicit(&set[way].rule, memory_order_relaxed);
+    uint64_t old_key = old ^ atomic_load_explicit(&set[way].key_xor_rule, memory_order_relaxed);
+    if (old == 0 || old_key == key || (old_key ^ key) >> 48 != 0)
+      return &set[way];
+  }
+  return NULL;
+}
+
 void rule_cache_put(uintptr_t pc, packed_rule rule)
 {
   INVARIANT(rule_kind(rule) != RULE_ABSENT);
   uint64_t key = rule_key(pc);
-  struct rule_cache_entry *set = rule_cache_set(pc);
-  unsigned victim = (unsigned)(pc >> 3) % RULE_CACHE_WAYS;
-  for (unsigned way = 0; way < RULE_CACHE_WAYS; way++) {
-    uint64_t old = atomic_load_explicit(&set[way].rule, memory_order_relaxed);
-    uint64_t old_key = old ^ atomic_load_explicit(&set[way].key_xor_rule, memory_order_relaxed);
-    if (old == 0 || old_key == key || (old_key ^ key) >> 48 != 0) { /* free, ours, or of another generation */
-      victim = way;
-      break;
-    }
-  }
-  atomic_store_explicit(&set[victim].rule, rule, memory_order_relaxed);
-  atomic_store_explicit(&set[victim].key_xor_rule, key ^ rule, memory_order_relaxed);
+  struct rule_cache_entry *entry = find_room(rule_cache_home(pc), key);
+  if (entry == NULL)
+    entry = find_room(rule_cache_elsewhere(pc), key);
+  if (entry == NULL)
+    entry = &rule_cache_elsewhere(pc)[(pc >> 3) % RULE_CACHE_WAYS];
+  atomic_store_explicit(&entry->rule, rule, memory_order_relaxed);
+  atomic_store_explicit(&entry->key_xor_rule, key ^ rule, memory_order_relaxed);
 }

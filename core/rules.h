@@ -5,7 +5,7 @@
  * two entries gets a key that does not fit and takes it for a miss (the trick of chess programs' transposition tables;
  * R. Hyatt and T. Mann, A lockless transposition-table implementation, ICGA Journal 2002). The key holds the module
  * generation, so a dlclose makes every older rule unreachable. A stale or wrong rule is harmless: the walker bounds
- * every read.
+ * every read. What finds no room in the page of its code goes anywhere.
  *
  * Threads, signals: lock-free. Memory: 256 KiB of .bss, touched as it fills. Fork: copied on write.
  */
@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum rule_kind {
@@ -89,6 +90,7 @@ static ALWAYS_INLINE intptr_t rule_cfa_offset(packed_rule rule)
 packed_rule rule_pack(struct frame_rule rule);
 
 enum { RULE_CACHE_SETS = 4096, RULE_CACHE_WAYS = 4 };
+#define RULE_CACHE_FACTOR 0x9e3779b97f4a7c15u
 
 struct rule_cache_entry {
   _Atomic uint64_t key_xor_rule;
@@ -105,16 +107,18 @@ static ALWAYS_INLINE uint64_t rule_key(uintptr_t pc)
   return (uint64_t)pc ^ atomic_load_explicit(&rule_generation, memory_order_acquire) << 48;
 }
 
-static ALWAYS_INLINE struct rule_cache_entry *rule_cache_set(uintptr_t pc)
+/* 256 KiB of code have their rules in one page: a walk that finds the caches cold pays for each page, and the first use
+ * of a page is a fault. */
+enum { RULE_CACHE_PAGES = 64, RULE_CACHE_CODE_SHIFT = 18 };
+
+static ALWAYS_INLINE struct rule_cache_entry *rule_cache_home(uintptr_t pc)
 {
-  return rule_cache[(uint64_t)pc * 0x9e3779b97f4a7c15u >> 52];
+  size_t page = pc >> RULE_CACHE_CODE_SHIFT & (RULE_CACHE_PAGES - 1), set = (uint64_t)pc * RULE_CACHE_FACTOR >> 58;
+  return rule_cache[page * (RULE_CACHE_SETS / RULE_CACHE_PAGES) + set];
 }
 
-/* RULE_ABSENT (0) when the cache does not hold it. */
-static ALWAYS_INLINE packed_rule rule_cache_get(uintptr_t pc)
+static ALWAYS_INLINE packed_rule rule_cache_look(const struct rule_cache_entry *set, uint64_t key)
 {
-  uint64_t key = rule_key(pc);
-  const struct rule_cache_entry *set = rule_cache_set(pc);
   for (unsigned way = 0; way < RULE_CACHE_WAYS; way++) {
     uint64_t mixed = atomic_load_explicit(&set[way].key_xor_rule, memory_order_relaxed);
     uint64_t rule = atomic_load_explicit(&set[way].rule, memory_order_relaxed);
@@ -122,6 +126,21 @@ static ALWAYS_INLINE packed_rule rule_cache_get(uintptr_t pc)
       return rule;
   }
   return RULE_ABSENT;
+}
+
+/* Where a rule is that found its home set full. */
+static ALWAYS_INLINE struct rule_cache_entry *rule_cache_elsewhere(uintptr_t pc)
+{
+  return rule_cache[(uint64_t)pc * RULE_CACHE_FACTOR >> 52];
+}
+
+packed_rule rule_cache_get_elsewhere(uintptr_t pc);
+
+/* RULE_ABSENT (0) when the cache does not hold it. */
+static ALWAYS_INLINE packed_rule rule_cache_get(uintptr_t pc)
+{
+  packed_rule rule = rule_cache_look(rule_cache_home(pc), rule_key(pc));
+  return LIKELY(rule != RULE_ABSENT) ? rule : rule_cache_get_elsewhere(pc);
 }
 
 void rule_cache_put(uintptr_t pc, packed_rule rule);

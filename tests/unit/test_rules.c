@@ -88,22 +88,67 @@ static void cache_holds_what_was_put(void **state)
   assert_int_equal(rule_cache_get(base), RULE_OUTERMOST);
 }
 
+static unsigned pages_in_use(void)
+{
+  enum { SETS_OF_PAGE = RULE_CACHE_SETS / RULE_CACHE_PAGES };
+  unsigned used = 0;
+  for (unsigned page = 0; page < RULE_CACHE_PAGES; page++) {
+    bool is_used = false;
+    for (unsigned set = page * SETS_OF_PAGE; set < (page + 1) * SETS_OF_PAGE; set++)
+      for (unsigned way = 0; way < RULE_CACHE_WAYS; way++)
+        is_used |= atomic_load(&rule_cache[set][way].rule) != 0;
+    used += is_used;
+  }
+  return used;
+}
+
+/* Of 100 places in one library no more than a few may find their set full. */
+static void code_that_lies_together_has_its_rules_together(void **state)
+{
+  (void)state;
+  enum { PLACES = 100, CODE_BYTES = 1 << RULE_CACHE_CODE_SHIFT };
+  uint64_t random = 5;
+  empty_cache();
+  for (int i = 0; i < PLACES; i++) {
+    uintptr_t pc = 0x7f1234500000 + prng_next(&random) % CODE_BYTES;
+    rule_cache_put(pc, rule_of(pc));
+    assert_int_equal(rule_cache_get(pc), rule_of(pc));
+  }
+  assert_true(pages_in_use() <= 4);
+}
+
+static unsigned held_of(const uintptr_t *pcs, unsigned count)
+{
+  unsigned held = 0;
+  for (unsigned i = 0; i < count; i++)
+    held += rule_cache_get(pcs[i]) == rule_of(pcs[i]);
+  return held;
+}
+
 static void full_set_gives_up_an_old_entry(void **state)
 {
   (void)state;
-  uintptr_t same_set[20];
-  unsigned found = 0, held = 0;
+  enum { ALL = 20, PAGE_STEP = (RULE_CACHE_PAGES << RULE_CACHE_CODE_SHIFT) + 16 };
+  uintptr_t same_home[ALL], same_places[ALL];
+  unsigned found = 0, found_everywhere = 0;
   empty_cache();
-  for (uintptr_t pc = 0x400000; found < COUNT_OF(same_set); pc++)
-    if (rule_cache_set(pc) == rule_cache_set(0x400000))
-      same_set[found++] = pc;
-  for (unsigned i = 0; i < found; i++) {
-    rule_cache_put(same_set[i], rule_of(same_set[i]));
-    assert_int_equal(rule_cache_get(same_set[i]), rule_of(same_set[i]));
+  for (uintptr_t pc = 0x400000; found < COUNT_OF(same_home); pc++)
+    if (rule_cache_home(pc) == rule_cache_home(0x400000))
+      same_home[found++] = pc;
+  for (unsigned i = 0; i < ALL; i++) { /* the first ones go elsewhere when their home is full */
+    rule_cache_put(same_home[i], rule_of(same_home[i]));
+    assert_int_equal(held_of(same_home, i + 1), i + 1);
   }
-  for (unsigned i = 0; i < found; i++)
-    held += rule_cache_get(same_set[i]) == rule_of(same_set[i]);
-  assert_int_equal(held, RULE_CACHE_WAYS);
+  /* Those that have both in common give up old ones. */
+  empty_cache();
+  for (uintptr_t pc = 0x400000; found_everywhere < ALL; pc += PAGE_STEP)
+    if (rule_cache_home(pc) == rule_cache_home(0x400000) && rule_cache_elsewhere(pc) == rule_cache_elsewhere(0x400000))
+      same_places[found_everywhere++] = pc;
+  for (unsigned i = 0; i < ALL; i++) {
+    rule_cache_put(same_places[i], rule_of(same_places[i]));
+    assert_int_equal(rule_cache_get(same_places[i]), rule_of(same_places[i]));
+  }
+  assert_int_equal(held_of(same_places, ALL), 2 * RULE_CACHE_WAYS);
 }
 
 static void generation_makes_old_rules_unreachable(void **state)
@@ -135,11 +180,11 @@ static void torn_entries_are_misses(void **state)
   empty_cache();
   uintptr_t pcs[2] = {0x400000, 0};
   for (uintptr_t pc = pcs[0] + 1; pcs[1] == 0; pc++)
-    if (rule_cache_set(pc) == rule_cache_set(pcs[0]))
+    if (rule_cache_home(pc) == rule_cache_home(pcs[0]))
       pcs[1] = pc;
   rule_cache_put(pcs[0], rule_of(pcs[0]));
   rule_cache_put(pcs[1], rule_of(pcs[1]));
-  struct rule_cache_entry *set = rule_cache_set(pcs[0]);
+  struct rule_cache_entry *set = rule_cache_home(pcs[0]);
   assert_int_equal(rule_cache_get(pcs[0]), rule_of(pcs[0]));
   uint64_t halves[2] = {atomic_load(&set[0].rule), atomic_load(&set[1].rule)};
   assert_true(halves[0] != 0 && halves[1] != 0 && halves[0] != halves[1]);
@@ -157,7 +202,7 @@ static void *put_and_get(void *number)
   uintptr_t clash[64];
   for (unsigned found = 0; found < COUNT_OF(clash);) { /* few sets, so that writers meet */
     uintptr_t pc = 0x600000 + prng_next(&random) % (1 << 20);
-    if (rule_cache_set(pc) < rule_cache[32])
+    if ((rule_cache_home(pc) - rule_cache[0]) / RULE_CACHE_WAYS % (RULE_CACHE_SETS / RULE_CACHE_PAGES) < 2)
       clash[found++] = pc;
   }
   for (int i = 0; i < 300000; i++) {
@@ -188,6 +233,7 @@ int main(void)
       cmocka_unit_test(packing_keeps_every_field),
       cmocka_unit_test(limits_of_the_packed_form),
       cmocka_unit_test(cache_holds_what_was_put),
+      cmocka_unit_test(code_that_lies_together_has_its_rules_together),
       cmocka_unit_test(full_set_gives_up_an_old_entry),
       cmocka_unit_test(generation_makes_old_rules_unreachable),
       cmocka_unit_test(torn_entries_are_misses),
