@@ -40,7 +40,7 @@ static void test_functions_are_told_apart_by_all_they_have(void **state)
 {
   (void)state;
   struct heap *heap = heap_new("test");
-  struct heap_function function = {"f", "_f", "f.c", 1}, other = function;
+  struct heap_function function = {.name = "f", .system_name = "_f", .file = "f.c", .start_line = 1}, other = function;
   uint32_t first = heap_add_function(heap, function);
   assert_int_equal(heap_add_function(heap, function), first);
   other.start_line = 2;

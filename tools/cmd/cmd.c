@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTIONS_MAX = 24, HELP_KEY = 1000, FIRST_KEY = 1001 };
+enum { OPTIONS_MAX = 32, HELP_KEY = 1000, FIRST_KEY = 1001 };
 
 static const struct command *find_command(const char *name)
 {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "tools/cmd/filter_options.h"
 #include "tools/cmd/row_options.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
@@ -12,6 +13,7 @@ static const struct cmd_option options[] = {
     ROW_OPTION_LINES,
     {"all", 'a', NULL, "also what changed no more than sampling explains"},
     CMD_OPTION_JSON,
+    FILTER_OPTIONS,
     CMD_OPTIONS_END,
 };
 
@@ -130,16 +132,21 @@ static int print_difference(const struct cmd_line *line, const struct heap *old,
 static int run(const struct cmd_line *line)
 {
   uint32_t count;
+  struct filter *filter;
   int status = EXIT_FAILED;
   if (line->count != 2)
     return cmd_misused(line, "it takes two profiles, the old one first");
   if (!row_options_limit(line, &count))
     return EXIT_USAGE;
-  struct heap *old = view_open(line->operands[0]), *new = old != NULL ? view_open(line->operands[1]) : NULL;
+  if (!filter_options(line, &filter))
+    return EXIT_USAGE;
+  struct heap *old = view_open(line->operands[0], filter);
+  struct heap *new = old != NULL ? view_open(line->operands[1], filter) : NULL;
   if (new != NULL)
     status = print_difference(line, old, new, count);
   heap_free(new);
   heap_free(old);
+  filter_free(filter);
   return status;
 }
 

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
+#include "tools/cmd/filter_options.h"
 #include "tools/cmd/row_options.h"
+#include "tools/filter/expression.h"
 #include "tools/views/neighbours.h"
 #include "tools/views/view.h"
-
-#include <string.h>
-
-/* An expression that backtracks for ever is given up. */
-#define MATCH_LIMIT "(*LIMIT_MATCH=1000000)"
 
 static const struct cmd_option options[] = {
     CMD_OPTION_SAMPLE_INDEX,
     ROW_OPTION_LINES,
+    FILTER_OPTIONS,
     CMD_OPTIONS_END,
 };
 
@@ -110,24 +108,7 @@ static void print_blocks(const struct heap *heap, int type, const struct rows *r
 
 /* What is looked for. */
 
-/* GLib's message without the expression, which has our limit in it. */
-static const char *reason_of(const GError *error)
-{
-  const char *colon = strrchr(error->message, ':');
-  return colon != NULL && colon[1] == ' ' ? colon + 2 : error->message;
-}
-
-static GRegex *compile(const char *text)
-{
-  g_autoptr(GError) error = NULL;
-  g_autofree char *limited = g_strconcat(MATCH_LIMIT, text, NULL);
-  GRegex *expression = g_utf8_validate(text, -1, NULL) ? g_regex_new(limited, G_REGEX_OPTIMIZE, 0, &error) : NULL;
-  if (expression == NULL)
-    say("'%s' is not a regular expression: %s", text, error != NULL ? reason_of(error) : "it is not UTF-8");
-  return expression;
-}
-
-/* By place; NULL after a message: the expression was given up, or nothing matches. */
+/* By place; NULL after a message: nothing matches, or the expression was given up. */
 static bool *find_wanted(const struct rows *rows, const GRegex *expression, const char *source)
 {
   g_autofree bool *is_wanted = g_new0(bool, rows->places->places->len);
@@ -135,17 +116,11 @@ static bool *find_wanted(const struct rows *rows, const GRegex *expression, cons
   for (uint32_t i = 0; i < rows->rows->len; i++) {
     const struct row *row = &g_array_index(rows->rows, struct row, i);
     g_autofree char *name = view_place_name(row->name, row->file, row->line);
-    g_autoptr(GError) error = NULL;
-    is_wanted[row->place] = g_regex_match_full(expression, name, -1, 0, 0, NULL, &error);
+    is_wanted[row->place] = expression_matches(expression, name);
     has_any |= is_wanted[row->place];
-    if (error != NULL) {
-      say("%s: %s", name, reason_of(error));
-      return NULL;
-    }
   }
-  if (!has_any)
-    say("%s: no function in it matches '%s'; heapprof top lists them", source,
-        g_regex_get_pattern(expression) + strlen(MATCH_LIMIT));
+  if (!has_any && !expression_is_given_up(expression))
+    say("%s: no function in it matches '%s'; heapprof top lists them", source, expression_text(expression));
   return has_any ? g_steal_pointer(&is_wanted) : NULL;
 }
 
@@ -166,12 +141,16 @@ static int peek(const struct cmd_line *line, const struct heap *heap, const GReg
 
 static int run(const struct cmd_line *line)
 {
+  struct filter *filter;
   if (line->count != 2)
     return cmd_misused(line, "it takes an expression, and one process or profile");
-  g_autoptr(GRegex) expression = compile(line->operands[0]);
-  struct heap *heap = expression != NULL ? view_open(line->operands[1]) : NULL;
+  if (!filter_options(line, &filter))
+    return EXIT_USAGE;
+  g_autoptr(GRegex) expression = expression_compile(line->operands[0]);
+  struct heap *heap = expression != NULL ? view_open(line->operands[1], filter) : NULL;
   int status = heap != NULL ? peek(line, heap, expression) : EXIT_FAILED;
   heap_free(heap);
+  filter_free(filter);
   return status;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/cmd/cmd.h"
+#include "tools/cmd/filter_options.h"
 #include "tools/heap/save.h"
 #include "tools/terminal/say.h"
 #include "tools/views/heap_json.h"
@@ -14,7 +14,7 @@ static const char default_output[] = "report.html";
 static const struct cmd_option options[] = {
     CMD_OPTION_OUTPUT,       CMD_OPTION_FORCE,
     CMD_OPTION_SAMPLE_INDEX, {"diff-base", 0, "FILE", "show the difference with FILE"},
-    CMD_OPTIONS_END,
+    FILTER_OPTIONS,          CMD_OPTIONS_END,
 };
 
 static bool has_value(const struct heap *heap, int type)
@@ -71,11 +71,15 @@ static bool write_page(const struct cmd_line *line, GBytes *page)
 static int report(const struct cmd_line *line, const char *name, const char *base_name)
 {
   int status = EXIT_FAILED;
-  struct heap *base = base_name != NULL ? view_open(base_name) : NULL;
-  struct heap *heap = base_name == NULL || base != NULL ? view_open(name) : NULL;
+  struct filter *filter;
+  if (!filter_options(line, &filter))
+    return EXIT_USAGE;
+  struct heap *base = base_name != NULL ? view_open(base_name, filter) : NULL;
+  struct heap *heap = base_name == NULL || base != NULL ? view_open(name, filter) : NULL;
   g_autoptr(GBytes) page = heap != NULL ? make_page(line, heap, base) : NULL;
   heap_free(heap);
   heap_free(base);
+  filter_free(filter);
   if (page != NULL && write_page(line, page))
     status = EXIT_OK;
   return status;

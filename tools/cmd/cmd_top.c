@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "tools/cmd/filter_options.h"
 #include "tools/cmd/row_options.h"
 #include "tools/source/source.h"
 #include "tools/views/rows_json.h"
@@ -10,7 +11,7 @@ static const struct cmd_option options[] = {
     ROW_OPTION_ROWS,         {"cum", 'c', NULL, "sort by what a function and those it called allocated"},
     CMD_OPTION_SAMPLE_INDEX, {"diff-base", 0, "FILE", "show the difference with FILE"},
     ROW_OPTION_LINES,        CMD_OPTION_JSON,
-    CMD_OPTIONS_END,
+    FILTER_OPTIONS,          CMD_OPTIONS_END,
 };
 
 static enum rows_order order_of(const struct cmd_line *line)
@@ -53,13 +54,13 @@ static int print_table(const struct cmd_line *line, const struct heap *heap, con
   return finish_output(EXIT_OK);
 }
 
-static int print_source(const struct cmd_line *line, uint32_t count)
+static int print_source(const struct cmd_line *line, uint32_t count, const struct filter *filter)
 {
   int status = EXIT_FAILED;
-  struct heap *heap = view_open(line->operands[0]), *base = NULL;
+  struct heap *heap = view_open(line->operands[0], filter), *base = NULL;
   const char *base_name = cmd_value(line, "diff-base");
   if (heap != NULL && base_name != NULL)
-    base = view_open(base_name);
+    base = view_open(base_name, filter);
   if (heap != NULL && (base_name == NULL || base != NULL))
     status = print_table(line, heap, base, count);
   heap_free(base);
@@ -76,18 +77,21 @@ static bool may_watch(const struct cmd_line *line, int *pid)
 static int run(const struct cmd_line *line)
 {
   uint32_t count;
-  int pid;
+  struct filter *filter;
   if (line->count != 1)
     return cmd_misused(line, "it takes one process or profile");
   if (!row_options_limit(line, &count))
     return EXIT_USAGE;
-  if (!may_watch(line, &pid))
-    return print_source(line, count);
-  return watch_run(&(struct watch_options){.pid = pid,
-                                           .type = cmd_value(line, "sample-index"),
-                                           .by = row_options_by(line),
-                                           .order = order_of(line),
-                                           .rows_max = cmd_has(line, "rows") ? count : UINT32_MAX});
+  if (!filter_options(line, &filter))
+    return EXIT_USAGE;
+  struct watch_options watched = {.type = cmd_value(line, "sample-index"),
+                                  .by = row_options_by(line),
+                                  .order = order_of(line),
+                                  .rows_max = cmd_has(line, "rows") ? count : UINT32_MAX,
+                                  .filter = filter};
+  int status = may_watch(line, &watched.pid) ? watch_run(&watched) : print_source(line, count, filter);
+  filter_free(filter);
+  return status;
 }
 
 const struct command cmd_top = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/cmd/cmd.h"
+#include "tools/cmd/filter_options.h"
 #include "tools/terminal/quantity.h"
 #include "tools/views/call_tree.h"
 #include "tools/views/view.h"
@@ -14,7 +14,8 @@ static const struct cmd_option options[] = {
     CMD_OPTION_SAMPLE_INDEX,
     {"depth", 'd', "N", "branch at most N times on a path (default: 40)"},
     {"min", 'm', "PERCENT", "fold what is below PERCENT of the total (default: 1)"},
-    {"inverted", 'i', NULL, "begin with the functions that allocate, their callers below"},
+    {"inverted", 'i', NULL, "begin with the owners, their callers below"},
+    FILTER_OPTIONS,
     CMD_OPTIONS_END,
 };
 
@@ -201,13 +202,17 @@ static int run(const struct cmd_line *line)
 {
   uint64_t depth_max;
   double percent;
+  struct filter *filter;
   if (line->count != 1)
     return cmd_misused(line, "it takes one process or profile");
   if (!cmd_number(line, "depth", 0, DEPTH_MAX, DEPTH_DEFAULT, &depth_max) || !parse_percent(line, &percent))
     return EXIT_USAGE;
-  struct heap *heap = view_open(line->operands[0]);
+  if (!filter_options(line, &filter))
+    return EXIT_USAGE;
+  struct heap *heap = view_open(line->operands[0], filter);
   int status = heap != NULL ? show(line, heap, (uint32_t)depth_max, percent) : EXIT_FAILED;
   heap_free(heap);
+  filter_free(filter);
   return status;
 }
 

@@ -5,11 +5,19 @@
 
 #include <stdint.h>
 
+/* What a function is to whoever asks whose memory it is (filter/plumbing.h); no file tells. */
+enum function_role {
+  FUNCTION_ORDINARY,
+  FUNCTION_PLUMBING, /* it allocates on behalf of its callers */
+  FUNCTION_START,    /* of a program or a thread */
+};
+
 struct heap_function {
   const char *name;        /* for people: demangled, without parameters */
   const char *system_name; /* as in the symbol table */
   const char *file;        /* "" if unknown */
   int64_t start_line;      /* 0 if unknown */
+  enum function_role role;
 };
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/run_summary.h"
 
+#include "tools/filter/filter.h"
 #include "tools/heap/load.h"
 #include "tools/run/output_name.h"
 #include "tools/run/run_folder.h"
@@ -141,6 +142,7 @@ static void put_lines(FILE *text, const struct run_result *result, const struct 
                       const GPtrArray *written, struct heap *heap)
 {
   source_drop_frames(heap);
+  filter_apply(NULL, heap);
   struct rows *in_use = rows_of_type(heap, "inuse_space"), *allocated = rows_of_type(heap, "alloc_space");
   put_peak(text, profile);
   put_in_use(text, in_use, allocated, result->wait_status, profile->pid == result->collection->program);

@@ -62,8 +62,10 @@ static struct paths collect_paths(struct call_tree *tree, const struct heap *hea
     double value = (double)heap_values(heap, i)[type];
     uint32_t count;
     const struct stack_place *stack = heap_places_stack(of_heap, i, &count);
+    uint32_t owner = stack_owner(stack, count);
     if (value != 0)
-      tree->is_cut |= !append_path(&paths, stack, count, tree->is_inverted, value, heap_variance(heap, i, type));
+      tree->is_cut |=
+          !append_path(&paths, stack + owner, count - owner, tree->is_inverted, value, heap_variance(heap, i, type));
   }
   heap_places_free(of_heap);
   return paths;

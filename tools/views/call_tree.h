@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The stacks of a profile as a tree: who called whom, from the program's start inwards, or inverted, from the
- * allocating function outwards.
+ * allocating function outwards. The inner end of a path is the owner (places.h): what it calls to allocate is left out.
  *
  * Memory: the tree owns its texts; the heap may go. Failure: none; is_cut says that there was no room for all of it.
  */

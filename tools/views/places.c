@@ -45,11 +45,12 @@ static char *clean_file(const char *file)
   return g_strdup(file[0] == '/' ? absolute : absolute + 1);
 }
 
-static uint32_t add_place(struct places *places, const char *name, const char *file, int64_t line)
+static uint32_t add_place(struct places *places, const char *name, const char *file, int64_t line,
+                          enum function_role role)
 {
   bool by_line = places->by == PLACES_BY_LINE;
   struct place place = {g_string_chunk_insert_const(places->texts, name),
-                        g_string_chunk_insert_const(places->texts, by_line ? file : ""), by_line ? line : 0};
+                        g_string_chunk_insert_const(places->texts, by_line ? file : ""), by_line ? line : 0, role};
   gpointer found;
   if (g_hash_table_lookup_extended(places->numbers, &place, NULL, &found))
     return GPOINTER_TO_UINT(found);
@@ -63,7 +64,7 @@ static uint32_t add_nameless(struct places *places, const struct heap *heap, con
 {
   const char *path = location->mapping != HEAP_NONE ? heap_mapping(heap, location->mapping)->path : "";
   g_autofree char *name = stand_in_for_mapping(path);
-  return add_place(places, name, "", 0);
+  return add_place(places, name, "", 0, FUNCTION_ORDINARY);
 }
 
 static uint32_t add_line(struct places *places, const struct heap *heap, const struct heap_location *location,
@@ -75,13 +76,14 @@ static uint32_t add_line(struct places *places, const struct heap *heap, const s
   if (function->name[0] == '\0')
     return add_nameless(places, heap, location);
   g_autofree char *file = places->by == PLACES_BY_LINE ? clean_file(function->file) : NULL;
-  return add_place(places, function->name, file, line->line);
+  return add_place(places, function->name, file, line->line, function->role);
 }
 
 struct heap_places *heap_places_new(struct places *places, const struct heap *heap)
 {
   struct heap_places *of_heap = g_new0(struct heap_places, 1);
   of_heap->heap = heap;
+  of_heap->places = places;
   of_heap->of_lines = g_new0(uint32_t, heap->lines->len);
   of_heap->of_locations = g_new0(uint32_t, heap->locations->len);
   of_heap->stack = g_array_new(FALSE, FALSE, sizeof(struct stack_place));
@@ -106,17 +108,19 @@ void heap_places_free(struct heap_places *of_heap)
   g_free(of_heap);
 }
 
+static void append_place(struct heap_places *of_heap, uint32_t place, bool is_inlined)
+{
+  struct stack_place added = {place, is_inlined, place_of(of_heap->places, place)->role};
+  g_array_append_val(of_heap->stack, added);
+}
+
 static void append_location(struct heap_places *of_heap, uint32_t number)
 {
   const struct heap_location *location = heap_location(of_heap->heap, number);
-  for (uint32_t i = 0; i < location->line_count && of_heap->stack->len < STACK_PLACES_MAX; i++) {
-    struct stack_place place = {of_heap->of_lines[location->first_line + i], i + 1 < location->line_count};
-    g_array_append_val(of_heap->stack, place);
-  }
-  if (location->line_count == 0) {
-    struct stack_place place = {of_heap->of_locations[number], false};
-    g_array_append_val(of_heap->stack, place);
-  }
+  for (uint32_t i = 0; i < location->line_count && of_heap->stack->len < STACK_PLACES_MAX; i++)
+    append_place(of_heap, of_heap->of_lines[location->first_line + i], i + 1 < location->line_count);
+  if (location->line_count == 0)
+    append_place(of_heap, of_heap->of_locations[number], false);
 }
 
 const struct stack_place *heap_places_stack(struct heap_places *of_heap, uint32_t sample, uint32_t *count)
@@ -128,4 +132,15 @@ const struct stack_place *heap_places_stack(struct heap_places *of_heap, uint32_
     append_location(of_heap, frames[i]);
   *count = of_heap->stack->len;
   return (const struct stack_place *)of_heap->stack->data;
+}
+
+uint32_t stack_owner(const struct stack_place *stack, uint32_t count)
+{
+  uint32_t end = count;
+  while (end > 0 && stack[end - 1].role == FUNCTION_START)
+    end--;
+  for (uint32_t i = 0; i < end; i++)
+    if (stack[i].role != FUNCTION_PLUMBING)
+      return i;
+  return end > 0 ? end - 1 : 0;
 }

@@ -14,6 +14,7 @@ struct place {
   const char *name; /* of the function; "[libfoo.so]" if it has none, "<unknown>" if it is in no file either */
   const char *file; /* by line; "" if unknown */
   int64_t line;
+  enum function_role role;
 };
 
 struct places {
@@ -34,6 +35,7 @@ static inline const struct place *place_of(const struct places *places, uint32_t
 /* Where the locations of one heap are. */
 struct heap_places {
   const struct heap *heap;
+  const struct places *places;
   uint32_t *of_lines;     /* by index in heap->lines */
   uint32_t *of_locations; /* of those without lines */
   GArray *stack;          /* that heap_places_stack returned */
@@ -46,6 +48,7 @@ void heap_places_free(struct heap_places *of_heap);
 struct stack_place {
   uint32_t place;
   bool is_inlined; /* into the next one */
+  enum function_role role;
 };
 
 /* Of stacks that are deeper the innermost places count. */
@@ -53,5 +56,8 @@ enum { STACK_PLACES_MAX = 1 << 16 };
 
 /* The stack of a sample, innermost first, with inlined functions. Valid until the next call. */
 const struct stack_place *heap_places_stack(struct heap_places *of_heap, uint32_t sample, uint32_t *count);
+
+/* Which of them owns what was allocated (filter/plumbing.h): 0, the innermost, where functions have no roles. */
+uint32_t stack_owner(const struct stack_place *stack, uint32_t count);
 
 #endif

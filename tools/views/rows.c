@@ -80,11 +80,12 @@ static void add_sample(struct rows *rows, const struct part *part, struct heap_p
   double value = (double)heap_values(part->heap, sample)[part->type], variance = variance_of(part, sample);
   uint32_t count;
   const struct stack_place *stack = heap_places_stack(places, sample, &count);
+  uint32_t owner = stack_owner(stack, count);
   for (uint32_t i = 0; i < count; i++) {
     struct row *row = &g_array_index(rows->rows, struct row, stack[i].place);
     row->is_inlined |= stack[i].is_inlined;
     row->is_called |= !stack[i].is_inlined && i + 1 < count;
-    if (i == 0)
+    if (i == owner)
       add_flat(row, part, value, variance);
     if (seen[stack[i].place] != sample + 1)
       add_cum(row, part, value, variance);

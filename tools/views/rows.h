@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of a profile: per function or line, what was allocated there (flat) and there or below (cum), with
- * variances. And of a difference: the same places in two profiles.
+/* The table of a profile: per function or line, what it owns (flat; places.h, stack_owner) and what was allocated there
+ * or below (cum), with variances. And of a difference: the same places in two profiles.
  *
  * Memory: rows own their texts; the heaps may go. */
 #ifndef HEAPPROF_ROWS_H

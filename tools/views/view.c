@@ -8,12 +8,14 @@
 #include <math.h>
 #include <time.h>
 
-struct heap *view_open(const char *argument)
+struct heap *view_open(const char *argument, const struct filter *filter)
 {
   g_autoptr(GError) error = NULL;
   struct heap *heap = source_open(argument, SYMBOLS_LINES, &error);
   if (heap == NULL)
     say("%s", error->message);
+  else
+    filter_apply(filter, heap);
   return heap;
 }
 

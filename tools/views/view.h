@@ -8,12 +8,14 @@
 #ifndef HEAPPROF_VIEW_H
 #define HEAPPROF_VIEW_H
 
+#include "tools/filter/filter.h"
 #include "tools/heap/heap.h"
 #include "tools/terminal/table.h"
 #include "tools/views/rows.h"
 
-/* A source with names, inlined frames and lines; NULL after a message. */
-struct heap *view_open(const char *argument);
+/* A source with names, inlined frames and lines, as the filter (NULL: nothing asked for) has it; NULL after a
+ * message. */
+struct heap *view_open(const char *argument, const struct filter *filter);
 
 /* The sample type of that name, NULL for the default. False after a message that lists what there is. */
 bool view_find_type(const struct heap *heap, const char *name, int *type);

@@ -82,6 +82,7 @@ static bool read_process(struct watch *watch, GError **error)
   watch->read_at = clock_now();
   if (heap == NULL)
     return false;
+  filter_apply(watch->options->filter, heap);
   step(watch, heap);
   watch->has_ended = !is_alive;
   if (watch->has_ended)

@@ -3,6 +3,7 @@
 #ifndef HEAPPROF_WATCH_H
 #define HEAPPROF_WATCH_H
 
+#include "tools/filter/filter.h"
 #include "tools/views/rows.h"
 
 struct watch_options {
@@ -11,6 +12,7 @@ struct watch_options {
   enum rows_by by;
   enum rows_order order;
   uint32_t rows_max;
+  const struct filter *filter; /* NULL: none */
 };
 
 /* Can what standard output is be drawn on? */

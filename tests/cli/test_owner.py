@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+"""Whose memory it is: the nearest function that is no allocation plumbing, in every table. Seen to fail: std::__new_allocator::allocate,
+alloc::alloc::alloc, xmalloc and g_malloc headed every table."""
+import re
+import subprocess
+
+from cli.views import Views
+from harness import paths
+from harness.case import cases
+from harness.tools import need
+
+PLUMBING = """
+    std::__new_allocator::allocate
+    std::vector::_M_realloc_insert
+    std::__cxx11::basic_string::_M_construct
+    std::make_shared
+    __gnu_cxx::__normal_iterator::operator++
+    __cxa_allocate_exception
+    operator new
+    shop::Item::operator new[]
+    libstdc++.so.6.0.30+0x1f0b0
+    alloc::alloc::alloc
+    alloc::raw_vec::RawVec::grow_one
+    <alloc::vec::Vec as core::clone::Clone>::clone
+    <&mut alloc::string::String as core::fmt::Write>::write_str
+    core::iter::traits::iterator::Iterator::collect
+    <T as alloc::vec::spec_from_elem::SpecFromElem>::from_elem
+    std::collections::hash::map::HashMap::insert
+    hashbrown::raw::RawTable::reserve_rehash
+    __rust_alloc
+    xmalloc
+    xcalloc
+    xreallocarray
+    je_malloc
+    zmalloc_usable
+    ztrymalloc_usable_internal
+    sqlite3MemMalloc
+    sqlite3DbMallocRawNN
+    g_malloc0_n
+    g_realloc
+    g_strdup_printf
+    g_memdup2
+    g_slice_alloc0
+    xstrndup
+    git__strdup
+    my_asprintf
+    av_mallocz_array
+    palloc0
+    pstrdup
+    MemoryContextAllocExtended
+    AllocSetAlloc
+    apr_palloc
+    ngx_pcalloc
+    zend_mm_alloc_small
+    ggc_internal_alloc
+    bfd_zalloc
+    _objalloc_alloc
+    _obstack_newchunk
+    mem_alloc
+    safe_malloc_or_die
+    checked_realloc.constprop.0
+    rapidjson::MemoryPoolAllocator::Malloc
+    shop::ArenaAllocator::allocate_bytes
+    WTF::fastMalloc
+    QArrayData::allocate
+    llvm::SmallVectorBase::grow_pod
+    absl::lts_20220623::container_internal::raw_hash_set::resize
+    PyMem_RawMalloc
+    _PyObject_GC_New
+    PyType_GenericAlloc
+    runtime.mallocgc
+    runtime.growslice
+""".split("\n")[1:-1]
+
+ORDINARY = """
+    main
+    shop::Cache::insert
+    shop::Item::Item
+    my::std::thing
+    stdlib_init
+    core::Engine::load
+    alloc::Report::print
+    <shop::Iter as core::iter::traits::iterator::Iterator>::next
+    <shop::Point as core::fmt::Display>::fmt
+    preallocate_pages
+    deallocate
+    session_alloc
+    allocate_table_of_contents
+    AllocationReport::print
+    LocateCustomer
+    reallocation_report
+    duplicate_entries
+    strduplicate_finder
+    newton_step
+    renew_lease
+    pool_create
+    process_malloc_statistics_page
+    g_hash_table_new
+    PyList_New
+    runtime.main
+    fopen
+    a.out+0x1234
+""".split("\n")[1:-1]
+
+
+class Names(Views):
+    @cases("plumbing", "ordinary")
+    def test_names(self, kind):
+        """Each name alone, called by a function of the program."""
+        names = [name.strip() for name in (PLUMBING if kind == "plumbing" else ORDINARY)]
+        stacks = {(name, f"owner_{i}", "main") if name != "main" else ("main", "_start"): (1, 1, 1, i + 1)
+                  for i, name in enumerate(names)}
+        rows = {row["function"]: row["flat"] for row in self.json("top", self.make(kind, stacks))["rows"]}
+        callers = {stack[1]: values[3] for stack, values in stacks.items()}
+        leaves = {stack[0]: values[3] for stack, values in stacks.items()}
+        expected = callers if kind == "plumbing" else leaves
+        self.assertEqual({name: flat for name, flat in rows.items() if flat}, expected)
+
+    def test_groups_are_documented(self):
+        """Every group of the list is in the manual."""
+        listed = set(re.findall(r'^HEAPPROF_PLUMBING\("([^"]+)"', (paths.SOURCE / "tools/filter/plumbing.def").read_text(), re.M))
+        page = (paths.SOURCE / "docs/heapprof.1").read_text()
+        section = re.search(r"^\.SH OWNERS\n(.*?)(?=^\.SH )", page, re.M | re.S)[1]
+        self.assertEqual({title for title in re.findall(r"^\.TP\n\.B \"?([^\"\n]+)\"?\n", section, re.M)}, listed)
+
+    def test_names_that_take_for_ever(self):
+        """What a profile calls a function is input."""
+        path = self.make("hostile", {("_" * 5000 + "x" * 5000 + "_mem" * 5000 + "!", "main"): (1, 1, 1, 1)})
+        self.assertIn("main", self.tool("top", path, timeout=60).stdout)
+
+
+class Stacks(Views):
+    def flats(self, stacks, *arguments):
+        return {row["function"]: row["flat"] for row in self.json("top", self.make("made", stacks), *arguments)["rows"] if row["flat"]}
+
+    def test_start_up_owns_nothing(self):
+        self.assertEqual(self.flats({
+            ("xmalloc", "std::locale::init", "call_init.part.0", "_dl_init", "_dl_start_user"): (1, 1, 1, 10),
+            ("std::thread::run", "start_thread", "clone3"): (1, 1, 1, 20),
+            ("_start",): (1, 1, 1, 30),
+            ("_dl_new_object", "dlopen", "load_plugin", "main", "_start"): (1, 1, 1, 40),
+        }), {"std::locale::init": 10, "std::thread::run": 20, "_start": 30, "_dl_new_object": 40})
+
+    def test_more_plumbing_by_an_option(self):
+        stacks = {("pool_get", "shop::serve", "main"): (1, 1, 1, 10)}
+        self.assertEqual(self.flats(stacks), {"pool_get": 10})
+        self.assertEqual(self.flats(stacks, "--plumbing=^pool_"), {"shop::serve": 10})
+        self.assertEqual(self.flats(stacks, "--plumbing=^pool_", "--leaf"), {"pool_get": 10})
+        path = self.make("made", stacks)
+        self.check_refuses("top", path, "--plumbing=(", status=2, says=r"'\(' is not a regular expression")
+
+    def test_recursion_counts_once(self):
+        rows = self.json("top", self.make("made", {("xmalloc", "f", "xmalloc", "f", "main"): (1, 1, 1, 8)}))["rows"]
+        self.assertEqual({row["function"]: (row["flat"], row["cum"]) for row in rows},
+                         {"f": (8, 8), "xmalloc": (0, 8), "main": (0, 8)})
+
+
+class Tables(Views):
+    """Every view names the owner; --leaf gives what pprof says."""
+    STACKS = {("std::__new_allocator::allocate", "std::vector::push_back", "shop::fill", "main"): (1, 9, 1, 9),
+              ("std::__new_allocator::allocate", "std::map::operator[]", "shop::index", "main"): (1, 4, 1, 4)}
+
+    def test_peek(self):
+        text = self.tool("peek", "shop::fill", self.make("made", self.STACKS)).stdout
+        self.assertRegex(text, r"(?m)^ *9B +69\.23% +9B +69\.23% +shop::fill$")
+        self.assertRegex(self.tool("peek", "--leaf", "shop::fill", self.make("made", self.STACKS)).stdout,
+                         r"(?m)^ *0 +0% +9B +69\.23% +shop::fill$")
+
+    def test_tree_ends_at_the_owner(self):
+        path = self.make("made", self.STACKS)
+        self.assertNotIn("std::", self.tool("tree", path).stdout)
+        self.assertRegex(self.tool("tree", path).stdout, r"├ shop::fill\n.*└ shop::index\n")
+        self.assertIn("std::vector::push_back", self.tool("tree", path, "--leaf").stdout)
+        self.assertRegex(self.tool("tree", "-i", path).stdout, r"(?m)69\.23% +shop::fill\n +main$")
+
+    def test_diff(self):
+        old = self.make("old", {("std::__new_allocator::allocate", "shop::fill", "main"): (1, 9, 1, 2)})
+        new = self.make("made", self.STACKS)
+        rows = {row["function"]: row["flat"] for row in self.json("diff", old, new)["rows"] if row["flat"]}
+        self.assertEqual(rows, {"shop::fill": 7, "shop::index": 4})
+
+    def test_summary_of_a_run(self):
+        source = self.out_dir / "holds.cc"
+        source.write_text("""#include <map>
+            #include <string>
+            namespace shop { std::map<int, std::string> names;
+            __attribute__((noinline)) void fill() { for (int i = 0; i < 20000; i++) names[i] = std::string(100, 'x'); } }
+            int main() { shop::fill(); quick_exit(0); }\n""")
+        program = self.out_dir / "holds"
+        subprocess.run(["g++", "-O1", "-g", "-o", program, source], check=True)
+        done = self.tool("run", "-s", "4096", "-o", "p.pb.gz", "--", program)
+        self.assertRegex(done.stderr, r"top in use +\S+ shop::fill\n")
+
+    def test_rust(self):
+        need("rustc")
+        program = self.out_dir / "frames"
+        subprocess.run(["rustc", "-O", "-g", "-o", program, paths.TESTS / "cli/frames.rs"], check=True, capture_output=True)
+        self.profiled([program], sample=1, seed=1, out=f"{self.out_dir}/rust.pb.gz")
+        path = self.out_dir / "rust.pb.gz"
+        rows = self.json("top", path, "--sample-index=alloc_space")["rows"]
+        owners = {row["function"] for row in rows if row["flat"]}
+        self.assertIn("frames::main", owners)
+        self.assertFalse([name for name in owners if re.match(r"<?(alloc|std::vec|hashbrown)::", name)], owners)
