@@ -131,6 +131,8 @@ MUTANTS = [
     Mutant("own_stack_forgotten", "I4, U9: what is known of the own stack is asked for again", "core/stack_bounds.c",
            "    thread->stack_low -= PAGE_BYTES;\n  }\n  return true;\n", "    thread->stack_low -= PAGE_BYTES;\n  }\n  thread->stack_low = page_of(thread->stack_high);\n  return true;\n",
            ["hazards/test_unwinding.U9"]),
+    Mutant("sample_scattered", "the code of a sample lies where the linker puts it", "interpose/sampled.ld",
+           "  .text.sampled :\n  {\n", "  .text.sampled :\n  {\n    *(.text.*)\n", ["preload/test_sample_code"]),
     Mutant("rules_scattered", "each rule of a library has a page of the cache to itself", "core/rules.h",
            "pc >> RULE_CACHE_CODE_SHIFT & (RULE_CACHE_PAGES - 1)", "(uint64_t)pc * RULE_CACHE_FACTOR >> 52 & (RULE_CACHE_PAGES - 1)", ["unit/test_rules"]),
     Mutant("frame_packed_short", "U9: no rule for frames of more than 8 MiB", "core/rules.c",
