@@ -3,6 +3,7 @@
 
 #include "core/process.h"
 #include "core/region.h"
+#include "core/resident.h"
 #include "core/stack_bounds.h"
 #include "core/sys.h"
 #include "core/timing.h"
@@ -23,6 +24,7 @@ bool confinement_begin(void)
   stack_bounds_foresee((uintptr_t)__builtin_frame_address(0));
   if (header != NULL && region_is_own()) {
     (void)timing_sampling_ns(); /* stores the speed of the clock for readers of the file; there is no later chance */
+    resident_leave();
     if (atomic_load(&header->stacks) == 0)
       region_remove_file();
   }

@@ -15,6 +15,7 @@
 #include "core/process.h"
 #include "core/profile.h"
 #include "core/region.h"
+#include "core/resident.h"
 #include "core/settle.h"
 #include "core/stacks.h"
 #include "core/sys.h"
@@ -137,6 +138,29 @@ static void add_uncovered(struct profile *profile, struct arena *arena, const st
       add_text(profile, arena, COMMENT_uncovered, header->uncovered_names[i].text);
 }
 
+static void add_resident(struct profile *profile, struct arena *arena, const struct region_header *header)
+{
+  resident_leave();
+  uint64_t most = atomic_load_explicit(&header->resident_most_bytes, memory_order_relaxed);
+  if (most == 0)
+    return;
+  add_number(profile, arena, COMMENT_resident_bytes,
+             atomic_load_explicit(&header->resident_bytes, memory_order_relaxed));
+  add_number(profile, arena, COMMENT_resident_most_bytes, most);
+}
+
+static void add_origin(struct profile *profile, struct arena *arena, const struct region_header *header)
+{
+  char origin[48];
+  struct text text = TEXT_INIT(origin);
+  if (header->origin_pid == 0)
+    return;
+  text_put_u64(&text, header->origin_unix_ns);
+  text_put(&text, " ");
+  text_put_u64(&text, header->origin_pid);
+  add_text(profile, arena, COMMENT_forked_from, origin);
+}
+
 static const char *unwinder_name(void)
 {
   return modules_can_be_found() ? "unwind information" : "frame pointers only: no _dl_find_object (glibc before 2.35)";
@@ -171,6 +195,8 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
   add_number(profile, arena, COMMENT_own_bytes, atomic_load_explicit(&header->own_bytes, memory_order_relaxed));
   add_number(profile, arena, COMMENT_sampling_ns, timing_sampling_ns());
   add_number(profile, arena, COMMENT_cpu_ns, atomic_load_explicit(&header->cpu_ns, memory_order_relaxed));
+  add_resident(profile, arena, header);
+  add_origin(profile, arena, header);
 }
 
 /* Names. */

@@ -11,6 +11,7 @@
 #include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -18,6 +19,7 @@
 #pragma weak dladdr
 #pragma weak dladdr1
 #pragma weak getauxval
+#pragma weak on_exit
 #pragma weak program_invocation_name
 #pragma weak program_invocation_short_name
 #pragma weak strerrordesc_np

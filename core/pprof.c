@@ -3,6 +3,7 @@
 
 #include "core/compiler.h"
 #include "core/cuts.h"
+#include "core/inherited.h"
 #include "core/pprof.pb-c.h"
 
 #include <errno.h>
@@ -128,15 +129,37 @@ static bool is_exact(const struct profile_sample *sample)
   return true;
 }
 
-static void put_sample(struct encoder *encoder, const struct profile_sample *sample, int64_t cut_key)
+/* Ids of strings. */
+struct label_words {
+  int64_t cut_key, inherited_key, inherited_text;
+};
+
+enum { LABELS_MAX = 2 };
+
+static size_t set_labels(Perftools__Profiles__Label labels[LABELS_MAX], const struct profile_sample *sample,
+                         const struct label_words *words)
+{
+  size_t count = 0;
+  for (size_t i = 0; i < LABELS_MAX; i++)
+    labels[i] = (Perftools__Profiles__Label)PERFTOOLS__PROFILES__LABEL__INIT;
+  if (sample->cut != 0) {
+    labels[count].key = words->cut_key;
+    labels[count++].str = sample->cut;
+  }
+  if (sample->is_inherited) {
+    labels[count].key = words->inherited_key;
+    labels[count++].str = words->inherited_text;
+  }
+  return count;
+}
+
+static void put_sample(struct encoder *encoder, const struct profile_sample *sample, const struct label_words *words)
 {
   if (!widen_ids(encoder, sample->location_count))
     return;
   for (size_t i = 0; i < sample->location_count; i++)
     encoder->ids[i] = sample->locations[i];
-  Perftools__Profiles__Label label = PERFTOOLS__PROFILES__LABEL__INIT, *labels = &label;
-  label.key = cut_key;
-  label.str = sample->cut;
+  Perftools__Profiles__Label labels[LABELS_MAX], *pointers[] = {&labels[0], &labels[1]};
   Perftools__Profiles__Sample packed = PERFTOOLS__PROFILES__SAMPLE__INIT, *samples = &packed;
   packed.n_location_id = sample->location_count;
   packed.location_id = encoder->ids;
@@ -144,8 +167,8 @@ static void put_sample(struct encoder *encoder, const struct profile_sample *sam
   packed.value = (int64_t *)(uintptr_t)sample->values;
   packed.n_variance = is_exact(sample) ? 0 : PROFILE_VALUES;
   packed.variance = (float *)(uintptr_t)sample->variances;
-  packed.n_label = sample->cut != 0;
-  packed.label = &labels;
+  packed.n_label = set_labels(labels, sample, words);
+  packed.label = pointers;
   Message message = PERFTOOLS__PROFILES__PROFILE__INIT;
   message.n_sample = 1;
   message.sample = &samples;
@@ -208,9 +231,11 @@ static void put_all(struct encoder *encoder)
 {
   const struct profile *profile = encoder->profile;
   put_header(encoder);
-  int64_t cut_key = id_of(profile, CUT_LABEL);
+  struct label_words words = {.cut_key = id_of(profile, CUT_LABEL),
+                              .inherited_key = id_of(profile, INHERITED_LABEL),
+                              .inherited_text = id_of(profile, INHERITED_TEXT)};
   for (size_t i = 0; i < profile->sample_count; i++)
-    put_sample(encoder, &profile->samples[i], cut_key);
+    put_sample(encoder, &profile->samples[i], &words);
   for (size_t i = 0; i < profile->mapping_count; i++)
     put_mapping(encoder, &profile->mappings[i], i + 1);
   for (size_t i = 0; i < profile->location_count; i++)

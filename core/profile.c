@@ -4,6 +4,7 @@
 #include "core/allocation_names.h"
 #include "core/compiler.h"
 #include "core/cuts.h"
+#include "core/inherited.h"
 #include "core/module_names.h"
 #include "core/modules.h"
 #include "core/stacks.h"
@@ -191,6 +192,7 @@ static bool add_sample(struct profile *profile, struct location_set *set, const 
   sample->locations = ids;
   sample->location_count = depth;
   sample->cut = (stack->flags & STACK_TRUNCATED) != 0 ? intern(profile, arena, cut_label(cut_of(stack->flags))) : 0;
+  sample->is_inherited = (stack->flags & STACK_INHERITED) != 0;
   profile->sample_count++;
   return true;
 }
@@ -414,7 +416,8 @@ bool profile_build(struct profile *profile, struct arena *arena)
     (void)intern(profile, arena, profile_value_names[value]);
     (void)intern(profile, arena, profile_value_units[value]);
   }
-  static const char *const others[] = {"space", CUT_LABEL}; /* "space": the unit of the period */
+  static const char *const others[] = {"space", /* the unit of the period */
+                                       CUT_LABEL, INHERITED_LABEL, INHERITED_TEXT};
   for (unsigned i = 0; i < COUNT_OF(others); i++)
     (void)intern(profile, arena, others[i]);
   profile->drop_frames = intern(profile, arena, ALLOCATION_DROP_FRAMES);

@@ -39,6 +39,7 @@ struct profile_sample {
   const uint32_t *locations;       /* ids, innermost first */
   uint32_t location_count;
   profile_string cut; /* why outermost frames are missing, 0: none are */
+  bool is_inherited;  /* inherited.h */
 };
 
 struct profile_location {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/region.h"
 
+#include "core/command_line.h"
 #include "core/compiler.h"
 #include "core/descriptor.h"
 #include "core/libc.h"
@@ -331,9 +332,11 @@ bool region_create(const struct config *config, const char *program, const char 
   header->pid_namespace = pid_namespace();
   header->sample_interval_bytes = config->sample_interval_bytes;
   header->depth = config->depth;
-  struct text program_text = TEXT_INIT(header->program), allocator_text = TEXT_INIT(header->allocator);
+  struct text program_text = TEXT_INIT(header->program), allocator_text = TEXT_INIT(header->allocator),
+              command_text = TEXT_INIT(header->command);
   text_put(&program_text, program);
   text_put(&allocator_text, allocator);
+  text_put(&command_text, command_line());
   atomic_store_explicit(&header->log_end, REGION_HEADER_BYTES, memory_order_relaxed);
   atomic_store_explicit(&header->file_end, region.path[0] != '\0' ? size : 0, memory_order_relaxed);
   atomic_store_explicit(&header->own_bytes, size, memory_order_relaxed);
@@ -513,6 +516,10 @@ bool region_adopt(const struct config *config)
   struct region_header *header = (struct region_header *)copy;
   memset(header->magic, 0, sizeof header->magic); /* not to be read before region_announce */
   header->parent_pid = old->pid;
+  if (old->origin_pid == 0) {
+    header->origin_pid = old->pid;
+    header->origin_unix_ns = old->created_unix_ns;
+  }
   header->pid = (uint32_t)sys_getpid();
   header->created_unix_ns = clock_ns(CLOCK_REALTIME);
   header->created_boot_ns = clock_ns(CLOCK_BOOTTIME);
@@ -527,6 +534,10 @@ bool region_adopt(const struct config *config)
   atomic_store(&header->timed_ticks, 0);
   atomic_store(&header->look_up_ticks, 0);
   atomic_store(&header->cpu_ns, 0);
+  atomic_store(&header->end, 0);
+  atomic_store(&header->inherited_bytes_q4, 0);
+  atomic_store(&header->resident_bytes, 0);
+  atomic_store(&header->resident_most_bytes, 0);
   for (unsigned loss = 0; loss < REGION_LOSSES; loss++)
     atomic_store(&header->lost[loss], 0);
   for (uint64_t from = 0, to = first_mapping_bytes(); from < capacity; from = to, to *= 2)

@@ -23,6 +23,7 @@ enum {
   UNCOVERED_NAMES = 6,
   UNCOVERED_NAME_BYTES = 60,
   MODULE_BUILD_ID_MAX = 32,
+  COMMAND_BYTES = 1024,
 };
 
 /* An object that allocates past the profiler (interpose/uncovered.h). Writer: the thread that claims it. */
@@ -72,7 +73,27 @@ struct region_header {
   /* Any thread of the owner. */
   _Atomic uint64_t uncovered_objects; /* of different names, as long as there is room for these */
   struct uncovered_name uncovered_names[UNCOVERED_NAMES];
+
+  /* By the owner before the file gets readable: which process all that a forked child has goes back to: the first one
+   * after exec, by `pid` and `created_unix_ns` of its region. 0: this is it. */
+  uint64_t origin_unix_ns;
+  uint32_t origin_pid;
+
+  /* By the owner, when its end is seen: REGION_HAS_ENDED and the status; 0: it runs, or was killed. */
+  _Atomic uint32_t end;
+
+  /* By who writes a profile, and at the end; 0: not known. */
+  _Atomic uint64_t resident_bytes;
+  _Atomic uint64_t resident_most_bytes;
+
+  /* Any thread of the owner: how much of in_use_bytes_q4 a forked child has from its parent. */
+  _Atomic uint64_t inherited_bytes_q4;
+
+  /* By the owner before the file gets readable: its arguments, with spaces between them. */
+  char command[COMMAND_BYTES];
 };
+
+#define REGION_HAS_ENDED 0x100u
 
 /* Records. */
 
@@ -132,6 +153,7 @@ enum stack_flag {
   STACK_TRUNCATED = 1,      /* the outermost frames are missing */
   STACK_FRAME_POINTERS = 2, /* some frame was found by its frame pointer alone */
   STACK_TABLE_FULL = 4,     /* stands for all stacks that found no room */
+  STACK_INHERITED = 8,      /* of a forked child: what the parent allocated */
   STACK_CUT_SHIFT = 8,      /* with STACK_TRUNCATED: why, from here on (core/cuts.h) */
   STACK_CUT_MASK = 0xff00,
 };

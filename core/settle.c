@@ -108,7 +108,7 @@ static struct {
 static void count_inherited(struct live_entry entry)
 {
   struct sample_weight weight = sampler_weigh(entry.size_bytes);
-  stacks_count_allocation(entry.stack, weight);
+  stacks_count_inherited(entry.stack, weight);
   inherited.objects_q16 += weight.objects_q16;
   inherited.bytes_q4 += tally_bytes_q4(weight);
 }
@@ -132,7 +132,7 @@ static void adopt(void *result)
   if (region_header() == NULL || !region_adopt(settings))
     return;
   process_begin_epoch();
-  stacks_clear();
+  stacks_inherit();
   inherited.objects_q16 = inherited.bytes_q4 = 0;
   live_adopt_each(count_inherited);
   inherit_units();

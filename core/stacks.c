@@ -139,6 +139,8 @@ void stacks_count_free(uint32_t id, struct sample_weight weight)
   peak_keep(stack);
   tally_count(&stack->freed, weight);
   peak_count_free(tally_bytes_q4(weight));
+  if (UNLIKELY((stack->flags & STACK_INHERITED) != 0))
+    atomic_fetch_sub_explicit(&region_header()->inherited_bytes_q4, tally_bytes_q4(weight), memory_order_relaxed);
 }
 
 struct stack_record *stacks_next(uint64_t *position)
@@ -160,7 +162,13 @@ uint64_t stacks_samples(void)
   return samples;
 }
 
-void stacks_clear(void)
+void stacks_count_inherited(uint32_t id, struct sample_weight weight)
+{
+  atomic_fetch_add_explicit(&region_header()->inherited_bytes_q4, tally_bytes_q4(weight), memory_order_relaxed);
+  stacks_count_allocation(id, weight);
+}
+
+void stacks_inherit(void)
 {
   struct stack_record *stack;
   uint64_t position = 0;
@@ -168,5 +176,7 @@ void stacks_clear(void)
     memset(&stack->allocated, 0, sizeof stack->allocated);
     memset(&stack->freed, 0, sizeof stack->freed);
     memset(stack->peaks, 0, sizeof stack->peaks);
+    if ((stack->flags & STACK_TABLE_FULL) == 0)
+      stack->flags |= STACK_INHERITED;
   }
 }

@@ -33,8 +33,12 @@ bool stacks_is_stand_in(uint32_t stack);
 void stacks_count_allocation(uint32_t stack, struct sample_weight weight);
 void stacks_count_free(uint32_t stack, struct sample_weight weight);
 
-/* Sets every tally to zero: for a region that was adopted. One thread. */
-void stacks_clear(void);
+/* For a region that was adopted: sets every tally to zero, and keeps these buckets for what the child has from its
+ * parent. What it allocates itself gets buckets of its own, but for the stand-in. One thread. */
+void stacks_inherit(void);
+
+/* What was alive, in such a bucket. */
+void stacks_count_inherited(uint32_t stack, struct sample_weight weight);
 
 /* Visits every bucket; NULL at the end. Start with *position = 0. */
 struct stack_record *stacks_next(uint64_t *position);

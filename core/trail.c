@@ -2,6 +2,7 @@
 #include "core/trail.h"
 
 #include "core/modules.h"
+#include "core/process.h"
 #include "core/region.h"
 
 static LARGE struct trail trails[TRAILS];
@@ -86,13 +87,14 @@ uint64_t trail_hash(const struct trail_cursor *cursor)
 
 uint32_t trail_stack(const struct trail_cursor *cursor)
 {
-  return cursor->is_again ? cursor->trail->stack : 0;
+  /* A forked child has buckets of its own for the same frames. */
+  return cursor->is_again && process_is_of_now(cursor->trail->stack) ? (uint32_t)cursor->trail->stack : 0;
 }
 
 void trail_set_stack(struct trail *trail, uint32_t stack)
 {
   if (LIKELY(trail != NULL))
-    trail->stack = stack;
+    trail->stack = process_epoch() | stack;
 }
 
 /* Scratch. */

@@ -69,7 +69,7 @@ enum {
 struct trail {
   _Alignas(64) struct lock lock;
   unsigned count;
-  uint32_t stack;                             /* of the last walk; 0: not known */
+  uint64_t stack;                             /* of the last walk, in this process (process.h); 0: not known */
   uint64_t generation;                        /* of the rules */
   struct trail_frame fresh[TRAIL_FRAMES_MAX]; /* of the walk under way, the innermost first */
   /* Of the last walk, the outermost frame first. */

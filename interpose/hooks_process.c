@@ -94,7 +94,7 @@ ARCH_ENTRY int dlclose(void *handle)
   ARCH_ENTRY void symbol(int status)                                                                                   \
   {                                                                                                                    \
     real_ensure();                                                                                                     \
-    lifecycle_exit(#symbol);                                                                                           \
+    lifecycle_exit_by(#symbol, status);                                                                                \
     real.symbol(status);                                                                                               \
     __builtin_unreachable();                                                                                           \
   }

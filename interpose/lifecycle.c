@@ -2,6 +2,7 @@
 #include "interpose/lifecycle.h"
 
 #include "core/arch/arch.h"
+#include "core/command_line.h"
 #include "core/config.h"
 #include "core/dump.h"
 #include "core/libc.h"
@@ -11,6 +12,7 @@
 #include "core/prng.h"
 #include "core/record.h"
 #include "core/region.h"
+#include "core/resident.h"
 #include "core/sampler.h"
 #include "core/settle.h"
 #include "core/sys.h"
@@ -101,6 +103,15 @@ static void report_setup(void)
   message_print("profiling ", program, ": allocator ", real_allocator_path(), ", a sample every ", interval, " bytes");
 }
 
+/* Comes behind all destructors: what a library's constructor registers is older than they are. They are not told the
+ * status, nor are functions of atexit. */
+static void note_exit(int status, void *unused)
+{
+  (void)unused;
+  if (region_is_own())
+    atomic_store(&region_header()->end, REGION_HAS_ENDED | ((uint32_t)status & 0xff));
+}
+
 __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv, char **environment)
 {
   (void)argc;
@@ -130,8 +141,11 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
   if (reason != NULL) {
     inert_enter(reason, config.verbose >= 1 || message_reaches_terminal());
   } else {
+    command_line_keep(argv);
     init_unwinding(argv[0]);
     fork_init();
+    if (on_exit != NULL)
+      (void)on_exit(note_exit, NULL);
   }
   /* Also when inert: whoever sends the signal must not kill the program. */
   if (sys_may_call(SYS_rt_sigaction) && config.dump_on_signal && config.signal != CONFIG_SIGNAL_NONE)
@@ -147,6 +161,7 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
 static bool hand_over_file(void)
 {
   (void)timing_sampling_ns(); /* stores the speed of the clock that timed the samples */
+  resident_leave();
   return region_is_in_file();
 }
 
@@ -184,6 +199,12 @@ void lifecycle_exit(const char *reason)
   if (!dump_wait_for_others() && !is_first) /* the first has its profile, or has said why not */
     dump_tell_cut_off();
   signals_restore(before);
+}
+
+void lifecycle_exit_by(const char *function, int status)
+{
+  note_exit(status, NULL);
+  lifecycle_exit(function);
 }
 
 __attribute__((destructor)) static ARCH_ENTRY void stop(void)

@@ -11,4 +11,7 @@
  * removes the state file. Only the first call does anything. */
 void lifecycle_exit(const char *reason);
 
+/* The same by a function that was given the status. */
+void lifecycle_exit_by(const char *function, int status);
+
 #endif

@@ -33,7 +33,7 @@ class List(StateCase):
             self.assertEqual((listed[dead]["state"], listed[program.pid]["state"]), ("dead", "live"))
             self.assertEqual([pid for pid in listed], sorted(listed))
             self.assertEqual(listed[program.pid]["command"].split()[0], program.arguments[0])
-            self.assertEqual((listed[dead]["command"], listed[dead]["program"]), ("holds", "holds"))
+            self.assertEqual((listed[dead]["command"], listed[dead]["program"]), (f"{self.victim('holds')} {self.victim('libplugin.so')}", "holds"))
             self.assertEqual(listed[program.pid]["sampling_interval_bytes"], 2048)
             self.assertEqual(listed[program.pid]["user"], os.getuid())
             for pid in (dead, program.pid):

@@ -93,9 +93,11 @@ class Merge(Views):
         run = self.profiled([self.victim("fork"), "busy"], sample=1)
         self.assertEqual(len(run.files), 2)
         merged = self.merge(*run.files)
-        self.check_sum(merged, run.files)
-        self.assertEqual(merged.totals(lambda frames: any(name.startswith("victim_") for name in frames)),
-                         sum_of(run.shadows.values()))
+        both = [pprof_reader.load(path).totals(lambda frames: "victim_before_fork" in frames) for path in run.files]
+        expected = sum_of(run.shadows.values())
+        for kind in TYPES:  # of these the parent has freed one half, and the child the other
+            expected[kind] -= min(totals[kind] for totals in both)
+        self.assertEqual(merged.totals(lambda frames: any(name.startswith("victim_") for name in frames)), expected)
         for pid in run.shadows:
             self.assertIn(f"# heapprof pid: {pid}", merged.comments)
         self.assertEqual(merged.comments.count("# heapprof program: fork"), 1)
@@ -234,3 +236,62 @@ class MergeOfOneProcess(StateCase):
         self.assertRegex(done.stderr,
                          rf"\Aheapprof: {files[0]} and {files[1]} are of one process, {program.pid}: [^\n]*twice\n\Z")
         self.assertEqual(self.tool("merge", files[0], "-o", "once.pb.gz").stderr, "")
+
+
+class Family(Views):
+    """What a forked child inherited is in its profile, and counts once in the sum of a tree."""
+    PROCESSES = 4
+
+    def run_family(self, what, folder="tree"):
+        """The profiles of the processes, the parent's first."""
+        self.tool("run", "-q", "--sample=1", "-o", f"{folder}/", "--", self.victim("family"), what)
+        files = sorted((self.out_dir / folder).iterdir(), key=lambda path: pprof_reader.load(path).comment_values()["created_unix_ns"])
+        self.assertEqual(len(files), self.PROCESSES)
+        return files
+
+    def held(self, *files):
+        """MiB in use by what was loaded, and by what serves; and allocated by both."""
+        self.tool("merge", *files, "-f", "-o", "merged.pb.gz")
+        profile = pprof_reader.load(self.out_dir / "merged.pb.gz")
+        self.check_lint(profile)
+        self.assertEqual([sample for sample in profile.samples if sample.labels], [])
+        loaded, served = (profile.totals(lambda frames: name in frames) for name in ("victim_load", "victim_serve"))
+        return [value / 2**20 for value in (loaded["inuse_space"], served["inuse_space"], loaded["alloc_space"], served["alloc_space"])]
+
+    @cases(("keep", 40), ("free", 40), ("drop", 40), ("deep", 40))
+    def test_tree(self, what, loaded):
+        """Seen to fail: 160 MiB for the 40 that were loaded, where all keep them."""
+        files = self.run_family(what)
+        self.assertEqual(self.held(*files), [loaded, 30, 40, 30])
+        comments = pprof_reader.load(self.out_dir / "merged.pb.gz").comment_values()
+        self.assertEqual(comments["exact_units"], comments["estimated_units"])
+
+    @cases(("keep", 40), ("drop", 0), ("free", 40))
+    def test_workers_alone(self, what, loaded):
+        """Their parent's profile is not there: one of them has all that it loaded."""
+        _, *workers = self.run_family(what)
+        self.assertEqual(self.held(*workers), [loaded, 30, 40, 30])
+
+    def test_one_worker(self):
+        _, worker, *_ = self.run_family("keep")
+        self.assertEqual(self.held(worker), [40, 10, 40, 10])
+
+    def test_two_trees(self):
+        """They only look alike."""
+        self.assertEqual(self.held(*self.run_family("keep"), *self.run_family("keep", "other")), [80, 60, 80, 60])
+        self.assertEqual(self.held(*self.run_family("deep", "third")[:2], self.out_dir / "merged.pb.gz"), [120, 70, 120, 70])
+
+    def test_written_by_the_processes(self):
+        run = self.profiled([self.victim("family"), "keep"], sample=1)
+        self.assertEqual(self.held(*run.files), [40, 30, 40, 30])
+        labels = [{name for sample in pprof_reader.load(path).samples for name in sample.labels} for path in run.files]
+        self.assertEqual(sorted(map(len, labels)), [0, 1, 1, 1])
+        self.assertIn({"inherited"}, labels)
+
+    def test_in_a_child(self):
+        """The label tells apart what it allocated itself at the same place."""
+        run = self.profiled([self.victim("fork"), "busy"], sample=1)
+        child, = (p for p in map(pprof_reader.load, run.files) if "forked_from" in p.comment_values())
+        inherited = {bool(s.labels) for s in child.samples if "victim_before_fork" in s.raw_frames()}
+        own = {bool(s.labels) for s in child.samples if "victim_in_child" in s.raw_frames()}
+        self.assertEqual((inherited, own), ({True}, {False}))

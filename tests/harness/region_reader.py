@@ -4,7 +4,7 @@ a reader to skip what is damaged, this one accepts only what a process that was 
 import dataclasses
 import struct
 
-HEADER_BYTES = 1008
+HEADER_BYTES = 2072
 STACK, MODULE = 1, 2
 WORD = 2**64
 
@@ -70,6 +70,8 @@ class Region:
          self.peak, self.look_up_ticks, self.cpu_ns, self.pid_namespace,
          self.created_boot_ns) = struct.unpack_from("<QQQQQqQQQQQ", data, 528)
         self.in_use_bytes, self.peak_bytes = max(in_use, 0) / 16, self.peak / 16
+        self.origin, self.end = struct.unpack_from("<QI", data, 1008), struct.unpack_from("<I", data, 1020)[0]
+        self.resident, self.resident_most, self.command = *struct.unpack_from("<QQ", data, 1024), text(data[1048:2072])
         if any(data[HEADER_BYTES:self.header_bytes]):
             raise RegionError("the rest of the header is not 0")
         if not self.header_bytes <= self.log_end <= self.file_end <= len(data):

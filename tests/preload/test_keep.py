@@ -32,6 +32,26 @@ class Keep(Case):
         self.assertGreaterEqual(region.exact_units, run.shadows[run.pid]["alloc_space"])
         self.assertGreater(region.ticks_per_second, 10**6)
 
+    @cases(("return", 5), ("exit", 5), ("_exit", 5), ("quick_exit", 5), ("handler", 15))
+    def test_how_it_ended(self, way, status):
+        """And how it was started, and how much memory it had: for who asks when it is gone."""
+        run = self.profiled([self.victim("exits"), way], sample=1, dump="keep", expect=status)
+        region = region_reader.load(self.state_dir / f"{run.pid}.heapprof")
+        self.assertEqual((region.command, region.end, region.origin), (f"{self.victim('exits')} {way}", 256 + status, (0, 0)))
+        self.assertGreater(region.resident, 1 << 20)
+        self.assertGreaterEqual(region.resident_most, region.resident)
+
+    def test_killed(self):
+        with self.start([self.victim("signals"), "\a", "x" * 2000], sample=1, dump="keep") as program:
+            program.read_until("ready")
+            program.say("work")
+            program.read_until("done")
+            os.kill(program.pid, signal.SIGKILL)
+            program.end()
+        region = region_reader.load(self.state_dir / f"{program.pid}.heapprof")
+        start = f"{self.victim('signals')}   "
+        self.assertEqual((region.command, region.end), (start + "x" * (1023 - len(start)), 0))
+
     def test_beside_the_profile(self):
         run = self.profiled([self.victim("exits"), "return"], sample=1, dump="exit,keep", expect=5)
         self.check_run_exact(run)

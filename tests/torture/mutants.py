@@ -271,7 +271,7 @@ MUTANTS = [
     Mutant("sums_do_not_wrap", "what is in use is lost when a sum begins anew at 2^64", "core/tally.c",
            "  return between <= INT64_MAX ? between : 0;\n", "  return from > take ? between : 0;\n", ["unit/test_stacks"]),
     Mutant("child_keeps_tallies", "I9: a child starts with its parent's sums", "core/settle.c",
-           "  stacks_clear();\n", "", ["preload/test_processes"]),
+           "  stacks_inherit();\n", "", ["preload/test_processes"]),
     Mutant("state_left_behind", "the state file outlives a clean exit", "interpose/lifecycle.c",
            "    region_remove_file();", "    (void)0;", ["preload/test_files", "preload/test_dumps"]),
     Mutant("thread_per_process", "I5, S6: a helper thread", "interpose/fork.c",

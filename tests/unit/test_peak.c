@@ -151,7 +151,7 @@ CHILD_TEST(value_at_the_peak_stays)
   require(at_peak(0).bytes_q4 == 0 && at_peak(1).bytes_q4 == 800 && at_peak(2).bytes_q4 == 1616);
   stacks_count_allocation(ids[3], bytes(0));
   require(at_peak(3).objects_q16 == 0 && bytes_of_all_at_peak() == 151 * 16);
-  stacks_clear();
+  stacks_inherit();
   require(peak_read(stack_at(0), 0).bytes_q4 == 0 && stack_at(2)->peaks[0].stamp == 0 &&
           stack_at(2)->peaks[1].stamp == 0);
 }

@@ -409,7 +409,7 @@ static const struct damage damages[] = {
     {"stack: unknown type", unknown_type, 3},
     {"stack: address 0", address_zero, 3},
     {"stack: highest address", address_max, 3},
-    {"stack: all flags", all_flags, 3},
+    {"stack: all flags", all_flags, 4},
     {"stack: more freed than allocated", more_freed_than_allocated, 3},
     {"stack: variance not a number", not_a_number, 3},
     {"stack: variance infinite", infinite, 3},

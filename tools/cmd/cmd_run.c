@@ -18,8 +18,6 @@
 /* As shells have it. */
 enum { EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127, EXIT_BY_SIGNAL = 128 };
 
-enum { COMMAND_BYTES_MAX = 1023 };
-
 /* One run. */
 struct job {
   const struct cmd_line *line;
@@ -167,24 +165,12 @@ static int status_of(int wait_status)
   return WIFSIGNALED(wait_status) ? EXIT_BY_SIGNAL + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-/* As the library writes it down. */
-static char *command_of(const struct cmd_line *line)
-{
-  g_autofree char *words = g_strjoinv(" ", line->operands);
-  for (char *c = words; *c != '\0'; c++)
-    if ((unsigned char)*c < ' ')
-      *c = ' ';
-  return g_strndup(words, COMMAND_BYTES_MAX);
-}
-
 /* Waits for the program, collects, reports. */
 static int accompany(const struct job *job, pid_t program, gint64 started_ns)
 {
-  g_autofree char *command = command_of(job->line);
   struct collection collection;
   collection_init(&collection, job->folder, job->pattern);
   collection.program = program;
-  collection.command = command;
   struct child_end end = child_wait(program, collection_keep_up, &collection);
   collection_finish(&collection);
   struct run_result result = {.collection = &collection,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/collect.h"
 
-#include "core/comments.h"
 #include "tools/heap/wrappers.h"
 #include "tools/run/child.h"
 #include "tools/run/output_name.h"
@@ -92,8 +91,6 @@ static struct heap *read_profile(const struct collection *collection, const stru
   struct heap *heap = region_file_read(left->file, REGION_NOW, "heapprof run", error);
   if (heap == NULL)
     return NULL;
-  if (left->summary.pid == collection->program)
-    heap_add_comment(heap, COMMENT_command, "%s", collection->command);
   measure_peak(left, &report->profile);
   add_names(heap, detail, collection->has_ended);
   wrappers_strip(heap);

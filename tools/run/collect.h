@@ -29,8 +29,7 @@ struct collected_profile {
 
 struct collection {
   const char *folder, *pattern; /* the caller's; without a folder there is nothing to collect */
-  pid_t program;                /* the process that was started ... */
-  const char *command;          /* ... and its arguments, for the comments */
+  pid_t program;                /* the process that was started */
   GPtrArray *profiles;          /* struct collected_profile * */
   char *problem;                /* why the first that could not be written could not; NULL: there was none */
   unsigned kept;                /* state files that stay therefore */

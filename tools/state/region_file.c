@@ -9,6 +9,7 @@ static const uint64_t region_bytes_max = (uint64_t)REGION_FIRST_SEGMENT_BYTES <<
 struct region_file {
   struct region_bytes *bytes;
   uint64_t cpu_ns; /* 0: as the header says */
+  char *command;   /* NULL: the same */
 };
 
 void region_file_close(struct region_file *file)
@@ -16,6 +17,7 @@ void region_file_close(struct region_file *file)
   if (file == NULL)
     return;
   region_bytes_close(file->bytes);
+  g_free(file->command);
   g_free(file);
 }
 
@@ -81,6 +83,12 @@ void region_file_set_cpu_ns(struct region_file *file, uint64_t cpu_ns)
   file->cpu_ns = cpu_ns;
 }
 
+void region_file_set_command(struct region_file *file, const char *command)
+{
+  g_free(file->command);
+  file->command = g_strdup(command);
+}
+
 const struct stat *region_file_status(const struct region_file *file)
 {
   return region_bytes_status(file->bytes);
@@ -104,6 +112,8 @@ struct heap *region_file_read(struct region_file *file, enum region_moment momen
   region_summary_read(&log, &summary);
   if (file->cpu_ns != 0)
     summary.cpu_ns = file->cpu_ns;
+  if (file->command != NULL)
+    g_strlcpy(summary.command, file->command, sizeof summary.command);
   struct heap *heap = region_heap_of_log(&log, &summary, moment, reason, region_bytes_name(file->bytes), error);
   if (end(file, &log, heap != NULL ? error : NULL))
     return heap;

@@ -34,6 +34,9 @@ bool region_file_summarize(struct region_file *file, struct region_summary *summ
 /* Of the process now, where somebody can tell: else it is what the process has last said itself. */
 void region_file_set_cpu_ns(struct region_file *file, uint64_t cpu_ns);
 
+/* And what it calls itself now: programs change their titles. */
+void region_file_set_command(struct region_file *file, const char *command);
+
 /* A heap without symbols: mappings, locations, samples, comments as the shim's own dumps have them. */
 struct heap *region_file_read(struct region_file *file, enum region_moment moment, const char *reason, GError **error);
 

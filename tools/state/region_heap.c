@@ -4,6 +4,7 @@
 #include "core/allocation_names.h"
 #include "core/comments.h"
 #include "core/cuts.h"
+#include "core/inherited.h"
 #include "core/peak.h"
 #include "tools/heap/load.h"
 #include "tools/heap/save.h"
@@ -25,6 +26,7 @@ struct stack {
   double variances[VALUES];
   uint32_t first_frame, depth; /* in the frames of all; none: it makes no sample */
   const char *cut;             /* why outermost frames are missing, NULL: none are */
+  bool is_inherited;
 };
 
 /* Of a log. Frames are indexes of addresses: there are few addresses in many stacks. */
@@ -117,6 +119,7 @@ static void add_stack(struct stacks *stacks, struct region_log *log, const struc
   uint32_t flags = record->flags;
   bool is_stand_in = (flags & STACK_TABLE_FULL) != 0;
   struct stack stack = {.cut = (flags & STACK_TRUNCATED) != 0 ? cut_label(cut_of(flags)) : NULL,
+                        .is_inherited = (flags & STACK_INHERITED) != 0,
                         .depth = is_stand_in ? 1 : pcs->len,
                         .first_frame = stacks->frames->len};
   read_sums(log, &stack, record, peak);
@@ -134,6 +137,8 @@ static int compare_frames(const struct stacks *stacks, const struct stack *a, co
   int cuts = g_strcmp0(a->cut, b->cut);
   if (cuts != 0)
     return cuts;
+  if (a->is_inherited != b->is_inherited)
+    return a->is_inherited ? 1 : -1;
   if (a->depth != b->depth)
     return a->depth < b->depth ? -1 : 1;
   const uint32_t *frames = (const uint32_t *)(void *)stacks->frames->data;
@@ -347,6 +352,8 @@ static void add_sample(struct heap *heap, const struct stack *stack)
   heap_add_sample_of(heap, stack->first_frame, stack->depth, values, stack->variances);
   if (stack->cut != NULL)
     heap_add_label(heap, CUT_LABEL, stack->cut, 0, "");
+  if (stack->is_inherited)
+    heap_add_label(heap, INHERITED_LABEL, INHERITED_TEXT, 0, "");
 }
 
 static void add_samples(struct heap *heap, struct stacks *stacks)
@@ -425,6 +432,8 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
   heap_add_comment(heap, COMMENT_version, "%s", PACKAGE_VERSION);
   add_text(heap, COMMENT_program, summary->program);
   add_number(heap, COMMENT_pid, (uint32_t)summary->pid);
+  if (summary->command[0] != '\0')
+    add_text(heap, COMMENT_command, summary->command);
   add_text(heap, COMMENT_reason, reason);
   add_number(heap, COMMENT_sampling_interval_bytes, summary->sample_interval_bytes);
   add_text(heap, COMMENT_allocator, summary->allocator);
@@ -439,6 +448,13 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
     add_number(heap, COMMENT_sampling_ns, summary->sampling_ns);
   if (summary->cpu_ns > 0)
     add_number(heap, COMMENT_cpu_ns, summary->cpu_ns);
+  if (summary->resident_most_bytes > 0) {
+    add_number(heap, COMMENT_resident_bytes, summary->resident_bytes);
+    add_number(heap, COMMENT_resident_most_bytes, summary->resident_most_bytes);
+  }
+  if (summary->origin_pid != 0)
+    heap_add_comment(heap, COMMENT_forked_from, "%" G_GUINT64_FORMAT " %u", summary->origin_unix_ns,
+                     (unsigned)summary->origin_pid);
   add_number(heap, COMMENT_created_unix_ns, summary->created_unix_ns);
   add_number(heap, COMMENT_peak_inuse_space, to_number(summary->peak_bytes));
   if (!summary->is_whole)

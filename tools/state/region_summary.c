@@ -17,11 +17,22 @@ static void read_uncovered(const struct region_header *header, struct region_sum
       copy_text(summary->uncovered_names[i], header->uncovered_names[i].text, UNCOVERED_NAME_BYTES);
 }
 
+static void read_end(const struct region_header *header, struct region_summary *summary)
+{
+  uint32_t end = atomic_load_explicit(&header->end, memory_order_relaxed);
+  summary->has_ended = (end & REGION_HAS_ENDED) != 0;
+  summary->exit_status = (int)(end & 0xff);
+  summary->resident_bytes = atomic_load_explicit(&header->resident_bytes, memory_order_relaxed);
+  summary->resident_most_bytes = atomic_load_explicit(&header->resident_most_bytes, memory_order_relaxed);
+}
+
 static void read_header(const struct region_log *log, struct region_summary *summary)
 {
   const struct region_header *header = &log->header;
   summary->pid = (int)header->pid;
   summary->parent_pid = (int)header->parent_pid;
+  summary->origin_pid = (int)header->origin_pid;
+  summary->origin_unix_ns = header->origin_unix_ns;
   summary->created_unix_ns = header->created_unix_ns;
   summary->created_boot_ns = header->created_boot_ns;
   summary->pid_namespace = header->pid_namespace;
@@ -29,6 +40,8 @@ static void read_header(const struct region_log *log, struct region_summary *sum
   summary->depth = header->depth;
   copy_text(summary->program, header->program, sizeof header->program);
   copy_text(summary->allocator, header->allocator, sizeof header->allocator);
+  copy_text(summary->command, header->command, sizeof header->command);
+  read_end(header, summary);
   summary->stacks = atomic_load_explicit(&header->stacks, memory_order_relaxed);
   summary->exact_units = atomic_load_explicit(&header->exact_units, memory_order_relaxed);
   summary->own_bytes = atomic_load_explicit(&header->own_bytes, memory_order_relaxed);
@@ -75,5 +88,7 @@ void region_summary_read(struct region_log *log, struct region_summary *summary)
   summary->cpu_ns = atomic_load_explicit(&log->header.cpu_ns, memory_order_relaxed);
   int64_t peak = (int64_t)atomic_load_explicit(&log->header.peak_bytes_q4, memory_order_relaxed);
   summary->peak_bytes = MAX((double)peak / 16, summary->in_use_bytes);
+  int64_t inherited = (int64_t)atomic_load_explicit(&log->header.inherited_bytes_q4, memory_order_relaxed);
+  summary->inherited_bytes = (double)MAX(inherited, 0) / 16;
   summary->file_bytes = log->end;
 }

@@ -16,6 +16,12 @@ struct region_summary {
   uint64_t sample_interval_bytes;
   unsigned depth;
   char program[65], allocator[257];
+  char command[COMMAND_BYTES + 1]; /* with its arguments; "": not known */
+  uint64_t origin_unix_ns;         /* of the region that all that was inherited goes back to ... */
+  int origin_pid;                  /* 0: it inherited nothing */
+  bool has_ended;                  /* and had the time to say so: it was not killed */
+  int exit_status;
+  uint64_t resident_bytes, resident_most_bytes; /* 0: not known */
   uint64_t samples, stacks;
   uint64_t exact_units;
   uint64_t lost[REGION_LOSSES];
@@ -25,6 +31,7 @@ struct region_summary {
   uint64_t cpu_ns;                                                         /* of the process; 0: not known */
   double in_use_bytes, in_use_objects, allocated_bytes, allocated_objects; /* estimates */
   double in_use_bytes_variance;
+  double inherited_bytes;     /* of those in use, what a forked child has from its parent */
   double peak_bytes;          /* the highest estimate of in_use_bytes so far */
   uint64_t uncovered_objects; /* that allocate past the profiler, and the first of them */
   char uncovered_names[UNCOVERED_NAMES][UNCOVERED_NAME_BYTES + 1]; /* "": none */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/state/targets.h"
 
-#include "core/comments.h"
 #include "tools/state/process_maps.h"
 #include "tools/state/state_files.h"
 
@@ -382,7 +381,7 @@ char *target_command(const struct target *target)
   g_autofree char *text = NULL;
   gsize size = 0;
   if (!target->is_alive || !g_file_get_contents(path, &text, &size, NULL) || size == 0)
-    return g_strdup(target->summary.program);
+    return g_strdup(target->summary.command[0] != '\0' ? target->summary.command : target->summary.program);
   size = MIN(size, COMMAND_BYTES_MAX - 1);
   while (size > 0 && text[size - 1] == '\0')
     size--;
@@ -419,12 +418,12 @@ struct heap *target_read(const struct target *target, enum region_moment moment,
   if (status->st_ino != target->status.st_ino || status->st_dev != target->status.st_dev)
     g_set_error(error, TARGETS_ERROR, ESTALE, "%s is another file by now", target->path);
   else {
-    if (target->is_alive)
+    if (target->is_alive) {
       region_file_set_cpu_ns(file, cpu_ns_of(target->pid));
+      region_file_set_command(file, command);
+    }
     heap = region_file_read(file, moment, reason, error);
   }
-  if (heap != NULL && target->is_alive)
-    heap_add_comment(heap, COMMENT_command, "%s", command);
   region_file_close(file);
   return heap;
 }

@@ -34,7 +34,7 @@ void target_free(struct target *target);
 /* "live", "dead" or "replaced". */
 const char *target_state(const struct target *target);
 
-/* What the process says of itself: its arguments, of a dead one its short name. To be freed. */
+/* What the process says of itself: its arguments, of a dead one those that it was started with. To be freed. */
 char *target_command(const struct target *target);
 
 /* region_file_read of its state, with the command among the comments. NULL and *error, also when it has ended meanwhile
