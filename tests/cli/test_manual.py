@@ -65,7 +65,7 @@ class Manual(Case):
         table = [line.split("\t") for line in self.tool("--list-options").stdout.splitlines()]
         options = {row[1] for row in table if row[0] == command and row[1]}
         section = re.search(r"^\.SH OPTIONS\n(.*?)(?=^\.SH )", (DOCS / f"heapprof-{command}.1").read_text(), re.M | re.S)[1]
-        tags = re.findall(r"^\.TP\n(.*)$", section, re.MULTILINE)
+        tags = re.findall(r"^\.T[PQ]\n(.*)$", section, re.MULTILINE)
         named = {name for tag in tags for name in re.findall(r"--[a-z][a-z-]*", re.sub(r"\\f.", "", unescaped(tag)))}
         self.assertEqual(named | {"--help"}, options | {"--help"})
 

@@ -24,8 +24,8 @@ def numbers(values):
 
 
 def encode(stacks, comments=(), types=TYPES, default_type="inuse_space", time_nanos=10**18, mapping="/usr/bin/made"):
-    """stacks: (frames, values, variances or None, and labels as (key, text)), frames leaf first: (name, file, line), or a list of these for a place with
-    inlined functions, innermost first; comments: (key, value)"""
+    """stacks: (frames, values, variances or None, and labels as (key, text) or (key, number[, unit])), frames leaf first: (name, file,
+    line), or a list of these for a place with inlined functions, innermost first; comments: (key, value)"""
     strings, functions, locations = Table(0), Table(1), Table(1)
     strings[""]
     message = bytearray()
@@ -34,8 +34,9 @@ def encode(stacks, comments=(), types=TYPES, default_type="inuse_space", time_na
     for frames, values, variances, *labels in stacks:
         places = [tuple(frame) if isinstance(frame, list) else (frame,) for frame in frames]
         sample = field(1, numbers(locations[place] for place in places)) + field(2, numbers(values))
-        for key, text in labels:
-            sample += field(3, field(1, strings[key]) + field(2, strings[text]))
+        for key, value, *unit in labels:
+            text = field(2, strings[value]) if isinstance(value, str) else field(3, value)
+            sample += field(3, field(1, strings[key]) + text + b"".join(field(4, strings[name]) for name in unit))
         if variances:
             sample += field(VARIANCE, struct.pack(f"<{len(variances)}f", *variances))
         message += field(2, sample)

@@ -158,6 +158,56 @@ int cmd_misused(const struct cmd_line *line, const char *format, ...)
 
 /* Parsing. */
 
+/* How pprof spells options: -name=value, with _ where we have -; sample types are options, and rows are nodes. */
+
+static bool has_option(const struct command *command, const char *name)
+{
+  for (const struct cmd_option *option = command->options; option->name != NULL; option++)
+    if (strcmp(option->name, name) == 0)
+      return true;
+  return false;
+}
+
+static bool is_sample_type(const char *name)
+{
+  static const char *const types[] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
+  for (size_t i = 0; i < G_N_ELEMENTS(types); i++)
+    if (strcmp(types[i], name) == 0)
+      return true;
+  return false;
+}
+
+/* A new string: the word as getopt_long knows it. */
+static char *our_spelling(const struct command *command, const char *word)
+{
+  if (word[0] != '-' || word[1] == '\0')
+    return g_strdup(word);
+  const char *start = word + strspn(word, "-"), *rest = start + strcspn(start, "=");
+  g_autofree char *as_written = g_strndup(start, (gsize)(rest - start)), *name = g_strdup(as_written);
+  g_strdelimit(name, "_", '-');
+  if (start - word > 2 || strlen(name) < 2)
+    return g_strdup(word);
+  if (has_option(command, name))
+    return g_strconcat("--", name, rest, NULL);
+  if (is_sample_type(as_written) && rest[0] == '\0' && has_option(command, "sample-index"))
+    return g_strconcat("--sample-index=", as_written, NULL);
+  if (strcmp(name, "nodecount") == 0 && has_option(command, "rows"))
+    return g_strconcat("--rows", rest, NULL);
+  return g_strdup(word);
+}
+
+/* A new array. What follows the first operand of some commands is not for us. */
+static char **our_spellings(const struct command *command, int argc, char **argv)
+{
+  char **words = g_new0(char *, (size_t)argc + 1);
+  bool is_ours = !command->stops_at_operand;
+  for (int i = 0; i < argc; i++) {
+    is_ours = is_ours && strcmp(argv[i], "--") != 0;
+    words[i] = is_ours ? our_spelling(command, argv[i]) : g_strdup(argv[i]);
+  }
+  return words;
+}
+
 /* FIRST_KEY + position for each, so that letters and names are told apart. */
 static void fill_tables(const struct command *command, struct option *longs, GString *shorts)
 {
@@ -230,7 +280,9 @@ static int run_command(const struct command *command, int argc, char **argv)
   const char *values[OPTIONS_MAX] = {NULL};
   struct cmd_line line = {.command = command, .values = values};
   bool is_done;
-  int status = parse(&line, argc, argv, &is_done);
+  g_auto(GStrv) words = our_spellings(command, argc, argv);
+  g_autofree char **order = g_memdup2(words, ((size_t)argc + 1) * sizeof *words); /* which getopt changes */
+  int status = parse(&line, argc, order, &is_done);
   return is_done ? status : command->run(&line);
 }
 

@@ -76,6 +76,10 @@ static int report(const struct cmd_line *line, const char *name, const char *bas
     return EXIT_USAGE;
   struct heap *base = base_name != NULL ? view_open(base_name, filter) : NULL;
   struct heap *heap = base_name == NULL || base != NULL ? view_open(name, filter) : NULL;
+  if (heap != NULL)
+    filter_drop_empty(filter, heap);
+  if (base != NULL)
+    filter_drop_empty(filter, base);
   g_autoptr(GBytes) page = heap != NULL ? make_page(line, heap, base) : NULL;
   heap_free(heap);
   heap_free(base);

@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
 #include "tools/cmd/row_options.h"
+#include "tools/filter/expression.h"
 #include "tools/source/source.h"
+#include "tools/views/listing.h"
 #include "tools/views/rows_json.h"
 #include "tools/views/top.h"
+#include "tools/views/traces.h"
 #include "tools/views/view.h"
 #include "tools/views/watch.h"
 
 static const struct cmd_option options[] = {
-    ROW_OPTION_ROWS,         {"cum", 'c', NULL, "sort by what a function and those it called allocated"},
-    CMD_OPTION_SAMPLE_INDEX, {"diff-base", 0, "FILE", "show the difference with FILE"},
-    ROW_OPTION_LINES,        CMD_OPTION_JSON,
-    FILTER_OPTIONS,          CMD_OPTIONS_END,
+    ROW_OPTION_ROWS,
+    {"cum", 'c', NULL, "sort by what a function and those it called allocated"},
+    CMD_OPTION_SAMPLE_INDEX,
+    {"diff-base", 0, "FILE", "show the difference with FILE"},
+    ROW_OPTION_LINES,
+    CMD_OPTION_JSON,
+    FILTER_OPTIONS,
+    {"list", 0, "REGEX", "show the source of functions that match, with what each line allocated"},
+    {"traces", 0, NULL, "show every stack, the largest first"},
+    CMD_OPTIONS_END,
 };
 
 static enum rows_order order_of(const struct cmd_line *line)
@@ -25,12 +34,46 @@ static void print_json(const struct cmd_line *line, const struct top *top)
   rows_json_print(top->base != NULL ? rows_json_of_difference(top->rows, count) : rows_json(top->rows, count));
 }
 
-static void print_text(const struct top *top)
+static void append_table(GString *text, const struct top *top)
 {
-  g_autoptr(GString) text = g_string_new(NULL);
   top_append_header(text, top);
   top_append_table(text, top, terminal_width(stdout), stdout);
+}
+
+/* False after a message. */
+static bool append_listing(GString *text, const char *wanted, const struct top *top)
+{
+  g_autoptr(GRegex) expression = expression_compile(wanted);
+  if (expression == NULL)
+    return false;
+  bool has_any = listing_append(text, top->rows, expression, top_whole(top));
+  if (!has_any)
+    say("%s: no function in it matches '%s'; heapprof top lists them", top->heap->name, wanted);
+  return has_any;
+}
+
+static void append_traces(GString *text, const struct top *top, enum rows_by by, uint32_t count)
+{
+  view_append_header(text, top->heap, top->type);
+  uint32_t all = traces_append(text, top->heap, top->type, (enum places_by)by, count);
+  if (count < all)
+    g_string_append_printf(text, "%u more stacks: -n 0 shows all\n", all - count);
+}
+
+/* False after a message. */
+static bool print(const struct cmd_line *line, const struct top *top)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  if (cmd_has(line, "json"))
+    print_json(line, top);
+  else if (cmd_has(line, "traces"))
+    append_traces(text, top, row_options_by(line), cmd_has(line, "rows") ? top->count : UINT32_MAX);
+  else if (!cmd_has(line, "list"))
+    append_table(text, top);
+  else if (!append_listing(text, cmd_value(line, "list"), top))
+    return false;
   (void)fputs(text->str, stdout);
+  return true;
 }
 
 /* `base` is NULL, or what to compare with. */
@@ -42,16 +85,13 @@ static int print_table(const struct cmd_line *line, const struct heap *heap, con
     return EXIT_FAILED;
   if (base != NULL && !view_find_type(base, heap_type(heap, (uint32_t)type)->name, &base_type))
     return EXIT_FAILED;
-  struct rows *rows = base != NULL
-                          ? rows_of_difference(base, base_type, heap, type, row_options_by(line), order_of(line))
-                          : rows_of(heap, type, row_options_by(line), order_of(line));
+  enum rows_by by = cmd_has(line, "list") ? ROWS_BY_LINE : row_options_by(line);
+  struct rows *rows = base != NULL ? rows_of_difference(base, base_type, heap, type, by, order_of(line))
+                                   : rows_of(heap, type, by, order_of(line));
   struct top top = {.rows = rows, .heap = heap, .base = base, .type = type, .order = order_of(line), .count = count};
-  if (cmd_has(line, "json"))
-    print_json(line, &top);
-  else
-    print_text(&top);
+  bool has_printed = print(line, &top);
   rows_free(rows);
-  return finish_output(EXIT_OK);
+  return has_printed ? finish_output(EXIT_OK) : EXIT_FAILED;
 }
 
 static int print_source(const struct cmd_line *line, uint32_t count, const struct filter *filter)
@@ -71,7 +111,7 @@ static int print_source(const struct cmd_line *line, uint32_t count, const struc
 static bool may_watch(const struct cmd_line *line, int *pid)
 {
   return source_is_pid(line->operands[0], pid) && !cmd_has(line, "json") && !cmd_has(line, "diff-base") &&
-         watch_is_possible();
+         !cmd_has(line, "list") && !cmd_has(line, "traces") && watch_is_possible();
 }
 
 static int run(const struct cmd_line *line)
@@ -82,6 +122,10 @@ static int run(const struct cmd_line *line)
     return cmd_misused(line, "it takes one process or profile");
   if (!row_options_limit(line, &count))
     return EXIT_USAGE;
+  if (cmd_has(line, "list") + cmd_has(line, "traces") + cmd_has(line, "json") > 1)
+    return cmd_misused(line, "--list, --traces and --json are three ways to show it: choose one");
+  if (cmd_has(line, "traces") && cmd_has(line, "diff-base"))
+    return cmd_misused(line, "--traces shows one profile, without --diff-base");
   if (!filter_options(line, &filter))
     return EXIT_USAGE;
   struct watch_options watched = {.type = cmd_value(line, "sample-index"),

@@ -19,8 +19,7 @@ static uint32_t end_of(const struct top *top)
   return top->first >= length || top->count >= length - top->first ? length : top->first + top->count;
 }
 
-/* As pprof: of a difference, what it is a difference with. */
-static double whole_of(const struct top *top)
+double top_whole(const struct top *top)
 {
   return top->base != NULL ? top->rows->old_total : top->rows->total;
 }
@@ -40,7 +39,7 @@ static bool is_noise(const struct top *top, const struct row *row)
 
 static void append_nodes(GString *text, const struct top *top)
 {
-  double shown = 0, whole = whole_of(top);
+  double shown = 0, whole = top_whole(top);
   for (uint32_t i = top->first; i < end_of(top); i++)
     shown += row_at(top->rows, i)->flat;
   const char *unit = top->rows->unit;
@@ -121,11 +120,11 @@ static void put_row(struct table *table, const struct top *top, const struct row
   table_begin_row(table, colour_of(top, changed, noise));
   view_put_quantity(table, row->flat, unit);
   view_put_error(table, has_error, row->flat, row->flat_variance, unit);
-  view_put_percentage(table, row->flat, whole_of(top));
-  view_put_percentage(table, sum, whole_of(top));
+  view_put_percentage(table, row->flat, top_whole(top));
+  view_put_percentage(table, sum, top_whole(top));
   view_put_quantity(table, row->cum, unit);
   view_put_error(table, has_error && by_cum, row->cum, row->cum_variance, unit);
-  view_put_percentage(table, row->cum, whole_of(top));
+  view_put_percentage(table, row->cum, top_whole(top));
   table_put(table, changed != 0 ? quantity_signed(changed, unit).text : "");
   table_put(table, noise ? "~" : "");
   table_put(table, name);

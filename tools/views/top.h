@@ -18,6 +18,9 @@ struct top {
   uint32_t first, count; /* the stretch of rows that is shown; fewer if there are fewer */
 };
 
+/* What percentages are of: as in pprof, of a difference what it is a difference with. */
+double top_whole(const struct top *top);
+
 /* What pprof's -top prints above its table, and how certain it is. */
 void top_append_header(GString *text, const struct top *top);
 
