@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/confinement.h"
 
+#include "core/cfi/objects.h"
 #include "core/process.h"
 #include "core/region.h"
 #include "core/resident.h"
@@ -27,6 +28,8 @@ bool confinement_begin(void)
     resident_leave();
     if (atomic_load(&header->stacks) == 0)
       region_remove_file();
+    else
+      objects_foresee();
   }
   atomic_fetch_add(&sys_filters, 1);
   return true;

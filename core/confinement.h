@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A process that puts a seccomp filter over itself (hazard P8): sandboxes of servers, browsers, decoders. A filter may
  * kill at any call that its author did not foresee, ours among them. So we notice when one is about to be installed,
- * and make no call but mmap from then on (sys.h): places seen before are sampled as before, stacks from others follow
- * frame pointers as far as the stack was found readable before, there is no profile at exit, and the state file stays
- * behind for `heapprof recover`. A process that has not sampled yet leaves none.
+ * and make no call but mmap from then on (sys.h): stacks are followed through the objects that the program started with
+ * and those known by then, as far as the stack was found readable, there is no profile at exit, and the state file
+ * stays behind for `heapprof recover`. A process that has not sampled yet leaves none.
  *
  * The call must be noted before it is made, for the filter may kill right after it. Programs also ask in this way
  * whether there are filters at all: what the kernel refused is taken back.

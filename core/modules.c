@@ -468,11 +468,18 @@ static void note_first_objects(void)
     ;
 }
 
+const struct link_map *modules_next_permanent(const struct link_map *map)
+{
+  if (map == NULL)
+    return first_loaded;
+  return map != last_loaded ? map->l_next : NULL;
+}
+
 bool modules_are_permanent(const struct module *module)
 {
-  const struct link_map *map = first_loaded;
+  const struct link_map *map = modules_next_permanent(NULL);
   while (map != NULL && map != module->link_map)
-    map = map != last_loaded ? map->l_next : NULL;
+    map = modules_next_permanent(map);
   return map != NULL;
 }
 

@@ -67,6 +67,10 @@ struct module *modules_find(uintptr_t pc);
 /* Was it loaded when the program started, so that it is never unloaded? */
 bool modules_are_permanent(const struct module *module);
 
+/* What it started with, one by one: the first after NULL, NULL after the last. */
+struct link_map;
+const struct link_map *modules_next_permanent(const struct link_map *map);
+
 /* Is [address, address + size) in a readable segment of the module? */
 bool module_holds(const struct module *module, uintptr_t address, size_t size);
 

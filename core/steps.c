@@ -111,15 +111,7 @@ static NOINLINE enum step step_by_cfa(struct stack_window *window, struct frame 
   return STEP_CALLER;
 }
 
-/* With all registers: on a stack of ours, for it takes more than there may be, with signals blocked, as handlers would
- * run there. */
-
-struct walk_with_all {
-  struct cfi_registers *registers;
-  struct stack_window window;
-  struct frame *frame; /* where it is to go, then where that led to ... */
-  enum step stepped;   /* ... by this step */
-};
+/* With all registers. The window follows them. */
 
 static uint64_t bit_of(unsigned dwarf_register)
 {
@@ -147,46 +139,45 @@ static void put_frame(struct cfi_registers *registers, uint64_t known, const str
   registers->values[ARCH_DWARF_BP] = frame->bp;
 }
 
-static enum step carefully_over_signal(struct walk_with_all *walk)
+static enum step carefully_over_signal(struct stack_window *window, struct careful *careful)
 {
   static const uint8_t words[ARCH_DWARF_REGISTERS] = ARCH_SIGNAL_WORDS;
-  struct frame frame = frame_of(walk->registers);
+  struct frame frame = frame_of(&careful->registers);
   uint64_t known = 0;
   for (unsigned i = 0; i < ARCH_DWARF_REGISTERS; i++)
-    if (stack_window_read(&walk->window, frame.sp + ARCH_SIGNAL_REGISTERS + words[i] * sizeof(uintptr_t),
-                          &walk->registers->values[i]))
+    if (stack_window_read(window, frame.sp + ARCH_SIGNAL_REGISTERS + words[i] * sizeof(uintptr_t),
+                          &careful->registers.values[i]))
       known |= bit_of(i);
-  enum step stepped = step_over_signal(&walk->window, &frame);
-  put_frame(walk->registers, known, &frame);
+  enum step stepped = step_over_signal(window, &frame);
+  put_frame(&careful->registers, known, &frame);
   return stepped;
 }
 
-static enum step carefully_by_frame_pointer(struct walk_with_all *walk,
+static enum step carefully_by_frame_pointer(struct stack_window *window, struct careful *careful,
                                             enum step (*step)(struct stack_window *, struct frame *))
 {
-  struct frame frame = frame_of(walk->registers);
-  enum step stepped = step(&walk->window, &frame);
-  put_frame(walk->registers, 0, &frame);
+  struct frame frame = frame_of(&careful->registers);
+  enum step stepped = step(window, &frame);
+  put_frame(&careful->registers, 0, &frame);
   return stepped;
 }
 
 /* A frame that the kernel made for a handler may have interrupted another stack. All others lie below their callers',
  * or have left the stack by the time; only so can the way not lead round in circles. */
-static enum step go_to_caller(struct walk_with_all *walk, struct frame before)
+static enum step go_to_caller(struct stack_window *window, struct careful *careful, struct frame before)
 {
-  const struct cfi_registers *registers = walk->registers;
+  const struct cfi_registers *registers = &careful->registers;
   struct frame now = frame_of(registers);
   if (registers->is_interrupted)
-    stack_window_cross(&walk->window, now.sp);
+    stack_window_cross(window, now.sp);
   bool goes_on = registers->is_interrupted || now.sp > before.sp || (now.sp == before.sp && now.pc != before.pc);
   return goes_on ? STEP_CALLER : STEP_LOST;
 }
 
-static enum step carefully_by_row(struct walk_with_all *walk)
+static enum step go_on(struct stack_window *window, struct careful *careful, enum cfi_step stepped, struct frame before)
 {
-  struct frame before = frame_of(walk->registers);
-  switch (cfi_step(walk->registers, &walk->window)) {
-  case CFI_STEP_CALLER: return go_to_caller(walk, before);
+  switch (stepped) {
+  case CFI_STEP_CALLER: return go_to_caller(window, careful, before);
   case CFI_STEP_OUTERMOST: return STEP_OUT;
   case CFI_STEP_END: return STEP_END;
   case CFI_STEP_UNREADABLE: return STEP_UNREADABLE;
@@ -196,57 +187,94 @@ static enum step carefully_by_row(struct walk_with_all *walk)
   return STEP_LOST;
 }
 
-static enum step step_carefully(struct walk_with_all *walk)
+static NOINLINE enum step carefully_by_recipe(struct stack_window *window, struct careful *careful)
 {
-  packed_rule rule = rule_of(walk->registers->values[ARCH_DWARF_RETURN_ADDRESS]);
-  switch (rule_kind(rule)) {
-  case RULE_SIGNAL: return carefully_over_signal(walk);
-  case RULE_OUTERMOST: return STEP_OUT;
-  case RULE_FRAME_POINTER: return carefully_by_frame_pointer(walk, step_by_frame_pointer);
-  case RULE_KEPT_FRAME: return carefully_by_frame_pointer(walk, step_by_kept_frame);
-  case RULE_ABSENT: return STEP_LOST;
-  default: return carefully_by_row(walk);
-  }
+  struct frame before = frame_of(&careful->registers);
+  return go_on(window, careful, cfi_step_by_recipe(&careful->recipe, &careful->registers, window), before);
 }
 
-/* To the frame that the walk has come to, and on from there. */
-static void walk_with_all(void *argument)
+/* What no recipe says, as of an interrupted jump: on a stack of ours, for it takes more than there may be, with signals
+ * blocked, as handlers would run there. */
+
+struct step_by_row {
+  struct stack_window *window;
+  struct careful *careful;
+  enum step stepped;
+};
+
+static void step_by_row(void *argument)
 {
-  enum { STEPS_MAX = CONFIG_DEPTH_MAX + 64 };
-  struct walk_with_all *walk = argument;
-  bool is_there = false;
-  walk->stepped = STEP_CALLER;
-  for (unsigned steps = 0; steps < STEPS_MAX && !is_there && walk->stepped == STEP_CALLER; steps++) {
-    struct frame at = frame_of(walk->registers);
-    is_there = at.pc == walk->frame->pc && at.sp == walk->frame->sp;
-    walk->stepped = step_carefully(walk);
-  }
-  if (!is_there)
-    walk->stepped = STEP_LOST;
-  else if (walk->stepped == STEP_CALLER)
-    *walk->frame = frame_of(walk->registers);
+  struct step_by_row *on = argument;
+  struct frame before = frame_of(&on->careful->registers);
+  enum cfi_step stepped = cfi_step(&on->careful->registers, on->window);
+  on->stepped = go_on(on->window, on->careful, stepped, before);
 }
 
-static NOINLINE enum step step_by_all_registers(struct stack_window *window, struct frame *frame,
-                                                struct careful *careful)
+static NOINLINE enum step carefully_by_row(struct stack_window *window, struct careful *careful)
 {
-  struct cfi_registers *registers = &careful->registers;
-  struct walk_with_all walk = {.registers = registers, .frame = frame};
+  struct step_by_row on = {window, careful, STEP_LOST};
   if (!sys_may_call(SYS_rt_sigprocmask))
     return STEP_LOST;
   struct blocked_signals before = signals_block();
+  arch_call_on_stack(step_by_row, &on, careful->stack + sizeof careful->stack);
+  signals_restore(before);
+  return on.stepped;
+}
+
+static NOINLINE void find_recipe(struct careful *careful)
+{
+  uintptr_t pc = careful->registers.values[ARCH_DWARF_RETURN_ADDRESS];
+  if (!recipes_get(pc, &careful->recipe))
+    cfi_compile_recipe(pc, &careful->recipe);
+}
+
+static NOINLINE enum step step_carefully(struct stack_window *window, struct careful *careful)
+{
+  switch (rule_kind(careful->recipe.rule)) {
+  case RULE_SIGNAL: return carefully_over_signal(window, careful);
+  case RULE_OUTERMOST: return STEP_OUT;
+  case RULE_FRAME_POINTER: return carefully_by_frame_pointer(window, careful, step_by_frame_pointer);
+  case RULE_KEPT_FRAME: return carefully_by_frame_pointer(window, careful, step_by_kept_frame);
+  case RULE_ABSENT: return STEP_LOST;
+  case RULE_CAREFUL:
+    if (recipe_register(&careful->recipe) == RECIPE_NO_REGISTER)
+      return carefully_by_row(window, careful);
+    /* fall through */
+  default: return carefully_by_recipe(window, careful);
+  }
+}
+
+static ALWAYS_INLINE bool is_at(const struct cfi_registers *registers, const struct frame *frame)
+{
+  return registers->values[ARCH_DWARF_RETURN_ADDRESS] == frame->pc && registers->values[ARCH_DWARF_SP] == frame->sp;
+}
+
+/* To the frame that the walk has come to, and on from there. The way begins with the registers of this very function;
+ * what is compiled on it finds little else on the stack. */
+static NOINLINE enum step step_by_all_registers(struct stack_window *window, struct frame *frame,
+                                                struct careful *careful)
+{
+  enum { STEPS_MAX = CONFIG_DEPTH_MAX + 64, THERE = -1 };
+  int steps = STEPS_MAX; /* to go */
+  uintptr_t left = window->left;
   if (!careful->is_under_way) {
-    arch_read_registers(registers->values);
-    registers->known = ARCH_REGISTERS_READ;
+    arch_read_registers(careful->registers.values);
+    careful->registers.known = ARCH_REGISTERS_READ;
     careful->is_under_way = true;
   }
-  stack_window_cross(&walk.window, registers->values[ARCH_DWARF_SP]);
-  walk.window.left = window->left;
-  arch_call_on_stack(walk_with_all, &walk, careful->stack + sizeof careful->stack);
-  if (walk.stepped == STEP_CALLER)
-    *window = walk.window;
-  signals_restore(before);
-  return walk.stepped;
+  (void)stack_window_open(window, careful->registers.values[ARCH_DWARF_SP]);
+  window->left = left;
+  enum step stepped;
+  do {
+    steps = is_at(&careful->registers, frame) ? THERE : steps - 1;
+    find_recipe(careful);
+    stepped = step_carefully(window, careful);
+  } while (steps > 0 && stepped == STEP_CALLER);
+  if (steps != THERE)
+    return STEP_LOST;
+  if (stepped == STEP_CALLER)
+    *frame = frame_of(&careful->registers);
+  return stepped;
 }
 
 /* With sp and bp. */

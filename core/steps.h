@@ -4,15 +4,17 @@
  *
  * For those the way from here to that frame is gone once more, with all registers that functions preserve
  * (cfi/step.h): our own frames first, which saved those of the hook's caller. From there on it keeps up with the walk,
- * in case more such frames come. It runs on a stack of the walk's room.
+ * in case more such frames come. It goes by recipes, which are cached (cfi/recipes.h), without a system call; only what
+ * no recipe says is read from its row, on a stack of the walk's room.
  *
  * Threads: a room has one user at a time (trail.h). Signals: blocked while on that stack; where they can't be (sys.h),
- * the step is not made. A handler that took the room over between two steps leaves registers of its own, and no read
- * leaves the window. Stack: 400 bytes. Failure: the stack ends, and the step says why.
+ * that step is not made. A handler that took the room over leaves registers of its own, and no read leaves the window.
+ * Stack: 480 bytes. Failure: the stack ends, and the step says why.
  */
 #ifndef HEAPPROF_STEPS_H
 #define HEAPPROF_STEPS_H
 
+#include "core/cfi/recipes.h"
 #include "core/cfi/step.h"
 #include "core/stack_bounds.h"
 
@@ -38,10 +40,11 @@ enum step {
   STEP_FULL,       /* there is a caller, but no room for it */
 };
 
-/* Of a walk: all registers of a frame that the careful way has come to, and the stack that it goes on. */
+/* Of a walk: all registers of a frame that the careful way has come to, and a stack for what no recipe says. */
 struct careful {
   bool is_under_way;
   struct cfi_registers registers;
+  struct recipe recipe; /* of the frame that they are of */
   char stack[4096] __attribute__((aligned(16)));
 };
 

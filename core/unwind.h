@@ -5,7 +5,7 @@
  * (trail.h). The addresses it gives lie inside the calling instruction (return address - 1), except for a frame that a
  * signal interrupted: there it is the interrupted instruction itself.
  *
- * Threads, signals: safe, nobody is kept waiting meanwhile. Stack: under 512 bytes. Fork: nothing to do. Failure: a
+ * Threads, signals: safe, nobody is kept waiting meanwhile. Stack: under 600 bytes. Fork: nothing to do. Failure: a
  * short stack with STACK_TRUNCATED; at least the caller is always there.
  */
 #ifndef HEAPPROF_UNWIND_H

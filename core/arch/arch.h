@@ -87,6 +87,8 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  *     how many registers unwind information numbers that may lead to a caller, and the numbers of some.
  * ARCH_CFI_SLOTS, ARCH_CFI_SLOT_REGISTERS
  *     how many of them rows keep; the number of the register in each slot, as the initializer of an array.
+ * ARCH_CFI_OTHER_REGISTERS
+ *     the same without sp, bp and the return address.
  * ARCH_RETURN_ADDRESS_AT
  *     where the call of the function this stands in has put its return address; NULL: it was not put into memory.
  * ARCH_SYSCALL_PARAMETERS, ARCH_SYSCALL_ARGUMENTS, ARCH_SYSCALL_LAST

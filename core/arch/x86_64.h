@@ -149,6 +149,10 @@ static ALWAYS_INLINE void arch_read_registers(uintptr_t *values)
   {                                                                                                                    \
     3, 6, 7, 12, 13, 14, 15, 16                                                                                        \
   }
+#define ARCH_CFI_OTHER_REGISTERS                                                                                       \
+  {                                                                                                                    \
+    3, 12, 13, 14, 15                                                                                                  \
+  }
 static ALWAYS_INLINE unsigned arch_cfi_slot(uint64_t dwarf_register)
 {
   enum { RBX = 3, FIRST_AFTER_GAP = 12 };

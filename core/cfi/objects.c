@@ -7,6 +7,7 @@
 #include "core/sys.h"
 
 #include <errno.h>
+#include <link.h>
 
 /* The loader's answer takes room that nobody needs later. */
 NOINLINE bool objects_ask_loader(uintptr_t pc, struct object_holder *holder)
@@ -43,38 +44,59 @@ static void put(const struct module *module, uintptr_t pc)
   object_cache_put(&holder, &object);
 }
 
+static struct module *find(uintptr_t pc)
+{
+  struct module *module = modules_find(pc);
+  if (module != NULL && !module->frames_are_known)
+    locate_frames(module);
+  return module;
+}
+
 static void ask(void *argument)
 {
   struct question *question = argument;
-  struct module *module = modules_find(question->pc);
+  struct module *module = find(question->pc);
   if (module == NULL)
     return;
-  if (!module->frames_are_known)
-    locate_frames(module);
   if (question->asks_for_table)
     question->is_new_table = locate_sort_if_needed(module);
   put(module, question->pc);
   question->is_known = true;
 }
 
+static void ask_for_all(void *unused)
+{
+  (void)unused;
+  for (const struct link_map *map = modules_next_permanent(NULL); map != NULL; map = modules_next_permanent(map)) {
+    const struct module *module = find((uintptr_t)map->l_ld); /* which lies in the object */
+    for (unsigned i = 0; module != NULL && i < module->readable_count; i++)
+      put(module, module->readable[i].low);
+  }
+}
+
 /* A new module is described with its path, which is looked up. */
 enum { ASKING_STACK_BYTES = 16 << 10 };
 static LARGE char asking_stack[ASKING_STACK_BYTES]; /* not mapped: that could be refused */
 
-static NOINLINE enum objects_learned ask_modules(struct question *question)
+static bool ask_modules(void (*what)(void *), struct question *question)
 {
   if (!sys_may_call(SYS_rt_sigprocmask))
-    return OBJECTS_BUSY;
+    return false;
   int saved_errno = errno;
   struct blocked_signals before = signals_block();
   bool is_asked = lock_try_for_a_moment(&modules_lock);
   if (is_asked) {
-    arch_call_on_stack(ask, question, asking_stack + ASKING_STACK_BYTES);
+    arch_call_on_stack(what, question, asking_stack + ASKING_STACK_BYTES);
     lock_release(&modules_lock);
   }
   signals_restore(before);
   errno = saved_errno;
-  if (!is_asked)
+  return is_asked;
+}
+
+static NOINLINE enum objects_learned learn(struct question *question)
+{
+  if (!ask_modules(ask, question))
     return OBJECTS_BUSY;
   return question->is_known ? OBJECTS_LEARNED : OBJECTS_NONE;
 }
@@ -82,7 +104,12 @@ static NOINLINE enum objects_learned ask_modules(struct question *question)
 enum objects_learned objects_learn(uintptr_t pc)
 {
   struct question question = {.pc = pc};
-  return ask_modules(&question);
+  return learn(&question);
+}
+
+void objects_foresee(void)
+{
+  (void)ask_modules(ask_for_all, NULL);
 }
 
 static NOINLINE bool is_checked(const struct object_holder *holder, uintptr_t pc)
@@ -94,5 +121,5 @@ static NOINLINE bool is_checked(const struct object_holder *holder, uintptr_t pc
 bool objects_check_table(const struct object_holder *holder, uintptr_t pc)
 {
   struct question question = {.pc = pc, .asks_for_table = true};
-  return !is_checked(holder, pc) && ask_modules(&question) == OBJECTS_LEARNED && question.is_new_table;
+  return !is_checked(holder, pc) && learn(&question) == OBJECTS_LEARNED && question.is_new_table;
 }

@@ -26,6 +26,9 @@ enum objects_learned {
 /* Makes it known. */
 enum objects_learned objects_learn(uintptr_t pc);
 
+/* Those that the program started with: soon nothing may be asked. */
+void objects_foresee(void);
+
 /* Nothing was found for the pc by the linker's table of its object, which may not be sorted. True: there is another
  * table now. */
 bool objects_check_table(const struct object_holder *holder, uintptr_t pc);

@@ -20,8 +20,8 @@
 #include "core/cfi/cfa_program.h"
 #include "core/cfi/expression.h"
 #include "core/cfi/objects.h"
+#include "core/cfi/recipes.h"
 #include "core/lock.h"
-#include "core/rules.h"
 
 #include <stdbool.h>
 
@@ -31,6 +31,8 @@ struct reader {
   struct cfa_machine machine;
   struct expression_room room;
   struct frame_rule rule;
+  struct recipe_saved saved;
+  struct recipe recipe;
   uintptr_t values[ARCH_CFI_SLOTS];
 };
 

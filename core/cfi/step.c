@@ -135,3 +135,71 @@ enum cfi_step cfi_step(struct cfi_registers *registers, struct stack_window *win
   readers_leave(reader);
   return stepped;
 }
+
+/* By a recipe. */
+
+static bool is_known(const struct cfi_registers *registers, unsigned dwarf_register)
+{
+  return (registers->known >> dwarf_register & 1) != 0;
+}
+
+static unsigned base_of(const struct recipe *recipe)
+{
+  switch (rule_kind(recipe->rule)) {
+  case RULE_SP:
+  case RULE_SP_DEREF: return ARCH_DWARF_SP;
+  case RULE_BP:
+  case RULE_BP_DEREF: return ARCH_DWARF_BP;
+  default: return recipe_register(recipe);
+  }
+}
+
+static enum cfi_step cfa_by_recipe(const struct recipe *recipe, const struct cfi_registers *registers,
+                                   struct stack_window *window, uintptr_t *cfa)
+{
+  enum rule_kind kind = rule_kind(recipe->rule);
+  unsigned base = base_of(recipe);
+  if (!is_known(registers, base))
+    return CFI_STEP_UNKNOWN;
+  *cfa = registers->values[base] + (uintptr_t)rule_cfa_offset(recipe->rule);
+  if (kind != RULE_SP_DEREF && kind != RULE_BP_DEREF)
+    return CFI_STEP_CALLER;
+  if (!stack_window_read(window, *cfa, cfa))
+    return CFI_STEP_UNREADABLE;
+  *cfa += (uintptr_t)rule_addend(recipe->rule);
+  return CFI_STEP_CALLER;
+}
+
+/* The caller's value, which may have to be lost. */
+static ALWAYS_INLINE void recover_by(struct recipe_saved saved, unsigned dwarf_register, uintptr_t cfa, uintptr_t bp,
+                                     struct cfi_registers *registers, struct stack_window *window)
+{
+  if (saved.way == RULE_BP_KEPT)
+    return;
+  uintptr_t at = (saved.way == RULE_BP_AT_CFA ? cfa : bp) + (uintptr_t)(intptr_t)saved.offset;
+  bool is_found = saved.way != RULE_BP_LOST && stack_window_read(window, at, &registers->values[dwarf_register]);
+  registers->known &= ~(1ull << dwarf_register);
+  registers->known |= (uint64_t)is_found << dwarf_register;
+}
+
+enum cfi_step cfi_step_by_recipe(const struct recipe *recipe, struct cfi_registers *registers,
+                                 struct stack_window *window)
+{
+  uintptr_t cfa, return_address;
+  enum cfi_step found = cfa_by_recipe(recipe, registers, window, &cfa);
+  if (found != CFI_STEP_CALLER)
+    return found;
+  if (!stack_window_read(window, cfa + (uintptr_t)rule_ra_offset(recipe->rule), &return_address))
+    return CFI_STEP_UNREADABLE;
+  /* Where bp is not known, no register is found by it: it is misaligned then. */
+  uintptr_t bp = is_known(registers, ARCH_DWARF_BP) ? registers->values[ARCH_DWARF_BP] : 1;
+  registers->known &= ARCH_REGISTERS_READ; /* which functions preserve */
+  for (unsigned other = 0; other < RECIPE_OTHERS; other++)
+    recover_by(recipe_saved(recipe, other), recipe_others[other], cfa, bp, registers, window);
+  struct recipe_saved saved_bp = {rule_bp(recipe->rule), (int32_t)rule_bp_offset(recipe->rule)};
+  recover_by(saved_bp, ARCH_DWARF_BP, cfa, bp, registers, window);
+  registers->values[ARCH_DWARF_SP] = cfa;
+  registers->values[ARCH_DWARF_RETURN_ADDRESS] = arch_strip(return_address) - 1;
+  registers->is_interrupted = false;
+  return return_address != 0 ? CFI_STEP_CALLER : CFI_STEP_END;
+}

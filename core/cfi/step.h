@@ -9,6 +9,7 @@
 #define HEAPPROF_CFI_STEP_H
 
 #include "core/arch/arch.h"
+#include "core/cfi/recipes.h"
 #include "core/stack_bounds.h"
 
 #include <stdbool.h>
@@ -34,5 +35,9 @@ enum cfi_step {
 /* Where a signal's handler returns to, the interrupted registers are read from the kernel's frame (ARCH_SIGNAL_*): this
  * says CFI_STEP_NO_ROW. Unless it says CFI_STEP_CALLER or _END, registers are what they were. */
 enum cfi_step cfi_step(struct cfi_registers *registers, struct stack_window *window);
+
+/* The same by the recipe of a row. Stack: under 128 bytes. */
+enum cfi_step cfi_step_by_recipe(const struct recipe *recipe, struct cfi_registers *registers,
+                                 struct stack_window *window);
 
 #endif

@@ -385,6 +385,17 @@ class U12Registers(AsWithout):
             self.assertIn(name, frames)
         self.assertEqual(run.profile.comment_values()["lost.total"], 0)
 
+    def test_behind_a_filter(self):
+        """Where no call may be made, and no sample was taken in the loader or the library before. Seen to fail (no CFI at the function that
+        chooses) with the library of before, and by the mutants registers_need_calls and objects_unforeseen."""
+        run = self.profiled([*self.command(), "filter"], sample=1, **self.options())
+        self.tool("recover", run.pid, "-o", "recovered.pb.gz")
+        profile = pprof_reader.load(self.out_dir / "recovered.pb.gz")
+        (frames,) = profile.stacks("alloc_space", lambda frames: "lazy_look" in frames)
+        for name in ("lazy_enter", "victim_bind", "main"):
+            self.assertIn(name, frames)
+        self.assertEqual(profile.comment_values()["lost.total"], 0)
+
 
 class U14Alone(Case):
     """U14: stacks are whole where nothing is installed that unwinds. Seen to fail in version 0.1.0: one frame, operator new."""

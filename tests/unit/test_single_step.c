@@ -7,6 +7,7 @@
 #include "core/modules.h"
 #include "core/stacks.h"
 #include "unit.h"
+#include "walks.h"
 
 #include <alloca.h>
 #include <dlfcn.h>
@@ -80,15 +81,7 @@ __asm__(".text\n"
 static NOINLINE unsigned walk(void)
 {
   struct unwind_start start = UNWIND_START_HERE();
-  struct stack_window window;
-  walked_flags = 0;
-  (void)stack_window_open(&window, start.sp);
-  struct trail *trail = trail_take();
-  struct trail_cursor cursor = trail_begin(trail);
-  unsigned count = unwind_walk(&start, &window, &cursor, &room, FRAMES, &walked_flags);
-  trail_end(&cursor);
-  trail_give_back(trail);
-  return count;
+  return walk_from(&start, &room, FRAMES, &walked_flags);
 }
 
 /* `call` in all its forms, behind the prefixes that compilers put there. */

@@ -8,6 +8,7 @@
 #include "core/prng.h"
 #include "core/stacks.h"
 #include "unit.h"
+#include "walks.h"
 
 #include <alloca.h>
 #include <dlfcn.h>
@@ -50,20 +51,13 @@ static NOINLINE unsigned compare_stacks(void)
   static __thread struct backtrace trace;
   static __thread struct walk_room room;
   const uintptr_t *pcs = room.pcs;
-  struct stack_window window;
   uint32_t flags = 0;
   trace.count = 0;
   _Unwind_Backtrace(add_frame, &trace);
   unsigned count = 0;
   for (uint64_t busy = ~0ul; busy != region_header()->lost[LOSS_compile_busy];) { /* by another thread: cut there */
     busy = region_header()->lost[LOSS_compile_busy];
-    flags = 0;
-    (void)stack_window_open(&window, start.sp);
-    struct trail *trail = trail_take();
-    struct trail_cursor cursor = trail_begin(trail);
-    count = unwind_walk(&start, &window, &cursor, &room, FRAMES, &flags);
-    trail_end(&cursor);
-    trail_give_back(trail);
+    count = walk_from(&start, &room, FRAMES, &flags);
   }
   /* libgcc's first frame is this function's own. */
   bool is_same = count + 1 == trace.count && memcmp(pcs, trace.pcs + 1, count * sizeof *pcs) == 0;
@@ -310,13 +304,9 @@ static uint64_t hash_of(const uintptr_t *pcs, unsigned count)
 static NOINLINE unsigned walk(void)
 {
   struct unwind_start start = UNWIND_START_HERE();
-  struct stack_window window;
-  walked_flags = 0;
-  (void)stack_window_open(&window, start.sp);
   struct trail *trail = trail_take();
   struct trail_cursor cursor = trail_begin(trail);
-  unsigned count = unwind_walk(&start, &window, &cursor, &walk_room, depth_limit, &walked_flags);
-  trail_end(&cursor);
+  unsigned count = walk_on_trail(&start, &cursor, &walk_room, depth_limit, &walked_flags);
   assert_true(trail_hash(&cursor) == 0 || trail_hash(&cursor) == hash_of(walked, count));
   walked_again = trail_stack(&cursor);
   assert_true(walked_again == 0 || hashes_of_walks[walked_again % COUNT_OF(hashes_of_walks)] == hash_of(walked, count));
@@ -330,11 +320,9 @@ static NOINLINE unsigned walk(void)
 static NOINLINE unsigned walk_anew(struct walk_room *room)
 {
   struct unwind_start start = UNWIND_START_HERE();
-  struct stack_window window;
-  uint32_t flags = 0;
-  (void)stack_window_open(&window, start.sp);
   struct trail_cursor none = trail_begin(NULL);
-  return unwind_walk(&start, &window, &none, room, depth_limit, &flags);
+  uint32_t flags;
+  return walk_on_trail(&start, &none, room, depth_limit, &flags);
 }
 
 static bool is_inside(uintptr_t pc, uintptr_t function)
@@ -548,14 +536,8 @@ static void wild_registers_are_survived(void **state)
     struct unwind_start start = {.return_address = (uintptr_t)recurse + prng_next(&random) % 2048,
                                  .sp = page + 8 + prng_next(&random) % (PAGE / 8) * 8,
                                  .bp = page + prng_next(&random) % (3 * PAGE) - PAGE};
-    struct stack_window window;
-    uint32_t flags = 0;
-    (void)stack_window_open(&window, start.sp);
-    struct trail *trail = trail_take();
-    struct trail_cursor cursor = trail_begin(trail);
-    unsigned count = unwind_walk(&start, &window, &cursor, &walk_room, WILD_FRAMES, &flags);
-    trail_end(&cursor);
-    trail_give_back(trail);
+    uint32_t flags;
+    unsigned count = walk_from(&start, &walk_room, WILD_FRAMES, &flags);
     assert_in_range(count, 1, WILD_FRAMES);
     assert_true((flags & STACK_TRUNCATED) == 0 || cut_of(flags) != CUT_unknown);
   }
@@ -679,6 +661,51 @@ CHILD_TEST(rules_need_no_system_call)
   (void)syscall(SYS_exit, all && sites > 10000 ? UNIT_REACHED_END : 1); /* exit_group is no longer allowed */
 }
 
+/* A frame that has its caller's in rbx, as the loader's has. */
+unsigned call_by_rbx(callback function);
+__asm__(".text\n"
+        ".type call_by_rbx, @function\n"
+        "call_by_rbx:\n"
+        "  .cfi_startproc\n"
+        "  pushq %rbx\n"
+        "  .cfi_adjust_cfa_offset 8\n"
+        "  .cfi_offset %rbx, -16\n"
+        "  movq %rsp, %rbx\n"
+        "  .cfi_def_cfa_register %rbx\n"
+        "  andq $-64, %rsp\n"
+        "  call *%rdi\n"
+        "  movq %rbx, %rsp\n"
+        "  .cfi_def_cfa_register %rsp\n"
+        "  popq %rbx\n"
+        "  .cfi_adjust_cfa_offset -8\n"
+        "  ret\n"
+        "  .cfi_endproc\n"
+        ".size call_by_rbx, . - call_by_rbx\n");
+
+static void frames_by_other_registers(void **state)
+{
+  (void)state;
+  for (int i = 0; i < 3; i++)
+    assert_true(call_by_rbx(compare_stacks) > 2 && recurse(5) > 5);
+  expect_same(6, 30);
+}
+
+/* Nor do they, in the second walk. */
+CHILD_TEST(other_registers_need_no_system_call)
+{
+  if (UNIT_IS_THREAD_SANITIZED)
+    return;
+  unsigned count = 0;
+  bool all = true;
+  for (volatile int turn = 0; turn < 3; turn++) {
+    unsigned now = call_by_rbx(walk);
+    all = all && walked_flags == 0 && (count == 0 || now == count);
+    count = now;
+    require(turn != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);
+  }
+  (void)syscall(SYS_exit, all && count > 2 ? UNIT_REACHED_END : 1);
+}
+
 static void data_is_not_code(void **state)
 {
   (void)state;
@@ -740,6 +767,8 @@ int main(int count, char **arguments)
       cmocka_unit_test(handler_after_stack_overflow),
       cmocka_unit_test(rules_for_all_call_sites_of_libc),
       cmocka_unit_test(rules_need_no_system_call),
+      cmocka_unit_test(frames_by_other_registers),
+      cmocka_unit_test(other_registers_need_no_system_call),
       cmocka_unit_test(data_is_not_code),
       cmocka_unit_test(hidden_frames_are_left_out),
   };
