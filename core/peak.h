@@ -23,14 +23,15 @@
 #ifndef HEAPPROF_PEAK_H
 #define HEAPPROF_PEAK_H
 
+#include "core/compiler.h"
 #include "core/tally.h"
 
 /* Before each change of a stack's tallies. */
-void peak_keep(struct stack_record *stack);
+SAMPLED void peak_keep(struct stack_record *stack);
 
 /* After it. */
-void peak_count_allocation(uint64_t bytes_q4);
-void peak_count_free(uint64_t bytes_q4);
+SAMPLED void peak_count_allocation(uint64_t bytes_q4);
+SAMPLED void peak_count_free(uint64_t bytes_q4);
 
 /* The highest that the bytes in use have been so far, as estimated. */
 uint64_t peak_bytes(void);

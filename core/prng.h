@@ -7,6 +7,8 @@
 #ifndef HEAPPROF_PRNG_H
 #define HEAPPROF_PRNG_H
 
+#include "core/compiler.h"
+
 #include <stdint.h>
 
 /* splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014). Period 2^64. */
@@ -16,12 +18,12 @@ uint64_t prng_next(uint64_t *state);
 uint64_t prng_derive(uint64_t seed, uint64_t salt);
 
 /* Exponential with the given mean, from 53 random bits: at most 36.8 means. */
-double prng_exponential(uint64_t *state, double mean);
+SAMPLED double prng_exponential(uint64_t *state, double mean);
 
 /* Natural logarithm of x, 0 < x <= 1, normal. Relative error below 1e-14. */
-double prng_log(double x);
+SAMPLED double prng_log(double x);
 
 /* 1 - exp(-x) for x >= 0, without cancellation for small x. Relative error below 1e-14. */
-double prng_one_minus_exp(double x);
+SAMPLED double prng_one_minus_exp(double x);
 
 #endif

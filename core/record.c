@@ -62,8 +62,8 @@ static COLD uint32_t intern_without_trail(const struct unwind_start *start, stru
   return stack;
 }
 
-static NOINLINE uint32_t intern_with_trail(const struct unwind_start *start, struct stack_window *window,
-                                           struct trail *trail)
+static SAMPLED NOINLINE uint32_t intern_with_trail(const struct unwind_start *start, struct stack_window *window,
+                                                   struct trail *trail)
 {
   uint32_t stack = intern_walk(start, window, trail, &trail->room);
   trail_give_back(trail);
@@ -127,7 +127,7 @@ void record_exact_units(uint64_t units)
     atomic_fetch_add_explicit(&header->exact_units, units, memory_order_relaxed);
 }
 
-static NOINLINE bool may_hold_timed(const void *pointer)
+static SAMPLED NOINLINE bool may_hold_timed(const void *pointer)
 {
   uint64_t begin = ticks_now();
   if (live_may_hold(pointer))
@@ -148,7 +148,7 @@ static ALWAYS_INLINE void prefetch_for_free(const void *pointer)
   __builtin_prefetch((const char *)pointer - 2 * sizeof(size_t));
 }
 
-static NOINLINE void free_held(const void *pointer)
+static SAMPLED NOINLINE void free_held(const void *pointer)
 {
   struct live_entry entry;
   prefetch_for_free(pointer);

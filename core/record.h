@@ -11,6 +11,7 @@
 #ifndef HEAPPROF_RECORD_H
 #define HEAPPROF_RECORD_H
 
+#include "core/compiler.h"
 #include "core/live/live.h"
 #include "core/sampler.h"
 #include "core/unwind.h"
@@ -22,18 +23,18 @@
 void record_init(unsigned depth);
 
 /* The sample that was decided on, and its exact units. */
-void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
-                       const struct sampler_decision *decision);
+SAMPLED void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
+                               const struct sampler_decision *decision);
 
 /* Adds to the exact count that every profile carries as its own check. */
-void record_exact_units(uint64_t units);
+SAMPLED void record_exact_units(uint64_t units);
 
 /* For a pointer whose page the page filter holds. */
-void record_free(const void *pointer);
+SAMPLED void record_free(const void *pointer);
 
 /* The same in halves, for realloc: take before the real call, then either freed or put_back. */
-bool record_take(const void *pointer, struct live_entry *entry);
-void record_taken_was_freed(struct live_entry entry);
-void record_put_back(const void *pointer, struct live_entry entry);
+SAMPLED bool record_take(const void *pointer, struct live_entry *entry);
+SAMPLED void record_taken_was_freed(struct live_entry entry);
+SAMPLED void record_put_back(const void *pointer, struct live_entry entry);
 
 #endif

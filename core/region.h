@@ -15,6 +15,7 @@
 #ifndef HEAPPROF_REGION_H
 #define HEAPPROF_REGION_H
 
+#include "core/compiler.h"
 #include "core/config.h"
 #include "core/lock.h"
 #include "core/losses.h"
@@ -50,7 +51,7 @@ bool region_is_in_file(void);
 bool region_is_own(void);
 
 /* NULL before region_create. */
-struct region_header *region_header(void);
+SAMPLED struct region_header *region_header(void);
 
 /* Room for a record of `size_bytes`, zeroed; NULL when there is none. Fill it in, then publish. */
 struct region_record *region_reserve(size_t size_bytes, uint32_t *granule);
@@ -58,7 +59,7 @@ void region_publish(struct region_record *record, enum region_record_type type, 
                     uint64_t hash);
 
 /* The record at a position that region_reserve gave. */
-struct region_record *region_at(uint32_t granule);
+SAMPLED struct region_record *region_at(uint32_t granule);
 
 /* Visits published records in order; NULL at the end. Start with *position = 0. Reads only what is mapped, whatever the
  * sizes in the log say. */

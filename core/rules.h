@@ -134,7 +134,7 @@ static ALWAYS_INLINE struct rule_cache_entry *rule_cache_elsewhere(uintptr_t pc)
   return rule_cache[(uint64_t)pc * RULE_CACHE_FACTOR >> 52];
 }
 
-packed_rule rule_cache_get_elsewhere(uintptr_t pc);
+SAMPLED packed_rule rule_cache_get_elsewhere(uintptr_t pc);
 
 /* RULE_ABSENT (0) when the cache does not hold it. */
 static ALWAYS_INLINE packed_rule rule_cache_get(uintptr_t pc)

@@ -49,10 +49,10 @@ struct sampler_decision {
 };
 
 /* Draws the next distance. */
-struct sampler_decision sampler_decide(size_t size_bytes);
+SAMPLED struct sampler_decision sampler_decide(size_t size_bytes);
 
 /* 1/p for an allocation of that size, at the interval in force. */
-struct sample_weight sampler_weigh(size_t size_bytes);
+SAMPLED struct sample_weight sampler_weigh(size_t size_bytes);
 
 /* What the calling thread has allocated since its last decision; counted only once. Not for handlers. */
 uint64_t sampler_flush(void);

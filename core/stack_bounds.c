@@ -85,10 +85,10 @@ static ALWAYS_INLINE void open_own(struct stack_window *window, const struct thr
   window->high = thread->stack_high;
 }
 
-bool stack_window_open(struct stack_window *window, uintptr_t sp)
+/* A stack whose bounds are not known yet, or a foreign one. */
+static NOINLINE bool open_unknown(struct stack_window *window, uintptr_t sp)
 {
-  window->left = 0;
-  if (LIKELY(is_own(&this_thread, sp))) {
+  if (is_own(&this_thread, sp)) {
     open_own(window, &this_thread, sp);
     return true;
   }
@@ -97,6 +97,16 @@ bool stack_window_open(struct stack_window *window, uintptr_t sp)
   window->low = window->floor = above(page, sp - RED_ZONE_BYTES);
   window->high = page + PAGE_BYTES;
   return false;
+}
+
+bool stack_window_open(struct stack_window *window, uintptr_t sp)
+{
+  const struct thread *thread = &this_thread;
+  window->left = 0;
+  if (UNLIKELY(sp < thread->stack_low || sp >= thread->stack_high))
+    return open_unknown(window, sp);
+  open_own(window, thread, sp);
+  return true;
 }
 
 void stack_window_cross(struct stack_window *window, uintptr_t sp)

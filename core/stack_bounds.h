@@ -26,7 +26,7 @@ struct stack_window {
 };
 
 /* The window that holds `sp`, which the caller's own frame lies below. False: it is a foreign stack. */
-bool stack_window_open(struct stack_window *window, uintptr_t sp);
+SAMPLED bool stack_window_open(struct stack_window *window, uintptr_t sp);
 
 /* The same for an `sp` that a signal interrupted, which may be anything: after a stack overflow it points to a guard
  * page. */

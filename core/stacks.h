@@ -10,6 +10,7 @@
 #ifndef HEAPPROF_STACKS_H
 #define HEAPPROF_STACKS_H
 
+#include "core/compiler.h"
 #include "core/region.h"
 #include "core/tally.h"
 
@@ -25,13 +26,13 @@ static inline uint64_t stacks_hash_add(uint64_t hash, uintptr_t pc)
 
 /* The bucket of a stack, made if it is new. 0: there is no room even for a stand-in. */
 uint32_t stacks_intern(const uintptr_t *pcs, unsigned depth, uint32_t flags);
-uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsigned depth, uint32_t flags);
+SAMPLED uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsigned depth, uint32_t flags);
 
 /* Is it the stand-in for those that found no room? */
-bool stacks_is_stand_in(uint32_t stack);
+SAMPLED bool stacks_is_stand_in(uint32_t stack);
 
-void stacks_count_allocation(uint32_t stack, struct sample_weight weight);
-void stacks_count_free(uint32_t stack, struct sample_weight weight);
+SAMPLED void stacks_count_allocation(uint32_t stack, struct sample_weight weight);
+SAMPLED void stacks_count_free(uint32_t stack, struct sample_weight weight);
 
 /* For a region that was adopted: sets every tally to zero, and keeps these buckets for what the child has from its
  * parent. What it allocates itself gets buckets of its own, but for the stand-in. One thread. */

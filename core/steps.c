@@ -88,7 +88,8 @@ static NOINLINE enum step step_over_signal(struct stack_window *window, struct f
   return STEP_CALLER;
 }
 
-static NOINLINE enum step step_by_cfa(struct stack_window *window, struct frame *frame, packed_rule rule, uintptr_t cfa)
+static SAMPLED NOINLINE enum step step_by_cfa(struct stack_window *window, struct frame *frame, packed_rule rule,
+                                              uintptr_t cfa)
 {
   uintptr_t return_address, bp = frame->bp, bp_at = cfa;
   /* A CFA that does not move up the stack is a wrong rule or a stack in the making: never go round in circles. */
@@ -284,7 +285,8 @@ static bool counts_from_bp(packed_rule rule)
   return rule_kind(rule) == RULE_BP || rule_kind(rule) == RULE_BP_DEREF || rule_bp(rule) == RULE_BP_AT_BP;
 }
 
-static NOINLINE enum step step_by(packed_rule rule, struct stack_window *window, struct frame *frame, uint32_t *flags)
+static SAMPLED NOINLINE enum step step_by(packed_rule rule, struct stack_window *window, struct frame *frame,
+                                          uint32_t *flags)
 {
   uintptr_t base = frame->sp, cfa;
   switch (rule_kind(rule)) {

@@ -16,6 +16,7 @@
 
 #include "core/cfi/recipes.h"
 #include "core/cfi/step.h"
+#include "core/compiler.h"
 #include "core/stack_bounds.h"
 
 #include <stdbool.h>
@@ -50,6 +51,7 @@ struct careful {
 
 /* From `frame` to its caller's. *flags gets STACK_FRAME_POINTERS. `careful` is of the walk that `frame` is of, which
  * the caller of this is about. */
-enum step step_unusually(struct stack_window *window, struct frame *frame, struct careful *careful, uint32_t *flags);
+SAMPLED enum step step_unusually(struct stack_window *window, struct frame *frame, struct careful *careful,
+                                 uint32_t *flags);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef HEAPPROF_TALLY_H
 #define HEAPPROF_TALLY_H
 
+#include "core/compiler.h"
 #include "core/region_format.h"
 
 #include <stdint.h>
@@ -23,7 +24,7 @@ static inline uint64_t tally_bytes_q4(struct sample_weight weight)
   return (uint64_t)((double)weight.size_bytes * ((double)weight.objects_q16 * 0x1p-16) * 16 + 0.5);
 }
 
-void tally_count(struct tally *tally, struct sample_weight weight);
+SAMPLED void tally_count(struct tally *tally, struct sample_weight weight);
 
 /* The sums of one tally at one moment. */
 struct tally_sums {
@@ -40,6 +41,6 @@ struct stack_sums {
   struct tally_sums in_use; /* allocated minus freed, never negative */
 };
 
-struct stack_sums tally_read(const struct tally *allocated, const struct tally *freed);
+SAMPLED struct stack_sums tally_read(const struct tally *allocated, const struct tally *freed);
 
 #endif

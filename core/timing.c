@@ -6,7 +6,7 @@
 #include "core/stacks.h"
 #include "core/sys.h"
 
-static void add_look_up_ticks(uint64_t ticks)
+static SAMPLED void add_look_up_ticks(uint64_t ticks)
 {
   struct region_header *header = region_header();
   if (ticks > 0 && process_is_settled() && header != NULL)

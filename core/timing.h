@@ -48,7 +48,7 @@ static ALWAYS_INLINE uint64_t timing_begin_sample(uint64_t decision_ticks)
 }
 
 /* Adds both parts, and what look-ups took since the last sample of this thread. */
-void timing_add_sample(uint64_t begin, uint64_t decision_ticks);
+SAMPLED void timing_add_sample(uint64_t begin, uint64_t decision_ticks);
 
 static ALWAYS_INLINE void timing_end_sample(uint64_t begin, uint64_t decision_ticks)
 {
@@ -69,7 +69,7 @@ static ALWAYS_INLINE bool timing_is_miss_timed(void)
 }
 
 /* After a look that found nothing. */
-void timing_end_miss(uint64_t begin);
+SAMPLED void timing_end_miss(uint64_t begin);
 
 static ALWAYS_INLINE uint64_t timing_begin_free(void)
 {
@@ -77,7 +77,7 @@ static ALWAYS_INLINE uint64_t timing_begin_free(void)
 }
 
 /* `is_found`: it was a sample. What the filters let through, and is none, counts as a miss. */
-void timing_add_free(uint64_t begin, bool is_found);
+SAMPLED void timing_add_free(uint64_t begin, bool is_found);
 
 static ALWAYS_INLINE void timing_end_free(uint64_t begin, bool is_found)
 {

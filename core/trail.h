@@ -89,8 +89,8 @@ struct trail_cursor {
 };
 
 /* For the calling thread; NULL: in use. */
-struct trail *trail_take(void);
-void trail_give_back(struct trail *trail);
+SAMPLED struct trail *trail_take(void);
+SAMPLED void trail_give_back(struct trail *trail);
 
 struct scratch {
   struct lock lock;
@@ -102,20 +102,20 @@ struct scratch *scratch_take(void);
 void scratch_give_back(struct scratch *scratch);
 
 /* From the innermost frame of a walk ... */
-struct trail_cursor trail_begin(struct trail *trail);
+SAMPLED struct trail_cursor trail_begin(struct trail *trail);
 
 /* ... by trail_note for each step that was not on the trail, and this for those from frames[first] outwards to
  * frames[last], which were, before the walk took another way ... */
-void trail_note_again(struct trail_cursor *cursor, int first, int last, uintptr_t bp);
+SAMPLED void trail_note_again(struct trail_cursor *cursor, int first, int last, uintptr_t bp);
 
 /* ... to the outermost: puts the fresh frames upon those that are kept. */
-void trail_end(struct trail_cursor *cursor);
+SAMPLED void trail_end(struct trail_cursor *cursor);
 
 /* After trail_end. The hash of all that is recorded; 0: not known. The stack that was set after the last walk, if this
  * one is the same; else 0. */
-uint64_t trail_hash(const struct trail_cursor *cursor);
-uint32_t trail_stack(const struct trail_cursor *cursor);
-void trail_set_stack(struct trail *trail, uint32_t stack);
+SAMPLED uint64_t trail_hash(const struct trail_cursor *cursor);
+SAMPLED uint32_t trail_stack(const struct trail_cursor *cursor);
+SAMPLED void trail_set_stack(struct trail *trail, uint32_t stack);
 
 static ALWAYS_INLINE void trail_note(struct trail_cursor *cursor, const struct frame *frame, struct trail_step step)
 {

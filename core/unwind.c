@@ -122,22 +122,22 @@ static ALWAYS_INLINE enum step walk_usually(const struct walk *walk, struct fram
   return stepped;
 }
 
-static NOINLINE enum step walk_on_usually(struct stack_window *window, struct trail_cursor *trail,
-                                          struct walk_room *room, unsigned depth)
+static SAMPLED NOINLINE enum step walk_on_usually(struct stack_window *window, struct trail_cursor *trail,
+                                                  struct walk_room *room, unsigned depth)
 {
   const struct walk walk = {.window = window, .trail = trail, .room = room, .depth = depth};
   return walk_usually(&walk, room->frame, room->steps, STEP_CALLER);
 }
 
-static NOINLINE void begin_unusual_step(struct trail_cursor *trail, struct walk_room *room)
+static SAMPLED NOINLINE void begin_unusual_step(struct trail_cursor *trail, struct walk_room *room)
 {
   room->stepping_from = room->frame.pc;
   trail_note(trail, &room->frame,
              (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = is_hidden(room->frame.pc)});
 }
 
-static NOINLINE enum step end_unusual_step(struct trail_cursor *trail, struct walk_room *room, unsigned depth,
-                                           enum step stepped)
+static SAMPLED NOINLINE enum step end_unusual_step(struct trail_cursor *trail, struct walk_room *room, unsigned depth,
+                                                   enum step stepped)
 {
   const struct walk walk = {.room = room, .depth = depth};
   /* Only now is it known whether its library lies where another one had been. */
@@ -179,8 +179,9 @@ static bool has_ended(const struct walk_room *room, enum step stepped)
 }
 
 /* By unusual steps, too. Of the application's stack nothing is taken meanwhile that only usual ones need. */
-static NOINLINE unsigned walk_on(const struct unwind_start *start, struct stack_window *window,
-                                 struct trail_cursor *trail, struct walk_room *room, unsigned depth, uint32_t *flags)
+static SAMPLED NOINLINE unsigned walk_on(const struct unwind_start *start, struct stack_window *window,
+                                         struct trail_cursor *trail, struct walk_room *room, unsigned depth,
+                                         uint32_t *flags)
 {
   enum step stepped;
   room->careful.is_under_way = false;

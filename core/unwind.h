@@ -12,6 +12,7 @@
 #define HEAPPROF_UNWIND_H
 
 #include "core/arch/arch.h"
+#include "core/compiler.h"
 #include "core/stack_bounds.h"
 #include "core/trail.h"
 
@@ -31,8 +32,8 @@ struct unwind_start {
 
 /* Fills room->pcs, at most `depth` of them; returns how many. *flags gets enum stack_flag. The caller calls trail_begin
  * before and trail_end after. */
-unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
-                     struct walk_room *room, unsigned depth, uint32_t *flags);
+SAMPLED unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
+                             struct walk_room *room, unsigned depth, uint32_t *flags);
 
 /* The caller alone. */
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags);

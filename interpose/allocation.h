@@ -7,6 +7,7 @@
 #ifndef HEAPPROF_ALLOCATION_H
 #define HEAPPROF_ALLOCATION_H
 
+#include "core/compiler.h"
 #include "core/live/live.h"
 #include "core/sampler.h"
 #include "core/unwind.h"
@@ -16,8 +17,8 @@
 
 /* After the real call, for an allocation that was due (sampler_count_down): records it if it is sampled, or takes it
  * back out of the exact count if it failed. */
-void allocation_finish(void *pointer, size_t size, const struct sampler_decision *decision,
-                       const struct unwind_start *start);
+SAMPLED void allocation_finish(void *pointer, size_t size, const struct sampler_decision *decision,
+                               const struct unwind_start *start);
 
 /* The same for hooks that are too rare for a fast path. `is_counted`: COUNTING_HERE (probe.h). */
 struct request {
@@ -37,8 +38,8 @@ struct resize {
   struct live_entry entry;
 };
 
-struct resize resize_begin(void *pointer);
+SAMPLED struct resize resize_begin(void *pointer);
 /* `is_freed`: the old object is gone; else it goes back. */
-void resize_end(const struct resize *resize, bool is_freed);
+SAMPLED void resize_end(const struct resize *resize, bool is_freed);
 
 #endif

@@ -13,7 +13,7 @@
 /* Each hot hook is a few integer instructions and a tail jump to the real function; everything else is in a function of
  * its own that the hook jumps to, so that its caller is still the application. */
 
-static NOINLINE ARCH_ENTRY void *malloc_due(size_t size)
+static SAMPLED NOINLINE ARCH_ENTRY void *malloc_due(size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -25,12 +25,12 @@ static NOINLINE ARCH_ENTRY void *malloc_due(size_t size)
   return pointer;
 }
 
-void *malloc(size_t size)
+SAMPLED void *malloc(size_t size)
 {
   return sampler_count_down(size) ? malloc_due(size) : real.malloc(size);
 }
 
-static NOINLINE ARCH_ENTRY void *calloc_due(size_t count, size_t size)
+static SAMPLED NOINLINE ARCH_ENTRY void *calloc_due(size_t count, size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
   size_t bytes = count * size; /* the hook has seen that it does not overflow */
@@ -53,7 +53,7 @@ static NOINLINE ARCH_ENTRY void *calloc_overflowing(size_t count, size_t size)
   return NULL;
 }
 
-void *calloc(size_t count, size_t size)
+SAMPLED void *calloc(size_t count, size_t size)
 {
   size_t bytes;
   if (UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
@@ -77,7 +77,7 @@ static bool has_freed(void *pointer, size_t size, const void *resized)
   return resized != NULL || (pointer != NULL && size == 0);
 }
 
-static NOINLINE ARCH_ENTRY void *realloc_noted(void *pointer, size_t size, bool is_due)
+static SAMPLED NOINLINE ARCH_ENTRY void *realloc_noted(void *pointer, size_t size, bool is_due)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -93,7 +93,7 @@ static NOINLINE ARCH_ENTRY void *realloc_noted(void *pointer, size_t size, bool 
   return resized;
 }
 
-void *realloc(void *pointer, size_t size)
+SAMPLED void *realloc(void *pointer, size_t size)
 {
   bool is_due = sampler_count_down(size);
   if (UNLIKELY(is_due || live_filter_may_hold(pointer)))
@@ -142,7 +142,7 @@ void *reallocarray(void *pointer, size_t count, size_t size)
   JUMP return reallocarray_noted(pointer, count, size);
 }
 
-static NOINLINE ARCH_ENTRY void free_noted(void *pointer)
+static SAMPLED NOINLINE ARCH_ENTRY void free_noted(void *pointer)
 {
   if (UNLIKELY(bootstrap_owns(pointer)))
     return;
@@ -150,7 +150,7 @@ static NOINLINE ARCH_ENTRY void free_noted(void *pointer)
   real.free(pointer);
 }
 
-void free(void *pointer)
+SAMPLED void free(void *pointer)
 {
   if (UNLIKELY(live_filter_may_hold(pointer)))
     free_noted(pointer);

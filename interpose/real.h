@@ -40,7 +40,7 @@ struct real_origins {
 extern HIDDEN struct real_origins real_is_allocators;
 
 /* Resolves everything, once. Returns at once in a call that the resolving itself made; `real` may then have gaps. */
-void real_ensure(void);
+SAMPLED void real_ensure(void);
 
 /* Path of the object that provides malloc; valid for ever. */
 const char *real_allocator_path(void);

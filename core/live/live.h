@@ -13,6 +13,7 @@
 #ifndef HEAPPROF_LIVE_H
 #define HEAPPROF_LIVE_H
 
+#include "core/compiler.h"
 #include "core/live/live_filter.h"
 
 #include <stddef.h>
@@ -24,15 +25,15 @@ struct live_entry {
 };
 
 /* Raises the filter, then shows the entry. The pointer must not be in the table. */
-bool live_add(const void *pointer, struct live_entry entry);
+SAMPLED bool live_add(const void *pointer, struct live_entry entry);
 
 /* A closer look at a pointer that live_filter_may_hold let through. False: it is not in the table; most objects on a
  * page with a sample are not.
  */
-bool live_may_hold(const void *pointer);
+SAMPLED bool live_may_hold(const void *pointer);
 
 /* Takes the entry out and lowers the filter; false when there is none. */
-bool live_remove(const void *pointer, struct live_entry *entry);
+SAMPLED bool live_remove(const void *pointer, struct live_entry *entry);
 
 /* For adopting after a fork. Between begin and end, live_remove_during_adoption takes entries out without losing
  * them: visit each entry once with live_adopt_each, then live_adopt_settle calls `freed` for every entry that was

@@ -48,11 +48,11 @@ static ALWAYS_INLINE bool live_filter_may_be(const void *pointer)
 }
 
 /* The second filter, by object instead of page: one load tells most objects of a page with a sample from it. */
-bool live_filter_may_be_object(const void *pointer, uint64_t hash);
+SAMPLED bool live_filter_may_be_object(const void *pointer, uint64_t hash);
 
 /* Both filters, for a sampled object. `hash`: of the pointer (live_index.h). */
-void live_filter_raise(const void *pointer, uint64_t hash);
-void live_filter_lower(const void *pointer, uint64_t hash);
+SAMPLED void live_filter_raise(const void *pointer, uint64_t hash);
+SAMPLED void live_filter_lower(const void *pointer, uint64_t hash);
 
 /* Marks the page of `pointer` for good, so that free looks twice at it. For the bootstrap arena. */
 void live_filter_mark_forever(const void *pointer);

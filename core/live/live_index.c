@@ -139,7 +139,7 @@ static void count_passed(struct place place, uint64_t slot)
 }
 
 /* Who sees the count gone, and so no reason to look on, sees the split that the entry went with (look_up). */
-static void passed_no_more(struct place place, uint64_t slot)
+static SAMPLED void passed_no_more(struct place place, uint64_t slot)
 {
   unsigned home = home_of(hash_of_slot(slot));
   for (unsigned step = 0; step < (home ^ place.line); step++)

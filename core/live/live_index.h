@@ -32,10 +32,10 @@ static inline uint64_t live_index_hash(const void *pointer)
 }
 
 /* The node holds its part of the hash already. */
-bool live_index_add(uint64_t hash, uint32_t node);
+SAMPLED bool live_index_add(uint64_t hash, uint32_t node);
 
 /* Takes it out; 0 when there is none. */
-uint32_t live_index_remove(uint64_t hash);
+SAMPLED uint32_t live_index_remove(uint64_t hash);
 
 /* Visits every entry that is there from begin to end; one that is moved meanwhile perhaps twice. */
 void live_index_each(void (*visit)(uint32_t node, void *argument), void *argument);

@@ -74,12 +74,12 @@ static inline bool live_node_is_of(const struct live_node *node, uint64_t hash)
 /* Lists of nodes, for any number of threads: the count of changes << 32 | the first node, against ABA. */
 typedef _Atomic uint64_t live_node_list;
 
-void live_node_push(live_node_list *list, uint32_t node);
-uint32_t live_node_pop(live_node_list *list);
+SAMPLED void live_node_push(live_node_list *list, uint32_t node);
+SAMPLED uint32_t live_node_pop(live_node_list *list);
 
 /* 0: no memory. */
-uint32_t live_node_get(void);
-void live_node_give_back(uint32_t node);
+SAMPLED uint32_t live_node_get(void);
+SAMPLED void live_node_give_back(uint32_t node);
 
 /* Tests with every order of events make it smaller. */
 #ifndef LIVE_NODE_FIRST_CHUNK

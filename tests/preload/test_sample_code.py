@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The code of a sample lies together (interpose/sampled.ld): seen by running samples instruction by instruction."""
+"""The code of a sample lies together (SAMPLED in core/compiler.h): seen by running samples instruction by instruction."""
 import bisect
 import subprocess
 
@@ -30,4 +30,4 @@ class SampleCode(Case):
         places = [int(line, 16) for line in done.out.split()]
         self.assertGreater(len(places), 80, "no sample was seen")
         names = self.names_by_page(places)
-        self.assertLessEqual(len(names), PAGES_MAX, f"functions of a sample, by page, some of them not in interpose/sampled.ld: {names}")
+        self.assertLessEqual(len(names), PAGES_MAX, f"functions of a sample, by page, some of them not SAMPLED: {names}")
