@@ -10,7 +10,7 @@ enum { ALIGNMENT = 16, CHUNK_BYTES = 1 << 20, PAGE_BYTES = 4096 };
 
 struct arena_chunk {
   struct arena_chunk *older;
-  size_t size;
+  size_t size; /* 0: it is the caller's */
 };
 
 static size_t round_up(size_t size, size_t unit)
@@ -31,6 +31,11 @@ static bool add_chunk(struct arena *arena, size_t room)
   arena->used = round_up(sizeof *chunk, ALIGNMENT);
   arena->capacity = size;
   return true;
+}
+
+void arena_begin(struct arena *arena, void *memory, size_t size)
+{
+  *arena = (struct arena){.chunks = memory, .used = round_up(sizeof(struct arena_chunk), ALIGNMENT), .capacity = size};
 }
 
 void *arena_get(struct arena *arena, size_t size)
@@ -68,7 +73,8 @@ void arena_release(struct arena *arena)
 {
   for (struct arena_chunk *chunk = arena->chunks; chunk != NULL;) {
     struct arena_chunk *older = chunk->older;
-    sys_munmap(chunk, chunk->size);
+    if (chunk->size > 0)
+      sys_munmap(chunk, chunk->size);
     chunk = older;
   }
   *arena = (struct arena){.chunks = NULL};

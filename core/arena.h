@@ -17,6 +17,9 @@ struct arena {
   bool failed;
 };
 
+/* Begins with memory of the caller's, zeroed and aligned for any type, which outlives the arena. */
+void arena_begin(struct arena *arena, void *memory, size_t size);
+
 /* Zeroed, aligned for any type. */
 void *arena_get(struct arena *arena, size_t size);
 

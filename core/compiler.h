@@ -15,6 +15,7 @@
 #define SAMPLED __attribute__((hot))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define UNUSED __attribute__((unused))
+#define PACKED __attribute__((packed))
 
 /* For arrays of more than a page, and others that a start does not touch: the linker puts them before the small
  * variables, which each process touches as it starts, so that those lie on few pages. */

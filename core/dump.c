@@ -26,7 +26,9 @@
 #include <errno.h>
 #include <string.h>
 
-enum { DUMP_STACK_BYTES = 256 << 10, COMMAND_LINE_MAX = 1024, NAME_ATTEMPTS = 8 };
+/* What a dump has mapped: where its arena begins, enough for a small profile, and its stack. */
+enum { DUMP_ARENA_BYTES = 192 << 10, DUMP_STACK_BYTES = 256 << 10 };
+enum { COMMAND_LINE_MAX = 1024, NAME_ATTEMPTS = 8 };
 
 static const struct config *settings;
 static const char *program_name = "";
@@ -262,6 +264,7 @@ struct dump_job {
   const char *path; /* NULL: the pattern */
   const char *reason;
   uint64_t number;
+  void *memory; /* zeroed, DUMP_ARENA_BYTES; NULL: it was used up */
   int result;
 };
 
@@ -324,6 +327,9 @@ static void run(void *argument)
   job->result = path.cut ? -ENAMETOOLONG : place == WRITER_NO_FILE ? -EEXIST : -EBADF;
   for (int attempt = 0; job->result == -EBADF && attempt < DESCRIPTOR_ATTEMPTS; attempt++) {
     struct arena arena = {.chunks = NULL};
+    if (job->memory != NULL)
+      arena_begin(&arena, job->memory, DUMP_ARENA_BYTES);
+    job->memory = NULL;
     job->result = write_profile(job, name, &arena);
     arena_release(&arena);
   }
@@ -339,6 +345,19 @@ static void run(void *argument)
   } else if (settings->verbose >= 1) {
     message_print("wrote ", name, " (", job->reason, ")");
   }
+}
+
+/* False: there is no memory. */
+static bool run_aside(struct dump_job *job)
+{
+  enum { BYTES = DUMP_ARENA_BYTES + DUMP_STACK_BYTES };
+  char *memory = sys_map_anonymous(BYTES);
+  if (memory == NULL)
+    return false;
+  job->memory = memory;
+  on_stack_below(memory + BYTES, run, job);
+  sys_munmap(memory, BYTES);
+  return true;
 }
 
 static uint64_t next_number(void)
@@ -359,7 +378,7 @@ int dump_write(const char *path, const char *reason)
   struct dump_job job = {.path = path, .reason = reason};
   job.number = path == NULL ? next_number() : 0;
   unsigned turn = dump_begin();
-  bool has_run = !settle_lost_everything() && on_fresh_stack(run, &job, DUMP_STACK_BYTES);
+  bool has_run = !settle_lost_everything() && run_aside(&job);
   dump_end(turn);
   if (!has_run) {
     report_failure("no memory for a profile", "", "");

@@ -2,6 +2,7 @@
 #include "core/elfsym.h"
 
 #include "core/build_id.h"
+#include "core/compiler.h"
 #include "core/descriptor.h"
 #include "core/sys.h"
 
@@ -10,6 +11,7 @@
 
 enum {
   SECTIONS_MAX = 1 << 16,
+  SECTIONS_AT_A_TIME = 48,
   SYMBOLS_AT_A_TIME = 256,
   NAME_MAX_BYTES = 8 << 10,
   NOTES_MAX_BYTES = 4096,
@@ -24,18 +26,36 @@ static bool read_exactly(int fd, uint64_t offset, void *bytes, size_t size)
 struct elf_file {
   int fd;
   Elf64_Ehdr header;
+  Elf64_Shdr sections[SECTIONS_AT_A_TIME]; /* of them the ones from first_section on */
+  unsigned first_section, section_count;
 };
 
-static bool read_section(const struct elf_file *file, unsigned index, Elf64_Shdr *section)
+/* One call reads all that most files have. */
+static bool read_sections(struct elf_file *file, unsigned first)
 {
+  unsigned left = file->header.e_shnum - first, count = left < SECTIONS_AT_A_TIME ? left : SECTIONS_AT_A_TIME;
   uint64_t offset;
-  return index < file->header.e_shnum &&
-         !__builtin_add_overflow(file->header.e_shoff, index * sizeof *section, &offset) &&
-         read_exactly(file->fd, offset, section, sizeof *section);
+  if (__builtin_add_overflow(file->header.e_shoff, first * sizeof *file->sections, &offset))
+    return false;
+  long size = sys_pread(file->fd, file->sections, count * sizeof *file->sections, offset);
+  file->first_section = first;
+  file->section_count = size > 0 ? (unsigned)((size_t)size / sizeof *file->sections) : 0;
+  return file->section_count > 0;
+}
+
+static bool read_section(struct elf_file *file, unsigned index, Elf64_Shdr *section)
+{
+  if (index >= file->header.e_shnum)
+    return false;
+  bool is_there = index >= file->first_section && index - file->first_section < file->section_count;
+  if (!is_there && !read_sections(file, index))
+    return false;
+  *section = file->sections[index - file->first_section];
+  return true;
 }
 
 /* The best symbol table: .symtab has static functions too. */
-static bool find_table(const struct elf_file *file, Elf64_Shdr *symbols, Elf64_Shdr *strings)
+static bool find_table(struct elf_file *file, Elf64_Shdr *symbols, Elf64_Shdr *strings)
 {
   bool found = false;
   for (unsigned i = 0; i < file->header.e_shnum; i++) {
@@ -55,7 +75,7 @@ static bool find_table(const struct elf_file *file, Elf64_Shdr *symbols, Elf64_S
   return found;
 }
 
-static bool has_build_id(const struct elf_file *file, const uint8_t *id, size_t id_bytes)
+static bool has_build_id(struct elf_file *file, const uint8_t *id, size_t id_bytes)
 {
   char notes[NOTES_MAX_BYTES];
   struct build_id found;
@@ -107,17 +127,12 @@ static void index_queries(struct query_index *index, const struct elfsym_query *
     index->first[part] = (uint32_t)count;
 }
 
-/* The first query at or after `address`. */
-static size_t first_query(const struct query_index *index, const struct elfsym_query *queries, size_t count,
-                          uint64_t address)
+/* Of the part that holds `address`, or the nearest one; PARTS: it lies behind all queries. */
+static size_t part_of(const struct query_index *index, uint64_t address)
 {
-  if (address <= index->low)
-    return 0;
-  uint64_t part = (address - index->low) >> index->shift;
-  if (part >= PARTS)
-    return count;
-  size_t first = index->first[part];
-  return first + lower_bound(queries + first, index->first[part + 1] - first, address);
+  uint64_t from = address > index->low ? address : index->low;
+  uint64_t part = (from - index->low) >> index->shift;
+  return part < PARTS ? part : PARTS;
 }
 
 /* What is known so far about the symbol of a query. A sized symbol that covers the address beats an unsized one before
@@ -140,18 +155,24 @@ static uint8_t rank_of(const Elf64_Sym *symbol)
   }
 }
 
+static bool is_code(const Elf64_Sym *symbol)
+{
+  unsigned type = ELF64_ST_TYPE(symbol->st_info);
+  return (type == STT_FUNC || type == STT_GNU_IFUNC || (type == STT_NOTYPE && symbol->st_size == 0)) &&
+         symbol->st_shndx != SHN_UNDEF && symbol->st_shndx < SHN_LORESERVE && symbol->st_name != 0;
+}
+
 static void match_symbol(const Elf64_Sym *symbol, const struct query_index *index, struct elfsym_query *queries,
                          struct match *matches, size_t count)
 {
-  unsigned type = ELF64_ST_TYPE(symbol->st_info);
-  if ((type != STT_FUNC && type != STT_GNU_IFUNC && !(type == STT_NOTYPE && symbol->st_size == 0)) ||
-      symbol->st_shndx == SHN_UNDEF || symbol->st_shndx >= SHN_LORESERVE || symbol->st_name == 0)
-    return;
-  uint8_t rank = rank_of(symbol);
   /* A symbol without a size (hand-written assembly) reaches to the next one, so the last one before the address counts.
    */
   uint64_t end = symbol->st_value + (symbol->st_size > 0 ? symbol->st_size : UNSIZED_REACH_BYTES);
-  size_t first = first_query(index, queries, count, symbol->st_value);
+  size_t part = part_of(index, symbol->st_value), first = index->first[part];
+  if (LIKELY(first == count || queries[first].address >= end) || !is_code(symbol))
+    return;
+  first += lower_bound(queries + first, index->first[part + 1] - first, symbol->st_value);
+  uint8_t rank = rank_of(symbol);
   for (size_t i = first; i < count && queries[i].address < end; i++) {
     bool is_nearer = rank == RANK_UNSIZED && symbol->st_value > queries[i].start;
     bool is_better = rank > matches[i].rank || (rank == matches[i].rank && is_nearer);
@@ -199,7 +220,7 @@ static const char *read_name(const struct elf_file *file, const Elf64_Shdr *stri
   }
 }
 
-static enum elfsym_table resolve_in(const struct elf_file *file, struct elfsym_query *queries, size_t count,
+static enum elfsym_table resolve_in(struct elf_file *file, struct elfsym_query *queries, size_t count,
                                     struct arena *arena)
 {
   Elf64_Shdr symbols, strings;

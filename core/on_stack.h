@@ -35,16 +35,22 @@ static inline void signals_restore(struct blocked_signals before)
   sys_call(SYS_rt_sigprocmask, HOW_SET_MASK, (long)&before.mask, 0, sizeof before.mask, 0, 0);
 }
 
-/* Calls it on a stack that is mapped for this one call, with signals blocked. False: no memory, nothing was called.
- * Inline, for a frame of its own would be one more on the stack that is short. */
+/* Calls it on the stack that ends there, with signals blocked. Inline, as the next one, for a frame of its own would be
+ * one more on the stack that is short. */
+static ALWAYS_INLINE void on_stack_below(void *end, void (*function)(void *argument), void *argument)
+{
+  struct blocked_signals before = signals_block();
+  arch_call_on_stack(function, argument, end);
+  signals_restore(before);
+}
+
+/* The same on a stack that is mapped for this one call. False: no memory, nothing was called. */
 static ALWAYS_INLINE bool on_fresh_stack(void (*function)(void *argument), void *argument, size_t stack_bytes)
 {
   char *stack = sys_map_anonymous(stack_bytes);
   if (stack == NULL)
     return false;
-  struct blocked_signals before = signals_block();
-  arch_call_on_stack(function, argument, stack + stack_bytes);
-  signals_restore(before);
+  on_stack_below(stack + stack_bytes, function, argument);
   sys_munmap(stack, stack_bytes);
   return true;
 }

@@ -16,7 +16,8 @@ const char *const profile_value_names[PROFILE_VALUES] = {"alloc_objects", "alloc
                                                          "inuse_space"};
 const char *const profile_value_units[PROFILE_VALUES] = {"count", "bytes", "count", "bytes"};
 
-enum { PAGE_BYTES = 4096 };
+/* Tables begin small: a process that lived for a few milliseconds pays for each page that it touches. */
+enum { PAGE_BYTES = 4096, TEXTS_FIRST = 128, LOCATIONS_FIRST = 128 };
 
 /* Strings. */
 
@@ -41,7 +42,8 @@ static uint32_t *string_slot(struct string_table *table, const char *text, size_
 /* Doubles the table; the old arrays stay in the arena. */
 static bool grow_strings(struct string_table *table, struct arena *arena)
 {
-  struct string_table larger = {.capacity = table->capacity == 0 ? 1024 : table->capacity * 2, .count = table->count};
+  struct string_table larger = {.capacity = table->capacity == 0 ? TEXTS_FIRST : table->capacity * 2,
+                                .count = table->count};
   larger.slot_count = larger.capacity * 2;
   larger.entries = arena_get_array(arena, larger.capacity, sizeof *larger.entries);
   larger.slots = arena_get_array(arena, larger.slot_count, sizeof *larger.slots);
@@ -112,7 +114,7 @@ static uint32_t *location_slot(const struct profile *profile, const struct locat
 
 static bool grow_locations(struct profile *profile, struct location_set *set, struct arena *arena)
 {
-  size_t capacity = set->capacity == 0 ? 4096 : set->capacity * 2;
+  size_t capacity = set->capacity == 0 ? LOCATIONS_FIRST : set->capacity * 2;
   struct profile_location *locations = arena_get_array(arena, capacity, sizeof *locations);
   struct location_set larger = {.capacity = capacity, .slot_count = capacity * 2};
   larger.slots = arena_get_array(arena, larger.slot_count, sizeof *larger.slots);
@@ -412,14 +414,15 @@ bool profile_build(struct profile *profile, struct arena *arena)
   if (!add_samples(profile, arena) || !add_mappings(profile, arena))
     return false;
   strip_wrappers(profile);
-  for (unsigned value = 0; value < PROFILE_VALUES; value++) {
-    (void)intern(profile, arena, profile_value_names[value]);
-    (void)intern(profile, arena, profile_value_units[value]);
-  }
-  static const char *const others[] = {"space", /* the unit of the period */
-                                       CUT_LABEL, INHERITED_LABEL, INHERITED_TEXT};
-  for (unsigned i = 0; i < COUNT_OF(others); i++)
-    (void)intern(profile, arena, others[i]);
+  for (unsigned value = 0; value < PROFILE_VALUES; value++)
+    profile->value_types[value] =
+        (struct profile_value_type){.name = intern(profile, arena, profile_value_names[value]),
+                                    .unit = intern(profile, arena, profile_value_units[value])};
+  profile->period_type =
+      (struct profile_value_type){.name = intern(profile, arena, "space"), .unit = intern(profile, arena, "bytes")};
+  profile->cut_key = intern(profile, arena, CUT_LABEL);
+  profile->inherited_key = intern(profile, arena, INHERITED_LABEL);
+  profile->inherited_text = intern(profile, arena, INHERITED_TEXT);
   profile->drop_frames = intern(profile, arena, ALLOCATION_DROP_FRAMES);
   return !arena->failed;
 }

@@ -52,6 +52,10 @@ struct profile_function {
   profile_string name;
 };
 
+struct profile_value_type {
+  profile_string name, unit;
+};
+
 struct profile_mapping {
   uint64_t start, limit, file_offset;
   profile_string path;
@@ -83,7 +87,10 @@ struct profile {
   } strings;
   profile_string comments[PROFILE_COMMENTS_MAX];
   size_t comment_count;
+  struct profile_value_type value_types[PROFILE_VALUES], period_type;
   profile_string drop_frames;
+  /* Of the labels that say why frames are missing, and what was inherited. */
+  profile_string cut_key, inherited_key, inherited_text;
   uint64_t period_bytes;
   uint64_t time_unix_ns;
   struct profile_total totals[PROFILE_VALUES];

@@ -50,6 +50,30 @@ static void large_pieces_get_chunks_of_their_own(void **state)
   arena_release(&arena);
 }
 
+static void memory_of_the_caller_is_used_first_and_stays(void **state)
+{
+  (void)state;
+  enum { BYTES = 64 << 10, PIECE_BYTES = 1 << 10 };
+  static _Alignas(max_align_t) char memory[BYTES];
+  struct arena arena;
+  unsigned inside = 0;
+  arena_begin(&arena, memory, BYTES);
+  long before = mapped_pages();
+  for (unsigned i = 0; i < BYTES / PIECE_BYTES - 1; i++) {
+    char *piece = arena_get(&arena, PIECE_BYTES);
+    assert_non_null(piece);
+    inside += piece > memory && piece + PIECE_BYTES <= memory + BYTES;
+    memset(piece, 1, PIECE_BYTES);
+  }
+  assert_int_equal(inside, BYTES / PIECE_BYTES - 1);
+  assert_int_equal(mapped_pages(), before);
+  char *beyond = arena_get(&arena, PIECE_BYTES);
+  assert_true(beyond != NULL && (beyond < memory || beyond >= memory + BYTES));
+  arena_release(&arena);
+  assert_true(mapped_pages() <= before + 8);
+  assert_int_equal(memory[BYTES / 2], 1); /* it is still there */
+}
+
 static void release_gives_everything_back(void **state)
 {
   (void)state;
@@ -119,6 +143,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(memory_is_aligned_zeroed_and_apart),
       cmocka_unit_test(large_pieces_get_chunks_of_their_own),
+      cmocka_unit_test(memory_of_the_caller_is_used_first_and_stays),
       cmocka_unit_test(release_gives_everything_back),
       cmocka_unit_test(copies_text),
       cmocka_unit_test(impossible_sizes_fail_and_are_remembered),

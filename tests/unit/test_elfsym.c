@@ -232,6 +232,33 @@ static void prefer_what_covers_the_address(void **state)
   arena_release(&arena);
 }
 
+/* More sections than are read at a time, with those that count far apart. */
+static void sections_may_be_many(void **state)
+{
+  (void)state;
+  enum { SECTIONS = 500 };
+  static const unsigned places[][3] = {{1, 2, 3}, {499, 498, 497}, {47, 48, 49}, {48, 300, 2}, {300, 48, 499}};
+  static struct {
+    struct small_elf elf;
+    Elf64_Shdr sections[SECTIONS];
+  } file;
+  for (unsigned i = 0; i < COUNT_OF(places); i++) {
+    unsigned note = places[i][0], symbols = places[i][1], strings = places[i][2];
+    enum elfsym_table table;
+    make_small_elf(&file.elf, SHT_SYMTAB);
+    memset(file.sections, 0, sizeof file.sections);
+    file.sections[note] = file.elf.sections[1];
+    file.sections[symbols] = file.elf.sections[2];
+    file.sections[symbols].sh_link = strings;
+    file.sections[strings] = file.elf.sections[3];
+    file.elf.header.e_shoff = offsetof(typeof(file), sections);
+    file.elf.header.e_shnum = SECTIONS;
+    write_small(&file, sizeof file);
+    assert_int_equal(resolve_small(file.elf.note.id, 20, &table), SYMBOLS);
+    assert_int_equal(table, ELFSYM_FULL);
+  }
+}
+
 static void hostile_files_cost_names_only(void **state)
 {
   (void)state;
@@ -341,6 +368,7 @@ int main(void)
       cmocka_unit_test(file_of_another_build_is_not_believed),
       cmocka_unit_test(what_is_no_elf_file_has_no_names),
       cmocka_unit_test(prefer_what_covers_the_address),
+      cmocka_unit_test(sections_may_be_many),
       cmocka_unit_test(hostile_files_cost_names_only),
       cmocka_unit_test(hostile_copies_of_a_real_file),
       cmocka_unit_test(refused_memory_costs_names_only),

@@ -7,6 +7,7 @@
 #include "core/modules.h"
 #include "core/pprof.h"
 #include "core/pprof.pb-c.h"
+#include "core/prng.h"
 #include "core/stacks.h"
 #include "unit.h"
 
@@ -59,7 +60,7 @@ static Message *decode(void)
   return message;
 }
 
-static Message *write_and_decode(void (*add)(struct profile *profile, struct arena *arena))
+static void write_profile(void (*add)(struct profile *profile, struct arena *arena))
 {
   struct arena arena = {.chunks = NULL};
   struct profile profile;
@@ -72,6 +73,11 @@ static Message *write_and_decode(void (*add)(struct profile *profile, struct are
   require(writer_open(&writer, path) == 0 && pprof_write(&profile, &writer, &arena) == 0);
   require(writer_commit(&writer, path) == 0);
   arena_release(&arena);
+}
+
+static Message *write_and_decode(void (*add)(struct profile *profile, struct arena *arena))
+{
+  write_profile(add);
   return decode();
 }
 
@@ -305,6 +311,51 @@ CHILD_TEST(many_stacks_and_anonymous_runs)
       require(i == j || message->location[i]->address != message->location[j]->address);
 }
 
+/* Bytes of text for one more comment, that no compressor makes smaller by much. */
+static size_t text_bytes;
+static char *text;
+
+static void add_text(struct profile *profile, struct arena *arena)
+{
+  uint64_t random = 1;
+  for (size_t i = 0; i < text_bytes; i++)
+    text[i] = "0123456789abcdef"[prng_next(&random) % 16];
+  text[text_bytes] = '\0';
+  require(profile_add_comment(profile, arena, text));
+}
+
+/* RFC 1951: the first three bits are 1 for the last block, and 0 for one that is stored. */
+static bool is_stored(void)
+{
+  enum { HEAD_BYTES = 10 };
+  uint8_t block;
+  int fd = open(path, O_RDONLY);
+  require(fd >= 0 && pread(fd, &block, 1, HEAD_BYTES) == 1 && close(fd) == 0);
+  return (block & 7) == 1;
+}
+
+CHILD_TEST(profiles_of_all_sizes_are_read)
+{
+  set_up();
+  enum { STORED_BYTES_MAX = 16 << 10, STEP_BYTES = 97, PIECE_MAX = 63 << 10 };
+  static char room[PIECE_MAX + 1];
+  unsigned stored = 0, compressed = 0;
+  text = room;
+  for (text_bytes = 1; text_bytes <= 2 * STORED_BYTES_MAX; text_bytes += STEP_BYTES) {
+    write_profile(add_text);
+    require(text_bytes > STORED_BYTES_MAX / 2 || is_stored());
+    require(text_bytes < STORED_BYTES_MAX || !is_stored());
+    stored += is_stored(), compressed += !is_stored();
+    Message *message = decode();
+    require(strcmp(text_of(message, message->comment[0]), text) == 0);
+    perftools__profiles__profile__free_unpacked(message, NULL);
+  }
+  require(stored > 100 && compressed > 100);
+  text_bytes = PIECE_MAX;
+  Message *message = write_and_decode(add_text);
+  require(strcmp(text_of(message, message->comment[0]), text) == 0);
+}
+
 CHILD_TEST(failures_are_reported)
 {
   struct arena arena = {.chunks = NULL};
@@ -334,6 +385,7 @@ int main(void)
       cmocka_unit_test(profile_without_a_region_is_empty),  cmocka_unit_test(stand_in_has_a_name),
       cmocka_unit_test(certain_values_have_no_variance),    cmocka_unit_test(totals_have_standard_errors),
       cmocka_unit_test(many_stacks_and_anonymous_runs),     cmocka_unit_test(failures_are_reported),
+      cmocka_unit_test(profiles_of_all_sizes_are_read),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
