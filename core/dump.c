@@ -195,6 +195,9 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
   add_losses(profile, arena, header);
   add_uncovered(profile, arena, header);
   add_number(profile, arena, COMMENT_own_bytes, atomic_load_explicit(&header->own_bytes, memory_order_relaxed));
+  add_number(
+      profile, arena, COMMENT_own_unused_bytes,
+      region_unused_bytes(header->first_segment_bytes, atomic_load_explicit(&header->log_end, memory_order_relaxed)));
   add_number(profile, arena, COMMENT_sampling_ns, timing_sampling_ns());
   add_number(profile, arena, COMMENT_cpu_ns, atomic_load_explicit(&header->cpu_ns, memory_order_relaxed));
   add_resident(profile, arena, header);

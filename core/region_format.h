@@ -95,6 +95,15 @@ struct region_header {
 
 #define REGION_HAS_ENDED 0x100u
 
+/* What is reserved behind the end of the log, where nothing was written yet. Segments double (docs/region-format.md). */
+static inline uint64_t region_unused_bytes(uint64_t first_segment_bytes, uint64_t log_end)
+{
+  uint64_t reserved = first_segment_bytes;
+  for (unsigned segment = 1; segment < REGION_SEGMENTS && reserved < log_end; segment++)
+    reserved *= 2;
+  return reserved > log_end ? reserved - log_end : 0;
+}
+
 /* Records. */
 
 enum region_record_type {

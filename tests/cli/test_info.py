@@ -43,7 +43,7 @@ class Info(Views):
         self.assertEqual({value["type"]: value["total"] for value in info["values"]}, profile.totals())
         self.assertEqual((info["programs"], info["pids"], info["merged"]), (["leak"], [str(run.pid)], []))
         self.assertIn("victims/leak", info["commands"][0])
-        for key in ("sampling_interval_bytes", "samples", "exact_units", "estimated_units", "own_bytes", "sampling_ns", "cpu_ns"):
+        for key in ("sampling_interval_bytes", "samples", "exact_units", "estimated_units", "own_bytes", "own_unused_bytes", "sampling_ns", "cpu_ns"):
             self.assertEqual(info[key], comments[key], key)
         self.assertEqual((info["period"], info["time_unix_ns"]), (profile.period, profile.time_nanos))
         self.assertEqual(info["stacks"], len(profile.samples))
@@ -72,7 +72,7 @@ class Info(Views):
         self.assertRegex(rows["alloc_space"], r"^[\d.]+MB exact$")
         self.assertRegex(rows["check"], r"^the exact total, [\d.]+MB, is the one in the profile$")
         self.assertEqual(rows["lost"], "nothing")
-        self.assertRegex(rows["profiler"], r"^[\d.]+[kM]B of memory, [\d.]+[mun]?s in samples, [\d.]+[mun]?s each")
+        self.assertRegex(rows["profiler"], r"^[\d.]+[kM]B of memory \([\d.]+[kM]B of it in use\), [\d.]+[mun]?s in samples, [\d.]+[mun]?s each")
         self.assertRegex(rows["taken"], r"^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .*, reason: exit$")
 
     def test_estimated(self):
@@ -90,6 +90,8 @@ class Info(Views):
         self.assertEqual(rows["profiler"], "64kB of memory, 60ms in samples, 3ms each, 0.5% of the time it ran")
         newer = self.make("newer", {("main",): (10, 1000, 0, 0)}, comments=[*comments.items(), ("cpu_ns", 240_000_000)])
         self.assertEqual(self.rows(newer)["profiler"], "64kB of memory, 60ms in samples, 3ms each, 25.00% of the processor time")
+        unused = self.make("unused", {("main",): (10, 1000, 0, 0)}, comments=[*comments.items(), ("own_unused_bytes", 40960)])
+        self.assertEqual(self.rows(unused)["profiler"], "64kB of memory (24kB of it in use), 60ms in samples, 3ms each")
         self.assertEqual(rows["taken"], "2023-11-14 22:13:32 UTC")
         self.assertEqual(rows["started"], "2023-11-14 22:13:20 UTC, 12.0 s before")
         text = self.tool("info", path).stdout

@@ -17,6 +17,7 @@ def cpu_ns_of_children():
 class Cost(StateCase):
     def check(self, comments, at_most_ns=None):
         self.assertGreater(comments["own_bytes"], 0)
+        self.assertTrue(0 < comments["own_unused_bytes"] < comments["own_bytes"])
         self.assertGreater(comments["sampling_ns"], 0)
         self.assertGreater(2 * comments["cpu_ns"], comments["sampling_ns"])  # which is wall time where the machine is busy
         if at_most_ns is not None:

@@ -191,6 +191,9 @@ static void put_cost(const struct facts *facts)
     return;
   GString *text = g_string_new(NULL);
   g_string_append_printf(text, "%s of memory", quantity((double)facts->own_bytes, "bytes").text);
+  if (facts->own_unused_bytes > 0 && facts->own_unused_bytes < facts->own_bytes)
+    g_string_append_printf(text, " (%s of it in use)",
+                           quantity((double)(facts->own_bytes - facts->own_unused_bytes), "bytes").text);
   if (facts->sampling_ns > 0)
     g_string_append_printf(text, ", %s in samples", quantity((double)facts->sampling_ns, "nanoseconds").text);
   if (facts->sampling_ns > 0 && facts->samples > 0)

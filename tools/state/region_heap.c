@@ -444,6 +444,7 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
   add_losses(heap, summary);
   add_uncovered(heap, summary);
   add_number(heap, COMMENT_own_bytes, summary->own_bytes);
+  add_number(heap, COMMENT_own_unused_bytes, summary->own_unused_bytes);
   if (summary->sampling_ns > 0)
     add_number(heap, COMMENT_sampling_ns, summary->sampling_ns);
   if (summary->cpu_ns > 0)

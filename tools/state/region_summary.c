@@ -45,6 +45,8 @@ static void read_header(const struct region_log *log, struct region_summary *sum
   summary->stacks = atomic_load_explicit(&header->stacks, memory_order_relaxed);
   summary->exact_units = atomic_load_explicit(&header->exact_units, memory_order_relaxed);
   summary->own_bytes = atomic_load_explicit(&header->own_bytes, memory_order_relaxed);
+  uint64_t log_end = atomic_load_explicit(&header->log_end, memory_order_relaxed);
+  summary->own_unused_bytes = MIN(region_unused_bytes(header->first_segment_bytes, log_end), summary->own_bytes);
   for (unsigned i = 0; i < REGION_LOSSES; i++)
     summary->lost[i] = atomic_load_explicit(&header->lost[i], memory_order_relaxed);
   summary->lost_samples = summary->lost[LOSS_live_table] + summary->lost[LOSS_region];

@@ -26,7 +26,7 @@ struct region_summary {
   uint64_t exact_units;
   uint64_t lost[REGION_LOSSES];
   uint64_t lost_samples; /* those losses that dropped a sample */
-  uint64_t own_bytes;
+  uint64_t own_bytes, own_unused_bytes;
   uint64_t sampling_ns;                                                    /* 0: not known yet */
   uint64_t cpu_ns;                                                         /* of the process; 0: not known */
   double in_use_bytes, in_use_objects, allocated_bytes, allocated_objects; /* estimates */

@@ -153,6 +153,7 @@ static void read_process(struct facts *facts)
   uint64_t created = 0;
   (void)heap_comment_number(heap, COMMENT_samples, &facts->samples);
   (void)heap_comment_number(heap, COMMENT_own_bytes, &facts->own_bytes);
+  (void)heap_comment_number(heap, COMMENT_own_unused_bytes, &facts->own_unused_bytes);
   (void)heap_comment_number(heap, COMMENT_sampling_ns, &facts->sampling_ns);
   (void)heap_comment_number(heap, COMMENT_cpu_ns, &facts->cpu_ns);
   if (heap_comment_number(heap, COMMENT_created_unix_ns, &created) && created <= INT64_MAX)

@@ -42,6 +42,7 @@ struct facts {
   uint64_t exact_units, estimated_units;
   double units_error; /* standard error of the estimate, at most; negative: unknown */
   uint64_t own_bytes, sampling_ns, cpu_ns;
+  uint64_t own_unused_bytes; /* reserved, and nothing is there yet; 0 where that is not told */
   int64_t created_unix_ns;
   int64_t running_ns; /* from the start to when the profile was taken */
   GPtrArray *texts;   /* that belong to the facts */

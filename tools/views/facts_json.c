@@ -97,6 +97,7 @@ static void set_process(json_t *object, const struct heap *heap)
                  {"peak_inuse_space", COMMENT_peak_inuse_space},
                  {"uncovered_objects", COMMENT_uncovered_objects},
                  {"own_bytes", COMMENT_own_bytes},
+                 {"own_unused_bytes", COMMENT_own_unused_bytes},
                  {"sampling_ns", COMMENT_sampling_ns},
                  {"cpu_ns", COMMENT_cpu_ns}};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
