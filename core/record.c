@@ -2,6 +2,7 @@
 #include "core/record.h"
 
 #include "core/cuts.h"
+#include "core/live/live_ahead.h"
 #include "core/live/live_index.h"
 #include "core/process.h"
 #include "core/settle.h"
@@ -97,6 +98,7 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
     return;
   }
   live_index_prefetch(pointer);
+  live_ahead_allocated(pointer, size_bytes);
   struct live_entry entry = {.stack = intern(start), .size_bytes = size_bytes};
   if (entry.stack == 0) {
     region_lose(LOSS_region);

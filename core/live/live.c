@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/live/live.h"
 
+#include "core/live/live_ahead.h"
 #include "core/live/live_index.h"
 #include "core/live/live_node.h"
 
@@ -55,6 +56,7 @@ bool live_remove(const void *pointer, struct live_entry *entry)
     return false;
   *entry = entry_of(live_node_at(number));
   live_node_give_back(number);
+  live_ahead_freed(pointer, entry->size_bytes);
   return true;
 }
 

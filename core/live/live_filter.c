@@ -41,11 +41,14 @@ static uint8_t lowered_page(uint8_t byte)
   return count == 1 ? 0 : byte - 1;
 }
 
+/* What is saturated is not written: in exact mode that is nearly every byte. */
+
 static ALWAYS_INLINE void page_raise(const void *pointer)
 {
   _Atomic uint8_t *page = live_filter_of(pointer);
   uint8_t old = atomic_load_explicit(page, memory_order_relaxed), bit = live_filter_bit_of(pointer);
-  while (!atomic_compare_exchange_weak_explicit(page, &old, raised_page(old, bit), memory_order_relaxed,
+  while (raised_page(old, bit) != old &&
+         !atomic_compare_exchange_weak_explicit(page, &old, raised_page(old, bit), memory_order_relaxed,
                                                 memory_order_relaxed))
     ;
 }
@@ -54,8 +57,8 @@ static ALWAYS_INLINE void page_lower(const void *pointer)
 {
   _Atomic uint8_t *page = live_filter_of(pointer);
   uint8_t old = atomic_load_explicit(page, memory_order_relaxed);
-  while (
-      !atomic_compare_exchange_weak_explicit(page, &old, lowered_page(old), memory_order_relaxed, memory_order_relaxed))
+  while (lowered_page(old) != old && !atomic_compare_exchange_weak_explicit(page, &old, lowered_page(old),
+                                                                            memory_order_relaxed, memory_order_relaxed))
     ;
 }
 

@@ -44,10 +44,16 @@ void live_index_each(void (*visit)(uint32_t node, void *argument), void *argumen
 void live_index_prefetch_line(uint64_t hash);
 extern HIDDEN _Atomic uint32_t live_index_pages;
 
-static ALWAYS_INLINE void live_index_prefetch(const void *pointer)
+/* Too large for the caches near the core. */
+static ALWAYS_INLINE bool live_index_is_large(void)
 {
   enum { SMALL_PAGES = 64 }; /* 256 KiB */
-  if (UNLIKELY(atomic_load_explicit(&live_index_pages, memory_order_relaxed) > SMALL_PAGES))
+  return UNLIKELY(atomic_load_explicit(&live_index_pages, memory_order_relaxed) > SMALL_PAGES);
+}
+
+static ALWAYS_INLINE void live_index_prefetch(const void *pointer)
+{
+  if (live_index_is_large())
     live_index_prefetch_line(live_index_hash(pointer));
 }
 

@@ -2,10 +2,16 @@
 #include "core/live/live_node.h"
 
 #include "core/live/table_memory.h"
+#include "core/lock.h"
 
 _Atomic(struct live_node *) live_node_chunks[LIVE_NODE_CHUNKS];
 static _Atomic uint32_t nodes_used = 1;
-static live_node_list free_nodes;
+
+/* Threads that meet at one list wait for its cache line. Each begins at the list of its number, and takes from others
+ * before it takes memory. */
+static struct {
+  _Alignas(64) live_node_list nodes;
+} free_lists[LIVE_NODE_LISTS];
 
 /* A list hands on all that was done to a node before it was put there, its chunk included. */
 
@@ -45,9 +51,25 @@ static bool chunk_make(unsigned chunk)
   return true;
 }
 
+static unsigned own_list(void)
+{
+  return (unsigned)(lock_thread_identity() * 0x9e3779b97f4a7c15u >> 32) % LIVE_NODE_LISTS;
+}
+
+static uint32_t get_used(void)
+{
+  unsigned own = own_list();
+  for (unsigned i = 0; i < LIVE_NODE_LISTS; i++) {
+    uint32_t node = live_node_pop(&free_lists[(own + i) % LIVE_NODE_LISTS].nodes);
+    if (node != 0)
+      return node;
+  }
+  return 0;
+}
+
 uint32_t live_node_get(void)
 {
-  uint32_t node = live_node_pop(&free_nodes), offset;
+  uint32_t node = get_used(), offset;
   if (node != 0)
     return node;
   node = atomic_load_explicit(&nodes_used, memory_order_relaxed);
@@ -62,5 +84,5 @@ uint32_t live_node_get(void)
 
 void live_node_give_back(uint32_t node)
 {
-  live_node_push(&free_nodes, node);
+  live_node_push(&free_lists[own_list()].nodes, node);
 }

@@ -84,6 +84,7 @@ SAMPLED void live_node_give_back(uint32_t node);
 /* Tests with every order of events make it smaller. */
 #ifndef LIVE_NODE_FIRST_CHUNK
 #define LIVE_NODE_FIRST_CHUNK 1024u
+#define LIVE_NODE_LISTS 4u
 #endif
 
 /* Chunk k holds LIVE_NODE_FIRST_CHUNK << k of them; node 0 is never used. */

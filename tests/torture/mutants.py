@@ -113,6 +113,8 @@ MUTANTS = [
            "  if (live_node_adoption(node) == adoption)\n    return;\n", "", ["unit/test_live_order", "unit/test_live"]),
     Mutant("pointer_half_known", "I11: a node of another pointer with the same slot is taken for this one's", "core/live/live_node.h",
            "  return atomic_load_explicit(&node->rest_or_next, memory_order_relaxed) == (uint32_t)rest &&\n", "  return\n", ["unit/test_live_order"]),
+    Mutant("nodes_stay_with_the_freeing", "memory for live samples that other threads free is never used again", "core/live/live_node.c",
+           "  for (unsigned i = 0; i < LIVE_NODE_LISTS; i++) {\n", "  for (unsigned i = 0; i < 1; i++) {\n", ["unit/test_live"]),
     Mutant("lock_outlives_fork", "U3: a lock that a thread of the parent held stays held in a child", "core/lock.h",
            "(!process_is_of_now(free) && ", "(false && ", ["unit/test_lock"]),
     Mutant("releases_for_others", "G5: the first holder of a lock that was taken over releases it for another thread", "core/lock.h",

@@ -170,6 +170,32 @@ CHILD_TEST(threads_agree_with_the_shadow)
     require(*live_filter_of(address(i, 16)) == 0 || count_of(address(i, 16)) == LIVE_FILTER_COUNT_MAX);
 }
 
+/* Threads that free what others allocated leave it to them: a producer and its consumers need no more memory with time. */
+
+enum { HANDED = 8000 };
+
+static void *remove_an_eighth(void *number)
+{
+  struct live_entry got;
+  for (uint64_t i = (uintptr_t)number; i < HANDED; i += THREADS)
+    require(live_remove(address(i, 64), &got) && is_entry(&got, i));
+  return NULL;
+}
+
+CHILD_TEST(nodes_go_back_to_those_who_add)
+{
+  uint64_t after_first = 0;
+  unit_region();
+  for (int round = 0; round < 12; round++) {
+    for (uint64_t i = 0; i < HANDED; i++)
+      require(live_add(address(i, 64), entry(i)));
+    unit_run_threads(THREADS, remove_an_eighth);
+    if (round == 0)
+      after_first = region_header()->own_bytes;
+  }
+  require(region_header()->own_bytes == after_first);
+}
+
 /* The filter. */
 
 CHILD_TEST(filter_counts_the_objects_of_a_page)
@@ -345,6 +371,7 @@ int main(void)
       cmocka_unit_test(a_million_entries_take_64_bytes_each),
       cmocka_unit_test(churn_does_not_grow_it),
       cmocka_unit_test(threads_agree_with_the_shadow),
+      cmocka_unit_test(nodes_go_back_to_those_who_add),
       cmocka_unit_test(filter_counts_the_objects_of_a_page),
       cmocka_unit_test(filter_tells_objects_of_a_page_apart),
       cmocka_unit_test(filter_saturates),

@@ -10,6 +10,7 @@
 #define PAGE_LINES_LOG2 1
 #define FIRST_PAGES_LOG2 0
 #define LIVE_NODE_FIRST_CHUNK 2u
+#define LIVE_NODE_LISTS 1u
 #define sys_map_anonymous explorer_map
 #define sys_munmap(address, size) ((void)(address), (void)(size))
 #define sys_madvise(address, size, advice) ((void)(address), (void)(size), (void)(advice), 0)
@@ -17,6 +18,7 @@
 #define INVARIANT(condition) explorer_require(condition)
 
 #include "core/live/live.c"
+#include "core/live/live_ahead.c"
 #include "core/live/live_filter.c"
 #include "core/live/live_index.c"
 #include "core/live/live_node.c"
@@ -93,7 +95,7 @@ static void expect_nodes_free(void)
   bool is_free[16] = {false};
   unsigned used = atomic_load_explicit(&nodes_used, memory_order_relaxed), count = 1;
   explorer_require(atomic_load_explicit(&deferred_nodes, memory_order_relaxed) << 32 == 0);
-  for (uint32_t node; count <= used && (node = live_node_pop(&free_nodes)) != 0; count++) {
+  for (uint32_t node; count <= used && (node = live_node_pop(&free_lists[0].nodes)) != 0; count++) {
     explorer_require(node < used && !is_free[node]);
     is_free[node] = true;
   }
