@@ -373,6 +373,14 @@ MUTANTS = [
            ["cli/test_run.Status.test_moved"]),
     Mutant("no_state_file", "P6: what is known is in private memory", "core/region.c",
            "  int fd = state_directory[0] != '\\0' ? create_file() : -1;", "  int fd = -1;", ["cli/test_reliability_region"]),
+    Mutant("text_calls_return_here", "a text profile's return addresses are taken for calls", "tools/heap/legacy.c",
+           "address - (address > 0 && !is_call)", "address", ["unit/test_legacy"]),
+    Mutant("text_rate_is_whole", "the rate of Go's text profiles is taken for the interval", "tools/heap/legacy_rows.c",
+           "rate / 2", "rate", ["unit/test_legacy"]),
+    Mutant("text_is_certain", "mixed sizes of a text profile get the interval of one size", "tools/heap/legacy_estimate.c",
+           "    return bytes % objects == 0;", "    return true;", ["unit/test_legacy"]),
+    Mutant("text_explodes", "short lines of a text profile become long ones without end", "tools/heap/legacy_maps.c",
+           "strnlen(variable->value, NAME_MAX)", "strlen(variable->value)", ["unit/test_legacy"]),
 ]
 
 

@@ -44,14 +44,26 @@ static bool save(const struct heap *heap, const struct cmd_line *line, const cha
   return (cmd_has(line, "force") ? save_replacing : save_new)(heap, output, error);
 }
 
-static bool symbolize(const struct cmd_line *line, const char *path)
+/* What others can read in a text profile is not taken from them. */
+static struct heap *load(const struct cmd_line *line, const char *path)
 {
   g_autoptr(GError) error = NULL;
   struct heap *heap = load_file(path, &error);
-  if (heap == NULL) {
+  if (heap == NULL)
     say("%s", error->message);
-    return false;
+  else if (heap->is_of_text && cmd_value(line, "output") == NULL && strcmp(path, "-") != 0) {
+    say("%s is a text profile, which is not replaced by one with names; name another file with -o", path);
+    g_clear_pointer(&heap, heap_free);
   }
+  return heap;
+}
+
+static bool symbolize(const struct cmd_line *line, const char *path)
+{
+  g_autoptr(GError) error = NULL;
+  struct heap *heap = load(line, path);
+  if (heap == NULL)
+    return false;
   struct symbols_options options = {.detail = SYMBOLS_LINES,
                                     .root = cmd_value(line, "root"),
                                     .replaces = cmd_has(line, "again"),

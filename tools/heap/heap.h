@@ -79,6 +79,7 @@ struct heap {
   struct heap_type period_type;
   int64_t period, time_unix_ns, duration_ns;
   const char *name; /* of the file or process it came from, for messages */
+  bool is_of_text;  /* it was read from a text profile, which is not written again */
 
   GStringChunk *strings;
   GHashTable *function_index; /* of heap_add_function */

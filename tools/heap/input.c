@@ -144,15 +144,11 @@ const char *input_kind(const uint8_t *bytes, size_t size)
   {                                                                                                                    \
     start, sizeof start - 1, what                                                                                      \
   }
-  static const char legacy[] = "a heap profile in the text format of gperftools; pprof -proto converts it";
   static const struct {
     const char *start;
     size_t length;
     const char *what;
   } kinds[] = {
-      KIND("heap profile:", legacy),
-      KIND("--- heapz", legacy),
-      KIND("heap_v2/", "a heap profile in jemalloc's text format; jeprof reads it"),
       KIND("goroutine profile:", "a text listing of goroutines"),
       KIND("<!doctype", "an HTML page"),
       KIND("<html", "an HTML page"),

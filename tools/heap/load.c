@@ -6,6 +6,7 @@
 #include "core/pprof.pb-c.h"
 #include "tools/heap/ids.h"
 #include "tools/heap/input.h"
+#include "tools/heap/legacy.h"
 #include "tools/heap/wire.h"
 
 #include <math.h>
@@ -384,6 +385,8 @@ static void loader_clear(struct loader *loader)
 
 static struct heap *load_message(const uint8_t *bytes, size_t size, const char *name, GError **error)
 {
+  if (legacy_is_profile(bytes, size))
+    return legacy_load(bytes, size, name, error);
   const char *kind = size > 0 ? input_kind(bytes, size) : "empty";
   if (kind != NULL) {
     g_set_error(error, LOAD_ERROR, 0, "%s is not a profile but %s", name, kind);

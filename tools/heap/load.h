@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads pprof profiles: ours, and any other whose values are numbers by stack.
+/* Reads pprof profiles: ours, and any other whose values are numbers by stack; and those of legacy.h.
  *
  * The file is hostile input: truncated, inflated a thousandfold, cyclic, full of indexes that lead nowhere. What is
  * wrong makes the whole file refused, with one line that says what; no part of it is trusted unchecked. Memory is
