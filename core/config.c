@@ -31,19 +31,33 @@ static bool parse_bounded(const char *text, uint64_t low, uint64_t high, uint64_
   return true;
 }
 
-static bool parse_sample(struct config *config, const char *text)
+/* 0: none. */
+static char last_letter(const char *text, size_t length)
+{
+  char last = length > 0 ? text[length - 1] : '\0';
+  return last >= 'a' ? (char)(last - 'a' + 'A') : last;
+}
+
+/* How often to double: 20 for M, MB, MiB. The length becomes that of the number. */
+static unsigned take_unit(const char *text, size_t *length)
 {
   static const char units[] = "KMG";
+  size_t left = *length - (last_letter(text, *length) == 'B');
+  if (left < *length)
+    left -= last_letter(text, left) == 'I';
+  char last = last_letter(text, left);
+  const char *unit = last != '\0' ? strchr(units, last) : NULL;
+  if (unit != NULL)
+    *length = left - 1;
+  else if (left + 1 == *length)
+    *length = left; /* bytes */
+  return unit != NULL ? 10 * (unsigned)(unit - units + 1) : 0;
+}
+
+static bool parse_sample(struct config *config, const char *text)
+{
   size_t length = strlen(text);
-  unsigned shift = 0;
-  if (length > 0) {
-    char last = text[length - 1] >= 'a' ? (char)(text[length - 1] - 'a' + 'A') : text[length - 1];
-    const char *unit = strchr(units, last);
-    if (unit != NULL) {
-      shift = 10 * (unsigned)(unit - units + 1);
-      length--;
-    }
-  }
+  unsigned shift = take_unit(text, &length);
   uint64_t bytes;
   if (!parse_u64(text, length, &bytes) || bytes == 0 || bytes > CONFIG_SAMPLE_MAX >> shift)
     return false;

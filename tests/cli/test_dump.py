@@ -295,8 +295,10 @@ class Refusals(StateCase):
 
     def test_arguments(self):
         self.check_refused("process", arguments=[], expect=2)
-        for word in ("word", "12x", "0", "-3", "1.5", "", "99999999999"):
+        for word in ("", "./1", "a/b"):
             self.check_refused(word, arguments=["--", word], expect=2)
+        for word in ("word", "12x", "0", "-3", "1.5", "99999999999"):
+            self.check_refused(word, arguments=["--", word], expect=1)
         self.check_refused("--seconds", arguments=["--seconds", "3"], expect=2)
         self.check_refused("-o", arguments=["-o"], expect=2)
 

@@ -31,7 +31,7 @@ class List(StateCase):
         with self.holder("work", sample=2048) as program:
             listed = self.listed()
             self.assertEqual((listed[dead]["state"], listed[program.pid]["state"]), ("dead", "live"))
-            self.assertEqual([pid for pid in listed], sorted(listed))
+            self.assertEqual(list(listed), sorted(listed, key=lambda pid: (listed[pid]["state"] != "live", pid)))
             self.assertEqual(listed[program.pid]["command"].split()[0], program.arguments[0])
             self.assertEqual((listed[dead]["command"], listed[dead]["program"]), (f"{self.victim('holds')} {self.victim('libplugin.so')}", "holds"))
             self.assertEqual(listed[program.pid]["sampling_interval_bytes"], 2048)

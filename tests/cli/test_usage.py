@@ -37,7 +37,7 @@ def options_of(command):
 
 def call(command, what):
     """The command line on which `what` takes the place of every file or process; None if the command takes neither."""
-    words = [word for word in re.sub(r"\[|\]|\.\.\.", "", operands_of(command)).split() if word != "--"]
+    words = [word for word in re.sub(r"\[|\]|\.\.\.|\|NAME", "", operands_of(command)).split() if word != "--"]
     if not any(name in words for name in ("FILE", "PID", "PID|FILE", "FILE|PID", "OLD", "NEW")):
         return None
     return [command, *("main" if word == "REGEX" else what for word in words)]

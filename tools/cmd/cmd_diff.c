@@ -3,8 +3,11 @@
 #include "tools/cmd/row_options.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
+#include "tools/views/facts.h"
 #include "tools/views/rows_json.h"
 #include "tools/views/view.h"
+
+#include <string.h>
 
 static const struct cmd_option options[] = {
     ROW_OPTION_ROWS,
@@ -129,6 +132,22 @@ static int print_difference(const struct cmd_line *line, const struct heap *old,
   return finish_output(EXIT_OK);
 }
 
+/* Of one process, time tells which is the old one. Two runs may be compared in any order, whichever came first. */
+static void put_in_order(struct heap **old, struct heap **new)
+{
+  bool is_backwards = (*old)->time_unix_ns > (*new)->time_unix_ns && (*new)->time_unix_ns > 0;
+  if (!is_backwards || strcmp((*old)->name, (*new)->name) == 0)
+    return;
+  if (!facts_same_process(*new, *old)) {
+    say("%s was taken after %s; their order stays as it was given", (*old)->name, (*new)->name);
+    return;
+  }
+  say("%s was taken after %s, of the same process: it is the new one", (*old)->name, (*new)->name);
+  struct heap *later = *old;
+  *old = *new;
+  *new = later;
+}
+
 static int run(const struct cmd_line *line)
 {
   uint32_t count;
@@ -142,6 +161,8 @@ static int run(const struct cmd_line *line)
     return EXIT_USAGE;
   struct heap *old = view_open(line->operands[0], filter);
   struct heap *new = old != NULL ? view_open(line->operands[1], filter) : NULL;
+  if (new != NULL)
+    put_in_order(&old, &new);
   if (new != NULL)
     status = print_difference(line, old, new, count);
   heap_free(new);

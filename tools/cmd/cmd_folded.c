@@ -26,7 +26,7 @@ static int run(const struct cmd_line *line)
   if (line->count != 1)
     return cmd_misused(line, "folded takes one FILE or PID, not %d", line->count);
   g_autoptr(GError) error = NULL;
-  struct heap *heap = source_open(line->operands[0], cmd_has(line, "lines") ? SYMBOLS_LINES : SYMBOLS_NAMES, &error);
+  struct heap *heap = source_open(line->operands[0], SYMBOLS_LINES, &error);
   if (heap == NULL) {
     say("%s", error->message);
     return EXIT_FAILED;
@@ -40,7 +40,7 @@ static const struct cmd_option options[] = {
     CMD_OPTION_SAMPLE_INDEX, {"lines", 'l', NULL, "tell calls on different lines apart"}, CMD_OPTIONS_END};
 
 const struct command cmd_folded = {.name = "folded",
-                                   .operands = "FILE|PID",
+                                   .operands = "FILE|PID|NAME",
                                    .summary = "Print stacks as flamegraph.pl reads them, one a line",
                                    .options = options,
                                    .run = run};

@@ -255,10 +255,12 @@ static void print_text(const struct facts *facts)
 /* A file is described as it is; a process has no names but those that are looked up now. */
 static struct heap *open_source(const char *argument, GError **error)
 {
-  int pid;
-  if (source_is_pid(argument, &pid) || source_is_state_file(argument))
-    return source_open(argument, SYMBOLS_NAMES, error);
-  return load_file(argument, error);
+  g_autoptr(GError) problem = NULL;
+  struct target *target = source_find_process(argument, &problem);
+  bool is_process = target != NULL || problem != NULL;
+  target_free(target);
+  return is_process || source_is_state_file(argument) ? source_open(argument, SYMBOLS_NAMES, error)
+                                                      : load_file(argument, error);
 }
 
 static int run(const struct cmd_line *line)
@@ -284,7 +286,7 @@ static int run(const struct cmd_line *line)
 static const struct cmd_option options[] = {CMD_OPTION_JSON, CMD_OPTIONS_END};
 
 const struct command cmd_info = {.name = "info",
-                                 .operands = "FILE|PID",
+                                 .operands = "FILE|PID|NAME",
                                  .summary =
                                      "Tell what a profile is of, how certain it is, what it lost and what it cost",
                                  .options = options,

@@ -42,6 +42,17 @@ static bool clean(GPtrArray *targets)
   return all;
 }
 
+/* Those that live come first, else the order stays. */
+static GPtrArray *living_first(GPtrArray *targets, bool wants_dead)
+{
+  GPtrArray *sorted = g_ptr_array_new();
+  for (int pass = 0; pass < (wants_dead ? 2 : 1); pass++)
+    for (guint i = 0; i < targets->len; i++)
+      if (((const struct target *)g_ptr_array_index(targets, i))->is_alive == (pass == 0))
+        g_ptr_array_add(sorted, g_ptr_array_index(targets, i));
+  return sorted;
+}
+
 static int run(const struct cmd_line *line)
 {
   if (line->count > 0)
@@ -50,10 +61,13 @@ static int run(const struct cmd_line *line)
   g_autoptr(GPtrArray) targets = targets_scan(unreadable);
   say_each(unreadable);
   int status = cmd_has(line, "clean") && !clean(targets) ? EXIT_FAILED : EXIT_OK;
+  g_autoptr(GPtrArray) shown = living_first(targets, !cmd_has(line, "live"));
   if (cmd_has(line, "json"))
-    target_table_print_json(targets);
+    target_table_print_json(shown);
+  else if (shown->len > 0)
+    target_table_print(shown);
   else if (targets->len > 0)
-    target_table_print(targets);
+    say("no profiled process runs; heapprof ls shows what those that have ended left behind");
   else if (!cmd_has(line, "clean"))
     say("no profiled process, and no state of one that has ended; heapprof run -- COMMAND starts one");
   return finish_output(status);
@@ -61,6 +75,7 @@ static int run(const struct cmd_line *line)
 
 static const struct cmd_option options[] = {
     {.name = "json", .help = "print a JSON array with everything that is known of each"},
+    {.name = "live", .letter = 'l', .help = "only those that run"},
     {.name = "clean", .help = "remove the state of processes that have ended; what it held is lost"},
     CMD_OPTIONS_END,
 };

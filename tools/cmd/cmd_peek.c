@@ -2,6 +2,7 @@
 #include "tools/cmd/filter_options.h"
 #include "tools/cmd/row_options.h"
 #include "tools/filter/expression.h"
+#include "tools/source/source.h"
 #include "tools/views/neighbours.h"
 #include "tools/views/view.h"
 
@@ -139,15 +140,25 @@ static int peek(const struct cmd_line *line, const struct heap *heap, const GReg
   return status;
 }
 
+/* What is looked for, and where: the other way round if only that makes sense. */
+static void choose_operands(const struct cmd_line *line, const char **wanted, const char **source)
+{
+  bool is_swapped = source_exists(line->operands[0]) && !source_exists(line->operands[1]);
+  *wanted = line->operands[is_swapped ? 1 : 0];
+  *source = line->operands[is_swapped ? 0 : 1];
+}
+
 static int run(const struct cmd_line *line)
 {
+  const char *wanted, *source;
   struct filter *filter;
   if (line->count != 2)
     return cmd_misused(line, "it takes an expression, and one process or profile");
   if (!filter_options(line, &filter))
     return EXIT_USAGE;
-  g_autoptr(GRegex) expression = expression_compile(line->operands[0]);
-  struct heap *heap = expression != NULL ? view_open(line->operands[1], filter) : NULL;
+  choose_operands(line, &wanted, &source);
+  g_autoptr(GRegex) expression = expression_compile(wanted);
+  struct heap *heap = expression != NULL ? view_open(source, filter) : NULL;
   int status = heap != NULL ? peek(line, heap, expression) : EXIT_FAILED;
   heap_free(heap);
   filter_free(filter);
@@ -156,7 +167,7 @@ static int run(const struct cmd_line *line)
 
 const struct command cmd_peek = {
     .name = "peek",
-    .operands = "REGEX PID|FILE",
+    .operands = "REGEX PID|NAME|FILE",
     .summary = "Show who calls a function, and what it calls",
     .options = options,
     .run = run,

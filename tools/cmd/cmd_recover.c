@@ -60,12 +60,15 @@ static bool recover(const struct target *target, const struct job *job)
 
 static struct target *find_dead(const char *operand, GError **error)
 {
-  int pid;
-  if (!source_is_pid(operand, &pid))
+  g_autoptr(GError) problem = NULL;
+  struct target *target = source_find_process(operand, &problem);
+  if (target == NULL && problem == NULL)
     return target_of_file(operand, error);
-  struct target *target = target_find(pid, error);
+  if (target == NULL)
+    g_propagate_error(error, g_steal_pointer(&problem));
   if (target == NULL || !target->is_alive)
     return target;
+  int pid = target->pid;
   g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE, "process %d runs: heapprof dump %d writes its profile", pid,
               pid);
   target_free(target);
@@ -158,7 +161,7 @@ static const struct cmd_option options[] = {
 };
 
 const struct command cmd_recover = {.name = "recover",
-                                    .operands = "[PID|FILE]...",
+                                    .operands = "[PID|NAME|FILE]...",
                                     .summary = "Write the profiles of processes that were killed",
                                     .options = options,
                                     .run = run};

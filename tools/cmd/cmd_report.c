@@ -107,7 +107,7 @@ static int run(const struct cmd_line *line)
 
 const struct command cmd_report = {
     .name = "report",
-    .operands = "[OLD] PID|FILE",
+    .operands = "[OLD] PID|NAME|FILE",
     .summary = "Write a page for the browser: flame graph and table",
     .options = options,
     .run = run,

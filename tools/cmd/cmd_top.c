@@ -108,10 +108,21 @@ static int print_source(const struct cmd_line *line, uint32_t count, const struc
   return status;
 }
 
+/* A process that is not there is for source_open to explain. */
+static bool find_pid(const char *operand, int *pid)
+{
+  struct target *target = source_is_pid(operand, pid) ? NULL : source_find_process(operand, NULL);
+  bool is_alive = target != NULL && target->is_alive;
+  if (is_alive)
+    *pid = target->pid;
+  target_free(target);
+  return is_alive || source_is_pid(operand, pid);
+}
+
 static bool may_watch(const struct cmd_line *line, int *pid)
 {
-  return source_is_pid(line->operands[0], pid) && !cmd_has(line, "json") && !cmd_has(line, "diff-base") &&
-         !cmd_has(line, "list") && !cmd_has(line, "traces") && watch_is_possible();
+  return !cmd_has(line, "json") && !cmd_has(line, "diff-base") && !cmd_has(line, "list") && !cmd_has(line, "traces") &&
+         watch_is_possible() && find_pid(line->operands[0], pid);
 }
 
 static int run(const struct cmd_line *line)
@@ -140,7 +151,7 @@ static int run(const struct cmd_line *line)
 
 const struct command cmd_top = {
     .name = "top",
-    .operands = "PID|FILE",
+    .operands = "PID|NAME|FILE",
     .summary = "Show what allocates most, as pprof -top does; of a process, live",
     .options = options,
     .run = run,

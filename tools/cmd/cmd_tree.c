@@ -218,7 +218,7 @@ static int run(const struct cmd_line *line)
 
 const struct command cmd_tree = {
     .name = "tree",
-    .operands = "PID|FILE",
+    .operands = "PID|NAME|FILE",
     .summary = "Show the call tree",
     .options = options,
     .run = run,

@@ -4,6 +4,7 @@
 #include "tools/heap/input.h"
 #include "tools/heap/load.h"
 #include "tools/source/process_heap.h"
+#include "tools/state/target_names.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -73,30 +74,51 @@ static void add_symbols(struct heap *heap, enum symbols_detail detail, const cha
   process_heap_add_names(heap, &options, owner, false);
 }
 
+struct target *source_find_process(const char *argument, GError **error)
+{
+  int pid;
+  if (source_is_pid(argument, &pid))
+    return target_find(pid, error);
+  return target_names_may_be(argument) ? target_names_find(argument, error) : NULL;
+}
+
+bool source_exists(const char *argument)
+{
+  struct target *target = source_find_process(argument, NULL);
+  bool exists = target != NULL || strcmp(argument, "-") == 0 || access(argument, F_OK) == 0;
+  target_free(target);
+  return exists;
+}
+
+static struct heap *open_process(const struct target *target, enum symbols_detail detail, GError **error)
+{
+  struct heap *heap = process_heap_of_target(target, REGION_NOW, "read", error);
+  if (heap != NULL)
+    add_symbols(heap, detail, target->root, target->is_alive ? target->pid : 0, target->owner);
+  return heap;
+}
+
+static struct heap *open_file(const char *path, enum symbols_detail detail, GError **error)
+{
+  uid_t owner = source_owner(path);
+  struct heap *heap = source_is_state_file(path) ? process_heap_of_file(path, error) : load_file(path, error);
+  if (heap != NULL)
+    add_symbols(heap, detail, NULL, 0, owner);
+  return heap;
+}
+
 struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error)
 {
-  int pid, living = 0;
-  uid_t owner = source_owner(argument);
-  struct heap *heap;
-  g_autofree char *root = NULL;
-  if (source_is_pid(argument, &pid)) {
-    struct target *target = target_find(pid, error);
-    if (target == NULL)
-      return NULL;
-    heap = process_heap_of_target(target, REGION_NOW, "read", error);
-    root = g_strdup(target->root);
-    living = target->is_alive ? target->pid : 0;
-    owner = target->owner;
-    target_free(target);
-  } else if (source_is_state_file(argument)) {
-    heap = process_heap_of_file(argument, error);
-  } else {
-    heap = load_file(argument, error);
-  }
-  if (heap == NULL)
-    return NULL;
-  add_symbols(heap, detail, root, living, owner);
-  source_drop_frames(heap);
+  g_autoptr(GError) problem = NULL;
+  struct target *target = source_find_process(argument, &problem);
+  struct heap *heap = target != NULL    ? open_process(target, detail, error)
+                      : problem == NULL ? open_file(argument, detail, error)
+                                        : NULL;
+  if (problem != NULL)
+    g_propagate_error(error, g_steal_pointer(&problem));
+  target_free(target);
+  if (heap != NULL)
+    source_drop_frames(heap);
   return heap;
 }
 

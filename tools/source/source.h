@@ -9,13 +9,22 @@
 #define HEAPPROF_SOURCE_H
 
 #include "tools/heap/heap.h"
+#include "tools/state/targets.h"
 #include "tools/symbols/symbols.h"
 
 #include <sys/types.h>
 
 /* NULL and *error. Processes and state files get names, and with `detail` SYMBOLS_LINES inlined frames and lines;
- * profiles too, where they have none yet. A file in the current directory whose name is a number is meant with "./". */
+ * profiles too, where they have none yet. A file in the current directory whose name is a number is meant with "./";
+ * a name without a slash may be that of a process. */
 struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error);
+
+/* The process that is meant by its id, or by the name of its program where there is no such file. NULL: none is; with
+ * *error, there is none of that id, or several of that name. */
+struct target *source_find_process(const char *argument, GError **error);
+
+/* Could it be opened: is it a process that is profiled, or a file? */
+bool source_exists(const char *argument);
 
 /* Is it a process id? */
 bool source_is_pid(const char *argument, int *pid);
