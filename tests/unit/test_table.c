@@ -105,6 +105,39 @@ static void fits(void **state)
   assert_table(5, "  val\n     \n±1234\n     \n");
 }
 
+static void columns_go_before_half_of_the_width_does(void **state)
+{
+  (void)state;
+  static const struct {
+    int width;
+    const char *line;
+  } cases[] = {
+      {0, "first  2nd  the_third  a_name_of_twenty_let\n"},
+      {43, "first  2nd  the_third  a_name_of_twenty_let\n"},
+      {42, "first  2nd  a_name_of_twenty_let\n"},
+      {30, "first  2nd  a_name_o…wenty_let\n"},
+      {24, "first  2nd  a_nam…ty_let\n"},
+      {23, "2nd  a_name_o…wenty_let\n"},
+      {10, "2nd  a_…et\n"},
+  };
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    struct table *table = table_new();
+    g_autoptr(GString) text = g_string_new(NULL);
+    table_add_column_of_rank(table, "", TABLE_LEFT, 2);
+    table_add_column(table, "", TABLE_LEFT);
+    table_add_column_of_rank(table, "", TABLE_LEFT, 1);
+    table_add_column(table, "", TABLE_LEFT);
+    table_begin_row(table, COLOUR_NONE);
+    table_put(table, "first");
+    table_put(table, "2nd");
+    table_put(table, "the_third");
+    table_put(table, "a_name_of_twenty_let");
+    table_append(table, cases[i].width, stdout, text);
+    assert_string_equal(text->str, cases[i].line);
+    table_free(table);
+  }
+}
+
 static void without_utf8(void **state)
 {
   (void)state;
@@ -124,6 +157,7 @@ int main(void)
       cmocka_unit_test(cuts_the_middle),
       cmocka_unit_test(aligns),
       cmocka_unit_test(fits),
+      cmocka_unit_test(columns_go_before_half_of_the_width_does),
       cmocka_unit_test(without_utf8), /* last: the locale stays */
   };
   if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)

@@ -86,9 +86,9 @@ static void print_table(const struct rows *rows, enum rows_order order, uint32_t
   struct table *table = table_new();
   bool has_errors = view_has_errors(rows->has_variances, rows->change_variance);
   table_add_column(table, "change", TABLE_RIGHT);
-  table_add_column(table, has_errors ? "±95%" : "", TABLE_RIGHT);
-  table_add_column(table, "old", TABLE_RIGHT);
-  table_add_column(table, "new", TABLE_RIGHT);
+  table_add_column_of_rank(table, has_errors ? "±95%" : "", TABLE_RIGHT, 1);
+  table_add_column_of_rank(table, "old", TABLE_RIGHT, 2);
+  table_add_column_of_rank(table, "new", TABLE_RIGHT, 3);
   table_add_column(table, "", TABLE_LEFT); /* ~ */
   table_add_column(table, "", TABLE_LEFT); /* name */
   for (uint32_t i = 0; i < rows->rows->len && i < count; i++)

@@ -85,9 +85,10 @@ static void print_blocks(const struct heap *heap, int type, const struct rows *r
   struct neighbours *neighbours = neighbours_of(heap, type, rows, is_wanted);
   struct peek peek = {.rows = rows, .neighbours = neighbours, .table = table_new()};
   peek.has_errors = view_has_errors(rows->has_variances, rows->total_variance);
+  static const unsigned ranks[] = {5, 2, 6, 3, 0, 4};
   for (size_t i = 0; i < G_N_ELEMENTS(titles); i++)
-    table_add_column(peek.table, titles[i], TABLE_RIGHT);
-  table_add_column(peek.table, peek.has_errors ? "±95%" : "", TABLE_RIGHT);
+    table_add_column_of_rank(peek.table, titles[i], TABLE_RIGHT, ranks[i]);
+  table_add_column_of_rank(peek.table, peek.has_errors ? "±95%" : "", TABLE_RIGHT, 1);
   table_add_column(peek.table, "context", TABLE_LEFT);
   for (uint32_t i = 0; i < rows->rows->len; i++) {
     const struct row *row = &g_array_index(rows->rows, struct row, i);

@@ -158,8 +158,9 @@ static void print_tree(const struct heap *heap, int type, const struct call_tree
   view_append_cut(header, "Cut stacks", &cut, tree->type_name);
   (void)fputs(header->str, stdout);
   table_add_column(view.table, tree->type_name, TABLE_RIGHT);
-  table_add_column(view.table, view_has_errors(tree->has_variances, all->variance) ? "±95%" : "", TABLE_RIGHT);
-  table_add_column(view.table, "%", TABLE_RIGHT);
+  table_add_column_of_rank(view.table, view_has_errors(tree->has_variances, all->variance) ? "±95%" : "", TABLE_RIGHT,
+                           1);
+  table_add_column_of_rank(view.table, "%", TABLE_RIGHT, 2);
   table_add_column(view.table, "", TABLE_LEFT);
   put_children(&view, 0, "", 0);
   if (all->child_count > 0)

@@ -9,7 +9,8 @@ enum { GAP_COLUMNS = 2 };
 struct column {
   char *title;
   enum table_align align;
-  int width; /* of the widest text in it */
+  int width;     /* of the widest text in it */
+  unsigned rank; /* 0: it stays */
 };
 
 struct row_cells {
@@ -53,11 +54,16 @@ void table_free(struct table *table)
   g_free(table);
 }
 
-void table_add_column(struct table *table, const char *title, enum table_align align)
+void table_add_column_of_rank(struct table *table, const char *title, enum table_align align, unsigned rank)
 {
   char *shown = shown_text(title);
-  struct column column = {shown, align, shown_width(shown)};
+  struct column column = {shown, align, shown_width(shown), rank};
   g_array_append_val(table->columns, column);
+}
+
+void table_add_column(struct table *table, const char *title, enum table_align align)
+{
+  table_add_column_of_rank(table, title, align, 0);
 }
 
 void table_begin_row(struct table *table, enum colour colour)
@@ -93,14 +99,44 @@ static void append_cell(GString *line, const struct column *column, const char *
     g_string_append_printf(line, "%s%*s", cell, padding, "");
 }
 
+/* Which columns there are. */
+
+static bool is_there(const struct table *table, uint32_t number, unsigned least_rank)
+{
+  const struct column *column = column_at(table, number);
+  return column->width > 0 && (column->rank == 0 || column->rank >= least_rank);
+}
+
+/* What is left for the last column. */
+static int width_left(const struct table *table, int width, unsigned least_rank)
+{
+  for (uint32_t i = 0; i + 1 < table->columns->len; i++)
+    if (is_there(table, i, least_rank))
+      width -= column_at(table, i)->width + GAP_COLUMNS;
+  return width;
+}
+
+/* Columns of this rank and above stay, and those of rank 0. */
+static unsigned choose_rank(const struct table *table, int width)
+{
+  unsigned most = 0, least = 1;
+  int wanted = MIN(column_at(table, table->columns->len - 1)->width, (width + 1) / 2);
+  for (uint32_t i = 0; i < table->columns->len; i++)
+    most = MAX(most, column_at(table, i)->rank);
+  while (width > 0 && least <= most && width_left(table, width, least) < wanted)
+    least++;
+  return least;
+}
+
 /* Without spaces at its end. */
 static char *make_line(const struct table *table, const struct row_cells *row, int width)
 {
+  unsigned least_rank = choose_rank(table, width);
   g_autoptr(GString) line = g_string_new(NULL);
   uint32_t last = table->columns->len - 1;
   int used = 0;
   for (uint32_t i = 0; i < last; i++) {
-    if (column_at(table, i)->width == 0)
+    if (!is_there(table, i, least_rank))
       continue;
     append_cell(line, column_at(table, i), cell_of(table, row, i));
     g_string_append(line, gap);

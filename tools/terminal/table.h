@@ -18,6 +18,10 @@ void table_free(struct table *table);
  * left. */
 void table_add_column(struct table *table, const char *title, enum table_align align);
 
+/* The same for a column that goes when the table is too wide and the last column would have less than half of the
+ * width: those of the lowest rank, which is not 0, go first. */
+void table_add_column_of_rank(struct table *table, const char *title, enum table_align align, unsigned rank);
+
 /* Rows are filled from the left; what is not put is empty. */
 void table_begin_row(struct table *table, enum colour colour);
 void table_put(struct table *table, const char *text);

@@ -13,10 +13,11 @@ enum { COMMAND_WIDTH_MAX = 32 };
 static const struct {
   const char *title;
   enum table_align align;
+  unsigned rank; /* table.h */
 } columns[] = {
-    {"PID", TABLE_RIGHT},  {"STATE", TABLE_LEFT},    {"COMMAND", TABLE_LEFT}, {"ALLOCATOR", TABLE_LEFT},
-    {"R", TABLE_RIGHT},    {"SAMPLES", TABLE_RIGHT}, {"STACKS", TABLE_RIGHT}, {"IN USE", TABLE_RIGHT},
-    {"±95%", TABLE_RIGHT}, {"LOST", TABLE_RIGHT},    {"AGE", TABLE_RIGHT},    {"STATE FILE", TABLE_LEFT},
+    {"PID", TABLE_RIGHT, 0},  {"STATE", TABLE_LEFT, 0},    {"COMMAND", TABLE_LEFT, 0}, {"ALLOCATOR", TABLE_LEFT, 7},
+    {"R", TABLE_RIGHT, 3},    {"SAMPLES", TABLE_RIGHT, 2}, {"STACKS", TABLE_RIGHT, 1}, {"IN USE", TABLE_RIGHT, 8},
+    {"±95%", TABLE_RIGHT, 5}, {"LOST", TABLE_RIGHT, 4},    {"AGE", TABLE_RIGHT, 6},    {"STATE FILE", TABLE_LEFT, 0},
 };
 
 /* "/usr/lib/libjemalloc.so.2" -> "jemalloc" */
@@ -67,7 +68,7 @@ void target_table_print(const GPtrArray *targets)
 {
   struct table *table = table_new();
   for (size_t i = 0; i < G_N_ELEMENTS(columns); i++)
-    table_add_column(table, columns[i].title, columns[i].align);
+    table_add_column_of_rank(table, columns[i].title, columns[i].align, columns[i].rank);
   for (guint i = 0; i < targets->len; i++)
     put_row(table, g_ptr_array_index(targets, i));
   table_print(table, stdout);

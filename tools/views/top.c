@@ -85,9 +85,10 @@ static void add_columns(struct table *table, const struct top *top)
   bool has_error = has_errors(top), by_cum = top->order == ROWS_ORDER_CUM;
   static const char *const titles[] = {"flat", "±95%", "flat%", "sum%", "cum", "±95%", "cum%"};
   const bool is_shown[] = {true, has_error, true, true, true, has_error && by_cum, true};
+  const unsigned ranks[] = {by_cum ? 7 : 0, 5, 4, 1, by_cum ? 0 : 6, by_cum ? 5 : 2, 3}; /* of columns: table.h */
   for (size_t i = 0; i < G_N_ELEMENTS(titles); i++)
-    table_add_column(table, is_shown[i] ? titles[i] : "", TABLE_RIGHT);
-  table_add_column(table, top->has_changes ? "changed" : "", TABLE_RIGHT);
+    table_add_column_of_rank(table, is_shown[i] ? titles[i] : "", TABLE_RIGHT, ranks[i]);
+  table_add_column_of_rank(table, top->has_changes ? "changed" : "", TABLE_RIGHT, 8);
   table_add_column(table, "", TABLE_LEFT); /* ~ */
   table_add_column(table, "", TABLE_LEFT); /* name */
 }
