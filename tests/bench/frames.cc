@@ -4,7 +4,9 @@
  *   frames time         prints "DEPTH KIND NS" for a pair of malloc and free: first (stacks not seen before, one pair), warm (the same
  *                       stack again), site (two places in one function in turn), moved (the whole stack elsewhere each time),
  *                       two_threads (warm)
- *   frames cold         the same, each pair after the caches were filled with other memory
+ *   frames cold         cold (the same stack again) and cold_moved, each pair after the caches were filled with other memory
+ *   frames touch KIND   under valgrind: some pairs 32 frames deep, warm or moved, between stores to a mark; prints where that and
+ *                       the stack lie, and /proc/self/maps
  *   frames count N      under callgrind: N pairs at each depth, then 5 N, with a dump of counts after each
  */
 #include <algorithm>
@@ -30,6 +32,8 @@ enum {
   BLOCKS = 41,
   PAIRS = 50,
   COLD_PAIRS = 21,
+  TOUCH_PAIRS = 6,
+  TOUCH_DEPTH = 32,
   MOVED_PAIRS = 1001,
   COLD_BYTES = 64 << 20
 };
@@ -94,11 +98,11 @@ __attribute__((noinline)) static double make_one(unsigned)
   return now_ns(CLOCK_MONOTONIC) - begin;
 }
 
-__attribute__((noinline)) static double with_room(size_t bytes, unsigned depth)
+__attribute__((noinline)) static double with_room(size_t bytes, unsigned depth, action_in_depth *action)
 {
   volatile char *room = (volatile char *)alloca(bytes);
   room[0] = 1;
-  return at_depth(depth, make_one, 1) * room[0];
+  return at_depth(depth, action, 1) * room[0];
 }
 
 static double median(double *values, unsigned count)
@@ -120,7 +124,7 @@ static double moved(unsigned depth)
 {
   double pairs[MOVED_PAIRS];
   for (unsigned i = 0; i < MOVED_PAIRS; i++)
-    pairs[i] = with_room(64 + i % 2 * 80, depth);
+    pairs[i] = with_room(64 + i % 2 * 80, depth, make_one);
   return median(pairs, MOVED_PAIRS);
 }
 
@@ -160,6 +164,16 @@ static void time_all()
     printf("%u two_threads %.1f\n", depth, in_two_threads(depth));
 }
 
+alignas(64) static volatile long mark;
+
+__attribute__((noinline)) static double make_marked(unsigned)
+{
+  mark = 1;
+  make_pair();
+  mark = 2;
+  return 0;
+}
+
 static volatile char *other_memory;
 
 static void fill_caches()
@@ -168,18 +182,38 @@ static void fill_caches()
     other_memory[i]++;
 }
 
+/* The clock itself is warm. */
+__attribute__((noinline)) static double make_cold(unsigned)
+{
+  fill_caches();
+  (void)now_ns(CLOCK_MONOTONIC);
+  return make_one(1);
+}
+
 static void time_cold()
 {
   other_memory = (volatile char *)calloc(1, COLD_BYTES);
   for (unsigned depth : depths) {
-    double pairs[COLD_PAIRS];
+    double same[COLD_PAIRS], elsewhere[COLD_PAIRS];
+    (void)moved(depth);
+    for (unsigned i = 0; i < COLD_PAIRS; i++)
+      elsewhere[i] = with_room(64 + i % 2 * 80, depth, make_cold);
     at_depth(depth, make_pairs, 2);
-    for (double &pair : pairs) {
-      fill_caches();
-      pair = at_depth(depth, make_pairs, 1);
-    }
-    printf("%u cold %.1f\n", depth, median(pairs, COLD_PAIRS));
+    for (double &pair : same)
+      pair = at_depth(depth, make_cold, 1);
+    printf("%u cold %.1f\n%u cold_moved %.1f\n", depth, median(same, COLD_PAIRS), depth, median(elsewhere, COLD_PAIRS));
   }
+}
+
+static void touch(bool is_moved)
+{
+  char line[256];
+  for (unsigned i = 0; i < TOUCH_PAIRS; i++)
+    with_room(64 + (is_moved ? i % 2 * 80 : 0), TOUCH_DEPTH, make_marked);
+  printf("mark %p\nstack %p\n", (void *)&mark, (void *)line);
+  FILE *maps = fopen("/proc/self/maps", "r");
+  while (maps != nullptr && fgets(line, sizeof line, maps) != nullptr)
+    fputs(line, stdout);
 }
 
 /* valgrind maps the stack only as far as it has been used; the profiler sees its end, and keeps away from it. */
@@ -212,6 +246,8 @@ int main(int argc, char **argv)
     time_all();
   else if (strcmp(mode, "cold") == 0)
     time_cold();
+  else if (strcmp(mode, "touch") == 0 && argc > 2)
+    use_stack(), touch(strcmp(argv[2], "moved") == 0);
   else if (strcmp(mode, "count") == 0 && argc > 2)
     count_all((unsigned)atoi(argv[2]));
   else

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What one sample costs: the walk up the stack, places seen for the first time, and how often real programs meet new places."""
+"""What one sample costs: the walk up the stack, memory that it touches, places seen for the first time, and how often real programs meet new places."""
 import re
 import shutil
 
@@ -22,6 +22,9 @@ SAMPLE_LIMIT = 1700  # 1,660; the live table is made for many, and takes 100 mor
 FRAME_LIMIT = 60             # instructions a frame
 WARM = {"warm": "heapprof, the same stack again", "site": "heapprof, from two places in turn",
         "moved": "heapprof, on another part of the stack", "two_threads": "heapprof, the same stack in two threads"}
+COLD = {"cold": "heapprof, cold caches", "cold_moved": "heapprof, cold caches, on another part of the stack"}
+COLD_GOAL_NS, COLD_GOAL_DEPTH = 1500, 32
+TOUCHED = {"warm": "the same stack again", "moved": "on another part of the stack"}
 HIT_RATE_PROGRAMS = ("sqlite3", "python3", "g++", "nodejs")
 
 
@@ -73,6 +76,67 @@ def instructions_of_samples(bench, victim):
     return {"total": added, "frame": slope(added)}
 
 
+def mappings(text):
+    """[(start, limit, path, is it code)] of /proc/PID/maps"""
+    found = re.findall(r"^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+ *(.*)$", text, re.MULTILINE)
+    return [(int(start, 16), int(limit, 16), path, "x" in mode) for start, limit, mode, path in found]
+
+
+def owner_of(address, maps, stack):
+    """The room that a line belongs to."""
+    start, limit, path, is_code = next((one for one in maps if one[0] <= address < one[1]), (0, 0, "valgrind's", False))
+    if start <= stack < limit:
+        return "the program, its stack and libc"
+    if "libheapprof" in path:
+        return "our code" if is_code else "our variables and tables"
+    if path.endswith(".heapprof"):
+        return "the state file"
+    return "the program, its stack and libc" if path else "our tables, and the heap"
+
+
+def last_pair(trace, mark):
+    """Addresses of what the last pair between two marks touched, of a trace of valgrind's lackey."""
+    pair, inside = [], None
+    for line in trace.splitlines():
+        words = re.match(r"(I | [LSM]) +([0-9a-f]+),(\d+)$", line)
+        if words is None:
+            continue
+        address = int(words[2], 16)
+        if address == mark and words[1] == " S":
+            pair, inside = (inside, None) if inside is not None else (pair, [])
+        elif inside is not None:
+            inside += [address, address + int(words[3]) - 1]
+    return pair
+
+
+def touched(bench, victim, kind):
+    """{room: {lines, pages}} of a sample and its free, 32 frames deep."""
+    folder = bench.folder()
+    environment = bench.environment(bench.contenders["heapprof_exact"], folder, **SETTINGS)
+    preload = environment.pop("LD_PRELOAD")
+    done = measuring.run(["valgrind", "--tool=lackey", "--trace-mem=yes", "--trace-children=yes", f"--log-file={folder}/trace.%p", "env",
+                          f"LD_PRELOAD={preload}", victim, "touch", kind], environment, folder)
+    mark, stack = (int(re.search(rf"^{name} (0x[0-9a-f]+)$", done.out, re.MULTILINE)[1], 16) for name in ("mark", "stack"))
+    addresses = [address for path in folder.glob("trace.*") for address in last_pair(path.read_text(errors="replace"), mark)]
+    shutil.rmtree(folder, ignore_errors=True)
+    if not addresses:
+        raise measuring.Failed(f"lackey saw no sample: {done.err[-300:]}")
+    maps, rooms = mappings(done.out), {}
+    for address in addresses:
+        rooms.setdefault(owner_of(address, maps, stack), set()).add(address // 64)
+    return {room: {"lines": len(lines), "pages": len({line // 64 for line in lines})} for room, lines in sorted(rooms.items())}
+
+
+def touched_table(found):
+    rows = []
+    for kind, rooms in found.items():
+        rows += [[TOUCHED[kind], room, f"{one['lines']}", f"{one['pages']}"] for room, one in rooms.items()]
+        rows.append([TOUCHED[kind], "in all", *(f"{sum(one[what] for one in rooms.values())}" for what in ("lines", "pages"))])
+    return ["What a sample of 32 frames and its free touch, the real malloc and free included: lines of 64 bytes and pages of 4 KiB, seen "
+            "by valgrind (lackey). With cold caches each line may be a miss, each page a walk through page tables.\n",
+            pages.table(["", "", "lines", "pages"], rows)]
+
+
 def counting_gdb(environment):
     """Words in front of a program: gdb counts how often a place was not in the cache, with a breakpoint that never stops."""
     preload = [f"{name}={value}" for name, value in environment.items()]
@@ -120,12 +184,13 @@ def measure(bench):
     present = [name for name in EXACT if name in runs]
     return {"warm": {name: of_kind(runs, name, "warm") for name in present},
             "ours": {kind: of_kind(runs, "heapprof_exact", kind) for kind in WARM},
-            "cold": of_kind(cold, "heapprof_exact", "cold"),
+            "cold": {kind: of_kind(cold, "heapprof_exact", kind) for kind in COLD},
+            "touched": {kind: touched(bench, victim, kind) for kind in TOUCHED},
             "first_sight": first_sight(runs), "instructions": counted, "hit_rates": hit_rates(bench)}
 
 
 def page(results):
-    kinds = [*((WARM[kind], found) for kind, found in results["ours"].items()), ("heapprof, cold caches", results["cold"]),
+    kinds = [*((WARM[kind], found) for kind, found in results["ours"].items()), *((COLD[kind], found) for kind, found in results["cold"].items()),
              *((EXACT[name], found) for name, found in results["warm"].items() if name != "heapprof_exact")]
     rows = [[label, *(pages.spread(found["total"][str(depth)], 0) for depth in DEPTHS), pages.spread(found["frame"])]
             for label, found in kinds]
@@ -142,7 +207,10 @@ def page(results):
         pages.table(["frames", *map(str, DEPTHS), "a frame"], rows),
         f"A place that is seen for the first time takes {pages.spread(results['first_sight'], 0)} ns more, once.\n",
         pages.plot("sample", "ns of a sample against the depth of its stack"),
+        *touched_table(results["touched"]),
         *hit_rate_table(results["hit_rates"]),
+        pages.goal(f"a sample with cold caches, {COLD_GOAL_DEPTH} frames, the same stack again",
+                   results["cold"]["cold"]["total"][str(COLD_GOAL_DEPTH)]["median"], COLD_GOAL_NS, "ns"),
         *(pages.goal(f"a frame, warm ({label})", results["ours"][kind]["frame"]["median"], FRAME_GOAL_NS, "ns")
           for kind, label in WARM.items()),
     ]
@@ -163,7 +231,7 @@ def plots(results, folder):
         return [(depth, found["total"][str(depth)]) for depth in DEPTHS]
     series = {EXACT[name]: points(found) for name, found in results["warm"].items()}
     ours = {label.removeprefix("heapprof, "): points(results["ours"][kind]) for kind, label in WARM.items()}
-    ours["cold caches"] = points(results["cold"])
+    ours.update({label.removeprefix("heapprof, "): points(results["cold"][kind]) for kind, label in COLD.items()})
     with plot.figure(folder / "sample.svg", columns=2, width_in=9) as (left, right):
         plot.lines(left, ours, "frames", "ns of a sample, heapprof", log_y=True)
         plot.lines(right, series, "frames", "ns of a sample, warm", log_y=True)
