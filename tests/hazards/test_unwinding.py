@@ -2,13 +2,14 @@
 """U1 to U14: a stack walked from inside malloc."""
 import itertools
 import os
+import pathlib
 import re
 import shutil
 import subprocess
 
 from harness import paths, pprof_reader
 from harness.case import Case, cases, slow, timeout
-from hazards.toolbox import AsWithout, Discriminates, Hazard, amount, library, program, skip_unless
+from hazards.toolbox import TORTURE, AsWithout, Discriminates, Hazard, amount, library, program, skip_unless
 
 
 def plugins():
@@ -424,16 +425,42 @@ class U14Alone(Case):
         """The stacks are those of outside. Nothing is there but the program and what it is linked with, not even /proc."""
         skip_unless(os.geteuid() == 0, "only root may change its root")
         victim, root = program("hz_u14_leak.cc"), self.dir / "root"
-        self.profiled([victim], sample=1)
         linked = subprocess.run(["ldd", victim, paths.LIB], check=True, capture_output=True, text=True).stdout
-        for file in {str(victim), str(paths.LIB), *re.findall(r"(/\S+) \(0x", linked)}:
+        self.compare([victim], root, {str(victim), str(paths.LIB), *re.findall(r"(/\S+) \(0x", linked)})
+
+    def compare(self, command, root, files):
+        """Its stacks in another root, to which files are added, with those of outside."""
+        for file in files:
             (root / file[1:]).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, root / file[1:])
         for folder in (self.out_dir, self.state_dir):
-            (root / str(folder)[1:]).mkdir(parents=True, mode=0o700)
+            (root / str(folder)[1:]).mkdir(parents=True, mode=0o700, exist_ok=True)
 
         def enter():
             os.chroot(root)
             os.chdir("/")
-        self.profiled([victim], sample=1, preexec_fn=enter)
+        self.profiled(command, sample=1)
+        self.profiled(command, sample=1, cwd="/", preexec_fn=enter)
         self.assertEqual(self.stacks_in(root / str(self.out_dir)[1:]), self.stacks_in(self.out_dir))
+        return enter
+
+    @timeout(900)
+    def test_in_a_minimal_debian(self):
+        """As debootstrap makes it: the stacks are those of outside, and none of its own programs is cut."""
+        skip_unless(TORTURE, "takes minutes, and an archive of packages")
+        skip_unless(os.geteuid() == 0, "only root may change its root")
+        skip_unless(shutil.which("debootstrap"), "debootstrap is not installed: ./bootstrap torture installs it")
+        release = re.search(r"^VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text(), re.MULTILINE)[1]
+        root, victim = self.dir / "root", program("hz_u14_leak.cc")
+        self.plain(["debootstrap", "--variant=minbase", release, root])
+        enter = self.compare([victim], root, [victim, str(paths.LIB)])
+        # Of a slim image: there is nothing that others unwind with.
+        self.assertEqual([str(path) for path in root.glob("usr/lib/*/libunwind*")], [])
+        for command in (["perl", "-e", 'my %h; $h{$_} = "x" x $_ for 1 .. 500; print scalar keys %h'],
+                        ["apt-cache", "policy"], ["bash", "-c", "for i in {1..300}; do x=$x$i; done; echo ${#x}"], ["dpkg", "--list"]):
+            found = self.profiled(command, sample=1, cwd="/", preexec_fn=enter)
+            self.assertEqual((found.out != "", found.err), (True, ""))
+        written = (root / str(self.out_dir)[1:]).glob("*.pb.gz")
+        profiles = {path.name: pprof_reader.load(path).comment_values() for path in written}
+        self.assertGreater(len(profiles), 4)
+        self.assertEqual([name for name, values in profiles.items() if values["lost.total"] or values.get("lost.truncated", 0)], [])
