@@ -24,6 +24,7 @@ static struct module *chunks[MODULES_MAX / CHUNK_MODULES] = {first_chunk};
 static unsigned module_count; /* of the table in use */
 static uint64_t unloadings;
 static char main_executable[MODULE_PATH_MAX];
+static bool are_of_erlang;
 static int (*find_object)(void *address, struct dl_find_object *result);
 static const struct link_map *first_loaded, *last_loaded; /* of those that the program started with */
 
@@ -483,10 +484,22 @@ bool modules_are_permanent(const struct module *module)
   return map != NULL;
 }
 
+static bool is_erlang(const char *path)
+{
+  const char *slash = strrchr(path, '/');
+  return slash != NULL && strncmp(slash, "/beam.", sizeof "/beam." - 1) == 0;
+}
+
+bool modules_are_of_erlang(void)
+{
+  return are_of_erlang;
+}
+
 void modules_init(const char *main_path)
 {
   struct text path = TEXT_INIT(main_executable);
   text_put(&path, main_path);
+  are_of_erlang = is_erlang(main_path);
   find_object = _dl_find_object; /* glibc 2.35 */
   note_first_objects();
 }

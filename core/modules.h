@@ -71,6 +71,9 @@ bool modules_are_permanent(const struct module *module);
 struct link_map;
 const struct link_map *modules_next_permanent(const struct link_map *map);
 
+/* Is the program Erlang's virtual machine, which is called beam.smp? */
+bool modules_are_of_erlang(void);
+
 /* Is [address, address + size) in a readable segment of the module? */
 bool module_holds(const struct module *module, uintptr_t address, size_t size);
 

@@ -2,6 +2,7 @@
 #include "core/steps.h"
 
 #include "core/cfi/cfi.h"
+#include "core/cfi/objects.h"
 #include "core/config.h"
 #include "core/on_stack.h"
 #include "core/rules.h"
@@ -22,13 +23,39 @@ static bool is_too_far(const struct stack_window *window, const struct frame *fr
   return address >= window->high && address - frame->sp > GUESSED_FRAME_MAX_BYTES;
 }
 
+static NOINLINE bool is_generated(uintptr_t pc)
+{
+  struct object_holder holder;
+  return !objects_ask_loader(pc, &holder);
+}
+
+/* Erlang's generated code has changed the stack before it calls C. Its frame pointer is believed if it leads to a place
+ * behind a call in such code, and only where it leaves the thread's own stack: once in a walk. Other programs may hold
+ * anything there, of which another thread takes the memory away between question and look. */
+static NOINLINE enum step step_to_other_stack(struct stack_window *window, struct frame *frame)
+{
+  uintptr_t bp = frame->bp, saved_bp, return_address;
+  if (bp < GUESSED_FRAME_MAX_BYTES || !stack_window_is_own(window) || !modules_are_of_erlang() ||
+      !is_generated(frame->pc))
+    return STEP_LOST;
+  stack_window_cross(window, bp);
+  if (stack_window_is_own(window) || !stack_window_read(window, bp, &saved_bp) ||
+      !stack_window_read(window, bp + sizeof bp, &return_address) || saved_bp <= bp || !is_generated(return_address) ||
+      !sys_is_readable(return_address - sizeof bp) || !arch_is_behind_call((const uint8_t *)return_address))
+    return STEP_LOST;
+  *frame = (struct frame){.pc = return_address - 1, .sp = bp + 2 * sizeof bp, .bp = saved_bp};
+  return STEP_CALLER;
+}
+
 /* No CFI. A frame pointer is believed as far as it keeps to the stack and moves up it. It never tells where a stack
  * ends: 0 is what code that uses bp for something else often has there. */
 static NOINLINE enum step step_by_frame_pointer(struct stack_window *window, struct frame *frame)
 {
   uintptr_t bp = frame->bp, saved_bp, return_address;
-  if (bp < frame->sp || is_too_far(window, frame, bp) || !stack_window_read(window, bp, &saved_bp) ||
-      !stack_window_read(window, bp + sizeof bp, &return_address) || return_address == 0)
+  if (bp < frame->sp || is_too_far(window, frame, bp))
+    return step_to_other_stack(window, frame);
+  if (!stack_window_read(window, bp, &saved_bp) || !stack_window_read(window, bp + sizeof bp, &return_address) ||
+      return_address == 0)
     return STEP_LOST;
   frame->sp = bp + 2 * sizeof bp;
   frame->bp = saved_bp;

@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 from harness import paths, pprof_reader, pprof_writer
-from harness.case import Case, cases
+from harness.case import Case, cases, timeout
 from harness.states import need_mount_namespaces, need_root
 from harness.tools import need, pprof
 
@@ -19,6 +19,37 @@ function hold(n) { const all = []; for (let i = 0; i < n; i++) all.push(Buffer.a
 const kept = hold(300);
 console.log("ready");
 process.stdin.on("data", () => process.exit(kept.length - 300));
+"""
+JAVA = """
+import java.lang.reflect.Field;
+public class Hold {
+  static sun.misc.Unsafe unsafe;
+  static long holdOuter(int count, int size) {
+    long sum = 0;
+    for (int i = 0; i < count; i++) sum ^= unsafe.allocateMemory(size);
+    return sum;
+  }
+  public static void main(String[] arguments) throws Exception {
+    Field field = sun.misc.Unsafe.class.getDeclaredField("theUnsafe");
+    field.setAccessible(true);
+    unsafe = (sun.misc.Unsafe) field.get(null);
+    long sum = 0;
+    for (int i = 0; i < 20000; i++) sum ^= holdOuter(20, 16);
+    for (int i = 0; i < 30; i++) sum ^= holdOuter(10, 100000);
+    System.out.println(sum != 0);
+  }
+}
+"""
+ERLANG = """
+-module(hold).
+-export([start/0, outer/1]).
+outer(N) -> length([binary:copy(<<1>>, 1000000) || _ <- lists:seq(1, N)]) + 1.
+start() -> io:format("~p~n", [outer(20)]), halt().
+"""
+LISP = """
+(declaim (notinline hold))
+(defun hold (size) (sb-alien:alien-funcall (sb-alien:extern-alien "malloc" (function sb-sys:system-area-pointer sb-alien:unsigned-long)) size) size)
+(dotimes (i 20) (print (1+ (hold 1000000))))
 """
 CODE = 0x7F1234560000
 
@@ -193,3 +224,37 @@ class Runtimes(Case):
         self.tool("symbolize", "--no-cache", *run.files)
         folded = "".join(self.tool("folded", "--sample-index", "alloc_space", path).stdout for path in run.files)
         self.assertRegex(folded, r"py::hold:\S*hold\.py;")
+
+    def symbolized(self, run):
+        for path in run.files:
+            self.leave_nothing(re.search(r"\.(\d+)\.\d+\.pb\.gz$", path.name)[1])
+        self.tool("symbolize", "--no-cache", *run.files, cwd=self.dir)
+        return "".join(self.tool("folded", "--sample-index", "alloc_space", path).stdout for path in run.files)
+
+    @timeout(300)
+    def test_java(self):
+        """Whole stacks where Java keeps frame pointers, and names from the map that it leaves at its end."""
+        need("java", "javac")
+        (self.dir / "Hold.java").write_text(JAVA)
+        self.plain(["javac", "-nowarn", "Hold.java"])
+        run = self.profiled(["java", "-Xbatch", "-XX:+PreserveFramePointer", "-XX:+UnlockDiagnosticVMOptions", "-XX:+DumpPerfMapAtExit", "-cp",
+                             self.dir, "Hold"], sample="64K")
+        folded = self.symbolized(run)
+        self.assertRegex(folded, r"start_thread;.*;JavaMain;.*;Interpreter;.*long Hold\.holdOuter\(int, int\);.*;Unsafe_AllocateMemory0;")
+
+    @timeout(300)
+    def test_erlang(self):
+        """It calls C on another stack than its own, on which frame pointers go on. Seen to fail (one frame of Erlang) before they were
+        followed there."""
+        need("erl", "erlc")
+        (self.dir / "hold.erl").write_text(ERLANG)
+        self.plain(["erlc", "hold.erl"], cwd=self.dir)
+        run = self.profiled(["erl", "+JPperf", "true", "+S", "1", "+Mea", "min", "-noshell", "-s", "hold", "start"], sample="256K")
+        self.assertRegex(self.symbolized(run), r"init:start_em/1;hold:start/0;hold:outer/1;(hold:[^;]*;)*global::call_light_bif_shared;.*;erts_sys_alloc 1")
+
+    def test_lisp(self):
+        """SBCL has no names for others, but frame pointers all the way."""
+        need("sbcl")
+        (self.dir / "hold.lisp").write_text(LISP)
+        run = self.profiled(["sbcl", "--script", "hold.lisp"], sample="64K")
+        self.assertRegex(self.symbolized(run), r"_start;.*;main;initialize_lisp;.*(\[(anon|jit)\];)+\[(anon|jit)\] 2\d{7}\n")

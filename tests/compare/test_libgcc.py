@@ -61,7 +61,7 @@ CHOSEN = [name for name in PROGRAMS if TORTURE or name not in SLOW]
 
 
 class Libgcc(Case):
-    """Seen to fail with the frame rules of version 0.1.0, where a function is bound when it is called."""
+    """Seen to fail, all of them, with a reader of unwind information that restores no remembered state."""
     @cases(*CHOSEN)
     @timeout(300)
     def test_all_frames_are_equal(self, name):

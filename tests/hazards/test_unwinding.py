@@ -257,6 +257,25 @@ class U7Registered(AsWithout):
         self.assertEqual(counts, {(True, True, None): 50, (False, False, "no CFI"): 50})
 
 
+class U7OtherStack(AsWithout):
+    """U7: code made at run time that has a stack of its own. Erlang's frame pointers are followed there, as far as they lead behind calls in
+    such code, and nobody else's. Seen to fail before they were (one frame of it), and by the mutants other_stacks_cut, any_data_is_a_frame
+    and anybody_is_erlang."""
+
+    def command(self, kind="stack", name="beam.smp"):
+        path = shutil.copy(program("hz_u7_other_stack.c"), self.dir / name)
+        return [path, kind]
+
+    @cases(("stack", "beam.smp", 3), ("garbage", "beam.smp", 1), ("stack", "another", 1))
+    def test_frames(self, kind, name, generated):
+        profile = self.profiled(self.command(kind, name), sample=1).profile
+        inside = profile.select(lambda frames: "victim_allocate" in frames)
+        self.assertEqual(sum(sample.values["alloc_objects"] for sample in inside), 50)
+        for sample in inside:
+            files = [location.mapping.filename for location in sample.locations]
+            self.assertEqual((files[1:], sample.labels), (["//anon"] * generated, {"truncated": "no CFI"}))
+
+
 class U7Node(AsWithout, Discriminates):
     """U7: a program with a compiler in it (JIT frames), and workers. Seen to fail (SIGSEGV) under a shim that follows rbp."""
     broken = ["broken_frame_pointers.c"]
