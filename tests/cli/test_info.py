@@ -9,6 +9,7 @@ from cli.views import Z95, Views
 from harness import pprof_reader, tools
 from harness.case import cases, timeout
 from harness.states import StateCase
+from hazards.toolbox import compile
 
 GO_PROGRAM = """package main
 
@@ -70,7 +71,7 @@ class Info(Views):
         self.assertEqual(rows["program"], f"leak, pid {run.pid}")
         self.assertEqual(rows["sampled"], "every allocation")
         self.assertRegex(rows["alloc_space"], r"^[\d.]+MB exact$")
-        self.assertRegex(rows["check"], r"^the exact total, [\d.]+MB, is the one in the profile$")
+        self.assertRegex(rows["check"], r"^exactly \d+ bytes in \d+ allocations, as in the profile$")
         self.assertEqual(rows["lost"], "nothing")
         self.assertRegex(rows["profiler"], r"^[\d.]+[kM]B of memory \([\d.]+[kM]B of it in use\), [\d.]+[mun]?s in samples, [\d.]+[mun]?s each")
         self.assertRegex(rows["taken"], r"^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .*, reason: exit$")
@@ -86,7 +87,7 @@ class Info(Views):
         self.assertEqual(rows["alloc_space"], "1.95kB ±196B (9.80%)")
         self.assertEqual(rows["peak in use"], "4kB")
         self.assertEqual(rows["check"],
-                         "1.88kB were allocated exactly, 1.97kB by the samples: 5.21% too much, 0.98 standard errors")
+                         "bytes plus allocations were exactly 1.88kB, by the samples 1.97kB: 5.21% too much, 0.98 standard errors")
         self.assertEqual(rows["profiler"], "64kB of memory, 60ms in samples, 3ms each, 0.5% of the time it ran")
         newer = self.make("newer", {("main",): (10, 1000, 0, 0)}, comments=[*comments.items(), ("cpu_ns", 240_000_000)])
         self.assertEqual(self.rows(newer)["profiler"], "64kB of memory, 60ms in samples, 3ms each, 25.00% of the processor time")
@@ -115,7 +116,23 @@ class Info(Views):
         self.assertEqual(rows["merged"], "2 profiles")
         self.assertIn(rows["program"],
                       ("fork, pid {}, {}".format(*pair) for pair in (sorted(run.shadows), sorted(run.shadows)[::-1])))
-        self.assertRegex(rows["check"], "^the exact total, .*, is the one in the profile$", "also of what the child inherited")
+        self.assertRegex(rows["check"], "^exactly .* bytes in .* allocations, as in the profile$", "also of what the child inherited")
+
+    def test_exact_bytes_are_bytes(self):
+        """Seen to fail: "the exact total" of a million blocks of one byte was 1.91MB, the blocks counted with them."""
+        source = self.out_dir / "blocks.c"
+        source.write_text("#include <stdlib.h>\nint main(void) { for (int i = 0; i < 5000; i++) free(malloc(1)); return 0; }\n")
+        program = compile(source, "-fno-builtin")
+        run = self.profiled([program], sample=1)
+        info = self.json("info", run.files[0])
+        self.assertEqual((info["exact_bytes"], info["exact_objects"]),
+                         (run.profile.total("alloc_space"), run.profile.total("alloc_objects")))
+        self.assertEqual(info["exact_bytes"] + info["exact_objects"], info["exact_units"])
+        self.assertEqual(info["exact_objects"], 5000 + run.profile.total("alloc_objects", lambda frames: "main" not in frames))
+        self.assertIn(f"exactly {info['exact_bytes']} bytes in {info['exact_objects']} allocations", self.rows(run.files[0])["check"])
+        self.clear_profiles()
+        sampled = self.json("info", self.profiled([program], sample=64).files[0])
+        self.assertEqual((sampled["exact_bytes"], sampled["exact_objects"]), (None, None))
 
     def test_names_and_lines(self):
         info = self.json("info", self.profile_app()[1])

@@ -131,12 +131,18 @@ static void put_check(const struct facts *facts)
     return;
   struct quantity_text exact = quantity((double)facts->exact_units, "bytes"),
                        estimated = quantity((double)facts->estimated_units, "bytes");
+  if (facts->has_exact_parts) {
+    put_row("check", "exactly %" G_GUINT64_FORMAT " bytes in %" G_GUINT64_FORMAT " allocations, as in the profile",
+            facts->exact_bytes, facts->exact_objects);
+    return;
+  }
   if (facts->exact_units == facts->estimated_units) {
-    put_row("check", "the exact total, %s, is the one in the profile", exact.text);
+    put_row("check", "bytes plus allocations are exactly %s, as in the profile", exact.text);
     return;
   }
   g_autofree char *distance = distance_text(facts);
-  put_row("check", "%s were allocated exactly, %s by the samples: %s", exact.text, estimated.text, distance);
+  put_row("check", "bytes plus allocations were exactly %s, by the samples %s: %s", exact.text, estimated.text,
+          distance);
 }
 
 static void put_cut(const struct facts *facts)

@@ -61,6 +61,28 @@ static void compare_with_exact(struct facts *facts)
       units_error(facts, heap_find_type(facts->heap, "alloc_space"), heap_find_type(facts->heap, "alloc_objects"));
 }
 
+static bool is_exact_total(const struct facts *facts, const char *type, double *total)
+{
+  int number = heap_find_type(facts->heap, type);
+  if (number < 0 || number >= HEAP_TYPES_MAX)
+    return false;
+  *total = facts->totals[number].value;
+  return facts->totals[number].is_certainty_known && facts->totals[number].variance == 0;
+}
+
+/* The library counts a byte more for each allocation. */
+static void tell_parts_apart(struct facts *facts)
+{
+  double bytes, objects;
+  facts->has_exact_parts = facts->has_exact_units && is_exact_total(facts, "alloc_space", &bytes) &&
+                           is_exact_total(facts, "alloc_objects", &objects) &&
+                           bytes + objects == (double)facts->exact_units;
+  if (facts->has_exact_parts) {
+    facts->exact_bytes = (uint64_t)bytes;
+    facts->exact_objects = (uint64_t)objects;
+  }
+}
+
 /* Comments. */
 
 GPtrArray *facts_comments(const struct heap *heap, const char *key)
@@ -174,6 +196,7 @@ struct facts *facts_of(const struct heap *heap)
   for (uint32_t i = 0; i < heap->samples->len; i++)
     facts->deepest = MAX(facts->deepest, heap_sample(heap, i)->frame_count);
   compare_with_exact(facts);
+  tell_parts_apart(facts);
   add_known_losses(facts);
   add_other_losses(facts);
   count_mappings(facts);

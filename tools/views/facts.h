@@ -40,6 +40,8 @@ struct facts {
   uint32_t deepest;     /* frames of the deepest stack, inlined ones not counted */
   bool has_exact_units; /* bytes allocated, plus one for each allocation */
   uint64_t exact_units, estimated_units;
+  bool has_exact_parts; /* every allocation was recorded: the two can be told apart */
+  uint64_t exact_bytes, exact_objects;
   double units_error; /* standard error of the estimate, at most; negative: unknown */
   uint64_t own_bytes, sampling_ns, cpu_ns;
   uint64_t own_unused_bytes; /* reserved, and nothing is there yet; 0 where that is not told */

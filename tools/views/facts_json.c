@@ -106,6 +106,11 @@ static void set_process(json_t *object, const struct heap *heap)
     set_comment_number(object, numbers[i].name, heap, numbers[i].key);
 }
 
+static json_t *exact_part(const struct facts *facts, uint64_t part)
+{
+  return facts->has_exact_parts ? json_integer((json_int_t)part) : json_null();
+}
+
 json_t *facts_json(const struct facts *facts)
 {
   const struct heap *heap = facts->heap;
@@ -119,6 +124,8 @@ json_t *facts_json(const struct facts *facts)
   set(object, "period_unit", json_string(heap->period_type.unit));
   set(object, "default_type", json_string(heap->default_type));
   set(object, "values", totals_of(facts));
+  set(object, "exact_bytes", exact_part(facts, facts->exact_bytes));
+  set(object, "exact_objects", exact_part(facts, facts->exact_objects));
   set(object, "estimated_units_error",
       facts->units_error >= 0 ? rows_json_number(quantity_half_width(facts->units_error * facts->units_error))
                               : json_null());
