@@ -191,6 +191,23 @@ static void put_uncovered(const struct heap *heap)
           objects == 1 ? "object allocates" : "objects allocate", names[0] != '\0' ? ": " : "", names);
 }
 
+/* Twice what malloc gave, and more: then the answer may lie elsewhere. */
+static void put_resident(const struct facts *facts)
+{
+  enum { LEAST_BYTES = 32 << 20 };
+  double now = (double)facts->resident_bytes, in_use = 0;
+  if (facts->resident_most_bytes == 0)
+    return;
+  int type = heap_find_type(facts->heap, "inuse_space");
+  if (type >= 0)
+    in_use = facts->totals[type].value;
+  bool is_little = type >= 0 && now >= LEAST_BYTES && now > 2 * in_use;
+  put_row("resident", "%s, %s at most%s%s%s", quantity(now, "bytes").text,
+          quantity((double)facts->resident_most_bytes, "bytes").text, is_little ? ": malloc explains " : "",
+          is_little ? quantity_percentage(in_use, now).text : "",
+          is_little ? "; the rest is files, stacks, what is mapped directly, the allocator's own" : "");
+}
+
 static void put_cost(const struct facts *facts)
 {
   if (facts->own_bytes == 0 && facts->sampling_ns == 0)
@@ -227,6 +244,7 @@ static void put_counts(const struct facts *facts)
   put_cut(facts);
   put_losses(facts);
   put_uncovered(heap);
+  put_resident(facts);
   put_cost(facts);
 }
 

@@ -3,12 +3,14 @@
 #include "tools/run/allocators.h"
 #include "tools/run/child.h"
 #include "tools/run/collect.h"
+#include "tools/run/oom_kills.h"
 #include "tools/run/output_name.h"
 #include "tools/run/program_file.h"
 #include "tools/run/run_environment.h"
 #include "tools/run/run_folder.h"
 #include "tools/run/run_summary.h"
 #include "tools/run/shim.h"
+#include "tools/source/merged.h"
 #include "tools/terminal/say.h"
 
 #include <errno.h>
@@ -28,6 +30,7 @@ struct job {
   char *pattern;   /* of the names of profiles */
   char *folder;    /* of state files; NULL: there is none, programs write their profiles themselves */
   bool follows;
+  int64_t oom_kills; /* before the start */
   struct program_verdict verdict;
 };
 
@@ -165,22 +168,80 @@ static int status_of(int wait_status)
   return WIFSIGNALED(wait_status) ? EXIT_BY_SIGNAL + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
+/* Who goes along with the program. */
+struct company {
+  struct collection *collection;
+  struct tree_peak *tree_peak;
+  gint64 collected_us;
+};
+
+static void keep_company(void *context)
+{
+  struct company *company = context;
+  gint64 now_us = g_get_monotonic_time();
+  tree_peak_look(company->tree_peak);
+  if (now_us - company->collected_us < G_USEC_PER_SEC)
+    return;
+  company->collected_us = now_us;
+  collection_keep_up(company->collection);
+}
+
+/* Of those who could not say themselves how much memory they had: they were killed. */
+static void note_resident(const struct company *company, uint64_t of_program)
+{
+  for (guint i = 0; i < company->collection->profiles->len; i++) {
+    struct collected_profile *profile = g_ptr_array_index(company->collection->profiles, i);
+    if (profile->resident_most_bytes == 0)
+      profile->resident_most_bytes = tree_peak_resident(company->tree_peak, profile->pid);
+    if (profile->resident_most_bytes == 0 && profile->pid == company->collection->program &&
+        company->collection->profiles->len == 1)
+      profile->resident_most_bytes = of_program;
+  }
+}
+
+/* One profile of all processes; its path, NULL: there is none, or after a message. To be freed. */
+static char *write_merged(const struct collection *collection, const char *name)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GPtrArray) paths = g_ptr_array_new();
+  g_autofree char *base = g_path_get_basename(name), *program = g_strconcat(base, "-tree", NULL), *path = NULL;
+  for (guint i = 0; i < collection->profiles->len; i++)
+    g_ptr_array_add(paths, ((const struct collected_profile *)g_ptr_array_index(collection->profiles, i))->path);
+  if (paths->len == 0)
+    return NULL;
+  struct heap *heap = merged_of_files((char **)paths->pdata, paths->len, &error);
+  if (heap != NULL)
+    path = output_save(heap, collection->pattern, program, collection->program, &error);
+  if (path == NULL)
+    say("%s; there is no sum of the profiles", error->message);
+  heap_free(heap);
+  return g_steal_pointer(&path);
+}
+
 /* Waits for the program, collects, reports. */
 static int accompany(const struct job *job, pid_t program, gint64 started_ns)
 {
   struct collection collection;
   collection_init(&collection, job->folder, job->pattern);
   collection.program = program;
-  struct child_end end = child_wait(program, collection_keep_up, &collection);
+  struct company company = {.collection = &collection, .tree_peak = tree_peak_new(job->folder)};
+  struct child_end end = child_wait(program, TREE_PEAK_LOOK_MS, keep_company, &company);
+  tree_peak_look(company.tree_peak);
   collection_finish(&collection);
+  note_resident(&company, end.resident_bytes);
+  g_autofree char *merged = cmd_has(job->line, "merge") ? write_merged(&collection, job->line->operands[0]) : NULL;
   struct run_result result = {.collection = &collection,
                               .name = job->line->operands[0],
                               .is_profiled = job->verdict.kind == PROGRAM_PROFILED,
                               .has_sample = cmd_has(job->line, "sample") || g_getenv("HEAPPROF_SAMPLE") != NULL,
                               .wait_status = end.wait_status,
                               .resident_bytes = end.resident_bytes,
-                              .started_ns = started_ns};
+                              .started_ns = started_ns,
+                              .oom_kills = job->oom_kills,
+                              .merged = merged,
+                              .tree_peak = company.tree_peak};
   run_summary_print(&result, cmd_has(job->line, "quiet"));
+  tree_peak_free(company.tree_peak);
   collection_clear(&collection);
   if (job->folder != NULL)
     run_folder_remove(job->folder);
@@ -211,6 +272,7 @@ static int run_preloaded(struct job *job)
   make_folder(job);
   g_auto(GStrv) environment = environment_of(job);
   struct child_program start = program_of(job, environment);
+  job->oom_kills = oom_kills();
   pid_t program = child_start(&start, &number);
   if (program != 0)
     return accompany(job, program, started_ns);
@@ -256,6 +318,7 @@ static const struct cmd_option options[] = {
     {"signal", 0, "NAME", "the signal that asks a process for a profile; none"},
     {"follow", 0, NULL, "profile the programs that it starts, too; the default"},
     {"no-follow", 0, NULL, "profile it alone, with what it forks without exec"},
+    {"merge", 0, NULL, "write the sum of all profiles, too: what forked children inherited counts once"},
     {"allocator", 0, "NAME", "run it on jemalloc, tcmalloc, mimalloc or the library at a path"},
     {"quiet", 'q', NULL, "no summary at the end"},
     CMD_OPTIONS_END};

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IDLE_SECONDS = 1, EXEC_FAILED = 127 };
+enum { EXEC_FAILED = 127 };
 
 static sigset_t inherited_mask;
 static struct sigaction inherited_child_action;
@@ -182,9 +182,9 @@ static bool has_ended(pid_t program, struct child_end *end)
   return false;
 }
 
-struct child_end child_wait(pid_t program, void (*idle)(void *context), void *context)
+struct child_end child_wait(pid_t program, int idle_ms, void (*idle)(void *context), void *context)
 {
-  static const struct timespec idle_time = {IDLE_SECONDS, 0};
+  struct timespec idle_time = {idle_ms / 1000, idle_ms % 1000 * 1000000L};
   sigset_t all;
   struct child_end end = {.wait_status = 0};
   sigfillset(&all);

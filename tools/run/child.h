@@ -34,9 +34,9 @@ struct child_end {
   uint64_t resident_bytes; /* the most that it, or a process that it waited for, had in memory at a time */
 };
 
-/* Passes signals on until the program has ended. `idle` is called about once a second and when some other process of
- * ours has changed its state. */
-struct child_end child_wait(pid_t program, void (*idle)(void *context), void *context);
+/* Passes signals on until the program has ended. `idle` is called about as often as that, and when some other process
+ * of ours has changed its state. */
+struct child_end child_wait(pid_t program, int idle_ms, void (*idle)(void *context), void *context);
 
 /* Waits for one of `signals`, which are held back, and for SIGCHLD. The number; 0 after so many milliseconds. The keys
  * that stop a program work meanwhile. */

@@ -99,11 +99,17 @@ static struct heap *read_profile(const struct collection *collection, const stru
 
 static void collect_one(const struct collection *collection, const struct left_state *left, enum detail detail)
 {
-  struct report report = {
-      .profile = {.pid = left->summary.pid, .samples = left->summary.samples, .is_whole = left->summary.is_whole}};
+  struct report report = {.profile = {.pid = left->summary.pid,
+                                      .samples = left->summary.samples,
+                                      .in_use_bytes = left->summary.in_use_bytes,
+                                      .resident_most_bytes = left->summary.resident_most_bytes,
+                                      .has_status = left->summary.has_ended,
+                                      .exit_status = left->summary.exit_status,
+                                      .is_whole = left->summary.is_whole}};
   g_autoptr(GError) error = NULL;
   g_autofree char *path = NULL;
   g_strlcpy(report.profile.program, left->summary.program, sizeof report.profile.program);
+  g_strlcpy(report.profile.command, left->summary.command, sizeof report.profile.command);
   set_interruptible(true);
   struct heap *heap = read_profile(collection, left, detail, &report, &error);
   set_interruptible(false);

@@ -21,9 +21,13 @@
 struct collected_profile {
   int pid;
   char program[65];
+  char command[1025];
   char *path;
   uint64_t samples;
-  double peak_bytes, peak_variance;
+  double peak_bytes, peak_variance, in_use_bytes;
+  uint64_t resident_most_bytes; /* 0: not known */
+  bool has_status;              /* it ended by itself, with this: */
+  int exit_status;
   bool is_whole; /* false: some of its samples were in memory of the process only */
 };
 

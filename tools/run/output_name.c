@@ -160,3 +160,10 @@ GPtrArray *output_names_since(const char *pattern, int pid, gint64 clock_ns)
   g_ptr_array_sort(paths, compare_texts);
   return paths;
 }
+
+char *output_shown(const char *path)
+{
+  g_autofree char *folder = g_get_current_dir();
+  g_autofree char *start = g_strconcat(folder, "/", NULL);
+  return g_strdup(g_str_has_prefix(path, start) ? path + strlen(start) : path);
+}

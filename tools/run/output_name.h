@@ -20,6 +20,9 @@ char *output_name(const char *pattern, const char *program, int pid, unsigned nu
 /* Writes the heap under the first name, by number, that is free. The path, to be freed; NULL and *error. */
 char *output_save(const struct heap *heap, const char *pattern, const char *program, int pid, GError **error);
 
+/* As it is typed in the current directory. To be freed. */
+char *output_shown(const char *path);
+
 /* Now, by the clock that files are stamped with: it lags behind by up to some ms. */
 gint64 output_clock_ns(void);
 

@@ -3,13 +3,17 @@
 
 #include "tools/filter/filter.h"
 #include "tools/heap/load.h"
+#include "tools/run/oom_kills.h"
 #include "tools/run/output_name.h"
+#include "tools/run/process_table.h"
 #include "tools/run/run_folder.h"
 #include "tools/source/source.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 #include "tools/views/rows.h"
 
+#include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -17,17 +21,9 @@
 
 enum { TOP = 3, RUNNING_SHOWN = 8 };
 
-/* As it is typed in the current directory. */
-static char *shown_path(const char *path)
-{
-  g_autofree char *folder = g_get_current_dir();
-  g_autofree char *start = g_strconcat(folder, "/", NULL);
-  return g_strdup(g_str_has_prefix(path, start) ? path + strlen(start) : path);
-}
-
 static char *typed(const char *path)
 {
-  g_autofree char *shown = shown_path(path);
+  g_autofree char *shown = output_shown(path);
   const char *plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._/-+,=@%^:";
   bool is_plain = shown[0] != '-' && shown[strspn(shown, plain)] == '\0';
   return is_plain ? g_steal_pointer(&shown) : g_shell_quote(shown);
@@ -38,9 +34,8 @@ static const struct collected_profile *main_profile(const struct collection *col
   const struct collected_profile *best = NULL;
   for (guint i = 0; i < collection->profiles->len; i++) {
     const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
-    if (profile->pid == collection->program)
-      return profile;
-    if (best == NULL || profile->samples > best->samples)
+    bool is_equal = best != NULL && profile->peak_bytes == best->peak_bytes && profile->pid == collection->program;
+    if (best == NULL || profile->peak_bytes > best->peak_bytes || is_equal)
       best = profile;
   }
   return best;
@@ -50,7 +45,7 @@ static const struct collected_profile *main_profile(const struct collection *col
 
 static void begin_line(FILE *text, const char *label)
 {
-  fprintf(text, "%-10s%s%-15s%s ", strcmp(label, "peak") == 0 ? "heapprof:" : "", colour(stderr, COLOUR_BOLD), label,
+  fprintf(text, "%-10s%s%-15s%s ", ftell(text) == 0 ? "heapprof:" : "", colour(stderr, COLOUR_BOLD), label,
           colour(stderr, COLOUR_NONE));
 }
 
@@ -60,9 +55,19 @@ static void put_estimate(FILE *text, double value, double variance)
   fprintf(text, "%s%s%s", quantity(value, "bytes").text, variance == 0 && value != 0 ? ", " : " ", error.text);
 }
 
-static void put_peak(FILE *text, const struct collected_profile *profile)
+static void put_tree_peak(FILE *text, const struct run_result *result)
 {
-  begin_line(text, "peak");
+  double bytes = tree_peak_bytes(result->tree_peak);
+  for (guint i = 0; i < result->collection->profiles->len; i++)
+    bytes =
+        MAX(bytes, ((const struct collected_profile *)g_ptr_array_index(result->collection->profiles, i))->peak_bytes);
+  begin_line(text, "peak of all");
+  fprintf(text, "%s in %u processes at a moment\n", quantity(bytes, "bytes").text, result->collection->profiles->len);
+}
+
+static void put_peak(FILE *text, const struct collected_profile *profile, bool is_alone)
+{
+  begin_line(text, is_alone ? "peak" : "largest");
   put_estimate(text, profile->peak_bytes, profile->peak_variance);
   fputs(" (", text);
   put_printable(text, profile->program);
@@ -77,6 +82,21 @@ static void put_in_use(FILE *text, const struct rows *in_use, const struct rows 
   fprintf(text, " of %s allocated", quantity(allocated->total, "bytes").text);
   if (is_program && WIFSIGNALED(wait_status))
     fprintf(text, "; killed by SIG%s", sigabbrev_np(WTERMSIG(wait_status)));
+  fputc('\n', text);
+}
+
+/* Twice what malloc gave, and more: then the answer may lie elsewhere. */
+static void put_resident(FILE *text, const struct collected_profile *profile)
+{
+  enum { LEAST_BYTES = 32 << 20 };
+  double most = (double)profile->resident_most_bytes;
+  if (most == 0)
+    return;
+  begin_line(text, "resident");
+  fprintf(text, "%s at most", quantity(most, "bytes").text);
+  if (most >= LEAST_BYTES && most > 2 * profile->peak_bytes)
+    fprintf(text, ": malloc explains %s; the rest is files, stacks, what is mapped directly, the allocator's own",
+            quantity_percentage(profile->peak_bytes, most).text);
   fputc('\n', text);
 }
 
@@ -109,24 +129,30 @@ static void put_files(FILE *text, const struct run_result *result, const struct 
                       const GPtrArray *written)
 {
   guint others = result->collection->profiles->len - 1;
-  g_autofree char *shown = shown_path(profile->path);
+  g_autofree char *shown = output_shown(profile->path);
   begin_line(text, "files");
   put_printable(text, shown);
   if (others > 0)
     fprintf(text, " and %u of other processes", others);
   if (written->len > 0) {
-    g_autofree char *first = shown_path(g_ptr_array_index(written, 0));
+    g_autofree char *first = output_shown(g_ptr_array_index(written, 0));
     fputs("; written while it ran: ", text);
     put_printable(text, first);
     if (written->len > 1)
       fprintf(text, " and %u more", written->len - 1);
   }
   fputc('\n', text);
+  if (result->merged != NULL) {
+    g_autofree char *sum = output_shown(result->merged);
+    begin_line(text, "sum of all");
+    put_printable(text, sum);
+    fputc('\n', text);
+  }
 }
 
-static void put_next(FILE *text, const struct collected_profile *profile)
+static void put_next(FILE *text, const struct run_result *result, const struct collected_profile *profile)
 {
-  g_autofree char *file = typed(profile->path);
+  g_autofree char *file = typed(result->merged != NULL ? result->merged : profile->path);
   begin_line(text, "next");
   fputs("heapprof top ", text);
   put_printable(text, file);
@@ -144,12 +170,18 @@ static void put_lines(FILE *text, const struct run_result *result, const struct 
   source_drop_frames(heap);
   filter_apply(NULL, heap);
   struct rows *in_use = rows_of_type(heap, "inuse_space"), *allocated = rows_of_type(heap, "alloc_space");
-  put_peak(text, profile);
+  bool is_alone = result->collection->profiles->len == 1;
+  if (!is_alone)
+    put_tree_peak(text, result);
+  put_peak(text, profile, is_alone);
   put_in_use(text, in_use, allocated, result->wait_status, profile->pid == result->collection->program);
+  put_resident(text, profile);
   put_top(text, in_use, allocated);
   put_cut(text, in_use, allocated);
   put_files(text, result, profile, written);
-  put_next(text, profile);
+  put_next(text, result, profile);
+  if (!is_alone)
+    process_table_put(text, result->collection, result->wait_status, stderr);
   rows_free(in_use);
   rows_free(allocated);
 }
@@ -196,6 +228,21 @@ static void tell_kept(const struct collection *collection)
         "room",
         collection->problem != NULL ? collection->problem : "not every profile could be written", collection->kept,
         collection->kept == 1 ? "" : "es", collection->folder);
+}
+
+/* The kernel's counter says who it was. */
+static void tell_kills(const struct run_result *result, bool is_quiet)
+{
+  int64_t now = oom_kills();
+  bool is_killed = WIFSIGNALED(result->wait_status) && WTERMSIG(result->wait_status) == SIGKILL;
+  if (result->oom_kills < 0 || now < 0)
+    return;
+  if (now > result->oom_kills)
+    say("out of memory: the kernel has killed %" PRId64 " process%s in this memory cgroup while it ran",
+        now - result->oom_kills, now - result->oom_kills == 1 ? "" : "es");
+  else if (is_killed && !is_quiet)
+    say("%s was killed by SIGKILL, but not for want of memory in its cgroup: the kernel's counter has not moved",
+        result->name);
 }
 
 /* Far more in memory than was seen: libraries and files that are mapped explain some of it, not this. */
@@ -266,6 +313,8 @@ static GPtrArray *written_by_themselves(const struct run_result *result)
   }
   for (guint i = 0; i < collection->profiles->len; i++)
     remove_path(paths, ((const struct collected_profile *)g_ptr_array_index(collection->profiles, i))->path);
+  if (result->merged != NULL)
+    remove_path(paths, result->merged);
   return paths;
 }
 
@@ -276,6 +325,7 @@ void run_summary_print(const struct run_result *result, bool is_quiet)
     tell_kept(collection);
     tell_running(collection->folder);
   }
+  tell_kills(result, is_quiet);
   if (is_quiet)
     return;
   g_autoptr(GPtrArray) written = written_by_themselves(result);

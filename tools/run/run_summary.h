@@ -7,6 +7,7 @@
 #define HEAPPROF_RUN_SUMMARY_H
 
 #include "tools/run/collect.h"
+#include "tools/run/tree_peak.h"
 
 struct run_result {
   const struct collection *collection;
@@ -16,11 +17,14 @@ struct run_result {
   int wait_status;         /* of the program */
   uint64_t resident_bytes; /* see child.h */
   gint64 started_ns;       /* output_clock_ns */
+  int64_t oom_kills;       /* before it was started */
+  const struct tree_peak *tree_peak;
+  const char *merged; /* the file with the sum of all profiles, NULL: there is none */
 };
 
-/* What went wrong, who still runs; then, unless that is not wanted, five lines: peak, in use, where, files, what to
- * type next. They are about the program, or of its descendants the one with most samples if the program has no
- * profile. */
+/* What went wrong, who still runs; then, unless that is not wanted, some lines: peak, in use, resident, where, files,
+ * what to type next. Of several processes they are about the one with the highest peak, between the peak of all of them
+ * together and a table. */
 void run_summary_print(const struct run_result *result, bool is_quiet);
 
 #endif

@@ -178,6 +178,8 @@ static void read_process(struct facts *facts)
   (void)heap_comment_number(heap, COMMENT_own_unused_bytes, &facts->own_unused_bytes);
   (void)heap_comment_number(heap, COMMENT_sampling_ns, &facts->sampling_ns);
   (void)heap_comment_number(heap, COMMENT_cpu_ns, &facts->cpu_ns);
+  (void)heap_comment_number(heap, COMMENT_resident_bytes, &facts->resident_bytes);
+  (void)heap_comment_number(heap, COMMENT_resident_most_bytes, &facts->resident_most_bytes);
   if (heap_comment_number(heap, COMMENT_created_unix_ns, &created) && created <= INT64_MAX)
     facts->created_unix_ns = (int64_t)created;
   if (facts->created_unix_ns > 0 && heap->time_unix_ns > facts->created_unix_ns)

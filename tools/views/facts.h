@@ -44,7 +44,8 @@ struct facts {
   uint64_t exact_bytes, exact_objects;
   double units_error; /* standard error of the estimate, at most; negative: unknown */
   uint64_t own_bytes, sampling_ns, cpu_ns;
-  uint64_t own_unused_bytes; /* reserved, and nothing is there yet; 0 where that is not told */
+  uint64_t own_unused_bytes;                    /* reserved, and nothing is there yet; 0 where that is not told */
+  uint64_t resident_bytes, resident_most_bytes; /* of the process, in memory: when it was taken, and at most */
   int64_t created_unix_ns;
   int64_t running_ns; /* from the start to when the profile was taken */
   GPtrArray *texts;   /* that belong to the facts */

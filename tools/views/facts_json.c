@@ -99,7 +99,9 @@ static void set_process(json_t *object, const struct heap *heap)
                  {"own_bytes", COMMENT_own_bytes},
                  {"own_unused_bytes", COMMENT_own_unused_bytes},
                  {"sampling_ns", COMMENT_sampling_ns},
-                 {"cpu_ns", COMMENT_cpu_ns}};
+                 {"cpu_ns", COMMENT_cpu_ns},
+                 {"resident_bytes", COMMENT_resident_bytes},
+                 {"resident_most_bytes", COMMENT_resident_most_bytes}};
   for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
     set_comments(object, texts[i].name, heap, texts[i].key);
   for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
