@@ -239,7 +239,7 @@ static void put_mapping(struct encoder *encoder, const struct profile_mapping *m
   packer_put_number(&packer, MAPPING_FILE_OFFSET, mapping->file_offset);
   packer_put_number(&packer, MAPPING_FILENAME, mapping->path);
   packer_put_number(&packer, MAPPING_BUILD_ID, mapping->build_id);
-  packer_put_number(&packer, MAPPING_HAS_FUNCTIONS, mapping->has_functions);
+  packer_put_number(&packer, MAPPING_HAS_FUNCTIONS, 1); /* readers leave our names alone (docs/decisions.md, 7) */
   packer_end(&packer, begin);
   end_piece(encoder, &packer);
 }

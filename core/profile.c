@@ -287,8 +287,8 @@ static void add_function(struct profile *profile, struct profile_location *locat
 }
 
 /* Names for the locations sorted[0..count) of a mapping. */
-static bool add_names(struct profile *profile, const struct module_record *module, struct profile_mapping *mapping,
-                      const uint32_t *sorted, size_t count, struct arena *arena)
+static bool add_names(struct profile *profile, const struct module_record *module,
+                      const struct profile_mapping *mapping, const uint32_t *sorted, size_t count, struct arena *arena)
 {
   struct elfsym_query *queries = arena_get_array(arena, count, sizeof *queries);
   if (queries == NULL)
@@ -296,8 +296,7 @@ static bool add_names(struct profile *profile, const struct module_record *modul
   for (size_t i = 0; i < count; i++)
     queries[i].address = sort_key(profile, sorted[i]) - module->bias;
   const char *path = profile->strings.entries[mapping->path].text;
-  struct module_names names = module_names_find(module, path, queries, count, arena);
-  mapping->has_functions = names.table == ELFSYM_FULL || names.is_elsewhere;
+  module_names_find(module, path, queries, count, arena);
   for (size_t i = 0; i < count; i++)
     if (queries[i].name != NULL)
       add_function(profile, &profile->locations[sorted[i] - 1], queries[i].name, arena);
@@ -358,10 +357,15 @@ static bool add_module(struct profile *profile, const struct module_record *modu
   return first == last || add_names(profile, module, mapping, sorted + first, last - first, arena);
 }
 
+static const char anonymous[] = "//anon";
+
 /* Code that belongs to no file: one mapping for each run of it that nothing interrupts. */
 static void add_anonymous(struct profile *profile, const uint32_t *sorted, struct arena *arena)
 {
   struct profile_mapping *open = NULL;
+  const char *other_code = module_names_stand_in(anonymous, arena);
+  if (other_code == NULL)
+    return;
   for (size_t i = 0; i < profile->location_count; i++) {
     struct profile_location *location = &profile->locations[sorted[i] - 1];
     bool is_stand_in = location->address == STAND_IN_ADDRESS;
@@ -372,10 +376,9 @@ static void add_anonymous(struct profile *profile, const uint32_t *sorted, struc
     if (open == NULL || is_stand_in || open->start == STAND_IN_ADDRESS) {
       open = &profile->mappings[profile->mapping_count++];
       *open = (struct profile_mapping){.start = location->address & ~(uint64_t)(PAGE_BYTES - 1),
-                                       .path = intern(profile, arena, is_stand_in ? "[heapprof]" : "//anon")};
+                                       .path = intern(profile, arena, is_stand_in ? "[heapprof]" : anonymous)};
     }
-    if (is_stand_in)
-      add_function(profile, location, stand_in_name, arena);
+    add_function(profile, location, is_stand_in ? stand_in_name : other_code, arena);
     open->limit = (location->address | (PAGE_BYTES - 1)) + 1;
     location->mapping = (uint32_t)(open - profile->mappings) + 1;
   }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A profile between snapshot and encoder: samples, locations, functions and mappings in plain arrays, pprof's rules
- * applied (docs: ids 1..N in order, addresses unique and non-zero, every string once, the main program first).
+ * applied (docs: ids 1..N in order, addresses unique and non-zero, every string once, the main program first). Every
+ * location has a function.
  *
  * Threads: one at a time. Signals: safe. Memory: the arena given; everything lives as long as it does. Failure: false,
  * with nothing to undo but the arena.
@@ -60,8 +61,6 @@ struct profile_mapping {
   uint64_t start, limit, file_offset;
   profile_string path;
   profile_string build_id;
-  bool
-      has_functions; /* tells readers to leave our names alone; docs/decisions.md has what each reader does otherwise */
 };
 
 /* The totals of one kind of value and the standard error of the estimate. */

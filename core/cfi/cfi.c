@@ -241,3 +241,12 @@ void cfi_compile_recipe(uintptr_t pc, struct recipe *recipe)
   if (UNLIKELY(recipe->rule == RULE_ABSENT))
     region_lose(LOSS_compile_busy);
 }
+
+bool cfi_find_function(uintptr_t pc, struct address_range *function)
+{
+  struct reader *reader = readers_enter();
+  bool is_found = reader != NULL && entries_find_function(pc, reader, function);
+  if (reader != NULL)
+    readers_leave(reader);
+  return is_found;
+}

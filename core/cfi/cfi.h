@@ -10,11 +10,15 @@
 #define HEAPPROF_CFI_CFI_H
 
 #include "core/cfi/recipes.h"
+#include "core/object_image.h"
 #include "core/rules.h"
 
 /* Compiles the rule for `pc`, which lies inside the calling instruction, and puts it into the cache. RULE_ABSENT: it
  * can't be told now, as libraries are loaded or unloaded; counted as lost. */
 packed_rule cfi_compile(uintptr_t pc);
+
+/* The function that holds the pc, as the same information tells. False: it does not, or can't be read now. */
+bool cfi_find_function(uintptr_t pc, struct address_range *function);
 
 /* The same for the recipe, whose rule is RULE_ABSENT then. */
 void cfi_compile_recipe(uintptr_t pc, struct recipe *recipe);

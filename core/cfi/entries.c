@@ -131,3 +131,17 @@ enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct 
   } while (UNLIKELY(objects_check_table(&reader->holder, pc))); /* once for each object */
   return look_at_code(pc, &reader->holder);
 }
+
+bool entries_find_function(uintptr_t pc, struct reader *reader, struct address_range *function)
+{
+  struct eh_frame_span span;
+  if (!objects_ask_loader(pc, &reader->holder))
+    return false;
+  enum entry_found found = find_entry(pc, reader, &span);
+  if (found == ENTRY_UNKNOWN && learn(pc) == ENTRIES_ROW)
+    found = find_entry(pc, reader, &span);
+  if ((found != ENTRY_AT && found != ENTRY_LISTED) || !read_entry(pc, reader, &span, found == ENTRY_LISTED))
+    return false;
+  *function = (struct address_range){reader->machine.entry.pc_low, reader->machine.entry.pc_high};
+  return true;
+}

@@ -23,6 +23,10 @@ enum entries_found {
 
 enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct eh_frame_span *span);
 
+/* The code that the entry for the pc speaks of: a function, or a part of one that lies apart. False: there is none, or
+ * it can't be told now. */
+bool entries_find_function(uintptr_t pc, struct reader *reader, struct address_range *function);
+
 /* The block of an expression of the row. */
 static inline struct bytes entries_block(const struct cfi_row *row, int32_t value, const struct eh_frame_span *span)
 {

@@ -326,6 +326,32 @@ class DebugInformation(SymbolizeCase):
         self.check_lines(self.symbolize(**variables)[1])
         self.assertIn(url, asked)
 
+    def test_debuginfod_replaces_stand_ins(self):
+        """As the library and earlier commands write them, where they found no debug information."""
+        start = next(s for s in elf.functions(self.program) if "fill" in s.name).address
+        debug = self.strip()
+        variables, _ = self.serve({f"/buildid/{elf.build_id(self.program)}/debuginfo": debug.read_bytes()})
+        debug.unlink()
+        name = f"program+{start:#x}"
+        path = self.write_profile(self.program, [self.address], names=[name])
+        self.tool("symbolize", "--no-cache", "--no-debuginfod", path, **variables)
+        self.assertEqual([frame[0] for frame in self.frames(path)[self.address]], [name])
+        self.tool("symbolize", "--no-cache", path, **variables)
+        self.check_lines(self.frames(path)[self.address])
+
+    def test_debuginfod_names_what_the_library_wrote(self):
+        debug = self.strip()
+        variables, _ = self.serve({f"/buildid/{elf.build_id(self.program)}/debuginfo": debug.read_bytes()})
+        debug.unlink()
+        run = self.profiled([self.program], sample=1)
+        names = [frame for s in run.profile.samples for frame in s.raw_frames()]
+        self.assertTrue(any(re.fullmatch(r"program\+0x[0-9a-f]+", name) for name in names), names)
+        path = self.out_dir / "named.pb.gz"
+        self.tool("symbolize", "--no-cache", "-o", path, run.files[0], **variables)
+        names = {frame for s in pprof_reader.load(path).samples for frame in s.raw_frames()}
+        self.assertTrue({"shop::wrap", "shop::fill", "main"} <= names, names)
+        self.assertFalse([name for name in names if name.startswith("program+")])
+
     def test_debuginfod_takes_long(self):
         """As long as something comes, it is waited for; and it can be seen."""
         debug = self.strip()
@@ -543,12 +569,17 @@ class Nameless(SymbolizeCase):
         names = {f.name for p in profiles for s in p.samples for location in s.locations for f in location.functions}
         self.assertNotIn("[stripped]", names)
 
-    def test_pprof_over_http(self):
+    @cases("run", "the library")
+    def test_pprof_over_http(self, writer):
         """Where a place has no function, pprof asks the server, which knows nothing: seen to fail with 501."""
         need("go")
         stripped = self.strip(self.build("inlined.cc", "-O2"))
-        self.tool("run", "-q", "-s", "1", "-o", "p.pb.gz", "--", stripped)
-        content, asked = (self.out_dir / "p.pb.gz").read_bytes(), []
+        if writer == "run":
+            self.tool("run", "-q", "-s", "1", "-o", "p.pb.gz", "--", stripped)
+            path = self.out_dir / "p.pb.gz"
+        else:
+            path, = self.profiled([stripped], sample=1).files
+        content, asked = path.read_bytes(), []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from harness import paths, pprof_reader, tools
+from harness import elf, paths, pprof_reader, tools
 from harness.case import Case, cases
 from hazards.toolbox import library as hazard_library, program as hazard_program
 
@@ -140,6 +140,66 @@ class Readers(Case):
         for sample_type in SAMPLE_TYPES:
             difference = tools.pprof_top("google", paths_[1], sample_type, f"-diff_base={paths_[0]}")
             self.assertEqual({name: row for name, row in difference.items() if row != (0, 0)}, {})
+
+
+class Nameless(Case):
+    """Code that no symbol names is called after its file and where its function starts there. Seen to fail: it had no function, and
+    pprof asked the server that it got the profile from."""
+    SOURCE = """
+        #include <stdlib.h>
+        static __attribute__((noinline)) void *inner(size_t size) { void *volatile p = malloc(size); return p; }
+        static __attribute__((noinline)) void *outer(size_t size) { void *volatile p = inner(size + 1); return p; }
+        %s { return outer(1000) == NULL; }
+    """
+
+    def build(self, name, begin, *options):
+        """The stripped file, and {name of a function: what it is called now}"""
+        source, whole, stripped = self.dir / f"{name}.c", self.dir / f"{name}.whole", self.dir / name
+        source.write_text(self.SOURCE % begin)
+        subprocess.run(["gcc", "-O1", "-o", whole, source, *options], check=True)
+        subprocess.run(["strip", "-o", stripped, whole], check=True)
+        return stripped, {f.name: f"{name}+{f.address:#x}" for f in elf.functions(whole)}
+
+    def check(self, run, expected):
+        self.check_lint(run.profile)
+        self.assertTrue(all(mapping.has_functions for mapping in run.profile.mappings))
+        self.assertEqual([s for s in run.profile.samples for location in s.locations if not location.functions], [])
+        frames = next(s.raw_frames() for s in run.profile.samples if expected[0] in s.raw_frames())
+        self.assertEqual(frames[:len(expected)], expected)
+
+    @cases("-pie", "-no-pie", "-Wl,--no-eh-frame-hdr")
+    def test_program(self, option):
+        program, names = self.build("app", "int main(void)", option)
+        self.check(self.profiled([program], sample=1), [names["inner"], names["outer"], names["main"]])
+
+    def test_library(self):
+        library, names = self.build("plugin.so", "int plugin(void)", "-shared", "-fPIC")
+        program = self.dir / "host"
+        (self.dir / "host.c").write_text("int plugin(void); int main(void) { return plugin(); }")
+        subprocess.run(["gcc", "-o", program, self.dir / "host.c", library, f"-Wl,-rpath,{self.dir}"], check=True)
+        self.check(self.profiled([program], sample=1), [names["inner"], names["outer"], "plugin", "main"])
+
+    def test_two_libraries_at_one_place(self):
+        """What is recorded elsewhere, since another one lay there, is not asked about at its place."""
+        libraries = [self.build(f"plugin{i}.so", "int plugin(void)", "-shared", "-fPIC", f"-Wl,--defsym=pad={i}") for i in range(2)]
+        (self.dir / "host.c").write_text("""
+            #include <dlfcn.h>
+            int main(int argc, char **argv) {
+              for (int i = 1; i < argc; i++) {
+                void *library = dlopen(argv[i], RTLD_NOW);
+                ((int (*)(void))dlsym(library, "plugin"))();
+                if (i + 1 < argc)
+                  dlclose(library);
+              }
+            }""")
+        subprocess.run(["gcc", "-o", self.dir / "host", self.dir / "host.c"], check=True)
+        run = self.profiled([self.dir / "host", *(path for path, _ in libraries)], sample=1)
+        self.check_lint(run.profile)
+        for (path, names), is_loaded in zip(libraries, (False, True)):
+            sample = next(s for s in run.profile.samples if s.locations[0].mapping.filename == str(path))
+            lies_there = is_loaded and sample.locations[0].mapping.start < 1 << 60
+            expected = [names["inner"], names["outer"]] if lies_there else [f"[{path.name}]"] * 2
+            self.assertEqual(sample.raw_frames()[:3], [*expected, "plugin"])
 
 
 class Libraries(Case):
