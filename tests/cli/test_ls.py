@@ -66,6 +66,7 @@ class List(StateCase):
             comments = profile.comment_values()
             totals = profile.totals()
             self.assertGreater(entry["samples"], 5)
+            self.assertEqual({key for key, value in entry.items() if isinstance(value, float)}, set())
             self.assertAlmostEqual(entry["in_use_bytes"], totals["inuse_space"], delta=len(profile.samples))
             self.assertAlmostEqual(entry["in_use_objects"], totals["inuse_objects"], delta=len(profile.samples))
             self.assertAlmostEqual(entry["allocated_bytes"], totals["alloc_space"], delta=len(profile.samples))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """heapprof peek: callers and callees as pprof -peek has them."""
-from cli.views import TYPES, Views
+from cli.views import TYPES, Views, in_our_order
 from harness.case import cases
 from harness.tools import pprof
 
@@ -46,7 +46,7 @@ class Peek(Views):
         expected = self.blocks_of_pprof("shop|main", path, sample_type)
         self.assertGreater(len(expected), 5)
         found = self.blocks("shop|main", path, sample_type)
-        self.assertEqual(list(found), list(expected))
+        self.assertEqual(list(found), in_our_order(expected))
         for name, (flat, cum, callers, callees) in expected.items():
             self.assertEqual((list(found[name][2]), list(found[name][3])), (list(callers), list(callees)), name)
             if sample_type.endswith("objects"):

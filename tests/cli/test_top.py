@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 
-from cli.views import TYPES, Z95, Terminal, Views
+from cli.views import TYPES, Z95, Terminal, Views, in_our_order
 from harness import paths, pprof_reader
 from harness.case import cases
 from harness.states import status_of, wait_until
@@ -33,7 +33,7 @@ class Numbers(Views):
             self.assertIn("main", expected)
             found = self.rows_of_top(path, sample_type)
             self.assertEqual(found, expected)
-            self.assertEqual(list(found), list(expected), "order")
+            self.assertEqual(list(found), in_our_order(expected), "order")
             by_cum = self.rows_of_pprof(path, sample_type, "-cum")
             self.assertEqual(list(self.rows_of_top(path, sample_type, "--cum").items()), list(by_cum.items()))
 

@@ -75,6 +75,11 @@ class ProfileMaker:
         return path
 
 
+def in_our_order(rows):
+    """Names of pprof's rows, name -> (flat, cum, ...): those with nothing of their own, which it leaves by name, go by cum."""
+    return sorted(rows, key=lambda name: (rows[name][0] == 0, -rows[name][1] if rows[name][0] == 0 else 0))
+
+
 # A terminal.
 
 class Terminal:

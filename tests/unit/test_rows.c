@@ -106,6 +106,23 @@ static void places_without_names(void **state)
   heap_free(heap);
 }
 
+static void those_without_values_of_their_own_are_sorted_by_cum(void **state)
+{
+  (void)state;
+  struct heap *heap = make_heap(true);
+  uint32_t leaf = add_place(heap, "leaf", 1), a = add_place(heap, "a", 1), z = add_place(heap, "z", 1);
+  const uint32_t small[] = {leaf, a}, large[] = {leaf, z};
+  add(heap, small, 2, (struct numbers){.allocated = 5});
+  add(heap, large, 2, (struct numbers){.allocated = -10});
+  struct rows *rows = rows_of(heap, ALLOC_SPACE, ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
+  static const char *const expected[] = {"leaf", "z", "a"};
+  assert_int_equal(rows->rows->len, 3);
+  for (uint32_t i = 0; i < 3; i++)
+    assert_string_equal(g_array_index(rows->rows, struct row, i).name, expected[i]);
+  rows_free(rows);
+  heap_free(heap);
+}
+
 static void equal_values_are_sorted_by_name(void **state)
 {
   (void)state;
@@ -327,6 +344,7 @@ int main(void)
       cmocka_unit_test(recursion_counts_once),
       cmocka_unit_test(inlined_functions_have_rows),
       cmocka_unit_test(places_without_names),
+      cmocka_unit_test(those_without_values_of_their_own_are_sorted_by_cum),
       cmocka_unit_test(equal_values_are_sorted_by_name),
       cmocka_unit_test(without_samples),
       cmocka_unit_test(difference_of_two_runs),

@@ -143,10 +143,13 @@ static int compare_names(const struct row *a, const struct row *b)
   return order != 0 ? order : (a->line > b->line) - (a->line < b->line);
 }
 
+/* As pprof sorts them, but for those that have nothing of their own, which it leaves by name: the large come first. */
 static int by_flat(gconstpointer a, gconstpointer b)
 {
   const struct row *one = a, *other = b;
   int order = compare_sizes(one->flat, other->flat);
+  if (order == 0 && one->flat == 0)
+    order = compare_sizes(one->cum, other->cum);
   return order != 0 ? order : compare_names(one, other);
 }
 

@@ -6,6 +6,7 @@
 #include "tools/terminal/table.h"
 #include "tools/views/rows_json.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { COMMAND_WIDTH_MAX = 32 };
@@ -116,11 +117,12 @@ static json_t *json_of(const struct target *target)
   set_number(object, "sampling_interval_bytes", summary->sample_interval_bytes);
   set_number(object, "samples", summary->samples);
   set_number(object, "stacks", summary->stacks);
-  json_object_set_new(object, "in_use_bytes", json_real(summary->in_use_bytes));
-  json_object_set_new(object, "in_use_bytes_error", json_real(quantity_half_width(summary->in_use_bytes_variance)));
-  json_object_set_new(object, "in_use_objects", json_real(summary->in_use_objects));
-  json_object_set_new(object, "allocated_bytes", json_real(summary->allocated_bytes));
-  json_object_set_new(object, "peak_bytes", json_real(summary->peak_bytes));
+  json_object_set_new(object, "in_use_bytes", rows_json_number(round(summary->in_use_bytes)));
+  json_object_set_new(object, "in_use_bytes_error",
+                      rows_json_number(round(quantity_half_width(summary->in_use_bytes_variance))));
+  json_object_set_new(object, "in_use_objects", rows_json_number(round(summary->in_use_objects)));
+  json_object_set_new(object, "allocated_bytes", rows_json_number(round(summary->allocated_bytes)));
+  json_object_set_new(object, "peak_bytes", rows_json_number(round(summary->peak_bytes)));
   set_number(object, "exact_units", summary->exact_units);
   json_object_set_new(object, "lost", losses_of(summary));
   set_number(object, "own_bytes", summary->own_bytes);

@@ -42,14 +42,19 @@ export function matcher(profile, text) {
   if (text === "") {
     return null;
   }
-  let expression;
-  try {
-    expression = new RegExp(text, "i");
-  } catch {
-    expression = new RegExp(quoted(text), "i");
-  }
+  const expression = new RegExp(whyNotExpression(text) === "" ? text : quoted(text), "i");
   const matches = Uint8Array.from(profile.names, (name) => expression.test(name));
   return (number) => number >= 0 && matches[number] === 1;
+}
+
+/** What is wrong with the text as a regular expression; "" if it is one. */
+export function whyNotExpression(text) {
+  try {
+    new RegExp(text, "i");
+  } catch (error) {
+    return error.message.split(": ").at(-1);
+  }
+  return "";
 }
 
 /** Text as a regular expression for itself. */

@@ -5,7 +5,7 @@ import { Card } from "./card.js";
 import { changeText, frameLines, placesText, valueText } from "./describe.js";
 import { byId, element } from "./dom.js";
 import { Flame } from "./flame.js";
-import { functionRows, matcher, quoted, sumOfMatches } from "./functions.js";
+import { functionRows, matcher, quoted, sumOfMatches, whyNotExpression } from "./functions.js";
 import { showCut, showHeader } from "./header.js";
 import { Profile, SUMS } from "./profile.js";
 import { errorText, percentage, quantity } from "./quantity.js";
@@ -73,7 +73,9 @@ function showMatches() {
     const share = percentage(found.value, total.value[0]);
     text = `${valueText(found, unit)} (${share})${profile.isDifference ? `, change ${changeText(found, unit)}` : ""}`;
   }
-  byId("matched").textContent = text;
+  const wrong = whyNotExpression(choice.search);
+  byId("search").setAttribute("aria-invalid", String(wrong !== ""));
+  byId("matched").textContent = wrong === "" ? text : `no regular expression (${wrong}), looked for as text: ${text}`;
   byId("clear").hidden = matches === null;
 }
 

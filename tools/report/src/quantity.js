@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Quantities as heapprof prints them in the terminal (tools/terminal/quantity.c), so that a page and a table show the same digits.
+// Quantities as heapprof prints them in the terminal (tools/terminal/quantity.c), so that a page and a table show the same digits; counts
+// have separators besides.
 
 const Z_95 = 1.959963985;
 
@@ -15,7 +16,7 @@ const UNITS = {
 
 export function quantity(value, unit) {
   if (!Object.hasOwn(UNITS, unit)) {
-    return value.toFixed(0).replace(/^-0$/, "0");
+    return count(Number(value.toFixed(0)) + 0);
   }
   const [factor, steps] = UNITS[unit];
   const scaled = value * factor;
