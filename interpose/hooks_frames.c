@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* What a JIT tells the C runtime of the code that it made. The runtime's other functions for this (such as
- * __register_frame_info) are called by the start files of objects without an .eh_frame_hdr, and only if somebody has
- * them: so we do not. errno is what the real one left: nothing of ours sets it. */
+/* What a JIT tells the C runtime of the code that it made. errno is what the real one left: nothing of ours sets it.
+ *
+ * The runtime's other functions for this, such as __register_frame_info, are left alone. JITs do not call them. Start
+ * files of objects without an .eh_frame_hdr do, if somebody has them: they would call ours where there is no runtime,
+ * and one that came in meanwhile ends the program (gcc_assert) when it hears of the end of what it was never told. */
 #include "interpose/hooks.h"
 
 #include "core/arch/arch.h"
