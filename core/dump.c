@@ -10,7 +10,6 @@
 #include "core/message.h"
 #include "core/modules.h"
 #include "core/on_stack.h"
-#include "core/peak.h"
 #include "core/pprof.h"
 #include "core/process.h"
 #include "core/profile.h"
@@ -191,7 +190,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
              (uint64_t)(profile->totals[PROFILE_ALLOC_OBJECTS].estimate +
                         profile->totals[PROFILE_ALLOC_SPACE].estimate + 0.5));
   add_standard_errors(profile, arena);
-  add_number(profile, arena, COMMENT_peak_inuse_space, peak_bytes());
+  add_number(profile, arena, COMMENT_peak_inuse_space, stacks_peak_bytes());
   add_losses(profile, arena, header);
   add_uncovered(profile, arena, header);
   add_number(profile, arena, COMMENT_own_bytes, atomic_load_explicit(&header->own_bytes, memory_order_relaxed));

@@ -1,57 +1,50 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/peak.h"
 
+#include "core/arch/arch.h"
 #include "core/compiler.h"
 #include "core/region.h"
+
+/* Totals. */
+
+static uint64_t peak_of(uint64_t word)
+{
+  return word & ~(PEAK_IS_WRITTEN | PEAK_IS_OVER);
+}
 
 /* Totals compare as signed numbers: a handler that longjmps out of realloc can make one negative. */
 static uint64_t raise_to(_Atomic uint64_t *peak_bytes_q4, uint64_t total)
 {
   uint64_t peak = atomic_load_explicit(peak_bytes_q4, memory_order_acquire);
-  while (UNLIKELY((int64_t)total > (int64_t)peak))
-    if (atomic_compare_exchange_weak_explicit(peak_bytes_q4, &peak, total, memory_order_acq_rel, memory_order_acquire))
-      return total;
+  while (UNLIKELY((int64_t)total > (int64_t)peak_of(peak)))
+    if (atomic_compare_exchange_weak_explicit(peak_bytes_q4, &peak, peak_of(total), memory_order_acq_rel,
+                                              memory_order_acquire))
+      return peak_of(total);
   return peak;
-}
-
-void peak_count_allocation(uint64_t bytes_q4)
-{
-  struct region_header *header = region_header();
-  uint64_t before = atomic_fetch_add_explicit(&header->in_use_bytes_q4, bytes_q4, memory_order_acq_rel);
-  (void)raise_to(&header->peak_bytes_q4, before + bytes_q4);
-}
-
-void peak_count_free(uint64_t bytes_q4)
-{
-  atomic_fetch_sub_explicit(&region_header()->in_use_bytes_q4, bytes_q4, memory_order_acq_rel);
 }
 
 /* The peak in force. The total may have passed it a moment ago, in a thread that has yet to move it: what we are about
  * to change would then be missing from the value at the peak. */
-static uint64_t peak_now(void)
+static uint64_t peak_now(struct half_total *half)
 {
-  struct region_header *header = region_header();
-  return raise_to(&header->peak_bytes_q4, atomic_load_explicit(&header->in_use_bytes_q4, memory_order_acquire));
+  return raise_to(&half->peak_bytes_q4, atomic_load_explicit(&half->in_use_bytes_q4, memory_order_acquire));
 }
 
-/* Writes nothing: a forked child that could not adopt asks its parent's region. */
-uint64_t peak_bytes(void)
+static void end_peak(struct half_total *half)
 {
-  const struct region_header *header = region_header();
-  uint64_t total = atomic_load_explicit(&header->in_use_bytes_q4, memory_order_acquire);
-  uint64_t peak = atomic_load_explicit(&header->peak_bytes_q4, memory_order_relaxed);
-  return (((int64_t)total > (int64_t)peak ? total : peak) + 8) >> 4;
+  uint64_t peak = peak_now(half);
+  while (UNLIKELY((peak & PEAK_IS_OVER) == 0))
+    if (atomic_compare_exchange_weak_explicit(&half->peak_bytes_q4, &peak, peak | PEAK_IS_OVER, memory_order_acq_rel,
+                                              memory_order_acquire))
+      return;
 }
 
-static uint64_t peak_of(uint64_t stamp)
-{
-  return stamp & ~PEAK_IS_WRITTEN;
-}
+/* Slots. */
 
 /* The slot to write next: the older one, or the one that nobody is writing. */
 static unsigned choose_slot(const uint64_t stamps[PEAK_SLOTS])
 {
-  bool is_written[PEAK_SLOTS] = {stamps[0] != peak_of(stamps[0]), stamps[1] != peak_of(stamps[1])};
+  bool is_written[PEAK_SLOTS] = {(stamps[0] & PEAK_IS_WRITTEN) != 0, (stamps[1] & PEAK_IS_WRITTEN) != 0};
   if (is_written[0] != is_written[1])
     return is_written[0];
   return peak_of(stamps[0]) > peak_of(stamps[1]);
@@ -59,54 +52,223 @@ static unsigned choose_slot(const uint64_t stamps[PEAK_SLOTS])
 
 /* Each order pairs with the load of that field in read_slot: who sees a new value sees that the slot was claimed, who
  * sees the stamp sees all values. */
-static void write_slot(struct peak *slot, uint64_t peak, const struct tally_sums *held)
+static void write_slot(struct peak *slot, uint64_t stamp, const struct tally_sums *held)
 {
   atomic_store_explicit(&slot->objects_q16, held->objects_q16, memory_order_release);
   atomic_store_explicit(&slot->bytes_q4, held->bytes_q4, memory_order_release);
-  atomic_store_explicit(&slot->variance_objects, held->variance_objects, memory_order_release);
   atomic_store_explicit(&slot->variance_bytes, held->variance_bytes, memory_order_release);
-  atomic_store_explicit(&slot->stamp, peak, memory_order_release);
+  atomic_store_explicit(&slot->stamp, stamp, memory_order_release);
+}
+
+/* What is in the slot, if it is whole and of that peak. Each order pairs with the store in write_slot. */
+static bool read_slot(const struct peak *slot, uint64_t stamp, struct tally_sums *held)
+{
+  if (atomic_load_explicit(&slot->stamp, memory_order_acquire) != stamp)
+    return false;
+  held->objects_q16 = atomic_load_explicit(&slot->objects_q16, memory_order_acquire);
+  held->bytes_q4 = atomic_load_explicit(&slot->bytes_q4, memory_order_acquire);
+  held->variance_bytes = atomic_load_explicit(&slot->variance_bytes, memory_order_acquire);
+  return atomic_load_explicit(&slot->stamp, memory_order_relaxed) == stamp;
+}
+
+/* Sums. */
+
+/* Objects are not counted by halves: they are in the proportion of the bytes. */
+static void take_half(const struct stack_half *half, struct tally_sums *sums)
+{
+  int64_t bytes_q4 = (int64_t)atomic_load_explicit(&half->bytes_q4, memory_order_acquire);
+  double variance = atomic_load_explicit(&half->variance_bytes, memory_order_acquire);
+  double share = bytes_q4 > 0 && sums->bytes_q4 > 0 ? (double)bytes_q4 / (double)sums->bytes_q4 : 0;
+  sums->objects_q16 = (uint64_t)((double)sums->objects_q16 * share);
+  sums->bytes_q4 = bytes_q4 > 0 ? (uint64_t)bytes_q4 : 0;
+  sums->variance_bytes = bytes_q4 > 0 && variance > 0 ? variance : 0; /* with no bytes, rounding errors are left */
+}
+
+/* What the stack holds now. */
+static NOINLINE void read_now(const struct stack_record *stack, unsigned which, bool is_whole, struct tally_sums *sums)
+{
+  struct tally_sums allocated;
+  tally_read_both(&stack->allocated, &stack->freed, &allocated, sums);
+  sums->samples = 0;
+  if (!is_whole)
+    take_half(&stack->halves[which], sums);
 }
 
 /* The stamps are read before the sums, and the slot is claimed from what its stamp was then: if the claim succeeds,
  * nobody who saw the new peak has changed the stack since, for they would have claimed that slot first. If it fails,
  * somebody has just kept the value. */
-void peak_keep(struct stack_record *stack)
+static NOINLINE void keep(struct stack_record *stack, unsigned which, uint64_t peak, bool is_whole)
 {
-  uint64_t peak = peak_now(), stamps[PEAK_SLOTS];
+  struct peak *slots = stack->halves[which].peaks;
+  struct tally_sums sums;
+  uint64_t stamps[PEAK_SLOTS];
   for (unsigned i = 0; i < PEAK_SLOTS; i++) {
-    stamps[i] = atomic_load_explicit(&stack->peaks[i].stamp, memory_order_acquire);
-    if (LIKELY(peak_of(stamps[i]) >= peak))
+    stamps[i] = atomic_load_explicit(&slots[i].stamp, memory_order_acquire);
+    if ((stamps[i] & ~PEAK_IS_WRITTEN) >= peak)
       return;
   }
-  const struct stack_sums sums = tally_read(&stack->allocated, &stack->freed);
+  read_now(stack, which, is_whole, &sums);
   unsigned chosen = choose_slot(stamps);
-  struct peak *slot = &stack->peaks[chosen];
-  if (atomic_compare_exchange_strong_explicit(&slot->stamp, &stamps[chosen], peak | PEAK_IS_WRITTEN,
+  if (atomic_compare_exchange_strong_explicit(&slots[chosen].stamp, &stamps[chosen], peak | PEAK_IS_WRITTEN,
                                               memory_order_acq_rel, memory_order_relaxed))
-    write_slot(slot, peak, &sums.in_use);
+    write_slot(&slots[chosen], peak, &sums);
 }
 
-/* What is in the slot, if it is whole and of that peak. Each order pairs with the store in write_slot. */
-static bool read_slot(const struct peak *slot, uint64_t peak, struct tally_sums *held)
+static ALWAYS_INLINE bool is_kept(const struct stack_half *half, uint64_t peak)
 {
-  if (atomic_load_explicit(&slot->stamp, memory_order_acquire) != peak)
-    return false;
-  held->samples = 0;
-  held->objects_q16 = atomic_load_explicit(&slot->objects_q16, memory_order_acquire);
-  held->bytes_q4 = atomic_load_explicit(&slot->bytes_q4, memory_order_acquire);
-  held->variance_objects = atomic_load_explicit(&slot->variance_objects, memory_order_acquire);
-  held->variance_bytes = atomic_load_explicit(&slot->variance_bytes, memory_order_acquire);
-  return atomic_load_explicit(&slot->stamp, memory_order_relaxed) == peak;
+  return (atomic_load_explicit(&half->peaks[0].stamp, memory_order_relaxed) & ~PEAK_IS_WRITTEN) >= peak ||
+         (atomic_load_explicit(&half->peaks[1].stamp, memory_order_relaxed) & ~PEAK_IS_WRITTEN) >= peak;
+}
+
+static ALWAYS_INLINE void keep_if_over(struct stack_record *stack, unsigned which, unsigned chooser, bool is_whole)
+{
+  uint64_t peak = peak_now(&region_header()->halves[chooser]);
+  if ((peak & PEAK_IS_OVER) != 0 && UNLIKELY(!is_kept(&stack->halves[which], peak)))
+    keep(stack, which, peak, is_whole);
+}
+
+void peak_keep_before_allocation(struct stack_record *stack, struct sample_weight weight)
+{
+  if (weight.halves == HALF_NONE)
+    keep_if_over(stack, 0, 0, true);
+  for (unsigned half = 0; half < HALVES; half++)
+    if ((weight.halves >> half & 1) != 0)
+      keep_if_over(stack, half, 1 - half, false);
+}
+
+void peak_keep_before_free(struct stack_record *stack, struct sample_weight weight)
+{
+  struct region_header *header = region_header();
+  end_peak(&header->halves[0]);
+  if (weight.halves != HALF_NONE)
+    end_peak(&header->halves[1]);
+  peak_keep_before_allocation(stack, weight);
+}
+
+/* What a sample of a half stands for, halved: g = 1/h (sampler_choose_halves). */
+struct share {
+  uint64_t bytes_q4;
+  double variance_bytes;
+};
+
+static struct share share_of(struct sample_weight weight)
+{
+  double w = (double)weight.objects_q16 * 0x1p-16, s = (double)weight.size_bytes;
+  double g = (w + arch_square_root(w * (w - 1))) / 2;
+  return (struct share){.bytes_q4 = (uint64_t)(s * g * 16 + 0.5), .variance_bytes = s * s * g * (g - 0.5)};
+}
+
+static void add_variance(struct stack_half *half, double variance)
+{
+  double old = atomic_load_explicit(&half->variance_bytes, memory_order_relaxed);
+  while (!atomic_compare_exchange_weak_explicit(&half->variance_bytes, &old, old + variance, memory_order_release,
+                                                memory_order_relaxed))
+    ;
+}
+
+static void raise_total(struct half_total *half, uint64_t bytes_q4)
+{
+  uint64_t before = atomic_fetch_add_explicit(&half->in_use_bytes_q4, bytes_q4, memory_order_acq_rel);
+  (void)raise_to(&half->peak_bytes_q4, before + bytes_q4);
+}
+
+static void lower_total(struct half_total *half, uint64_t bytes_q4)
+{
+  atomic_fetch_sub_explicit(&half->in_use_bytes_q4, bytes_q4, memory_order_acq_rel);
+}
+
+static void add_share(struct stack_record *stack, unsigned which, struct share share)
+{
+  struct stack_half *half = &stack->halves[which];
+  atomic_fetch_add_explicit(&half->bytes_q4, share.bytes_q4, memory_order_release);
+  if (share.variance_bytes > 0)
+    add_variance(half, share.variance_bytes);
+  raise_total(&region_header()->halves[which], share.bytes_q4);
+}
+
+static void take_share(struct stack_record *stack, unsigned which, struct share share)
+{
+  struct stack_half *half = &stack->halves[which];
+  atomic_fetch_sub_explicit(&half->bytes_q4, share.bytes_q4, memory_order_release);
+  if (share.variance_bytes > 0)
+    add_variance(half, -share.variance_bytes);
+  lower_total(&region_header()->halves[which], share.bytes_q4);
+}
+
+void peak_count_allocation(struct stack_record *stack, struct sample_weight weight)
+{
+  if (weight.halves == HALF_NONE) {
+    raise_total(&region_header()->halves[0], tally_bytes_q4(weight));
+    return;
+  }
+  struct share share = share_of(weight);
+  for (unsigned half = 0; half < HALVES; half++)
+    if ((weight.halves >> half & 1) != 0)
+      add_share(stack, half, share);
+}
+
+void peak_count_free(struct stack_record *stack, struct sample_weight weight)
+{
+  if (weight.halves == HALF_NONE) {
+    lower_total(&region_header()->halves[0], tally_bytes_q4(weight));
+    return;
+  }
+  struct share share = share_of(weight);
+  for (unsigned half = 0; half < HALVES; half++)
+    if ((weight.halves >> half & 1) != 0)
+      take_share(stack, half, share);
+}
+
+/* Reading. */
+
+struct peak_moments peak_moments(const struct region_header *header)
+{
+  struct peak_moments moments = {.is_whole = header->sample_interval_bytes == 1};
+  for (unsigned half = 0; half < HALVES; half++)
+    moments.peaks[half] = peak_of(atomic_load_explicit(&header->halves[half].peak_bytes_q4, memory_order_acquire));
+  return moments;
 }
 
 /* What the stack holds is read first: if nothing is kept after that, nothing had changed before. */
-struct tally_sums peak_read(const struct stack_record *stack, uint64_t peak_bytes_q4)
+static void read_half(const struct stack_record *stack, unsigned which, uint64_t peak, bool is_whole,
+                      struct tally_sums *sums)
 {
-  struct tally_sums now = tally_read(&stack->allocated, &stack->freed).in_use, kept;
-  now.samples = 0;
+  struct tally_sums kept;
+  read_now(stack, which, is_whole, sums);
   for (unsigned i = 0; i < PEAK_SLOTS; i++)
-    if (read_slot(&stack->peaks[i], peak_bytes_q4, &kept))
-      return kept;
-  return now;
+    if (read_slot(&stack->halves[which].peaks[i], peak | PEAK_IS_OVER, &kept)) {
+      kept.samples = 0;
+      kept.variance_objects = 0;
+      *sums = kept;
+    }
+}
+
+uint64_t peak_read_bytes_q4(const struct stack_record *stack, const struct peak_moments *moments)
+{
+  struct tally_sums sums;
+  read_half(stack, 0, moments->peaks[moments->is_whole ? 0 : 1], moments->is_whole, &sums);
+  uint64_t first = sums.bytes_q4;
+  if (moments->is_whole)
+    return first;
+  read_half(stack, 1, moments->peaks[0], false, &sums);
+  return first + sums.bytes_q4;
+}
+
+/* The two moments are the same, or near each other, more often than chance would have it, and each is uncertain by a
+ * sample or so: intervals without that hold 92 to 95 % of the time (docs/sampling.md, 9). */
+#define MOMENT_VARIANCE 1.15
+
+struct tally_sums peak_read(const struct stack_record *stack, const struct peak_moments *moments)
+{
+  struct tally_sums sums, second;
+  read_half(stack, 0, moments->peaks[moments->is_whole ? 0 : 1], moments->is_whole, &sums);
+  if (moments->is_whole)
+    return sums;
+  read_half(stack, 1, moments->peaks[0], false, &second);
+  sums.objects_q16 += second.objects_q16;
+  sums.bytes_q4 += second.bytes_q4;
+  double objects_a_byte = sums.bytes_q4 > 0 ? (double)sums.objects_q16 / 4096 / (double)sums.bytes_q4 : 0;
+  sums.variance_bytes = MOMENT_VARIANCE * (sums.variance_bytes + second.variance_bytes);
+  sums.variance_objects = sums.variance_bytes * objects_a_byte * objects_a_byte;
+  return sums;
 }

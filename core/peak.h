@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* The peak of in-use bytes, and what every stack held then: exact, at the cost of a few instructions a sample.
+/* The peak of in-use bytes, and what every stack held then (docs/sampling.md, 9): at the cost of a few instructions a
+ * sample.
  *
- * The region's header has the total of all stacks and the highest value that it ever had. Whoever changes the tallies
- * of a stack first keeps what the stack holds, stamped with the peak in force, unless that was done since the peak
- * moved. So the value of a stack at the peak is what was kept under its stamp, and without that it is what the stack
- * holds now.
+ * The highest of many noisy totals is too high, so the total that chooses the moment is not the one that is read there.
+ * Samples are in two halves, independent of each other (sampler_choose_halves). Each half has its own moment, when what
+ * it stands for was most; what the other half stood for then is the peak as that one sees it, and the mean of both is
+ * the peak. Each half's sums are kept halved, so that what the stacks held at the two moments just adds up. With an
+ * interval of 1 nothing is noisy, and all samples choose the moment at which they are read.
  *
- * One thread: exact; the bytes of all stacks at the peak add up to the peak. Several: a sample that is between its
- * first step (peak_keep) and its last (the total) when the peak moves may be in the value of its stack or not; there is
- * at most one such sample in each thread and in each handler that interrupted it. The peak itself is the highest total,
- * always: a thread that finds a total above the peak moves the peak for the one that was held up before it could.
- * Nothing gets negative.
+ * A moment lasts until the next sample is freed: what is allocated in between belongs to it. The last sample of a half
+ * is some way below the top.
+ *
+ * Whoever changes a half of a stack first keeps what it holds, stamped with the other half's peak, if that peak is over
+ * and this was not done since. So what a stack held is what was kept under the stamp, and without that what it holds
+ * now.
+ *
+ * One thread: the bytes of all stacks add up to those totals exactly. Several: a sample that is between its first step
+ * and its last when the peak moves may be in the value of its stack or not; there is at most one such sample in each
+ * thread and in each handler that interrupted it. A thread that finds a total above the peak moves the peak for the one
+ * that was held up before it could. Nothing gets negative.
  *
  * A thread that stands still while it writes one slot of a stack holds that slot alone; the next peak goes to the
  * other. If the other is held too, the older is taken over, and may end as a mixture of two peaks. A writer that was
@@ -26,17 +34,26 @@
 #include "core/compiler.h"
 #include "core/tally.h"
 
-/* Before each change of a stack's tallies. */
-SAMPLED void peak_keep(struct stack_record *stack);
+#include <stdbool.h>
 
-/* After it. */
-SAMPLED void peak_count_allocation(uint64_t bytes_q4);
-SAMPLED void peak_count_free(uint64_t bytes_q4);
+/* Before each change of a stack's tallies, and after it. */
+SAMPLED void peak_keep_before_allocation(struct stack_record *stack, struct sample_weight weight);
+SAMPLED void peak_keep_before_free(struct stack_record *stack, struct sample_weight weight);
+SAMPLED void peak_count_allocation(struct stack_record *stack, struct sample_weight weight);
+SAMPLED void peak_count_free(struct stack_record *stack, struct sample_weight weight);
 
-/* The highest that the bytes in use have been so far, as estimated. */
-uint64_t peak_bytes(void);
+/* The moments that are in force. */
+struct peak_moments {
+  uint64_t peaks[HALVES]; /* what each half stood for then */
+  bool is_whole;          /* samples are not halved: there is one moment */
+};
 
-/* What a stack held when the total reached `peak_bytes_q4`, the header's. `samples` is 0: they are not kept. */
-struct tally_sums peak_read(const struct stack_record *stack, uint64_t peak_bytes_q4);
+struct peak_moments peak_moments(const struct region_header *header);
+
+/* What a stack held at the peak. `samples` is 0: they are not kept. */
+struct tally_sums peak_read(const struct stack_record *stack, const struct peak_moments *moments);
+
+/* Its bytes alone, where there is little stack. */
+uint64_t peak_read_bytes_q4(const struct stack_record *stack, const struct peak_moments *moments);
 
 #endif

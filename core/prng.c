@@ -42,10 +42,15 @@ double prng_log(double x)
   return exponent * LN2 + 2 * t * sum;
 }
 
+double prng_exponential_of(uint64_t bits, double mean)
+{
+  double uniform = ((double)(bits >> 11) + 1) * 0x1p-53; /* in (0, 1] */
+  return -prng_log(uniform) * mean;
+}
+
 double prng_exponential(uint64_t *state, double mean)
 {
-  double uniform = ((double)(prng_next(state) >> 11) + 1) * 0x1p-53; /* in (0, 1] */
-  return -prng_log(uniform) * mean;
+  return prng_exponential_of(prng_next(state), mean);
 }
 
 double prng_one_minus_exp(double x)

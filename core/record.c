@@ -80,7 +80,9 @@ static ALWAYS_INLINE uint32_t intern(const struct unwind_start *start)
 
 static ALWAYS_INLINE void count_free(struct live_entry entry)
 {
-  stacks_count_free(entry.stack, sampler_weigh(entry.size_bytes));
+  struct sample_weight weight = sampler_weigh(entry.size_bytes);
+  weight.halves = entry.halves & HALF_BOTH;
+  stacks_count_free(entry.stack, weight);
 }
 
 /* The address was given out again, so its last free never reached us (RTLD_DEEPBIND, __libc_free): count it now. */
@@ -91,7 +93,22 @@ static NOINLINE void forget_stale(const void *pointer)
     count_free(stale);
 }
 
-static void record(const void *pointer, size_t size_bytes, const struct unwind_start *start)
+/* Apart from what walks the stack, which needs all that may be taken of it. */
+static SAMPLED NOINLINE void count_new(const void *pointer, size_t size_bytes, uint32_t stack, unsigned coins)
+{
+  struct sample_weight weight = sampler_weigh(size_bytes);
+  weight.halves = sampler_choose_halves(weight, coins) & HALF_BOTH;
+  if (UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer))
+    forget_stale(pointer);
+  if (!live_add(pointer, (struct live_entry){.stack = stack, .halves = weight.halves, .size_bytes = size_bytes})) {
+    region_lose(LOSS_live_table);
+    return;
+  }
+  stacks_count_allocation(stack, weight);
+}
+
+static void record(const void *pointer, size_t size_bytes, const struct unwind_start *start,
+                   const struct sampler_decision *decision)
 {
   if (UNLIKELY(region_header() == NULL || !process_is_settled()) && !settle_for_sample()) {
     settle_lose_sample();
@@ -99,25 +116,19 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
   }
   live_index_prefetch(pointer);
   live_ahead_allocated(pointer, size_bytes);
-  struct live_entry entry = {.stack = intern(start), .size_bytes = size_bytes};
-  if (entry.stack == 0) {
+  uint32_t stack = intern(start);
+  if (stack == 0) {
     region_lose(LOSS_region);
     return;
   }
-  if (UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer))
-    forget_stale(pointer);
-  if (!live_add(pointer, entry)) {
-    region_lose(LOSS_live_table);
-    return;
-  }
-  stacks_count_allocation(entry.stack, sampler_weigh(size_bytes));
+  count_new(pointer, size_bytes, stack, decision->coins);
 }
 
 void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
                        const struct sampler_decision *decision)
 {
   uint64_t begin = timing_begin_sample(decision->ticks);
-  record(pointer, size_bytes, start);
+  record(pointer, size_bytes, start, decision);
   record_exact_units(decision->units_counted);
   timing_end_sample(begin, decision->ticks);
 }

@@ -528,8 +528,7 @@ bool region_adopt(const struct config *config)
   atomic_store(&header->log_end, log_end);
   atomic_store(&header->file_end, region.path[0] != '\0' ? capacity : 0);
   atomic_store(&header->exact_units, 0);
-  atomic_store(&header->in_use_bytes_q4, 0);
-  atomic_store(&header->peak_bytes_q4, 0);
+  memset(header->halves, 0, sizeof header->halves);
   atomic_store(&header->timed_samples, 0);
   atomic_store(&header->timed_ticks, 0);
   atomic_store(&header->look_up_ticks, 0);

@@ -14,12 +14,13 @@
 #define REGION_MAGIC "HEAPPROF"
 
 enum {
-  REGION_VERSION = 1,
+  REGION_VERSION = 2,
   REGION_HEADER_BYTES = 4096,
   REGION_FIRST_SEGMENT_BYTES = 32 << 10, /* 256 KiB cost every short process 0.1 ms */
   REGION_SEGMENTS = 15,                  /* 512 MiB in all */
   REGION_GRANULE_BYTES = 16,
   REGION_LOSSES = 16,
+  HALVES = 2,
   UNCOVERED_NAMES = 6,
   UNCOVERED_NAME_BYTES = 60,
   MODULE_BUILD_ID_MAX = 32,
@@ -30,6 +31,12 @@ enum {
 struct uncovered_name {
   _Atomic uint32_t state; /* the text counts when it is UNCOVERED_IS_WHOLE */
   char text[UNCOVERED_NAME_BYTES];
+};
+
+/* See core/peak.h. */
+struct half_total {
+  _Atomic uint64_t in_use_bytes_q4; /* estimated, in 1/16 bytes; below 0 counts as 0 */
+  _Atomic uint64_t peak_bytes_q4;   /* the highest value that ever had; with PEAK_IS_OVER, something was freed since */
 };
 
 enum { UNCOVERED_IS_EMPTY, UNCOVERED_IS_WRITTEN, UNCOVERED_IS_WHOLE };
@@ -59,10 +66,9 @@ struct region_header {
   _Atomic uint64_t timed_ticks;         /* ... and how many ticks of the machine's clock they took */
   _Atomic uint64_t ticks_per_second;
   _Atomic uint64_t stacks;
-  _Atomic uint64_t in_use_bytes_q4; /* of all stacks, estimated, in 1/16 bytes */
-  _Atomic uint64_t peak_bytes_q4;   /* the highest value of in_use_bytes_q4 so far */
-  _Atomic uint64_t look_up_ticks;   /* time spent in frees of samples, estimated from some of them */
-  _Atomic uint64_t cpu_ns;          /* processor time of the process, when it last wrote a profile or was asked */
+  uint64_t reserved_too[2];
+  _Atomic uint64_t look_up_ticks; /* time spent in frees of samples, estimated from some of them */
+  _Atomic uint64_t cpu_ns;        /* processor time of the process, when it last wrote a profile or was asked */
 
   /* By the owner before the file gets readable: the inode of the namespace that pid counts in; 0: not known. */
   uint64_t pid_namespace;
@@ -86,11 +92,16 @@ struct region_header {
   _Atomic uint64_t resident_bytes;
   _Atomic uint64_t resident_most_bytes;
 
-  /* Any thread of the owner: how much of in_use_bytes_q4 a forked child has from its parent. */
+  /* Any thread of the owner: how many estimated bytes in use, in 1/16, a forked child has from its parent. */
   _Atomic uint64_t inherited_bytes_q4;
 
   /* By the owner before the file gets readable: its arguments, with spaces between them. */
   char command[COMMAND_BYTES];
+  uint64_t reserved_as_well[5];
+
+  /* Any thread of the owner. What the samples of each half stand for, over all stacks; with an interval of 1, the first
+   * is of all samples. */
+  struct half_total halves[HALVES];
 };
 
 #define REGION_HAS_ENDED 0x100u
@@ -144,19 +155,26 @@ struct tally {
   _Atomic uint64_t ended;        /* events whose sums are all in; equal to begun: the sums agree with each other */
 };
 
-/* What a stack held when all stacks together held the most so far (core/peak.h). Each stack has two: while one is
- * written, by a thread that may stand still for long, the other one serves. Writers: any thread of the owner that
- * claims it. */
+/* What a stack held at a peak (core/peak.h). There are two of each: while one is written, by a thread that may stand
+ * still for long, the other one serves. Writers: any thread of the owner that claims it. */
 struct peak {
   _Atomic uint64_t stamp; /* peak_bytes_q4 of the peak it is of; with PEAK_IS_WRITTEN, not whole yet */
   _Atomic uint64_t objects_q16;
   _Atomic uint64_t bytes_q4;
-  _Atomic double variance_objects;
   _Atomic double variance_bytes;
 };
 
 enum { PEAK_SLOTS = 2 };
 #define PEAK_IS_WRITTEN (1ull << 63)
+#define PEAK_IS_OVER (1ull << 62)
+
+/* What the samples of one half stand for in one stack. Writers: any thread of the owner. With an interval of 1, only
+ * the peaks of the first are used. */
+struct stack_half {
+  _Atomic uint64_t bytes_q4; /* in use */
+  _Atomic double variance_bytes;
+  struct peak peaks[PEAK_SLOTS]; /* of the other half; with an interval of 1, of all samples */
+};
 
 enum stack_flag {
   STACK_TRUNCATED = 1,      /* the outermost frames are missing */
@@ -173,7 +191,7 @@ struct stack_record {
   uint32_t reserved;
   struct tally allocated;
   struct tally freed;
-  struct peak peaks[PEAK_SLOTS];
+  struct stack_half halves[HALVES];
   uint64_t pcs[]; /* innermost first, record.constant_words of them; each inside the calling instruction */
 };
 

@@ -30,9 +30,14 @@ uint64_t sampler_interval(void)
   return interval_bytes;
 }
 
-static uint64_t draw(struct thread *thread)
+/* The lowest bits of what was drawn, which the distance does not depend on, are `coins`. */
+static uint64_t draw(struct thread *thread, unsigned *coins)
 {
-  return interval_bytes == 1 ? 0 : (uint64_t)prng_exponential(&thread->prng, (double)interval_bytes);
+  if (interval_bytes == 1)
+    return 0;
+  uint64_t bits = prng_next(&thread->prng);
+  *coins = (unsigned)bits & ((1 << SAMPLER_COIN_BITS) - 1);
+  return (uint64_t)prng_exponential_of(bits, (double)interval_bytes);
 }
 
 static uint16_t epoch_number(void)
@@ -61,7 +66,7 @@ static bool begin_stream(struct thread *thread)
 struct sampler_decision sampler_decide(size_t size_bytes)
 {
   struct thread *thread = &this_thread;
-  struct sampler_decision decision = {.is_sampled = false, .units_counted = 0, .ticks = 0};
+  struct sampler_decision decision = {.is_sampled = false, .units_counted = 0, .ticks = 0, .coins = 0};
   uint64_t begin = timing_begin_decision();
   int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
   if (UNLIKELY(mode == SAMPLER_STARTING)) {
@@ -75,7 +80,7 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   uint64_t units = (uint64_t)size_bytes + 1;
   if (UNLIKELY(thread->seeded_in != epoch_number()) && begin_stream(thread)) {
     /* The first allocation of a thread: the countdown should have started with a distance, not with zero. */
-    thread->interval = draw(thread);
+    thread->interval = draw(thread, &decision.coins);
     thread->countdown = thread->interval;
     if (thread->interval >= units) {
       thread->countdown -= units;
@@ -85,7 +90,7 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   /* The distances have no memory: whatever is left of this one, the next starts behind this allocation. */
   INVARIANT(thread->countdown <= thread->interval + SAMPLER_PROBE_UNITS * 16ull);
   uint64_t counted = thread->interval - thread->countdown + units;
-  thread->countdown = thread->interval = draw(thread);
+  thread->countdown = thread->interval = draw(thread, &decision.coins);
   if (mode == SAMPLER_STOPPED)
     return decision;
   decision.is_sampled = true;
@@ -110,4 +115,17 @@ struct sample_weight sampler_weigh(size_t size_bytes)
   if (interval_bytes > 1)
     weight = 1 / prng_one_minus_exp(((double)size_bytes + 1) / (double)interval_bytes);
   return (struct sample_weight){.size_bytes = size_bytes, .objects_q16 = (uint64_t)(weight * 65536 + 0.5)};
+}
+
+/* Each half has its samples with a probability of h, where (1 - h)^2 = 1 - p. So a sample is in both with h^2 / p,
+ * which is w / g^2 for g = 1/h = w + sqrt(w (w - 1)). */
+unsigned sampler_choose_halves(struct sample_weight weight, unsigned coins)
+{
+  if (interval_bytes == 1)
+    return HALF_NONE;
+  double w = (double)weight.objects_q16 * 0x1p-16, g = w + arch_square_root(w * (w - 1));
+  double uniform = ((double)(coins >> 1) + 0.5) / (1 << (SAMPLER_COIN_BITS - 1));
+  if (uniform * g * g < w)
+    return HALF_BOTH;
+  return (coins & 1) != 0 ? HALF_FIRST : HALF_SECOND;
 }

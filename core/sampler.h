@@ -46,13 +46,20 @@ struct sampler_decision {
   bool is_sampled;
   uint64_t units_counted; /* allocated by this thread since its last decision, this one included */
   uint64_t ticks;         /* spent on deciding; 0: this sample is not timed */
+  unsigned coins;         /* random bits, of which nothing else depends */
 };
 
 /* Draws the next distance. */
 SAMPLED struct sampler_decision sampler_decide(size_t size_bytes);
 
-/* 1/p for an allocation of that size, at the interval in force. */
+enum { SAMPLER_COIN_BITS = 11 };
+
+/* 1/p for an allocation of that size, at the interval in force. Not in any half. */
 SAMPLED struct sample_weight sampler_weigh(size_t size_bytes);
+
+/* The halves of a new sample: each is as if samples were drawn at twice the interval, independently of the other. Both
+ * together are all samples. */
+SAMPLED unsigned sampler_choose_halves(struct sample_weight weight, unsigned coins);
 
 /* What the calling thread has allocated since its last decision; counted only once. Not for handlers. */
 uint64_t sampler_flush(void);

@@ -105,9 +105,16 @@ static struct {
   uint64_t objects_q16, bytes_q4;
 } inherited;
 
-static void count_inherited(struct live_entry entry)
+static struct sample_weight weigh(struct live_entry entry)
 {
   struct sample_weight weight = sampler_weigh(entry.size_bytes);
+  weight.halves = entry.halves & HALF_BOTH;
+  return weight;
+}
+
+static void count_inherited(struct live_entry entry)
+{
+  struct sample_weight weight = weigh(entry);
   stacks_count_inherited(entry.stack, weight);
   inherited.objects_q16 += weight.objects_q16;
   inherited.bytes_q4 += tally_bytes_q4(weight);
@@ -123,7 +130,7 @@ static void inherit_units(void)
 
 static void count_deferred_free(struct live_entry entry)
 {
-  stacks_count_free(entry.stack, sampler_weigh(entry.size_bytes));
+  stacks_count_free(entry.stack, weigh(entry));
 }
 
 static void adopt(void *result)

@@ -128,17 +128,17 @@ uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsigned dept
 void stacks_count_allocation(uint32_t id, struct sample_weight weight)
 {
   struct stack_record *stack = stack_at(id);
-  peak_keep(stack);
+  peak_keep_before_allocation(stack, weight);
   tally_count(&stack->allocated, weight);
-  peak_count_allocation(tally_bytes_q4(weight));
+  peak_count_allocation(stack, weight);
 }
 
 void stacks_count_free(uint32_t id, struct sample_weight weight)
 {
   struct stack_record *stack = stack_at(id);
-  peak_keep(stack);
+  peak_keep_before_free(stack, weight);
   tally_count(&stack->freed, weight);
-  peak_count_free(tally_bytes_q4(weight));
+  peak_count_free(stack, weight);
   if (UNLIKELY((stack->flags & STACK_INHERITED) != 0))
     atomic_fetch_sub_explicit(&region_header()->inherited_bytes_q4, tally_bytes_q4(weight), memory_order_relaxed);
 }
@@ -162,6 +162,16 @@ uint64_t stacks_samples(void)
   return samples;
 }
 
+uint64_t stacks_peak_bytes(void)
+{
+  struct peak_moments moments = peak_moments(region_header());
+  uint64_t bytes_q4 = 0, position = 0;
+  const struct stack_record *stack;
+  while ((stack = stacks_next(&position)) != NULL)
+    bytes_q4 += peak_read_bytes_q4(stack, &moments);
+  return (bytes_q4 + 8) >> 4;
+}
+
 void stacks_count_inherited(uint32_t id, struct sample_weight weight)
 {
   atomic_fetch_add_explicit(&region_header()->inherited_bytes_q4, tally_bytes_q4(weight), memory_order_relaxed);
@@ -175,7 +185,7 @@ void stacks_inherit(void)
   while ((stack = stacks_next(&position)) != NULL) {
     memset(&stack->allocated, 0, sizeof stack->allocated);
     memset(&stack->freed, 0, sizeof stack->freed);
-    memset(stack->peaks, 0, sizeof stack->peaks);
+    memset(stack->halves, 0, sizeof stack->halves);
     if ((stack->flags & STACK_TABLE_FULL) == 0)
       stack->flags |= STACK_INHERITED;
   }

@@ -44,6 +44,9 @@ void stacks_count_inherited(uint32_t stack, struct sample_weight weight);
 /* Visits every bucket; NULL at the end. Start with *position = 0. */
 struct stack_record *stacks_next(uint64_t *position);
 
+/* What all stacks held at the peak (core/peak.h). */
+uint64_t stacks_peak_bytes(void);
+
 /* How many samples there are in all. */
 uint64_t stacks_samples(void);
 

@@ -65,19 +65,23 @@ static double variance(double from, double take)
   return from > take ? from - take : 0;
 }
 
-struct stack_sums tally_read(const struct tally *allocated, const struct tally *freed)
+void tally_read_both(const struct tally *allocated, const struct tally *freed, struct tally_sums *all,
+                     struct tally_sums *left)
 {
   /* Frees first: what is freed later was allocated before it, so the difference is never negative. */
-  struct stack_sums sums;
-  read_one(freed, &sums.in_use);
-  read_one(allocated, &sums.allocated);
-  const struct tally_sums *all = &sums.allocated;
-  struct tally_sums *left = &sums.in_use;
+  read_one(freed, left);
+  read_one(allocated, all);
   left->samples = difference(all->samples, left->samples);
   left->objects_q16 = difference(all->objects_q16, left->objects_q16);
   left->bytes_q4 = difference(all->bytes_q4, left->bytes_q4);
   /* With nothing in use, only rounding errors are left. */
   left->variance_objects = left->samples > 0 ? variance(all->variance_objects, left->variance_objects) : 0;
   left->variance_bytes = left->samples > 0 ? variance(all->variance_bytes, left->variance_bytes) : 0;
+}
+
+struct stack_sums tally_read(const struct tally *allocated, const struct tally *freed)
+{
+  struct stack_sums sums;
+  tally_read_both(allocated, freed, &sums.allocated, &sums.in_use);
   return sums;
 }

@@ -14,9 +14,12 @@
 /* What one sample stands for. The same values go in when it is allocated and out when it is freed, so in-use sums come
  * back to exactly zero. */
 struct sample_weight {
-  uint64_t size_bytes;
+  uint64_t size_bytes : 57;
+  uint64_t halves : 2; /* that it is in (core/peak.h); HALF_NONE: samples are not halved */
   uint64_t objects_q16;
 };
+
+enum { HALF_NONE = 0, HALF_FIRST = 1, HALF_SECOND = 2, HALF_BOTH = 3 };
 
 /* The estimated bytes of a sample, as tallies sum them: in 1/16. */
 static inline uint64_t tally_bytes_q4(struct sample_weight weight)
@@ -42,5 +45,9 @@ struct stack_sums {
 };
 
 SAMPLED struct stack_sums tally_read(const struct tally *allocated, const struct tally *freed);
+
+/* The same where there is little stack. */
+void tally_read_both(const struct tally *allocated, const struct tally *freed, struct tally_sums *all,
+                     struct tally_sums *left);
 
 #endif

@@ -5,7 +5,6 @@
 #include "core/arch/arch.h"
 #include "core/dump.h"
 #include "core/live/live.h"
-#include "core/peak.h"
 #include "core/record.h"
 #include "core/region.h"
 #include "core/sampler.h"
@@ -41,7 +40,7 @@ ARCH_ENTRY void heapprof_start(void)
   switch_mode(SAMPLER_STOPPED, SAMPLER_ON);
 }
 
-static void add_estimates(struct heapprof_stats *stats)
+static NOINLINE void add_estimates(struct heapprof_stats *stats)
 {
   uint64_t alloc_objects = 0, alloc_bytes = 0, inuse_objects = 0, inuse_bytes = 0, position = 0;
   const struct stack_record *stack;
@@ -75,7 +74,7 @@ ARCH_ENTRY int heapprof_stats(struct heapprof_stats *stats)
     return 0;
   record_exact_units(sampler_flush());
   add_estimates(stats);
-  stats->peak_inuse_bytes = peak_bytes();
+  stats->peak_inuse_bytes = stacks_peak_bytes();
   stats->stacks = atomic_load(&header->stacks);
   stats->exact_units = atomic_load(&header->exact_units);
   stats->lost_live_table = atomic_load(&header->lost[LOSS_live_table]);

@@ -12,7 +12,8 @@ static live_node_list deferred_nodes; /* removed while a forked child adopts its
 
 static struct live_entry entry_of(const struct live_node *node)
 {
-  return (struct live_entry){.stack = node->stack, .size_bytes = live_node_size_bytes(node)};
+  return (struct live_entry){
+      .stack = node->stack, .halves = (uint8_t)live_node_halves(node), .size_bytes = live_node_size_bytes(node)};
 }
 
 bool live_add(const void *pointer, struct live_entry entry)
@@ -23,7 +24,7 @@ bool live_add(const void *pointer, struct live_entry entry)
   if (number == 0)
     return false;
   struct live_node *node = live_node_at(number);
-  live_node_set(node, hash, entry.size_bytes);
+  live_node_set(node, hash, entry.size_bytes, entry.halves);
   node->stack = entry.stack;
   live_filter_raise(pointer, hash);
   if (live_index_add(hash, number))

@@ -21,6 +21,7 @@
 
 struct live_entry {
   uint32_t stack;
+  uint8_t halves; /* that the sample is in (core/tally.h) */
   size_t size_bytes;
 };
 

@@ -20,7 +20,8 @@
 struct live_node {
   _Atomic uint32_t rest_or_next; /* of the hash; in a list, the next node */
   uint32_t stack;
-  _Atomic uint64_t size_and_rest; /* from the low end: size in bytes, 2 bits of adoption, the upper bits of the hash */
+  /* From the low end: size in bytes, 2 bits of halves, 2 bits of adoption, the upper bits of the hash. */
+  _Atomic uint64_t size_and_rest;
 };
 
 _Static_assert(sizeof(struct live_node) == 16, "memory of exact mode");
@@ -30,7 +31,9 @@ enum { LIVE_NODE_BITS = 30, LIVE_NODE_TAG_BITS = 29 };
 enum {
   LIVE_NODE_REST_HIGH_BITS = 64 - LIVE_NODE_TAG_BITS - 32,
   LIVE_NODE_ADOPTION_BITS = 2,
-  LIVE_NODE_SIZE_BITS = 64 - LIVE_NODE_REST_HIGH_BITS - LIVE_NODE_ADOPTION_BITS
+  LIVE_NODE_HALVES_BITS = 2,
+  LIVE_NODE_ADOPTION_SHIFT = 64 - LIVE_NODE_REST_HIGH_BITS - LIVE_NODE_ADOPTION_BITS,
+  LIVE_NODE_SIZE_BITS = LIVE_NODE_ADOPTION_SHIFT - LIVE_NODE_HALVES_BITS
 };
 
 static inline uint64_t live_node_size_bytes(const struct live_node *node)
@@ -39,27 +42,35 @@ static inline uint64_t live_node_size_bytes(const struct live_node *node)
   return word & ((1ull << LIVE_NODE_SIZE_BITS) - 1);
 }
 
+static inline unsigned live_node_halves(const struct live_node *node)
+{
+  uint64_t word = atomic_load_explicit(&node->size_and_rest, memory_order_relaxed);
+  return (unsigned)(word >> LIVE_NODE_SIZE_BITS) & ((1 << LIVE_NODE_HALVES_BITS) - 1);
+}
+
 /* The last adoption that visited the node, 1 to 3; 0: none. */
 static inline unsigned live_node_adoption(const struct live_node *node)
 {
   uint64_t word = atomic_load_explicit(&node->size_and_rest, memory_order_relaxed);
-  return (unsigned)(word >> LIVE_NODE_SIZE_BITS) & ((1 << LIVE_NODE_ADOPTION_BITS) - 1);
+  return (unsigned)(word >> LIVE_NODE_ADOPTION_SHIFT) & ((1 << LIVE_NODE_ADOPTION_BITS) - 1);
 }
 
 static inline void live_node_set_adoption(struct live_node *node, unsigned adoption)
 {
-  uint64_t mask = ((1ull << LIVE_NODE_ADOPTION_BITS) - 1) << LIVE_NODE_SIZE_BITS,
+  uint64_t mask = ((1ull << LIVE_NODE_ADOPTION_BITS) - 1) << LIVE_NODE_ADOPTION_SHIFT,
            word = atomic_load_explicit(&node->size_and_rest, memory_order_relaxed);
-  atomic_store_explicit(&node->size_and_rest, (word & ~mask) | (uint64_t)adoption << LIVE_NODE_SIZE_BITS,
+  atomic_store_explicit(&node->size_and_rest, (word & ~mask) | (uint64_t)adoption << LIVE_NODE_ADOPTION_SHIFT,
                         memory_order_relaxed);
 }
 
 /* Fills a node that nobody else knows yet. */
-static inline void live_node_set(struct live_node *node, uint64_t hash, uint64_t size_bytes)
+static inline void live_node_set(struct live_node *node, uint64_t hash, uint64_t size_bytes, unsigned halves)
 {
   uint64_t rest = hash >> LIVE_NODE_TAG_BITS;
   atomic_store_explicit(&node->rest_or_next, (uint32_t)rest, memory_order_relaxed);
-  atomic_store_explicit(&node->size_and_rest, size_bytes | rest >> 32 << (64 - LIVE_NODE_REST_HIGH_BITS),
+  atomic_store_explicit(&node->size_and_rest,
+                        size_bytes | (uint64_t)halves << LIVE_NODE_SIZE_BITS |
+                            rest >> 32 << (64 - LIVE_NODE_REST_HIGH_BITS),
                         memory_order_relaxed);
 }
 

@@ -19,7 +19,7 @@ def counted(frames):
     return frames[0].startswith("victim_") or "victim_code" in frames
 
 
-FIRST_SEGMENT, STACK_BYTES = 32 << 10, 224
+FIRST_SEGMENT, STACK_BYTES, STACK_FIXED_BYTES = 32 << 10, 304, 288
 
 
 def hash_of_word(word):
@@ -31,7 +31,7 @@ def hash_of_word(word):
 def write_many_stacks(path, size):
     """A state file full of stacks of one frame; returns how many there are."""
     header = bytearray(4096)
-    struct.pack_into("<8sIIQIIQQI", header, 0, b"HEAPPROF", 1, 4096, FIRST_SEGMENT, 4242, 0, 10**18, 1, 128)
+    struct.pack_into("<8sIIQIIQQI", header, 0, b"HEAPPROF", 2, 4096, FIRST_SEGMENT, 4242, 0, 10**18, 1, 128)
     struct.pack_into("<QQ", header, 376, size, size)
     record = bytearray(STACK_BYTES)
     struct.pack_into("<QQQddQ", record, 32, 1, 1 << 16, 100 << 4, 0, 0, 1)
@@ -44,8 +44,8 @@ def write_many_stacks(path, size):
                 position, segment = segment, segment * 2
                 continue
             pc = 0x400000 + count * 4096
-            struct.pack_into("<IIIIQ", record, 0, 0x48500001, STACK_BYTES, 208, 1, hash_of_word(pc))
-            struct.pack_into("<Q", record, 208, pc)
+            struct.pack_into("<IIIIQ", record, 0, 0x48500001, STACK_BYTES, STACK_FIXED_BYTES, 1, hash_of_word(pc))
+            struct.pack_into("<Q", record, STACK_FIXED_BYTES, pc)
             file.write(record)
             position, count = position + STACK_BYTES, count + 1
         file.truncate(size)

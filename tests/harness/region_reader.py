@@ -4,7 +4,8 @@ a reader to skip what is damaged, this one accepts only what a process that was 
 import dataclasses
 import struct
 
-HEADER_BYTES = 2072
+HEADER_BYTES = 2144
+PEAK_IS_OVER = 1 << 62
 STACK, MODULE = 1, 2
 WORD = 2**64
 
@@ -61,15 +62,15 @@ class Region:
             raise RegionError("no magic")
         (self.version, self.header_bytes, self.first_segment_bytes, self.pid, self.parent_pid, self.created_unix_ns,
          self.sample_interval_bytes, self.depth) = struct.unpack_from("<IIQIIQQI", data, 8)
-        if self.version != 1 or self.header_bytes < HEADER_BYTES or self.header_bytes % 16:
+        if self.version != 2 or self.header_bytes < HEADER_BYTES or self.header_bytes % 16:
             raise RegionError(f"version {self.version}, a header of {self.header_bytes} bytes")
         self.program, self.allocator = text(data[56:120]), text(data[120:376])
         self.log_end, self.file_end, self.exact_units = struct.unpack_from("<QQQ", data, 376)
         self.lost = struct.unpack_from("<16Q", data, 400)
-        (self.own_bytes, self.timed_samples, self.timed_ticks, self.ticks_per_second, self.stack_count, in_use,
-         self.peak, self.look_up_ticks, self.cpu_ns, self.pid_namespace,
-         self.created_boot_ns) = struct.unpack_from("<QQQQQqQQQQQ", data, 528)
-        self.in_use_bytes, self.peak_bytes = max(in_use, 0) / 16, self.peak / 16
+        (self.own_bytes, self.timed_samples, self.timed_ticks, self.ticks_per_second, self.stack_count, self.look_up_ticks,
+         self.cpu_ns, self.pid_namespace,
+         self.created_boot_ns) = struct.unpack_from("<QQQQQ16xQQQQ", data, 528)
+        self.half_in_use, self.peaks = zip(*struct.iter_unpack("<QQ", data[2112:2144]))
         self.origin, self.end = struct.unpack_from("<QI", data, 1008), struct.unpack_from("<I", data, 1020)[0]
         self.resident, self.resident_most, self.command = *struct.unpack_from("<QQ", data, 1024), text(data[1048:2072])
         if any(data[HEADER_BYTES:self.header_bytes]):
@@ -106,17 +107,41 @@ class Region:
 
     def _stack(self, record):
         offset, depth = struct.unpack_from("<II", record, 8)
-        if offset != 208:
+        if offset != 288:
             raise RegionError(f"a stack whose pcs are at {offset}")
         allocated, freed = read_sums(record, 40), read_sums(record, 88)
         samples, = struct.unpack_from("<Q", record, 32)
         in_use = Sums(*(max(a - b, 0) for a, b in zip(dataclasses.astuple(allocated), dataclasses.astuple(freed))))
-        at_peak = in_use
-        for slot in (128, 168):
-            if struct.unpack_from("<Q", record, slot) == (self.peak,):
-                at_peak = read_sums(record, slot + 8)
+        at_peak = self._at_peak(record, in_use)
         return Stack(struct.unpack_from("<I", record, 24)[0], samples, allocated, in_use, at_peak,
-                     list(struct.unpack_from(f"<{depth}Q", record, 208)))
+                     list(struct.unpack_from(f"<{depth}Q", record, 288)))
+
+    def _at_peak(self, record, in_use):
+        """With an interval of 1 what all samples stood for when they did most; else each half at the other one's peak, added up."""
+        if self.sample_interval_bytes == 1:
+            return self._half(record, 0, self.peaks[0], in_use)
+        halves = []
+        for half in (0, 1):
+            size, variance = struct.unpack_from("<Qd", record, 128 + 80 * half)
+            objects = in_use.objects * (size / 16) / in_use.bytes if in_use.bytes else 0
+            halves.append(self._half(record, half, self.peaks[1 - half], Sums(objects, size / 16, 0, variance)))
+        return Sums(*(sum(getattr(half, field) for half in halves) for field in ("objects", "bytes", "variance_objects", "variance_bytes")))
+
+    @staticmethod
+    def _half(record, half, peak, now):
+        for slot in (0, 1):
+            stamp, objects, size, variance = struct.unpack_from("<QQQd", record, 144 + 80 * half + 32 * slot)
+            if stamp == peak | PEAK_IS_OVER:
+                return Sums(objects / 65536, size / 16, 0, variance)
+        return now
+
+    @property
+    def in_use_bytes(self):
+        return self.sum("in_use", "bytes")
+
+    @property
+    def peak_bytes(self):
+        return self.sum("at_peak", "bytes")
 
     def sum(self, moment, field):
         """Over all stacks; moment: "allocated", "in_use" or "at_peak"."""

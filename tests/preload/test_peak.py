@@ -23,6 +23,14 @@ class Peak(Case):
         self.assertEqual(peak, before + 100 * MIB)
         self.assertEqual(run.profile.comment_values()["peak_inuse_space"], peak)
 
+    def test_unbiased(self):
+        """A program that holds 32 MiB and exchanges its blocks 300 times: the highest estimate is 40 % above that. The mean of 32 runs has a
+        standard error of 2.2 %."""
+        runs = [self.profiled([self.victim("exchange"), "65536", "153600"], seed=seed) for seed in range(1, 33)]
+        peaks = [profile.comment_values()["peak_inuse_space"] for profile in runs[-1].profiles]
+        self.assertEqual(len(peaks), len(runs))
+        self.assertAlmostEqual(sum(peaks) / len(peaks) / (32 * MIB), 1, delta=0.1)
+
     def test_of_a_forked_child(self):
         """It starts with what it inherits, not with its parent's past."""
         run, said = self.run_victim("fork", sample=1)

@@ -31,12 +31,16 @@ class Mutant:
 
 MUTANTS = [
     Mutant("lock_while_unwinding", "I3, U2, G5: a lock is held while the stack is walked", "core/record.c",
-           "  struct live_entry entry = {.stack = intern(start), .size_bytes = size_bytes};\n",
+           "  uint32_t stack = intern(start);\n",
            "  static _Atomic int held;\n"
            "  while (atomic_exchange(&held, 1) != 0)\n    ;\n"
-           "  struct live_entry entry = {.stack = intern(start), .size_bytes = size_bytes};\n"
+           "  uint32_t stack = intern(start);\n"
            "  atomic_store(&held, 0);\n",
            ["hazards/test_signals.G5Jump", "hazards/test_unwinding.U3Fork"]),
+    Mutant("peak_read_by_who_chose_it", "the highest of noisy totals is read where it is highest", "core/peak.c",
+           "      keep_if_over(stack, half, 1 - half, false);\n", "      keep_if_over(stack, half, half, false);\n", ["unit/test_peak"]),
+    Mutant("moment_ends_at_once", "a peak's moment ends before the top is reached", "core/peak.c",
+           "  if ((peak & PEAK_IS_OVER) != 0 && UNLIKELY", "  if (UNLIKELY", ["unit/test_peak"]),
     Mutant("stack_taken_for_aligned", "I2, A9: a caller's stack is taken for aligned", "core/arch/x86_64.h",
            "__attribute__((force_align_arg_pointer))", "", ["hazards/test_allocators.Row9Misaligned", "policy/test_library"]),
     Mutant("descriptor_left_open", "I5, U1: the state file stays open when it grows", "core/region.c",

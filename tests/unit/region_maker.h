@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAKER_BYTES = 3 * REGION_FIRST_SEGMENT_BYTES, MAKER_HEADER_BYTES = 2304 };
+enum { MAKER_BYTES = 3 * REGION_FIRST_SEGMENT_BYTES, MAKER_HEADER_BYTES = 2144 };
 
 struct maker {
   _Alignas(16) uint8_t bytes[MAKER_BYTES];

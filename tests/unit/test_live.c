@@ -12,13 +12,13 @@ static const void *address(uint64_t number, uint64_t stride)
 
 static struct live_entry entry(uint64_t number)
 {
-  return (struct live_entry){.stack = (uint32_t)number + 1, .size_bytes = number * 3};
+  return (struct live_entry){.stack = (uint32_t)number + 1, .halves = number % 4, .size_bytes = number * 3};
 }
 
 static bool is_entry(const struct live_entry *got, uint64_t number)
 {
   struct live_entry expected = entry(number);
-  return got->stack == expected.stack && got->size_bytes == expected.size_bytes;
+  return got->stack == expected.stack && got->halves == expected.halves && got->size_bytes == expected.size_bytes;
 }
 
 static unsigned count_of(const void *pointer)
@@ -46,9 +46,9 @@ CHILD_TEST(what_was_added_can_be_removed_once)
   require(live_remove(address(1, 16), &got) && is_entry(&got, 7));
   require(live_remove(address(2, 16), &got) && is_entry(&got, 2));
   require(live_count() == 0 && filter_is_empty());
-  struct live_entry largest = {.stack = UINT32_MAX, .size_bytes = (1ull << 59) - 1};
+  struct live_entry largest = {.stack = UINT32_MAX, .halves = 3, .size_bytes = (1ull << 57) - 1};
   require(live_add(address(9, 16), largest) && live_remove(address(9, 16), &got));
-  require(got.size_bytes == largest.size_bytes && got.stack == UINT32_MAX);
+  require(got.size_bytes == largest.size_bytes && got.halves == 3 && got.stack == UINT32_MAX);
 }
 
 /* Fills and empties the table with every stride that allocators like. */

@@ -264,7 +264,7 @@ static void index_before(const unsigned *numbers, unsigned count)
   make_pointers();
   for (uint32_t i = 0; i < POINTERS; i++) {
     require(live_node_get() == i + 1);
-    live_node_set(live_node_at(i + 1), live_index_hash(pointers[i]), i + 10);
+    live_node_set(live_node_at(i + 1), live_index_hash(pointers[i]), i + 10, 0);
     live_node_at(i + 1)->stack = i + 1;
   }
   for (unsigned i = 0; i < count; i++)

@@ -5,6 +5,7 @@
 #include "core/stacks.h"
 #include "unit.h"
 
+#include <math.h>
 #include <ucontext.h>
 
 enum { STACKS = 24, LIVE = 2000, THREADS = 4 };
@@ -14,6 +15,7 @@ static uint32_t ids[STACKS];
 static void make_stacks(void)
 {
   unit_region();
+  region_header()->sample_interval_bytes = 1; /* samples are not halved, but where a test says so */
   for (uintptr_t i = 0; i < STACKS; i++)
     require((ids[i] = stacks_intern((uintptr_t[]){0x400000 + i, 0x500000}, 2, 0)) != 0);
 }
@@ -25,7 +27,23 @@ static struct stack_record *stack_at(unsigned number)
 
 static struct tally_sums at_peak(unsigned number)
 {
-  return peak_read(stack_at(number), region_header()->peak_bytes_q4);
+  struct peak_moments moments = peak_moments(region_header());
+  return peak_read(stack_at(number), &moments);
+}
+
+static struct peak *slots_of(struct stack_record *stack)
+{
+  return stack->halves[0].peaks;
+}
+
+static uint64_t total_q4(void)
+{
+  return region_header()->halves[0].in_use_bytes_q4;
+}
+
+static uint64_t peak_q4(void)
+{
+  return peak_moments(region_header()).peaks[0];
 }
 
 static uint64_t bytes_of_all_at_peak(void)
@@ -45,7 +63,7 @@ static struct sample_weight bytes(uint64_t size)
 
 struct model_sums {
   uint64_t objects_q16, bytes_q4;
-  double allocated_objects, allocated_bytes, freed_objects, freed_bytes; /* variances */
+  double allocated_bytes, freed_bytes; /* variances */
 };
 
 struct object {
@@ -56,6 +74,7 @@ struct object {
 static struct model {
   struct model_sums stacks[STACKS], stacks_at_peak[STACKS];
   uint64_t total_q4, peak_q4;
+  bool is_peak_over;
   struct object live[LIVE];
   unsigned live_count;
 } model;
@@ -67,19 +86,21 @@ static void model_count(struct object object, bool is_allocation)
   uint64_t bytes_q4 = (uint64_t)(s * w * 16 + 0.5), sign = is_allocation ? 1 : -1ull;
   sums->objects_q16 += sign * object.weight.objects_q16;
   sums->bytes_q4 += sign * bytes_q4;
-  *(is_allocation ? &sums->allocated_objects : &sums->freed_objects) += w * (w - 1);
   *(is_allocation ? &sums->allocated_bytes : &sums->freed_bytes) += s * s * w * (w - 1);
   model.total_q4 += sign * bytes_q4;
-  if (model.total_q4 <= model.peak_q4)
-    return;
-  model.peak_q4 = model.total_q4;
-  memcpy(model.stacks_at_peak, model.stacks, sizeof model.stacks);
+  bool is_peak = model.total_q4 > model.peak_q4;
+  model.is_peak_over = !is_allocation || (model.is_peak_over && !is_peak);
+  if (is_peak)
+    model.peak_q4 = model.total_q4;
+  if (!model.is_peak_over)
+    memcpy(model.stacks_at_peak, model.stacks, sizeof model.stacks);
 }
 
 static void allocate(uint64_t *random)
 {
-  struct object object = {.stack = (unsigned)(prng_next(random) % STACKS),
-                          .weight = {prng_next(random) % 100000, 65536 + prng_next(random) % (1 << 20)}};
+  struct object object = {
+      .stack = (unsigned)(prng_next(random) % STACKS),
+      .weight = {.size_bytes = prng_next(random) % 100000, .objects_q16 = 65536 + prng_next(random) % (1 << 20)}};
   if (prng_next(random) % 4 == 0)
     object.weight = bytes(prng_next(random) % 3);
   stacks_count_allocation(ids[object.stack], object.weight);
@@ -103,14 +124,13 @@ static double or_zero(double difference)
 
 static void must_agree(void)
 {
-  require(region_header()->in_use_bytes_q4 == model.total_q4 && region_header()->peak_bytes_q4 == model.peak_q4);
+  require(total_q4() == model.total_q4 && peak_q4() == model.peak_q4);
   for (unsigned i = 0; i < STACKS; i++) {
     const struct model_sums *right = &model.stacks_at_peak[i];
     struct tally_sums sums = at_peak(i);
     require(sums.objects_q16 == right->objects_q16 && sums.bytes_q4 == right->bytes_q4);
     if (right->objects_q16 == 0)
       continue; /* what is left of the doubles are rounding errors */
-    require(sums.variance_objects == or_zero(right->allocated_objects - right->freed_objects));
     require(sums.variance_bytes == or_zero(right->allocated_bytes - right->freed_bytes));
   }
   require(bytes_of_all_at_peak() == model.peak_q4);
@@ -135,7 +155,72 @@ CHILD_TEST(one_thread_is_exact)
   while (model.live_count > 0)
     release(&random);
   must_agree();
-  require(region_header()->in_use_bytes_q4 == 0 && model.peak_q4 > 0);
+  require(total_q4() == 0 && model.peak_q4 > 0);
+}
+
+/* Halves: what each held when the other one's total was highest, and until the next free. */
+
+static struct half_model {
+  uint64_t total_q4, peak_q4, stacks[STACKS], at_peak_of_other[STACKS];
+  bool is_peak_over;
+} halves[HALVES];
+
+static void halves_count(struct object object, bool is_allocation)
+{
+  double w = (double)object.weight.objects_q16 / 65536, s = (double)object.weight.size_bytes;
+  uint64_t bytes_q4 = (uint64_t)(s * (w + sqrt(w * (w - 1))) / 2 * 16 + 0.5), sign = is_allocation ? 1 : -1ull;
+  for (unsigned i = 0; i < HALVES; i++) {
+    if ((object.weight.halves >> i & 1) != 0) {
+      halves[i].stacks[object.stack] += sign * bytes_q4;
+      halves[i].total_q4 += sign * bytes_q4;
+    }
+    bool is_peak = halves[i].total_q4 > halves[i].peak_q4;
+    halves[i].is_peak_over = !is_allocation || (halves[i].is_peak_over && !is_peak);
+    if (is_peak)
+      halves[i].peak_q4 = halves[i].total_q4;
+  }
+  for (unsigned i = 0; i < HALVES; i++)
+    if (!halves[1 - i].is_peak_over)
+      memcpy(halves[i].at_peak_of_other, halves[i].stacks, sizeof halves[i].stacks);
+}
+
+static void halves_must_agree(void)
+{
+  struct peak_moments moments = peak_moments(region_header());
+  require(moments.peaks[0] == halves[0].peak_q4 && moments.peaks[1] == halves[1].peak_q4);
+  uint64_t all = 0;
+  for (unsigned i = 0; i < STACKS; i++) {
+    struct tally_sums sums = at_peak(i);
+    require(sums.bytes_q4 == halves[0].at_peak_of_other[i] + halves[1].at_peak_of_other[i]);
+    require((sums.bytes_q4 > 0) == (sums.variance_bytes > 0) && sums.samples == 0);
+    all += sums.bytes_q4;
+  }
+  require(stacks_peak_bytes() == (all + 8) >> 4);
+}
+
+CHILD_TEST(each_half_is_read_at_the_peak_of_the_other)
+{
+  uint64_t random = 11;
+  make_stacks();
+  region_header()->sample_interval_bytes = 1 << 19;
+  for (unsigned step = 0; step < 40000; step++) {
+    unsigned tide = 1 + (unsigned)(LIVE / 2 * (1 + step / 20000) * ((step / 1500) % 4) / 4);
+    bool is_allocation = model.live_count == 0 || model.live_count < tide;
+    unsigned which = is_allocation ? model.live_count++ : (unsigned)(prng_next(&random) % model.live_count);
+    if (is_allocation)
+      model.live[which] = (struct object){.stack = (unsigned)(prng_next(&random) % STACKS),
+                                          .weight = {.size_bytes = 1 + prng_next(&random) % 100000,
+                                                     .halves = 1 + prng_next(&random) % 3,
+                                                     .objects_q16 = 65537 + prng_next(&random) % (1 << 20)}};
+    struct object object = model.live[which];
+    (is_allocation ? stacks_count_allocation : stacks_count_free)(ids[object.stack], object.weight);
+    halves_count(object, is_allocation);
+    if (!is_allocation)
+      model.live[which] = model.live[--model.live_count];
+    if (step % 37 == 0)
+      halves_must_agree();
+  }
+  require(halves[0].peak_q4 > 0 && halves[1].peak_q4 > 0);
 }
 
 CHILD_TEST(value_at_the_peak_stays)
@@ -150,10 +235,14 @@ CHILD_TEST(value_at_the_peak_stays)
   stacks_count_allocation(ids[2], bytes(1)); /* 151 */
   require(at_peak(0).bytes_q4 == 0 && at_peak(1).bytes_q4 == 800 && at_peak(2).bytes_q4 == 1616);
   stacks_count_allocation(ids[3], bytes(0));
-  require(at_peak(3).objects_q16 == 0 && bytes_of_all_at_peak() == 151 * 16);
+  require(at_peak(3).objects_q16 == 65536 && bytes_of_all_at_peak() == 151 * 16); /* nothing was freed since */
+  stacks_count_free(ids[3], bytes(0));
+  stacks_count_allocation(ids[3], bytes(0));
+  stacks_count_allocation(ids[3], bytes(0));
+  require(at_peak(3).objects_q16 == 65536 && bytes_of_all_at_peak() == 151 * 16);
   stacks_inherit();
-  require(peak_read(stack_at(0), 0).bytes_q4 == 0 && stack_at(2)->peaks[0].stamp == 0 &&
-          stack_at(2)->peaks[1].stamp == 0);
+  require(stacks_read(stack_at(0)).in_use.bytes_q4 == 0 && slots_of(stack_at(2))[0].stamp == 0 &&
+          slots_of(stack_at(2))[1].stamp == 0);
 }
 
 /* A thread has raised the total and was held up before it could move the peak. */
@@ -161,9 +250,9 @@ CHILD_TEST(whoever_comes_next_moves_the_peak)
 {
   make_stacks();
   stacks_count_allocation(ids[0], bytes(100));
-  region_header()->in_use_bytes_q4 += 50 * 16;
+  region_header()->halves[0].in_use_bytes_q4 += 50 * 16;
   stacks_count_free(ids[0], bytes(100));
-  require(region_header()->peak_bytes_q4 == 150 * 16 && at_peak(0).bytes_q4 == 1600);
+  require(peak_q4() == 150 * 16 && at_peak(0).bytes_q4 == 1600);
 }
 
 /* A handler that leaves realloc by longjmp: the object may be freed without ever having been counted. */
@@ -173,9 +262,9 @@ CHILD_TEST(total_below_zero_is_no_peak)
   stacks_count_allocation(ids[0], bytes(100));
   stacks_count_free(ids[0], bytes(100));
   stacks_count_free(ids[0], bytes(100));
-  require((int64_t)region_header()->in_use_bytes_q4 == -1600 && region_header()->peak_bytes_q4 == 1600);
+  require((int64_t)total_q4() == -1600 && peak_q4() == 1600);
   stacks_count_allocation(ids[1], bytes(60));
-  require(region_header()->peak_bytes_q4 == 1600 && at_peak(0).bytes_q4 == 1600 && at_peak(1).bytes_q4 == 0);
+  require(peak_q4() == 1600 && at_peak(0).bytes_q4 == 1600 && at_peak(1).bytes_q4 == 0);
 }
 
 /* Slots that somebody is writing for ever. */
@@ -188,10 +277,10 @@ static void change_at_new_peaks(unsigned peaks)
     stacks_count_allocation(ids[0], bytes(1));
     stacks_count_free(ids[1], bytes(10));
     stacks_count_allocation(ids[2], bytes(10000));
-    uint64_t peak = region_header()->peak_bytes_q4;
+    uint64_t peak = peak_q4();
     stacks_count_free(ids[2], bytes(10000));
     stacks_count_free(ids[0], bytes(1)); /* keeps before + 1 */
-    require(region_header()->peak_bytes_q4 == peak);
+    require(peak_q4() == peak);
     require(at_peak(0).bytes_q4 == before + 16 && stacks_read(stack_at(0)).in_use.bytes_q4 == before);
     stacks_count_allocation(ids[2], bytes(20000 + i));
     stacks_count_free(ids[2], bytes(10));
@@ -204,11 +293,11 @@ CHILD_TEST(held_slot_is_left_alone)
   struct stack_record *stack = stack_at(0);
   for (unsigned held = 0; held < PEAK_SLOTS; held++) {
     change_at_new_peaks(3);
-    uint64_t stamp = stack->peaks[held].stamp | PEAK_IS_WRITTEN, other = stack->peaks[1 - held].stamp;
-    stack->peaks[held].stamp = stamp;
+    uint64_t stamp = slots_of(stack)[held].stamp | PEAK_IS_WRITTEN, other = slots_of(stack)[1 - held].stamp;
+    slots_of(stack)[held].stamp = stamp;
     change_at_new_peaks(5);
-    require(stack->peaks[held].stamp == stamp && stack->peaks[1 - held].stamp != other);
-    stack->peaks[held].stamp &= ~PEAK_IS_WRITTEN;
+    require(slots_of(stack)[held].stamp == stamp && slots_of(stack)[1 - held].stamp != other);
+    slots_of(stack)[held].stamp &= ~PEAK_IS_WRITTEN;
   }
 }
 
@@ -217,20 +306,19 @@ CHILD_TEST(two_held_slots_cost_the_older)
   make_stacks();
   struct stack_record *stack = stack_at(0);
   change_at_new_peaks(4);
-  unsigned older = stack->peaks[0].stamp > stack->peaks[1].stamp;
-  uint64_t newer = stack->peaks[1 - older].stamp | PEAK_IS_WRITTEN;
-  stack->peaks[1 - older].stamp = newer;
-  stack->peaks[older].stamp |= PEAK_IS_WRITTEN;
+  unsigned older = slots_of(stack)[0].stamp > slots_of(stack)[1].stamp;
+  uint64_t newer = slots_of(stack)[1 - older].stamp | PEAK_IS_WRITTEN;
+  slots_of(stack)[1 - older].stamp = newer;
+  slots_of(stack)[older].stamp |= PEAK_IS_WRITTEN;
   change_at_new_peaks(5);
-  require(stack->peaks[1 - older].stamp == newer && (stack->peaks[older].stamp & PEAK_IS_WRITTEN) == 0);
+  require(slots_of(stack)[1 - older].stamp == newer && (slots_of(stack)[older].stamp & PEAK_IS_WRITTEN) == 0);
 }
 
 CHILD_TEST(unfinished_slot_reads_as_now)
 {
   make_stacks();
   stacks_count_allocation(ids[0], bytes(100));
-  stack_at(0)->peaks[0].stamp =
-      region_header()->peak_bytes_q4 | PEAK_IS_WRITTEN; /* left before the values were stored */
+  slots_of(stack_at(0))[0].stamp = peak_q4() | PEAK_IS_OVER | PEAK_IS_WRITTEN; /* left before the values were stored */
   stacks_count_free(ids[0], bytes(100));
   require(at_peak(0).bytes_q4 == 0);
   stacks_count_allocation(ids[0], bytes(300));
@@ -250,7 +338,7 @@ static uint64_t total_before, held_before; /* by all, by stack 0 */
 static void begin_round(void)
 {
   stacks_count_allocation(ids[0], bytes(100000)); /* a new peak */
-  total_before = region_header()->in_use_bytes_q4 / 16;
+  total_before = total_q4() / 16;
   held_before = stacks_read(stack_at(0)).in_use.bytes_q4 / 16;
 }
 
@@ -280,7 +368,7 @@ static void go_up_and_down(void)
 
 static void expect_the_last_peak(void)
 {
-  expect_about(region_header()->peak_bytes_q4, total_before + 1000 - 200 + 9000);
+  expect_about(peak_q4(), total_before + 1000 - 200 + 9000);
   expect_about(at_peak(0).bytes_q4, held_before - 200);
   require(at_peak(1).bytes_q4 == 1000 * 16 && at_peak(2).bytes_q4 == 9000 * 16);
 }
@@ -295,7 +383,7 @@ static void stay_below(void)
 
 static void expect_the_old_peak(void)
 {
-  expect_about(region_header()->peak_bytes_q4, total_before);
+  expect_about(peak_q4(), total_before);
   expect_about(at_peak(0).bytes_q4, held_before);
   require(at_peak(1).bytes_q4 == 0);
 }
@@ -414,7 +502,7 @@ static void *hold_together(void *number)
 {
   enum { ROUNDS = 30, EACH = 400 };
   for (unsigned round = 1; round <= ROUNDS; round++) {
-    uint64_t before = region_header()->peak_bytes_q4, each = 16 * round;
+    uint64_t before = peak_q4(), each = 16 * round;
     pthread_barrier_wait(&barrier);
     for (unsigned i = 0; i < EACH; i++)
       stacks_count_allocation(ids[i % STACKS], bytes(each));
@@ -424,7 +512,7 @@ static void *hold_together(void *number)
     pthread_barrier_wait(&barrier);
     if (number != NULL)
       continue;
-    require(region_header()->peak_bytes_q4 == THREADS * EACH * each * 16 && region_header()->peak_bytes_q4 > before);
+    require(peak_q4() == THREADS * EACH * each * 16 && peak_q4() > before);
     for (unsigned i = 0; i < STACKS; i++)
       require(at_peak(i).bytes_q4 == THREADS * each * 16 * (EACH / STACKS + (i < EACH % STACKS)));
   }
@@ -436,7 +524,7 @@ CHILD_TEST(threads_that_hold_together)
   make_stacks();
   require(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
   unit_run_threads(THREADS, hold_together);
-  require(region_header()->in_use_bytes_q4 == 0);
+  require(total_q4() == 0);
 }
 
 enum { SIZE_MAX_BYTES = 512, TIDES = 60, STEPS = 3000, HELD = 1000 };
@@ -462,7 +550,7 @@ static void *walk(void *number)
     }
     pthread_barrier_wait(&barrier);
     if (number == NULL) {
-      int64_t off = (int64_t)(bytes_of_all_at_peak() - region_header()->peak_bytes_q4);
+      int64_t off = (int64_t)(bytes_of_all_at_peak() - peak_q4());
       require(llabs(off) <= THREADS * SIZE_MAX_BYTES * 16);
     }
     pthread_barrier_wait(&barrier);
@@ -477,7 +565,7 @@ CHILD_TEST(threads_are_off_by_what_is_in_flight)
   make_stacks();
   require(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
   unit_run_threads(THREADS, walk);
-  require(region_header()->in_use_bytes_q4 == 0 && region_header()->peak_bytes_q4 > 16 * SIZE_MAX_BYTES);
+  require(total_q4() == 0 && peak_q4() > 16 * SIZE_MAX_BYTES);
 }
 
 static _Atomic bool is_done;
@@ -488,7 +576,7 @@ static void *read_all_the_time(void *unused)
   (void)unused;
   uint64_t last = 0;
   while (!is_done) {
-    uint64_t peak = region_header()->peak_bytes_q4;
+    uint64_t peak = peak_q4();
     require(peak >= last);
     last = peak;
     for (unsigned i = 0; i < STACKS; i++) {
@@ -518,6 +606,7 @@ int main(void)
   (void)unit_directory();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_thread_is_exact),
+      cmocka_unit_test(each_half_is_read_at_the_peak_of_the_other),
       cmocka_unit_test(value_at_the_peak_stays),
       cmocka_unit_test(whoever_comes_next_moves_the_peak),
       cmocka_unit_test(total_below_zero_is_no_peak),

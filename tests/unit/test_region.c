@@ -83,7 +83,8 @@ CHILD_TEST(file_is_private_and_says_whose_it_is)
   int fd = open(region_path(), O_RDONLY);
   require(read(fd, bytes, sizeof bytes) == sizeof bytes);
   const struct region_header *header = (const struct region_header *)bytes;
-  require(memcmp(header->magic, "HEAPPROF", 8) == 0 && header->version == 1 && header->header_bytes == 4096);
+  require(memcmp(header->magic, "HEAPPROF", 8) == 0 && header->version == REGION_VERSION &&
+          header->header_bytes == 4096);
   require(header->pid == (uint32_t)getpid() && header->parent_pid == 0 && header->depth == config.depth);
   require(header->sample_interval_bytes == 524288 && header->first_segment_bytes == REGION_FIRST_SEGMENT_BYTES);
   require(strcmp(header->program, "unit") == 0 && strcmp(header->allocator, "/lib/liballocator.so") == 0);

@@ -25,7 +25,8 @@ static struct sample_weight weight; /* of each, at the usual interval */
 
 static void allocate(uintptr_t number)
 {
-  require(live_add(address(number), (struct live_entry){.stack = stack, .size_bytes = SIZE_BYTES}));
+  require(
+      live_add(address(number), (struct live_entry){.stack = stack, .halves = HALF_BOTH, .size_bytes = SIZE_BYTES}));
   stacks_count_allocation(stack, weight);
 }
 
@@ -41,6 +42,7 @@ static void prepare(void)
   config = unit_region();
   sampler_init(config.sample_interval_bytes, 1, true);
   weight = sampler_weigh(SIZE_BYTES);
+  weight.halves = HALF_BOTH;
   require(settle_init(&config, "unit", "") && process_is_settled());
   stack = stacks_intern(pcs, COUNT_OF(pcs), 0);
   for (uintptr_t i = 0; i < 150; i++)
@@ -68,10 +70,10 @@ static void settle_in_child(void)
   require(strcmp(region_path(), parent_path) != 0 && region_header()->pid == (uint32_t)getpid());
   /* What is inherited counts as allocated, what was freed before does not. */
   require(sums().allocated.samples == 90 && sums().in_use.samples == 90 && live_count() == 90);
-  require(region_header()->in_use_bytes_q4 == 90 * tally_bytes_q4(weight) &&
-          region_header()->peak_bytes_q4 == 90 * tally_bytes_q4(weight));
-  require(peak_read((const struct stack_record *)region_at(stack), 90 * tally_bytes_q4(weight)).objects_q16 ==
-          90 * weight.objects_q16);
+  struct peak_moments moments = peak_moments(region_header());
+  require(moments.peaks[0] > 0 && moments.peaks[0] == moments.peaks[1] && moments.peaks[0] % 90 == 0);
+  require(region_header()->halves[0].in_use_bytes_q4 == moments.peaks[0]);
+  require(peak_read((const struct stack_record *)region_at(stack), &moments).bytes_q4 == 2 * moments.peaks[0]);
   record_free(address(50));
   allocate(200);
   require(sums().allocated.samples == 91 && sums().in_use.samples == 90);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEADER_BYTES = 4096, FIRST_SEGMENT_BYTES = 32 << 10, STACK_BYTES = 208, DEPTH_MAX = 512 };
+enum { HEADER_BYTES = 4096, FIRST_SEGMENT_BYTES = 32 << 10, STACK_BYTES = 288, DEPTH_MAX = 512 };
 
 static uint64_t hash_words(const uint64_t *words, size_t count)
 {
@@ -27,7 +27,7 @@ static void put(char *bytes, size_t at, uint64_t value, size_t size)
 static void make_header(char *header, uint64_t size)
 {
   memcpy(header, "HEAPPROF", 8);
-  put(header, 8, 1, 4);
+  put(header, 8, 2, 4);
   put(header, 12, HEADER_BYTES, 4);
   put(header, 16, FIRST_SEGMENT_BYTES, 8);
   put(header, 24, 4242, 4);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/tree_peak.h"
 
-#include "core/region_format.h"
+#include "core/peak.h"
 #include "core/resident.h"
 #include "tools/run/run_folder.h"
 
@@ -55,6 +55,24 @@ static double bytes_of(const _Atomic uint64_t *field)
   return (double)MAX(value, 0) / 16;
 }
 
+/* Each half's own highest value, added up: too high where the heap is noisy, as the highest of all looks is anyway. */
+static double peak_of(const struct region_header *header)
+{
+  struct peak_moments moments = peak_moments(header);
+  uint64_t bytes_q4 = 0;
+  for (unsigned half = 0; half < HALVES; half++)
+    bytes_q4 += moments.peaks[half];
+  return (double)bytes_q4 / 16;
+}
+
+static double in_use_of(const struct region_header *header)
+{
+  double bytes = 0;
+  for (unsigned half = 0; half < HALVES; half++)
+    bytes += bytes_of(&header->halves[half].in_use_bytes_q4);
+  return bytes;
+}
+
 /* False: it is not whole yet, or none. */
 static bool read_header(const char *path, struct region_header *header, ino_t *inode)
 {
@@ -101,10 +119,10 @@ static void look_at(struct tree_peak *tree, const char *path)
     return;
   bool is_new = member == NULL;
   member = member_of(tree, path, inode);
-  double peak = bytes_of(&header.peak_bytes_q4);
+  double peak = peak_of(&header);
   member->pid = (int)header.pid;
   member->origin_pid = (int)header.origin_pid;
-  member->now_bytes = bytes_of(&header.in_use_bytes_q4);
+  member->now_bytes = in_use_of(&header);
   member->inherited_bytes = MIN(bytes_of(&header.inherited_bytes_q4), member->now_bytes);
   member->most_since = peak > member->peak_bytes ? peak : member->now_bytes;
   member->peak_bytes = peak;

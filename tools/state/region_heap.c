@@ -44,22 +44,29 @@ static uint64_t add_saturating(uint64_t a, uint64_t b)
 
 /* Stacks. */
 
-/* Of the peak in force, unless that moves on too fast. */
-static struct tally_sums sums_at_peak(struct region_log *log, const struct stack_record *record, uint64_t *peak)
+static bool is_same(const struct peak_moments *one, const struct peak_moments *other)
 {
-  struct tally_sums sums = peak_read(record, *peak);
+  return memcmp(one->peaks, other->peaks, sizeof one->peaks) == 0;
+}
+
+/* Of the peak in force, unless that moves on too fast. */
+static struct tally_sums sums_at_peak(struct region_log *log, const struct stack_record *record,
+                                      struct peak_moments *moments)
+{
+  struct tally_sums sums = peak_read(record, moments);
   for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-    uint64_t now = region_log_peak(log);
-    if (now == *peak)
+    struct peak_moments now = region_log_moments(log);
+    if (is_same(&now, moments))
       break;
-    *peak = now;
+    *moments = now;
     region_log_reread(log, record);
-    sums = peak_read(record, now);
+    sums = peak_read(record, moments);
   }
   return sums;
 }
 
-static void read_sums(struct region_log *log, struct stack *stack, const struct stack_record *record, uint64_t *peak)
+static void read_sums(struct region_log *log, struct stack *stack, const struct stack_record *record,
+                      struct peak_moments *peak)
 {
   struct stack_sums sums = tally_read(&record->allocated, &record->freed);
   if (peak != NULL)
@@ -112,8 +119,8 @@ static void add_frame(struct stacks *stacks, uint64_t pc)
 }
 
 /* `peak`: the peak that was in force last; NULL: what is in use now. */
-static void add_stack(struct stacks *stacks, struct region_log *log, const struct stack_record *record, uint64_t *peak,
-                      const GArray *pcs)
+static void add_stack(struct stacks *stacks, struct region_log *log, const struct stack_record *record,
+                      struct peak_moments *peak, const GArray *pcs)
 {
   static const uint64_t nothing[VALUES];
   uint32_t flags = record->flags;
@@ -208,7 +215,7 @@ static bool has_too_many_addresses(const struct stacks *stacks)
   return stacks->location_bytes + stacks->id_bytes > LOAD_BYTES_MAX;
 }
 
-static void collect_stacks(struct stacks *stacks, struct region_log *log, uint64_t *peak)
+static void collect_stacks(struct stacks *stacks, struct region_log *log, struct peak_moments *peak)
 {
   g_autoptr(GArray) pcs = g_array_new(FALSE, FALSE, sizeof(uint64_t));
   const struct stack_record *record;
@@ -224,13 +231,13 @@ static void collect_stacks(struct stacks *stacks, struct region_log *log, uint64
  * what is read then is what is in use now, as good as at one. */
 static void collect_stacks_at_peak(struct stacks *stacks, struct region_log *log)
 {
-  uint64_t peak = region_log_peak(log), before = ~peak;
-  for (int attempt = 0; attempt < ATTEMPTS && before != peak; attempt++) {
+  struct peak_moments peak = region_log_moments(log), before = {.peaks = {0}};
+  for (int attempt = 0; attempt < ATTEMPTS && (attempt == 0 || !is_same(&before, &peak)); attempt++) {
     before = peak;
     if (attempt > 0)
       stacks_clear(stacks);
     collect_stacks(stacks, log, &peak);
-    peak = region_log_peak(log);
+    peak = region_log_moments(log);
   }
 }
 

@@ -105,11 +105,11 @@ void region_log_rewind(struct region_log *log)
   log->window_bytes = 0;
 }
 
-uint64_t region_log_peak(const struct region_log *log)
+struct peak_moments region_log_moments(const struct region_log *log)
 {
-  uint64_t peak;
-  region_bytes_read(log->bytes, offsetof(struct region_header, peak_bytes_q4), &peak, sizeof peak);
-  return peak;
+  struct region_header now = {.sample_interval_bytes = log->header.sample_interval_bytes};
+  region_bytes_read(log->bytes, offsetof(struct region_header, halves), now.halves, sizeof now.halves);
+  return peak_moments(&now);
 }
 
 /* The window. */
@@ -236,9 +236,12 @@ enum {
 static void take_as_they_are(const struct stack_record *before, struct stack_record *stack)
 {
   memcpy((void *)&stack->freed, (const void *)&before->freed, sizeof stack->freed);
-  for (unsigned i = 0; i < PEAK_SLOTS; i++)
-    if (memcmp((const void *)&before->peaks[i], (const void *)&stack->peaks[i], sizeof stack->peaks[i]) != 0)
-      atomic_store_explicit(&stack->peaks[i].stamp, PEAK_IS_WRITTEN, memory_order_relaxed);
+  for (unsigned i = 0; i < HALVES * PEAK_SLOTS; i++) {
+    const struct peak *old = &before->halves[i / PEAK_SLOTS].peaks[i % PEAK_SLOTS];
+    struct peak *new = &stack->halves[i / PEAK_SLOTS].peaks[i % PEAK_SLOTS];
+    if (memcmp((const void *)old, (const void *)new, sizeof *new) != 0)
+      atomic_store_explicit(&new->stamp, PEAK_IS_WRITTEN, memory_order_relaxed);
+  }
 }
 
 /* Sums only grow: if all are the same twice, they agree with each other. Where the writer is fast, all that passed

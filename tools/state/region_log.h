@@ -10,7 +10,7 @@
 #ifndef HEAPPROF_REGION_LOG_H
 #define HEAPPROF_REGION_LOG_H
 
-#include "core/tally.h"
+#include "core/peak.h"
 #include "tools/state/region_bytes.h"
 
 #include <glib.h>
@@ -41,8 +41,8 @@ struct region_log {
 bool region_log_open(struct region_log *log, struct region_bytes *bytes, uint64_t size, GError **error);
 void region_log_close(struct region_log *log);
 
-/* The highest in-use bytes of all stacks so far, in 1/16: now, not when the log was opened. */
-uint64_t region_log_peak(const struct region_log *log);
+/* The moments of the peak that are in force now, not when the log was opened. */
+struct peak_moments region_log_moments(const struct region_log *log);
 
 void region_log_rewind(struct region_log *log);
 

@@ -81,15 +81,15 @@ void region_summary_read(struct region_log *log, struct region_summary *summary)
   *summary = (struct region_summary){0};
   read_header(log, summary);
   g_autoptr(GArray) pcs = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+  struct peak_moments moments = peak_moments(&log->header);
   const struct stack_record *stack;
   while ((stack = region_log_next_stack(log, pcs)) != NULL) {
     struct stack_sums sums = tally_read(&stack->allocated, &stack->freed);
     add_stack(summary, &sums);
+    summary->peak_bytes += (double)peak_read(stack, &moments).bytes_q4 / 16;
   }
   summary->sampling_ns = sampling_ns(&log->header, summary->samples);
   summary->cpu_ns = atomic_load_explicit(&log->header.cpu_ns, memory_order_relaxed);
-  int64_t peak = (int64_t)atomic_load_explicit(&log->header.peak_bytes_q4, memory_order_relaxed);
-  summary->peak_bytes = MAX((double)peak / 16, summary->in_use_bytes);
   int64_t inherited = (int64_t)atomic_load_explicit(&log->header.inherited_bytes_q4, memory_order_relaxed);
   summary->inherited_bytes = (double)MAX(inherited, 0) / 16;
   summary->file_bytes = log->end;
