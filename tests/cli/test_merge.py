@@ -272,6 +272,15 @@ class Family(Views):
         _, *workers = self.run_family(what)
         self.assertEqual(self.held(*workers), [loaded, 30, 40, 30])
 
+    def test_one_place(self):
+        """The child's first sample has the stack of its parent's last one, and is its own all the same."""
+        run = self.profiled([self.victim("family"), "same"], sample=1)
+        child, = (p for p in map(pprof_reader.load, run.files) if "forked_from" in p.comment_values())
+        held = {bool(s.labels): s.values["inuse_space"] for s in child.samples if s.values["inuse_space"] == 1 << 20}
+        self.assertEqual(held, {True: 1 << 20, False: 1 << 20})
+        self.tool("merge", *run.files, "-f", "-o", "merged.pb.gz")
+        self.assertGreaterEqual(pprof_reader.load(self.out_dir / "merged.pb.gz").total("inuse_space"), 2 << 20)
+
     def test_one_worker(self):
         _, worker, *_ = self.run_family("keep")
         self.assertEqual(self.held(worker), [40, 10, 40, 10])

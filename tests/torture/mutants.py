@@ -293,6 +293,8 @@ MUTANTS = [
            "  return between <= INT64_MAX ? between : 0;\n", "  return from > take ? between : 0;\n", ["unit/test_stacks"]),
     Mutant("child_keeps_tallies", "I9: a child starts with its parent's sums", "core/settle.c",
            "  stacks_inherit();\n", "", ["preload/test_processes"]),
+    Mutant("child_keeps_buckets", "I9: what a child allocates counts as inherited", "core/stacks.c",
+           "      stack->flags |= STACK_INHERITED;\n", "      (void)0;\n", ["cli/test_merge.Family"]),
     Mutant("state_left_behind", "the state file outlives a clean exit", "interpose/lifecycle.c",
            "    region_remove_file();", "    (void)0;", ["preload/test_files", "preload/test_dumps"]),
     Mutant("thread_per_process", "I5, S6: a helper thread", "interpose/fork.c",

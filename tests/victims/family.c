@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* family WHAT: loads 40 MiB, forks three workers that each hold 10 MiB of their own, and waits for them. WHAT: keep; free:
- * the parent frees what it loaded while the workers hold it; drop: the workers free what they inherited; deep: each worker
- * comes from the one before. */
+/* family WHAT: loads 40 MiB, forks three workers that each hold 10 MiB of their own, and waits for them. WHAT: keep;
+ * free: the parent frees what it loaded while the workers hold it; drop: the workers free what they inherited; deep: each
+ * worker comes from the one before. Or same: parent and child each allocate 1 MiB at one place, by one stack. */
 #include "shadow.h"
 
 #include <stdbool.h>
@@ -47,9 +47,29 @@ static void work(const char *what, int workers)
   REQUIRE(child < 0 || (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0));
 }
 
+/* 1 MiB before the fork, then 1 MiB in the child alone: its walk finds all that its parent's last one found. */
+static void work_at_one_place(void)
+{
+  pid_t child = 0;
+  volatile int turns = 2; /* so that the compiler leaves the loop as it is */
+  for (int turn = 0; turn < turns; turn++) {
+    if (child == 0)
+      REQUIRE((served[turn] = malloc(BLOCK_BYTES)) != NULL);
+    if (turn == 0)
+      child = fork();
+  }
+  if (child == 0)
+    exit(0);
+  REQUIRE(waitpid(child, NULL, 0) == child);
+}
+
 int main(int argc, char **argv)
 {
   const char *what = argc > 1 ? argv[1] : "keep";
+  if (strcmp(what, "same") == 0) {
+    work_at_one_place();
+    return 0;
+  }
   victim_load();
   work(what, WORKERS);
   if (strcmp(what, "free") == 0)
