@@ -14,9 +14,9 @@ from harness.case import cases, timeout
 # the same name.
 STACKS = [
     ([[("grow", "vector.h", 10), ("fill", "app.c", 20)], ("main", "app.c", 1)], (40, 6 << 20, 30, 5 << 20), (9, 4e9, 9, 4e9)),
-    ([("alloc", "lib.c", 7), ("read", "app.c", 31), ("main", "app.c", 2)], (300, 3 << 20, 100, 1 << 20), (25, 9e8, 16, 1e8)),
-    ([("alloc", "lib.c", 9), ("parse", "app.c", 45), ("main", "app.c", 3)], (70, 2 << 20, 20, 2 << 20), (4, 1e8, 1, 1e8)),
-    ([("alloc", "lib.c", 8), ("parse", "app.c", 46), ("main", "app.c", 3)], (30, 1 << 20, 10, 1 << 20), (1, 1e8, 1, 1e8)),
+    ([("alloy", "lib.c", 7), ("read", "app.c", 31), ("main", "app.c", 2)], (300, 3 << 20, 100, 1 << 20), (25, 9e8, 16, 1e8)),
+    ([("alloy", "lib.c", 9), ("parse", "app.c", 45), ("main", "app.c", 3)], (70, 2 << 20, 20, 2 << 20), (4, 1e8, 1, 1e8)),
+    ([("alloy", "lib.c", 8), ("parse", "app.c", 46), ("main", "app.c", 3)], (30, 1 << 20, 10, 1 << 20), (1, 1e8, 1, 1e8)),
     ([("walk", "tree.c", 5), ("walk", "tree.c", 6), ("walk", "tree.c", 6), ("main", "app.c", 4)], (64, 1 << 19, 0, 0),
      (0, 0, 0, 0)),
 ]
@@ -25,8 +25,8 @@ COMMENTS = (("version", "0.1.0"), ("program", "shop"), ("pid", "4711"), ("comman
 # The same process later: read and parse changed, walk is gone, new came.
 LATER = [
     STACKS[0],
-    ([("alloc", "lib.c", 7), ("read", "app.c", 31), ("main", "app.c", 2)], (900, 9 << 20, 700, 7 << 20), (25, 1e9, 16, 2e8)),
-    ([("alloc", "lib.c", 9), ("parse", "app.c", 45), ("main", "app.c", 3)], (70, 2 << 20, 5, 1 << 19), (4, 1e8, 1, 1e7)),
+    ([("alloy", "lib.c", 7), ("read", "app.c", 31), ("main", "app.c", 2)], (900, 9 << 20, 700, 7 << 20), (25, 1e9, 16, 2e8)),
+    ([("alloy", "lib.c", 9), ("parse", "app.c", 45), ("main", "app.c", 3)], (70, 2 << 20, 5, 1 << 19), (4, 1e8, 1, 1e7)),
     ([("new", "app.c", 50), ("main", "app.c", 5)], (1, 1 << 18, 1, 1 << 18), (1, 6e10, 1, 6e10)),
 ]
 
@@ -207,7 +207,7 @@ class Graph(PageCase):
         self.open_report(path, options=["--sample-index=alloc_space"])
         self.assertTrue(self.browser.run("return document.querySelector('input[value=alloc_space]').checked"))
         cells = {row[0]: row[1:] for row in self.rows()}
-        self.assertEqual(cells["alloc"], ["lib.c", *[f"6MB {error(1.1e9, 'bytes')} 48.00%"] * 2])
+        self.assertEqual(cells["alloy"], ["lib.c", *[f"6MB {error(1.1e9, 'bytes')} 48.00%"] * 2])
         self.assertEqual(cells["walk"], ["tree.c", "512kB exact 4.00%", "512kB exact 4.00%"])
         self.assertEqual(cells["main"][1:], ["0 0%", f"12.50MB {error(5.1e9, 'bytes')} 100%"])
         self.check_quiet()
@@ -232,9 +232,9 @@ class Graph(PageCase):
         self.assertTrue(self.browser.run("return document.getElementById('reset').disabled"))
         self.click_frame("parse")
         self.wait_drawn()
-        self.assertEqual(self.names(), ["all", "alloc", "main", "parse"])
+        self.assertEqual(self.names(), ["all", "alloy", "main", "parse"])
         left, _, whole, _ = self.box("all")
-        for name in ("main", "parse", "alloc"):
+        for name in ("main", "parse", "alloy"):
             self.assertAlmostEqual(self.box(name)[0], left, delta=1.5)
             self.assertAlmostEqual(self.box(name)[2], whole, delta=1.5)
         faded = self.browser.run("return [...document.querySelectorAll('.frame.fade')].map((f) => f.getAttribute('name'))")
@@ -257,7 +257,7 @@ class Graph(PageCase):
         self.click_frame("parse")
         self.wait_drawn()
         self.choose("type", "alloc_objects")
-        self.assertEqual(self.names(), ["all", "alloc", "main", "parse"])
+        self.assertEqual(self.names(), ["all", "alloy", "main", "parse"])
         self.assertFalse(self.browser.run("return document.getElementById('reset').disabled"))
         self.choose("direction", "callers")
         self.assertTrue(self.browser.run("return document.getElementById('reset').disabled"))
@@ -269,22 +269,22 @@ class Graph(PageCase):
         profile = pprof_reader.load(path)
         self.open_report(path, options=["--sample-index=alloc_space"])
         plain = self.fill("read")
-        self.search("^(alloc|PARSE)$")
-        match = self.fill("alloc")
-        self.assertEqual({self.fill("parse"), self.fill("alloc", 1)}, {match})
+        self.search("^(alloy|PARSE)$")
+        match = self.fill("alloy")
+        self.assertEqual({self.fill("parse"), self.fill("alloy", 1)}, {match})
         self.assertEqual(self.fill("read"), plain)
         self.assertNotEqual(match, plain)
         self.assertEqual(self.browser.run("return [...document.querySelectorAll('.frame.unmatched')].length"), 8)
-        total = profile.total("alloc_space", lambda frames: {"alloc", "parse"} & set(frames))
+        total = profile.total("alloc_space", lambda frames: {"alloy", "parse"} & set(frames))
         share = 100 * total / profile.total("alloc_space")
         self.assertEqual(self.text("#matched"), f"{quantity(total, 'bytes')} {error(1.1e9, 'bytes')} ({share:.2f}%)")
-        self.assertEqual({row[0] for row in self.rows()}, {"alloc", "parse"})
+        self.assertEqual({row[0] for row in self.rows()}, {"alloy", "parse"})
         self.assertEqual(self.text("#function-count"), "2 of 7 functions")
         self.browser.click("#clear")
         self.wait_drawn()
         self.assertEqual((self.text("#matched"), len(self.rows())), ("", 7))
-        self.assertEqual(self.fill("alloc"), self.fill("alloc", 1))
-        self.assertNotEqual(self.fill("alloc"), match)
+        self.assertEqual(self.fill("alloy"), self.fill("alloy", 1))
+        self.assertNotEqual(self.fill("alloy"), match)
         self.assertEqual(self.browser.run("return document.getElementById('search').getAttribute('aria-invalid')"), "false")
         self.search("all(")  # no function is called so
         self.assertRegex(self.text("#matched"), r"^no regular expression \(Unterminated group\), looked for as text: 0 ")
@@ -318,7 +318,7 @@ class Graph(PageCase):
         self.browser.wait("document.getElementById('card').hidden")
         self.browser.run(f"{NAMED}[0].focus()", "all")
         for key, name in (("Down", "main"), ("Down", "fill"), ("Right", "parse"), ("Right", "read"), ("Right", "walk"),
-                          ("Left", "read"), ("Down", "alloc"), ("Up", "read")):
+                          ("Left", "read"), ("Down", "alloy"), ("Up", "read")):
             self.browser.type(key)
             self.assertEqual(self.browser.run("return document.activeElement.getAttribute('name')"), name, key)
             self.assertEqual(self.text("#card strong"), name)
@@ -326,7 +326,7 @@ class Graph(PageCase):
         self.browser.type("Enter")
         self.wait_drawn()
         self.assertEqual(self.browser.run("return document.activeElement.getAttribute('name')"), "read")
-        self.assertEqual(self.names(), ["all", "alloc", "main", "read"])
+        self.assertEqual(self.names(), ["all", "alloy", "main", "read"])
         self.browser.type("Escape")
         self.browser.wait(f"{FRAMES}.length > 4")
         self.browser.type("/")
@@ -342,7 +342,7 @@ class Graph(PageCase):
         self.assertTrue(any(label.startswith("parse, app.c:45, 46, Value") for label in labels), labels)
         self.choose("direction", "callers")
         labels = self.browser.run(f"return {FRAMES}.map((frame) => frame.getAttribute('aria-label'))")
-        self.assertTrue(any(label.startswith("alloc, lib.c:7, 8, 9, Value") for label in labels), labels)
+        self.assertTrue(any(label.startswith("alloy, lib.c:7, 8, 9, Value") for label in labels), labels)
         self.check_quiet()
 
 

@@ -37,6 +37,9 @@ static bool add_stack(struct frames *frames, struct heap_places *of_heap, uint32
 {
   struct page_stack stack = {.sample = sample, .is_base = is_base, .first_frame = frames->frames->len};
   const struct stack_place *places = heap_places_stack(of_heap, sample, &stack.frame_count);
+  uint32_t owner = stack_owner(places, stack.frame_count);
+  places += owner;
+  stack.frame_count -= owner;
   if (stack.frame_count > PAGE_TREE_FRAMES_MAX - frames->frames->len)
     return false;
   for (uint32_t i = stack.frame_count; i-- > 0;) {

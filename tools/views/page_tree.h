@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The stacks of one heap, or of two, as one tree of functions, which is how the report page gets them: stacks that
- * begin alike are stored once. Functions are told apart by name, as the rows of `heapprof top` are.
+ * begin alike are stored once, and end at their owner (places.h). Functions are told apart by name, as the rows of
+ * `heapprof top` are.
  *
  * Threads: one at a time. Memory: owned by the tree, limited to PAGE_TREE_FRAMES_MAX frames of both heaps together.
  */
