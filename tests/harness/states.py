@@ -15,7 +15,7 @@ from . import paths, pprof_reader
 from .case import Case
 
 # Positions in a state file (docs/region-format.md, 3).
-MAGIC, VERSION, PID, CREATED, PROGRAM, CREATED_BOOT = 0, 8, 24, 32, 56, 608
+MAGIC, VERSION, PID, CREATED, PROGRAM, CREATED_BOOT, COMMAND = 0, 8, 24, 32, 56, 608, 1048
 NOBODY, NOGROUP = 65534, 65534
 
 
