@@ -127,22 +127,31 @@ static ALWAYS_INLINE void keep_if_over(struct stack_record *stack, unsigned whic
     keep(stack, which, peak, is_whole);
 }
 
+static SAMPLED NOINLINE void keep_halves(struct stack_record *stack, unsigned halves)
+{
+  for (unsigned half = 0; half < HALVES; half++)
+    if ((halves >> half & 1) != 0)
+      keep_if_over(stack, half, 1 - half, false);
+}
+
 void peak_keep_before_allocation(struct stack_record *stack, struct sample_weight weight)
 {
   if (weight.halves == HALF_NONE)
     keep_if_over(stack, 0, 0, true);
-  for (unsigned half = 0; half < HALVES; half++)
-    if ((weight.halves >> half & 1) != 0)
-      keep_if_over(stack, half, 1 - half, false);
+  else
+    keep_halves(stack, weight.halves);
 }
 
 void peak_keep_before_free(struct stack_record *stack, struct sample_weight weight)
 {
   struct region_header *header = region_header();
   end_peak(&header->halves[0]);
-  if (weight.halves != HALF_NONE)
-    end_peak(&header->halves[1]);
-  peak_keep_before_allocation(stack, weight);
+  if (weight.halves == HALF_NONE) {
+    keep_if_over(stack, 0, 0, true);
+    return;
+  }
+  end_peak(&header->halves[1]);
+  keep_halves(stack, weight.halves);
 }
 
 /* What a sample of a half stands for, halved: g = 1/h (sampler_choose_halves). */
@@ -195,28 +204,36 @@ static void take_share(struct stack_record *stack, unsigned which, struct share 
   lower_total(&region_header()->halves[which], share.bytes_q4);
 }
 
-void peak_count_allocation(struct stack_record *stack, struct sample_weight weight)
+static SAMPLED NOINLINE void add_shares(struct stack_record *stack, struct sample_weight weight)
 {
-  if (weight.halves == HALF_NONE) {
-    raise_total(&region_header()->halves[0], tally_bytes_q4(weight));
-    return;
-  }
   struct share share = share_of(weight);
   for (unsigned half = 0; half < HALVES; half++)
     if ((weight.halves >> half & 1) != 0)
       add_share(stack, half, share);
 }
 
-void peak_count_free(struct stack_record *stack, struct sample_weight weight)
+static SAMPLED NOINLINE void take_shares(struct stack_record *stack, struct sample_weight weight)
 {
-  if (weight.halves == HALF_NONE) {
-    lower_total(&region_header()->halves[0], tally_bytes_q4(weight));
-    return;
-  }
   struct share share = share_of(weight);
   for (unsigned half = 0; half < HALVES; half++)
     if ((weight.halves >> half & 1) != 0)
       take_share(stack, half, share);
+}
+
+void peak_count_allocation(struct stack_record *stack, struct sample_weight weight)
+{
+  if (weight.halves == HALF_NONE)
+    raise_total(&region_header()->halves[0], tally_bytes_q4(weight));
+  else
+    add_shares(stack, weight);
+}
+
+void peak_count_free(struct stack_record *stack, struct sample_weight weight)
+{
+  if (weight.halves == HALF_NONE)
+    lower_total(&region_header()->halves[0], tally_bytes_q4(weight));
+  else
+    take_shares(stack, weight);
 }
 
 /* Reading. */

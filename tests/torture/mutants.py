@@ -40,7 +40,7 @@ MUTANTS = [
     Mutant("peak_read_by_who_chose_it", "the highest of noisy totals is read where it is highest", "core/peak.c",
            "      keep_if_over(stack, half, 1 - half, false);\n", "      keep_if_over(stack, half, half, false);\n", ["unit/test_peak"]),
     Mutant("moment_ends_at_once", "a peak's moment ends before the top is reached", "core/peak.c",
-           "  if ((peak & PEAK_IS_OVER) != 0 && UNLIKELY", "  if (UNLIKELY", ["unit/test_peak"]),
+           "&peak, peak_of(total), memory_order_acq_rel,", "&peak, peak_of(total) | PEAK_IS_OVER, memory_order_acq_rel,", ["unit/test_peak"]),
     Mutant("stack_taken_for_aligned", "I2, A9: a caller's stack is taken for aligned", "core/arch/x86_64.h",
            "__attribute__((force_align_arg_pointer))", "", ["hazards/test_allocators.Row9Misaligned", "policy/test_library"]),
     Mutant("descriptor_left_open", "I5, U1: the state file stays open when it grows", "core/region.c",
