@@ -162,17 +162,29 @@ static bool is_code(const Elf64_Sym *symbol)
          symbol->st_shndx != SHN_UNDEF && symbol->st_shndx < SHN_LORESERVE && symbol->st_name != 0;
 }
 
-static void match_symbol(const Elf64_Sym *symbol, const struct query_index *index, struct elfsym_query *queries,
-                         struct match *matches, size_t count)
+/* A symbol without a size (hand-written assembly) reaches to the next one, so the last one before the address counts; and
+ * no farther than its section: _init, the last of .init, would name .plt. */
+static uint64_t end_of(struct elf_file *file, const Elf64_Sym *symbol)
 {
-  /* A symbol without a size (hand-written assembly) reaches to the next one, so the last one before the address counts.
-   */
-  uint64_t end = symbol->st_value + (symbol->st_size > 0 ? symbol->st_size : UNSIZED_REACH_BYTES);
+  Elf64_Shdr section;
+  if (symbol->st_size > 0)
+    return symbol->st_value + symbol->st_size;
+  uint64_t end = symbol->st_value + UNSIZED_REACH_BYTES;
+  if (!read_section(file, symbol->st_shndx, &section) || section.sh_addr + section.sh_size > end)
+    return end;
+  return section.sh_addr + section.sh_size;
+}
+
+static void match_symbol(struct elf_file *file, const Elf64_Sym *symbol, const struct query_index *index,
+                         struct elfsym_query *queries, struct match *matches, size_t count)
+{
+  uint64_t farthest = symbol->st_value + (symbol->st_size > 0 ? symbol->st_size : UNSIZED_REACH_BYTES);
   size_t part = part_of(index, symbol->st_value), first = index->first[part];
-  if (LIKELY(first == count || queries[first].address >= end) || !is_code(symbol))
+  if (LIKELY(first == count || queries[first].address >= farthest) || !is_code(symbol))
     return;
   first += lower_bound(queries + first, index->first[part + 1] - first, symbol->st_value);
   uint8_t rank = rank_of(symbol);
+  uint64_t end = end_of(file, symbol);
   for (size_t i = first; i < count && queries[i].address < end; i++) {
     bool is_nearer = rank == RANK_UNSIZED && symbol->st_value > queries[i].start;
     bool is_better = rank > matches[i].rank || (rank == matches[i].rank && is_nearer);
@@ -183,7 +195,7 @@ static void match_symbol(const Elf64_Sym *symbol, const struct query_index *inde
   }
 }
 
-static bool match_all(const struct elf_file *file, const Elf64_Shdr *table, struct elfsym_query *queries,
+static bool match_all(struct elf_file *file, const Elf64_Shdr *table, struct elfsym_query *queries,
                       struct match *matches, size_t count)
 {
   Elf64_Sym symbols[SYMBOLS_AT_A_TIME];
@@ -197,7 +209,7 @@ static bool match_all(const struct elf_file *file, const Elf64_Shdr *table, stru
     if (!read_exactly(file->fd, table->sh_offset + done * sizeof *symbols, symbols, batch * sizeof *symbols))
       return false;
     for (size_t i = 0; i < batch; i++)
-      match_symbol(&symbols[i], &index, queries, matches, count);
+      match_symbol(file, &symbols[i], &index, queries, matches, count);
     done += batch;
   }
   return true;

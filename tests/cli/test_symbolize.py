@@ -545,7 +545,6 @@ class Nameless(SymbolizeCase):
     def test_cached_by_build_id(self):
         """What is kept is where the function starts: the same file may have another name."""
         program = self.build("inlined.cc", "-O2", "-g")
-        subprocess.run(["objcopy", "--strip-symbol=_init", program], check=True)  # without a size, it reaches further
         address, _ = self.section(program, ".plt")
         for name in ("one", "two"):
             shutil.copy(program, self.dir / name)

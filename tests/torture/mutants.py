@@ -59,6 +59,8 @@ MUTANTS = [
     Mutant("forks_unnoticed", "I9, P2: a forked child writes its parent's region", "core/process.c",
            "  (void)sys_madvise(fresh, PAGE_BYTES, MADV_WIPEONFORK);", "",
            ["hazards/test_followers.P2"]),
+    Mutant("unsized_reach_on", "a symbol without a size names what lies behind its section", "core/elfsym.c",
+           "  uint64_t end = end_of(file, symbol);\n", "  (void)end_of;\n  uint64_t end = farthest;\n", ["unit/test_elfsym"]),
     Mutant("record_after_free", "I8, A1: the table is updated after the real free", "interpose/hooks_c.c",
            "  record_free(pointer);\n  real.free(pointer);\n", "  real.free(pointer);\n  record_free(pointer);\n",
            ["hazards/test_allocators.Row1", "hazards/test_handover"]),

@@ -128,11 +128,11 @@ static void what_is_no_elf_file_has_no_names(void **state)
 
 /* A made file: a small one, whose every byte can be made hostile. */
 
-enum { SYMBOLS = 40, FUNCTION_BYTES = 32, TEXT_START = 0x1000 };
+enum { SYMBOLS = 40, FUNCTION_BYTES = 32, TEXT_START = 0x1000, TEXT = 4 };
 
 struct small_elf {
   Elf64_Ehdr header;
-  Elf64_Shdr sections[4]; /* null, note, symtab, strtab */
+  Elf64_Shdr sections[5]; /* null, note, symtab, strtab, text */
   struct {
     Elf64_Nhdr header;
     char name[4];
@@ -160,13 +160,15 @@ static void make_small_elf(struct small_elf *elf, unsigned table_type)
                                   .sh_link = 3};
   elf->sections[3] = (Elf64_Shdr){
       .sh_type = SHT_STRTAB, .sh_offset = offsetof(struct small_elf, strings), .sh_size = sizeof elf->strings};
+  elf->sections[TEXT] =
+      (Elf64_Shdr){.sh_type = SHT_PROGBITS, .sh_addr = TEXT_START, .sh_size = SYMBOLS * FUNCTION_BYTES};
   elf->note.header = (Elf64_Nhdr){.n_namesz = 4, .n_descsz = 20, .n_type = NT_GNU_BUILD_ID};
   memcpy(elf->note.name, "GNU", 4);
   memset(elf->note.id, 0xab, sizeof elf->note.id);
   for (unsigned i = 0; i < SYMBOLS; i++) {
     elf->symbols[i + 1] = (Elf64_Sym){.st_name = 16 * i + 1,
                                       .st_info = ELF64_ST_INFO(STB_LOCAL, STT_FUNC),
-                                      .st_shndx = 1,
+                                      .st_shndx = TEXT,
                                       .st_value = TEXT_START + i * FUNCTION_BYTES,
                                       .st_size = FUNCTION_BYTES};
     snprintf(elf->strings + 16 * i + 1, 15, "function_%u", i);
@@ -179,6 +181,25 @@ static char small_path[64];
 static void write_small(const void *bytes, size_t size)
 {
   require(ftruncate(small_fd, 0) == 0 && pwrite(small_fd, bytes, size, 0) == (ssize_t)size);
+}
+
+/* _init is hand assembly at the end of .init, and .plt comes behind it. */
+static void unsized_end_with_their_section(void **state)
+{
+  (void)state;
+  struct small_elf elf;
+  struct arena arena = {.chunks = NULL};
+  make_small_elf(&elf, SHT_SYMTAB);
+  elf.sections[TEXT].sh_size = 2 * FUNCTION_BYTES;
+  elf.symbols[2].st_size = 0;
+  memset(&elf.symbols[3], 0, (SYMBOLS - 2) * sizeof *elf.symbols);
+  write_small(&elf, sizeof elf);
+  struct elfsym_query queries[] = {{.address = TEXT_START + 2 * FUNCTION_BYTES - 1},
+                                   {.address = TEXT_START + 2 * FUNCTION_BYTES}};
+  assert_int_equal(elfsym_resolve(small_path, NULL, 0, queries, COUNT_OF(queries), &arena), ELFSYM_FULL);
+  assert_string_equal(queries[0].name, "function_1");
+  assert_null(queries[1].name);
+  arena_release(&arena);
 }
 
 /* Asks for an address in every function and beyond; returns how many were named. */
@@ -368,6 +389,7 @@ int main(void)
       cmocka_unit_test(file_of_another_build_is_not_believed),
       cmocka_unit_test(what_is_no_elf_file_has_no_names),
       cmocka_unit_test(prefer_what_covers_the_address),
+      cmocka_unit_test(unsized_end_with_their_section),
       cmocka_unit_test(sections_may_be_many),
       cmocka_unit_test(hostile_files_cost_names_only),
       cmocka_unit_test(hostile_copies_of_a_real_file),

@@ -23,13 +23,25 @@ static enum function_symbol_rank rank_of(const GElf_Sym *symbol)
   }
 }
 
-static void match(const GElf_Sym *symbol, uint64_t start, const char *name, struct function_symbol *symbols,
+/* `elf`: the file whose symbol it is. */
+static uint64_t reach_of(const GElf_Sym *symbol, Elf *elf)
+{
+  GElf_Shdr section;
+  if (symbol->st_size > 0)
+    return symbol->st_size;
+  if (gelf_getshdr(elf_getscn(elf, symbol->st_shndx), &section) == NULL)
+    return UNSIZED_REACH_BYTES;
+  uint64_t left = section.sh_addr + section.sh_size - symbol->st_value;
+  return MIN(left, UNSIZED_REACH_BYTES);
+}
+
+static void match(const GElf_Sym *symbol, Elf *elf, uint64_t start, const char *name, struct function_symbol *symbols,
                   const uint64_t *addresses, uint32_t count)
 {
   enum function_symbol_rank rank = rank_of(symbol);
-  uint64_t reach = symbol->st_size > 0 ? symbol->st_size : UNSIZED_REACH_BYTES;
   if (rank == FUNCTION_SYMBOL_NONE || name == NULL || name[0] == '\0')
     return;
+  uint64_t reach = reach_of(symbol, elf);
   for (uint32_t i = sorted_lower_bound(addresses, count, start); i < count && addresses[i] - start < reach; i++) {
     bool is_nearer = rank == FUNCTION_SYMBOL_UNSIZED && start > symbols[i].start;
     if (rank > symbols[i].rank || (rank == symbols[i].rank && is_nearer))
@@ -55,9 +67,10 @@ struct function_symbol *function_symbols_find(const struct object_file *object, 
   for (int i = 0; i < symbol_count; i++) {
     GElf_Sym symbol;
     GElf_Addr value;
-    const char *name = dwfl_module_getsym_info(object->module, i, &symbol, &value, NULL, NULL, NULL);
+    Elf *elf = NULL;
+    const char *name = dwfl_module_getsym_info(object->module, i, &symbol, &value, NULL, &elf, NULL);
     if (name != NULL)
-      match(&symbol, value - object->elf_bias, name, symbols, addresses, count);
+      match(&symbol, elf, value - object->elf_bias, name, symbols, addresses, count);
   }
   cut_versions(symbols, count, names);
   return symbols;
