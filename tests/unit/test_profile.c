@@ -328,7 +328,7 @@ static void add_text(struct profile *profile, struct arena *arena)
 static bool is_stored(void)
 {
   enum { HEAD_BYTES = 10 };
-  uint8_t block;
+  uint8_t block = 0;
   int fd = open(path, O_RDONLY);
   require(fd >= 0 && pread(fd, &block, 1, HEAD_BYTES) == 1 && close(fd) == 0);
   return (block & 7) == 1;
