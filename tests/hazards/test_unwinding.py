@@ -326,9 +326,8 @@ class U9LargeFrames(AsWithout):
 
 
 class U10Ends(AsWithout):
-    """U10: a stack counts as complete where something says that it ends there, and only there. Seen to fail in version 0.1.0, and by the
-    mutants ends_at_zero, contexts_cut and constructors_cut. The reason is told: seen to fail in version 0.1.0, and by the mutants cut_for_no_reason and
-    foreign_passes_for_own."""
+    """U10: a stack counts as complete where something says that it ends there, and only there. test_truncated was seen to fail in version
+    0.1.0; all by the mutants ends_at_zero, contexts_cut, constructors_cut, and for the reason cut_for_no_reason and foreign_passes_for_own."""
 
     def command(self):
         return [program("hz_u10_ends.c"), "makecontext"]
