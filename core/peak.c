@@ -160,7 +160,7 @@ struct share {
   double variance_bytes;
 };
 
-static struct share share_of(struct sample_weight weight)
+static SAMPLED struct share share_of(struct sample_weight weight)
 {
   double w = (double)weight.objects_q16 * 0x1p-16, s = (double)weight.size_bytes;
   double g = (w + arch_square_root(w * (w - 1))) / 2;

@@ -12,16 +12,16 @@
 #include <stdint.h>
 
 /* splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014). Period 2^64. */
-uint64_t prng_next(uint64_t *state);
+SAMPLED uint64_t prng_next(uint64_t *state);
 
 /* Mixes `salt` into a seed so that neighbouring salts give unrelated streams. */
 uint64_t prng_derive(uint64_t seed, uint64_t salt);
 
 /* Exponential with the given mean, from 53 random bits: at most 36.8 means. */
-SAMPLED double prng_exponential(uint64_t *state, double mean);
+double prng_exponential(uint64_t *state, double mean);
 
 /* The same from 64 bits that were drawn; the lowest 11 do not matter. */
-double prng_exponential_of(uint64_t bits, double mean);
+SAMPLED double prng_exponential_of(uint64_t bits, double mean);
 
 /* Natural logarithm of x, 0 < x <= 1, normal. Relative error below 1e-14. */
 SAMPLED double prng_log(double x);
