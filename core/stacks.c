@@ -165,6 +165,8 @@ uint64_t stacks_samples(void)
 uint64_t stacks_peak_bytes(void)
 {
   struct peak_moments moments = peak_moments(region_header());
+  if (moments.is_whole) /* never goes back, and counts what other threads have yet to keep */
+    return (moments.peaks[0] + 8) >> 4;
   uint64_t bytes_q4 = 0, position = 0;
   const struct stack_record *stack;
   while ((stack = stacks_next(&position)) != NULL)

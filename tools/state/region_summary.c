@@ -88,6 +88,9 @@ void region_summary_read(struct region_log *log, struct region_summary *summary)
     add_stack(summary, &sums);
     summary->peak_bytes += (double)peak_read(stack, &moments).bytes_q4 / 16;
   }
+  /* Never goes back; and a total that has just passed the peak may be read before it. */
+  if (moments.is_whole)
+    summary->peak_bytes = MAX((double)moments.peaks[0] / 16, summary->in_use_bytes);
   summary->sampling_ns = sampling_ns(&log->header, summary->samples);
   summary->cpu_ns = atomic_load_explicit(&log->header.cpu_ns, memory_order_relaxed);
   int64_t inherited = (int64_t)atomic_load_explicit(&log->header.inherited_bytes_q4, memory_order_relaxed);
