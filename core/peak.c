@@ -73,13 +73,15 @@ static bool read_slot(const struct peak *slot, uint64_t stamp, struct tally_sums
 
 /* Sums. */
 
-/* Objects are not counted by halves: they are in the proportion of the bytes. */
+/* Objects are not counted by halves: they are in the proportion of the bytes. A half has no more than the whole, but in a
+ * file that somebody made up. */
 static void take_half(const struct stack_half *half, struct tally_sums *sums)
 {
   int64_t bytes_q4 = (int64_t)atomic_load_explicit(&half->bytes_q4, memory_order_acquire);
   double variance = atomic_load_explicit(&half->variance_bytes, memory_order_acquire);
   double share = bytes_q4 > 0 && sums->bytes_q4 > 0 ? (double)bytes_q4 / (double)sums->bytes_q4 : 0;
-  sums->objects_q16 = (uint64_t)((double)sums->objects_q16 * share);
+  if (share < 1)
+    sums->objects_q16 = (uint64_t)((double)sums->objects_q16 * share);
   sums->bytes_q4 = bytes_q4 > 0 ? (uint64_t)bytes_q4 : 0;
   sums->variance_bytes = bytes_q4 > 0 && variance > 0 ? variance : 0; /* with no bytes, rounding errors are left */
 }
