@@ -162,8 +162,8 @@ class EveryCommand(Usage):
         for words in (["--help"], ["--version"], ["--list-options"], ["top", "--help"]):
             with open("/dev/full", "w") as full:
                 done = subprocess.run([paths.TOOL, *words], stdout=full, stderr=subprocess.PIPE, text=True)
-            self.assertEqual((done.returncode, done.stderr),
-                             (1, "heapprof: standard output: No space left on device\n"))
+            self.assertEqual(done.returncode, 1)  # the reason is lost where what was written last just fitted
+            self.assertRegex(done.stderr, r"\Aheapprof: standard output: (No space left on device|not everything could be written)\n\Z")
 
 
 class BadFiles(StateCase, Usage):

@@ -48,7 +48,7 @@ class ProfileMaker:
         return self.strings.setdefault(text, len(self.strings))
 
     def make(self, path, stacks, variances=None, types=TYPES, comments=(), default_type="inuse_space", time_ns=0,
-             labels=None):
+             labels=None, period=0):
         names = list(dict.fromkeys(name for stack in stacks for name in stack))
         number = {name: i + 1 for i, name in enumerate(names)}
         out = b""
@@ -70,7 +70,7 @@ class ProfileMaker:
         comments = [self.text(f"# heapprof {key}: {value}") for key, value in comments]
         default_type = self.text(default_type)
         out += b"".join(field(6, text.encode("utf-8", "surrogateescape")) for text in self.strings)
-        out += field(9, time_ns) + field(13, b"".join(map(varint, comments))) + field(14, default_type)
+        out += field(9, time_ns) + field(12, period) + field(13, b"".join(map(varint, comments))) + field(14, default_type)
         path.write_bytes(gzip.compress(out))
         return path
 

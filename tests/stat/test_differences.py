@@ -74,6 +74,7 @@ class Differences(Case):
             grown = shrunk = trials = 0
             for old, new in zip(files, files[1:]):
                 trials += PLACES
+                self.tool("diff", old, new, "--fail-if=growth>0%", f"--sample-index={sample_type}")
                 for row in self.changes(old, new, sample_type).values():
                     grown += row["flat"] > 0 and not row["flat_is_noise"]
                     shrunk += row["flat"] < 0 and not row["flat_is_noise"]

@@ -135,6 +135,15 @@ bool cmd_has(const struct cmd_line *line, const char *option)
   return cmd_value(line, option) != NULL;
 }
 
+const char **cmd_values(const struct cmd_line *line, const char *option)
+{
+  const char **values = g_new0(const char *, (size_t)line->given_count + 1);
+  for (int i = 0, count = 0; i < line->given_count; i++)
+    if (line->given[i].option == position_of(line, option))
+      values[count++] = line->given[i].value;
+  return values;
+}
+
 bool cmd_number(const struct cmd_line *line, const char *option, uint64_t low, uint64_t high, uint64_t fallback,
                 uint64_t *number)
 {
@@ -247,6 +256,14 @@ static int refuse_option(const struct cmd_line *line, int key, const char *word)
   return cmd_misused(line, "there is no option '%s'", option);
 }
 
+/* No word has more than one that takes something. */
+static void take_option(struct cmd_line *line, int option, const char *value)
+{
+  line->values[option] = value != NULL ? value : "";
+  if (value != NULL)
+    line->given[line->given_count++] = (struct cmd_given){option, value};
+}
+
 /* EXIT_OK and the line filled in, or an exit status and *is_done. */
 static int parse(struct cmd_line *line, int argc, char **argv, bool *is_done)
 {
@@ -267,7 +284,7 @@ static int parse(struct cmd_line *line, int argc, char **argv, bool *is_done)
     }
     if (key == ':' || key == '?')
       return refuse_option(line, key, argv[optind > word ? optind - 1 : word]);
-    line->values[position_of_key(line->command, key)] = optarg != NULL ? optarg : "";
+    take_option(line, position_of_key(line->command, key), optarg);
   }
   line->count = argc - optind;
   line->operands = argv + optind;
@@ -278,7 +295,8 @@ static int parse(struct cmd_line *line, int argc, char **argv, bool *is_done)
 static int run_command(const struct command *command, int argc, char **argv)
 {
   const char *values[OPTIONS_MAX] = {NULL};
-  struct cmd_line line = {.command = command, .values = values};
+  g_autofree struct cmd_given *given = g_new(struct cmd_given, (size_t)argc + 1);
+  struct cmd_line line = {.command = command, .values = values, .given = given};
   bool is_done;
   g_auto(GStrv) words = our_spellings(command, argc, argv);
   g_autofree char **order = g_memdup2(words, ((size_t)argc + 1) * sizeof *words); /* which getopt changes */

@@ -47,17 +47,27 @@ struct command {
 #define CMD_OPTION_JSON {"json", 0, NULL, "print JSON"}
 /* clang-format on */
 
+/* An option that takes something, as often as it was given. */
+struct cmd_given {
+  int option; /* its position in command->options */
+  const char *value;
+};
+
 /* A command line, parsed. */
 struct cmd_line {
   const struct command *command;
   int count;           /* of operands */
   char **operands;     /* ends with NULL */
   const char **values; /* by position in command->options; "" for a flag that was given, NULL: not given */
+  int given_count;
+  struct cmd_given *given; /* in their order */
 };
 
 /* The value of an option, NULL if it was not given. */
 const char *cmd_value(const struct cmd_line *line, const char *option);
 bool cmd_has(const struct cmd_line *line, const char *option);
+/* All of its values, if it may be given more than once, ending with NULL. The array is to be freed. */
+const char **cmd_values(const struct cmd_line *line, const char *option);
 
 /* A whole number in [low, high], `fallback` if it was not given. False, after a message: not one. */
 bool cmd_number(const struct cmd_line *line, const char *option, uint64_t low, uint64_t high, uint64_t fallback,

@@ -4,6 +4,7 @@
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
 #include "tools/views/facts.h"
+#include "tools/views/growth.h"
 #include "tools/views/rows_json.h"
 #include "tools/views/view.h"
 
@@ -15,6 +16,7 @@ static const struct cmd_option options[] = {
     CMD_OPTION_SAMPLE_INDEX,
     ROW_OPTION_LINES,
     {"all", 'a', NULL, "also what changed no more than sampling explains"},
+    {"fail-if", 0, "LIMIT", "end with 3 if growth>PERCENT% or growth>SIZE; may be repeated"},
     CMD_OPTION_JSON,
     FILTER_OPTIONS,
     CMD_OPTIONS_END,
@@ -132,6 +134,19 @@ static int print_difference(const struct cmd_line *line, const struct heap *old,
   return finish_output(EXIT_OK);
 }
 
+/* What filters left out does not count. */
+static int check_growth(const struct cmd_line *line, const GArray *limits, const struct filter *filter,
+                        struct heap *old, struct heap *new)
+{
+  int type, old_type;
+  filter_drop_empty(filter, old);
+  filter_drop_empty(filter, new);
+  if (!view_find_type(new, cmd_value(line, "sample-index"), &type) ||
+      !view_find_type(old, heap_type(new, (uint32_t)type)->name, &old_type))
+    return EXIT_FAILED;
+  return growth_judge(limits, old, old_type, new, type);
+}
+
 /* Of one process, time tells which is the old one. Two runs may be compared in any order, whichever came first. */
 static void put_in_order(struct heap **old, struct heap **new)
 {
@@ -148,27 +163,36 @@ static void put_in_order(struct heap **old, struct heap **new)
   *new = later;
 }
 
-static int run(const struct cmd_line *line)
+static int compare(const struct cmd_line *line, uint32_t count, const GArray *limits)
 {
-  uint32_t count;
   struct filter *filter;
   int status = EXIT_FAILED;
-  if (line->count != 2)
-    return cmd_misused(line, "it takes two profiles, the old one first");
-  if (!row_options_limit(line, &count))
-    return EXIT_USAGE;
   if (!filter_options(line, &filter))
     return EXIT_USAGE;
   struct heap *old = view_open(line->operands[0], filter);
   struct heap *new = old != NULL ? view_open(line->operands[1], filter) : NULL;
-  if (new != NULL)
+  if (new != NULL) {
     put_in_order(&old, &new);
-  if (new != NULL)
     status = print_difference(line, old, new, count);
+  }
+  if (status == EXIT_OK)
+    status = check_growth(line, limits, filter, old, new);
   heap_free(new);
   heap_free(old);
   filter_free(filter);
   return status;
+}
+
+static int run(const struct cmd_line *line)
+{
+  uint32_t count;
+  if (line->count != 2)
+    return cmd_misused(line, "it takes two profiles, the old one first");
+  if (!row_options_limit(line, &count))
+    return EXIT_USAGE;
+  g_autofree const char **texts = cmd_values(line, "fail-if");
+  g_autoptr(GArray) limits = growth_limits_read(texts);
+  return limits != NULL ? compare(line, count, limits) : EXIT_USAGE;
 }
 
 const struct command cmd_diff = {

@@ -8,6 +8,7 @@
 #include "tools/run/program_file.h"
 #include "tools/run/run_environment.h"
 #include "tools/run/run_folder.h"
+#include "tools/run/run_limits.h"
 #include "tools/run/run_summary.h"
 #include "tools/run/shim.h"
 #include "tools/source/merged.h"
@@ -29,6 +30,7 @@ struct job {
   char *allocator; /* NULL: the program's own */
   char *pattern;   /* of the names of profiles */
   char *folder;    /* of state files; NULL: there is none, programs write their profiles themselves */
+  GArray *limits;  /* struct limit */
   bool follows;
   int64_t oom_kills; /* before the start */
   struct program_verdict verdict;
@@ -42,6 +44,7 @@ static void clear_job(struct job *job)
   g_free(job->allocator);
   g_free(job->pattern);
   g_free(job->folder);
+  g_array_unref(job->limits);
   program_verdict_clear(&job->verdict);
 }
 
@@ -85,6 +88,12 @@ static bool check_options(const struct cmd_line *line)
     return true;
   say("--follow and --no-follow exclude each other");
   return false;
+}
+
+static GArray *read_limits(const struct cmd_line *line)
+{
+  g_autofree const char **texts = cmd_values(line, "fail-if");
+  return run_limits_read(texts);
 }
 
 /* HEAPPROF_FOLLOW as the library reads it. */
@@ -168,6 +177,14 @@ static int status_of(int wait_status)
   return WIFSIGNALED(wait_status) ? EXIT_BY_SIGNAL + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
+/* A program that failed is not hidden by a limit. */
+static int status_with(enum run_limits_verdict verdict, int status)
+{
+  if (status != EXIT_OK || verdict == RUN_LIMITS_HOLD)
+    return status;
+  return verdict == RUN_LIMITS_BROKEN ? EXIT_LIMIT : EXIT_FAILED;
+}
+
 /* Who goes along with the program. */
 struct company {
   struct collection *collection;
@@ -224,6 +241,7 @@ static int accompany(const struct job *job, pid_t program, gint64 started_ns)
   struct collection collection;
   collection_init(&collection, job->folder, job->pattern);
   collection.program = program;
+  collection.peak_limit_bytes = run_limits_peak(job->limits);
   struct company company = {.collection = &collection, .tree_peak = tree_peak_new(job->folder)};
   struct child_end end = child_wait(program, TREE_PEAK_LOOK_MS, keep_company, &company);
   tree_peak_look(company.tree_peak);
@@ -241,11 +259,12 @@ static int accompany(const struct job *job, pid_t program, gint64 started_ns)
                               .merged = merged,
                               .tree_peak = company.tree_peak};
   run_summary_print(&result, cmd_has(job->line, "quiet"));
+  enum run_limits_verdict verdict = run_limits_judge(job->limits, &collection, result.is_profiled);
   tree_peak_free(company.tree_peak);
   collection_clear(&collection);
   if (job->folder != NULL)
     run_folder_remove(job->folder);
-  return status_of(end.wait_status);
+  return status_with(verdict, status_of(end.wait_status));
 }
 
 static char **environment_of(const struct job *job)
@@ -288,6 +307,11 @@ static int run_job(struct job *job)
   if (job->path == NULL)
     return report_failure(job, number);
   program_file_judge(job->path, &job->verdict);
+  if (!is_preloaded(job) && job->limits->len > 0) {
+    say("%s %s: it cannot be profiled, so --fail-if cannot be checked; nothing is started", job->verdict.file,
+        job->verdict.reason);
+    return EXIT_FAILED;
+  }
   announce(job);
   if (is_preloaded(job))
     return run_preloaded(job);
@@ -303,6 +327,9 @@ static int run(const struct cmd_line *line)
   if (line->count == 0)
     return cmd_misused(line, "no program is given");
   if (!check_options(line))
+    return EXIT_USAGE;
+  job.limits = read_limits(line);
+  if (job.limits == NULL)
     return EXIT_USAGE;
   child_prepare();
   job.pattern = choose_pattern(line);
@@ -320,6 +347,7 @@ static const struct cmd_option options[] = {
     {"no-follow", 0, NULL, "profile it alone, with what it forks without exec"},
     {"merge", 0, NULL, "write the sum of all profiles, too: what forked children inherited counts once"},
     {"allocator", 0, "NAME", "run it on jemalloc, tcmalloc, mimalloc or the library at a path"},
+    {"fail-if", 0, "LIMIT", "end with 3 if peak>SIZE, leaked>SIZE or leaked_objects>N; may be repeated"},
     {"quiet", 'q', NULL, "no summary at the end"},
     CMD_OPTIONS_END};
 

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/collect.h"
 
+#include "tools/filter/filter.h"
 #include "tools/heap/wrappers.h"
 #include "tools/run/child.h"
 #include "tools/run/output_name.h"
 #include "tools/run/run_folder.h"
 #include "tools/source/process_heap.h"
+#include "tools/source/source.h"
 #include "tools/terminal/say.h"
+#include "tools/views/view.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,7 +47,8 @@ static void free_profile(gpointer data)
 
 void collection_init(struct collection *collection, const char *folder, const char *pattern)
 {
-  *collection = (struct collection){.folder = folder, .pattern = pattern, .reports = -1, .patience = MANY_FILES};
+  *collection = (struct collection){
+      .folder = folder, .pattern = pattern, .peak_limit_bytes = INFINITY, .reports = -1, .patience = MANY_FILES};
   collection->profiles = g_ptr_array_new_with_free_func(free_profile);
 }
 
@@ -73,14 +78,35 @@ static void add_names(struct heap *heap, enum detail detail, bool shows_progress
     process_heap_add_names(heap, &options, geteuid(), true);
 }
 
+/* Names what owns most of the peak. */
+static void find_peak_site(struct heap *peak, int type, struct collected_profile *profile)
+{
+  source_drop_frames(peak);
+  filter_apply(NULL, peak);
+  struct rows *rows = rows_of(peak, type, ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
+  if (rows->rows->len > 0) {
+    const struct row *row = &g_array_index(rows->rows, struct row, 0);
+    g_autofree char *name = view_row_name(row);
+    g_strlcpy(profile->peak_site, name, sizeof profile->peak_site);
+    profile->peak_site_bytes = row->flat;
+  }
+  rows_free(rows);
+}
+
 /* The estimate of the peak as the peak's own profile has it: with its variance. */
-static void measure_peak(const struct left_state *left, struct collected_profile *profile)
+static void measure_peak(const struct collection *collection, const struct left_state *left, enum detail detail,
+                         struct collected_profile *profile)
 {
   profile->peak_bytes = left->summary.peak_bytes;
   struct heap *peak = region_file_read(left->file, REGION_PEAK, "peak", NULL);
   int type = peak != NULL ? heap_find_type(peak, "inuse_space") : -1;
   for (guint i = 0; type >= 0 && i < peak->samples->len; i++)
     profile->peak_variance += heap_variance(peak, i, type);
+  if (type >= 0 && profile->peak_bytes > collection->peak_limit_bytes) {
+    add_names(peak, detail, collection->has_ended);
+    wrappers_strip(peak);
+    find_peak_site(peak, type, profile);
+  }
   if (peak != NULL)
     heap_free(peak);
 }
@@ -91,7 +117,7 @@ static struct heap *read_profile(const struct collection *collection, const stru
   struct heap *heap = region_file_read(left->file, REGION_NOW, "heapprof run", error);
   if (heap == NULL)
     return NULL;
-  measure_peak(left, &report->profile);
+  measure_peak(collection, left, detail, &report->profile);
   add_names(heap, detail, collection->has_ended);
   wrappers_strip(heap);
   return heap;

@@ -25,6 +25,8 @@ struct collected_profile {
   char *path;
   uint64_t samples;
   double peak_bytes, peak_variance, in_use_bytes;
+  char peak_site[256]; /* what owned most of a peak above `peak_limit_bytes`, and how much; "": not known */
+  double peak_site_bytes;
   uint64_t resident_most_bytes; /* 0: not known */
   bool has_status;              /* it ended by itself, with this: */
   int exit_status;
@@ -34,6 +36,7 @@ struct collected_profile {
 struct collection {
   const char *folder, *pattern; /* the caller's; without a folder there is nothing to collect */
   pid_t program;                /* the process that was started */
+  double peak_limit_bytes;      /* what holds a peak above it is looked up; INFINITY at first */
   GPtrArray *profiles;          /* struct collected_profile * */
   char *problem;                /* why the first that could not be written could not; NULL: there was none */
   unsigned kept;                /* state files that stay therefore */

@@ -7,6 +7,7 @@ enum {
   EXIT_OK = 0,
   EXIT_FAILED = 1, /* something could not be done, after a message */
   EXIT_USAGE = 2,  /* the command line is wrong */
+  EXIT_LIMIT = 3,  /* a limit that was set is broken */
 };
 
 #endif

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""heapprof run --fail-if, heapprof diff --fail-if: red when a limit is broken, never by chance (tests/unit/test_limit)."""
+import signal
+
+from cli.views import Views
+from harness import paths
+from harness.case import Case, cases, timeout
+from hazards.toolbox import compile
+
+
+class OfRuns(Case):
+    def keeps(self):
+        return compile(paths.TESTS / "cli/keeps.c")
+
+    def judged(self, limits, *command, expect, sample=1, **variables):
+        """The lines about limits."""
+        options = [word for limit in limits for word in ("--fail-if", limit)]
+        done = self.tool("run", "-q", "-s", sample, *options, "--", *command, expect=expect, **variables)
+        return [line for line in done.stderr.splitlines() if "--fail-if" in line]
+
+    @cases(("peak>12000", "peak>11999", r"11\.72kB at its peak, 1B too much; most in keep: 9\.77kB"),
+           ("leaked>10000", "leaked>9999", r"9\.77kB in use at exit, 1B too much; most in keep: 9\.77kB"),
+           ("leaked_objects>10", "leaked_objects>9", r"10 objects in use at exit, 1 too much; most in keep: 10"))
+    def test_exact(self, held, broken, told):
+        program = self.keeps()
+        self.assertEqual(self.judged([held], program, 10, 2000, expect=0), [])
+        line, = self.judged([broken], program, 10, 2000, expect=3)
+        self.assertRegex(line, rf"\Aheapprof: --fail-if '{broken}': \S+ \(\d+\) had {told}\Z")
+
+    def test_several(self):
+        lines = self.judged(["peak>1G", "leaked>0", "peak > 5kB", "leaked>10kB"], self.keeps(), 10, 5000, expect=3)
+        self.assertEqual([line.split("'")[1] for line in lines], ["leaked>0", "peak > 5kB"])
+
+    def test_where_the_peak_was(self):
+        line, = self.judged(["peak>1M", "leaked>1M"], self.keeps(), 10, 2 << 20, expect=3)
+        self.assertRegex(line, r"had 2\.01MB at its peak, 1\.01MB too much; most in spike: 2MB\Z")
+
+    def test_nothing_leaked(self):
+        self.assertEqual(self.judged(["leaked>0", "leaked_objects>0"], self.keeps(), 0, 2000, expect=0), [])
+
+    def test_objects_without_bytes(self):
+        """Each of them is one."""
+        program = compile(paths.TESTS / "cli/keeps.c", "-DBLOCK_BYTES=0")
+        line, = self.judged(["leaked>0", "leaked_objects>9"], program, 10, 2000, expect=3)
+        self.assertIn("had 10 objects in use at exit, 1 too much", line)
+
+    def test_the_summary_is_there_as_well(self):
+        done = self.tool("run", "-s", 1, "--fail-if=leaked>0", "--", self.keeps(), 10, 2000, expect=3)
+        self.assertRegex(done.stderr, r"\Aheapprof: peak +(?s:.*)\nheapprof: --fail-if 'leaked>0': .*\n\Z")
+
+    @cases(("fail", 7, ["leaked>0", "peak>1K"]), ("abort", 128 + signal.SIGABRT, ["peak>1K"]), ("exec", 0, []))
+    def test_the_program_comes_first(self, then, status, broken):
+        """Its own failure is not hidden, and told is both. Who was killed has not leaked; who became another program is that."""
+        lines = self.judged(["leaked>0", "peak>1K"], self.keeps(), 10, 2000, then, expect=status)
+        self.assertEqual([line.split("'")[1] for line in lines], broken)
+
+    def test_inherited(self):
+        """A forked child need not free what its parent allocated."""
+        program = self.keeps()
+        self.assertEqual(self.judged(["leaked>10000"], program, 10, 2000, "fork", expect=0), [])
+        self.assertEqual(len(self.judged(["leaked>9999"], program, 10, 2000, "fork", expect=3)), 1)
+        line, = self.judged(["leaked>2999", "leaked>10000"], program, 1, 2000, "fork and keep", expect=3)
+        self.assertRegex(line, r"'leaked>2999': .* had 2\.93kB in use at exit, 1B too much; most in keep: 2\.93kB\Z")
+
+    def test_each_process(self):
+        """Limits are of a process, not of all: a build of many has no peak of them all."""
+        program = self.keeps()
+        script = f"{program} 10 2000; {program} 20 2000; {program} 30 2000"
+        lines = self.judged(["leaked>19999"], "bash", "-c", f"{script}; true", expect=3, HEAPPROF_ONLY=program.rpartition("/")[2])
+        self.assertEqual([line.partition(" had ")[2].split()[0] for line in lines], ["19.53kB", "29.30kB"])
+
+    def test_estimates(self):
+        """Blocks of 40 MB in all. What sampling may add is no reason; twice the limit is."""
+        program = self.keeps()
+        for limits in (["leaked>40M"], ["peak>39M"], ["leaked>38000000", "peak>38000000", "leaked_objects>38000"]):
+            self.assertEqual(self.judged(limits, program, 40000, 2000, expect=0, sample="512K", HEAPPROF_SEED=1), [])
+        lines = self.judged(["leaked>15M", "peak>15M", "leaked_objects>15000"], program, 40000, 2000, expect=3, sample="512K")
+        self.assertEqual(len(lines), 3)
+        self.assertRegex(lines[0], r"had [34]\d\.?\d*MB ±\d+\.?\d*MB ")
+
+    def test_a_sample_is_no_accident(self):
+        """Where nothing may be left, what was seen is enough."""
+        line, = self.judged(["leaked>0"], self.keeps(), 1, 2000, expect=3, sample=1000, HEAPPROF_SEED=3)
+        self.assertIn(" in use at exit, ", line)
+
+    def test_nothing_sampled(self):
+        line, = self.judged(["peak>0", "leaked>0"], "true", expect=0, sample="64G")
+        self.assertIn("--fail-if found nothing: no process was sampled, which counts as 0 bytes", line)
+
+    def test_nothing_to_judge(self):
+        """Neither green: what cannot be checked is not said to hold."""
+        marker = self.out_dir / "started"
+        script = self.out_dir / "alien"
+        script.write_bytes(b"\x7fELF\x01\x01\x01" + bytes(9) + b"\x02\0\x28\0" + bytes(60))  # 32 bits, for ARM
+        script.chmod(0o755)
+        line, = self.judged(["peak>1G"], script, marker, expect=1)
+        self.assertIn("so --fail-if cannot be checked; nothing is started", line)
+        self.assertFalse(marker.exists())
+        static = compile(paths.TESTS / "cli/keeps.c", "-static")
+        line, = self.judged(["peak>1G"], static, 10, 2000, expect=1)
+        self.assertIn("--fail-if could not be checked", line)
+        line, = self.judged(["peak>1G"], self.keeps(), 10, 2000, expect=1, HEAPPROF_STATE_DIR="/proc/nowhere")
+        self.assertIn("--fail-if could not be checked", line)
+
+    @cases("", "peak", "peak>", "peak>x", "peak<1M", "peak>5%", "peak>-1", "leak>0", "leaked_objects>1K", "growth>5%", "peak>1M;leaked>0")
+    def test_what_is_none(self, text):
+        marker = self.out_dir / "started"
+        done = self.tool("run", "--fail-if=peak>1M", "--fail-if", text, "--", "touch", marker, expect=2)
+        self.assertRegex(done.stderr, r"\Aheapprof: --fail-if takes peak>SIZE, leaked>SIZE .* or leaked_objects>NUMBER, .*\n\Z")
+        self.assertIn(f"not '{text}'", done.stderr)
+        self.assertFalse(marker.exists())
+
+
+class OfChanges(Views):
+    INTERVAL = 1000
+
+    def make_two(self, interval=INTERVAL, error=0, **sites):
+        """Profiles of sites: name -> (old bytes in use, new)"""
+        return [self.make(name, {(site, "main"): (0, 0, values[i] // 10, values[i]) for site, values in sites.items()},
+                          variances={(site, "main"): (0, 0, error / 10, error) for site in sites}, period=interval)
+                for i, name in enumerate(("old", "new"))]
+
+    def judged(self, old, new, *limits, expect, options=()):
+        words = [word for limit in limits for word in ("--fail-if", limit)]
+        done = self.tool("diff", old, new, *words, *options, expect=expect)
+        self.assertTrue(done.stdout.startswith("File: "))
+        return done.stderr.splitlines()
+
+    @cases(("growth>5%", (1000, 1050), False), ("growth>5%", (1000, 1051), True), ("growth>29%", (100, 129), False),
+           ("growth>50", (1000, 1050), False), ("growth>49", (1000, 1050), True), ("growth>0", (1000, 1000), False),
+           ("growth>0", (1000, 900), False), ("growth>0%", (0, 1), True), ("growth>900%", (0, 0), False))
+    def test_exact(self, limit, values, is_broken):
+        old, new = self.make_two(interval=1, f=values)
+        self.assertEqual(len(self.judged(old, new, limit, expect=3 if is_broken else 0)), int(is_broken))
+
+    def test_told(self):
+        old, new = self.make_two(interval=1, leak=(1000, 5000), shrinks=(4000, 1000), same=(7, 7))
+        line, = self.judged(old, new, "growth>5%", expect=3)
+        self.assertEqual(line, "heapprof: --fail-if 'growth>5%': 5.87kB after 4.89kB, +1000B, 19.97%, 749.65B too much; "
+                               "most in leak: +3.91kB")
+
+    def test_several(self):
+        old, new = self.make_two(interval=1, leak=(1000, 5000))
+        lines = self.judged(old, new, "growth>5%", "growth>1M", "growth>1kB", expect=3)
+        self.assertEqual([line.split("'")[1] for line in lines], ["growth>5%", "growth>1kB"])
+
+    def test_estimates(self):
+        """Three standard errors are not enough, five and what may have been missed are."""
+        error = 1e8
+        old, new = self.make_two(error=error, leak=(1_000_000, 1_000_000 + int(3 * (2 * error) ** 0.5)))
+        self.assertEqual(self.judged(old, new, "growth>0", expect=0), [])
+        old, new = self.make_two(error=error, leak=(1_000_000, 1_000_000 + int(5 * (2 * error) ** 0.5) + 20 * self.INTERVAL))
+        line, = self.judged(old, new, "growth>0", expect=3)
+        self.assertIn(" ±27.07kB, ", line)
+
+    def test_what_an_old_profile_missed(self):
+        """One block of five intervals, which one profile in 150 does not see: not a matter of standard errors."""
+        old, new = self.make_two(error=0.17 * self.INTERVAL ** 2, missed=(0, 5 * self.INTERVAL), same=(1000, 1000))
+        self.assertEqual(self.judged(old, new, "growth>5%", expect=0), [])
+
+    def test_filters_and_types(self):
+        old, new = self.make_two(interval=1, leak=(1000, 5000), shrinks=(9000, 1000))
+        self.assertEqual(self.judged(old, new, "growth>0", expect=0), [])
+        line, = self.judged(old, new, "growth>0", expect=3, options=["--focus=leak"])
+        self.assertIn("4.88kB after 1000B, +3.91kB, 400.00%", line)
+        line, = self.judged(old, new, "growth>399", expect=3, options=["--focus=leak", "--sample-index=inuse_objects"])
+        self.assertIn("500 after 100, +400, 400.00%, 1 too much; most in leak: +400", line)
+
+    def test_what_cannot_be_judged(self):
+        old, new = self.make_two(f=(10, 1000))
+        other = self.make("other", {("f",): (0, 0, 10, 1000)}, variances={("f",): (0, 0, 1, 1)}, period=1)
+        foreign = self.make("foreign", {("f",): (0, 0, 10, 1000)}, period=self.INTERVAL)
+        self.assertIn("two of the same interval", self.judged(old, other, "growth>5%", expect=1)[0])
+        for one, two in ((foreign, new), (old, foreign)):
+            self.assertRegex(self.judged(one, two, "growth>5%", expect=1)[0], "foreign.* does not tell how far off it can be")
+
+    @cases("", "growth", "growth>x", "growth<5%", "growth>5 %", "peak>1M", "growth>-5%", "growth>1e3")
+    def test_what_is_none(self, text):
+        old, new = self.make_two(f=(10, 1000))
+        self.check_refuses("diff", old, new, "--fail-if=growth>1%", f"--fail-if={text}", status=2,
+                           says="--fail-if takes growth>PERCENT% or growth>SIZE .*, not '" + text + "'")
+
+    @timeout(120)
+    def test_of_one_process(self):
+        """Exact, and estimates of the same: the sessions that the shop forgets have grown, and nothing else."""
+        for sample in (1, 4096):
+            old, new = self.profile_app(f"app{sample}", sample=sample)
+            line, = self.judged(old, new, "growth>5%", expect=3)
+            self.assertRegex(line, r"; most in shop::Cache::make_entry \(inline\): \+1\.\d+MB\Z")
+            self.assertEqual(self.judged(old, new, "growth>90%", expect=0), [])
+            self.assertEqual(self.judged(new, new, "growth>0", "growth>0%", expect=0), [])
