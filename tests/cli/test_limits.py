@@ -67,7 +67,18 @@ class OfRuns(Case):
         program = self.keeps()
         script = f"{program} 10 2000; {program} 20 2000; {program} 30 2000"
         lines = self.judged(["leaked>19999"], "bash", "-c", f"{script}; true", expect=3, HEAPPROF_ONLY=program.rpartition("/")[2])
-        self.assertEqual([line.partition(" had ")[2].split()[0] for line in lines], ["19.53kB", "29.30kB"])
+        self.assertEqual([line.partition(" had ")[2].split()[0] for line in lines], ["29.30kB", "19.53kB"])
+
+    def test_many_processes(self):
+        """The worst ten are told, of each limit."""
+        program = self.keeps()
+        script = f"for i in $(seq 13); do {program} $i 2000; done"
+        lines = self.judged(["leaked>0", "peak>0"], "bash", "-c", script, expect=3, HEAPPROF_ONLY=program.rpartition("/")[2])
+        self.assertEqual(len(lines), 22)
+        for of_limit, limit, first in ((lines[:11], "leaked>0", "12.70kB"), (lines[11:], "peak>0", "14.65kB")):
+            self.assertIn(f"'{limit}': ", of_limit[0])
+            self.assertIn(f" had {first} ", of_limit[0])
+            self.assertEqual(of_limit[10], f"heapprof: --fail-if '{limit}': and 3 more processes")
 
     def test_estimates(self):
         """Blocks of 40 MB in all. What sampling may add is no reason; twice the limit is."""

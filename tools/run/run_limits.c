@@ -13,6 +13,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { TOLD_MAX = 10 }; /* of one limit: a build has a thousand processes */
+
 enum kind { PEAK, LEAKED, LEAKED_OBJECTS };
 
 static const struct limit_kind kinds[] = {
@@ -45,7 +47,28 @@ struct judgement {
   const struct collected_profile *profile;
   unsigned judged; /* in all */
   double value, variance;
+  GArray *broken; /* struct broken: what comes of it */
 };
+
+struct broken {
+  const struct limit *limit;
+  double excess;
+  char *text;
+};
+
+static void clear_broken(gpointer data)
+{
+  g_free(((struct broken *)data)->text);
+}
+
+/* Limit by limit in the order in which they were given, the most first. */
+static int compare_broken(gconstpointer a, gconstpointer b)
+{
+  const struct broken *one = a, *other = b;
+  if (one->limit != other->limit)
+    return one->limit < other->limit ? -1 : 1;
+  return (one->excess < other->excess) - (one->excess > other->excess);
+}
 
 static bool is_broken(const struct judgement *judgement)
 {
@@ -54,7 +77,7 @@ static bool is_broken(const struct judgement *judgement)
   return limit_is_broken(excess, is_certain ? 0 : judgement->variance, judgement->judged);
 }
 
-static void tell(const struct judgement *judgement, const char *site, double of_site)
+static void note(const struct judgement *judgement, const char *site, double of_site)
 {
   const struct limit *limit = judgement->limit;
   bool is_of_bytes = kinds[limit->kind].is_of_bytes, has_error = judgement->variance > 0;
@@ -67,7 +90,24 @@ static void tell(const struct judgement *judgement, const char *site, double of_
   g_string_append_printf(text, "%s too much", quantity(judgement->value - limit->bound, unit).text);
   if (site != NULL && site[0] != '\0')
     g_string_append_printf(text, "; most in %s: %s", site, quantity(of_site, unit).text);
-  say("%s", text->str);
+  struct broken broken = {limit, judgement->value - limit->bound, g_string_free(g_steal_pointer(&text), FALSE)};
+  g_array_append_val(judgement->broken, broken);
+}
+
+static void tell(GArray *all)
+{
+  guint of_limit = 0;
+  g_array_sort(all, compare_broken);
+  for (guint i = 0; i < all->len; i++) {
+    const struct broken *broken = &g_array_index(all, struct broken, i);
+    bool is_last = i + 1 == all->len || broken[1].limit != broken->limit;
+    of_limit++;
+    if (of_limit <= TOLD_MAX)
+      say("%s", broken->text);
+    else if (is_last)
+      say("--fail-if '%s': and %u more processes", broken->limit->text, of_limit - TOLD_MAX);
+    of_limit = is_last ? 0 : of_limit;
+  }
 }
 
 /* Peaks. */
@@ -79,7 +119,7 @@ static bool judge_peak(struct judgement *judgement)
   judgement->variance = profile->peak_variance;
   if (!is_broken(judgement))
     return false;
-  tell(judgement, profile->peak_site, profile->peak_site_bytes);
+  note(judgement, profile->peak_site, profile->peak_site_bytes);
   return true;
 }
 
@@ -115,7 +155,7 @@ static bool judge_leak(struct judgement *judgement, const struct heap *heap)
   if (broken) {
     const struct row *row = rows->rows->len > 0 ? &g_array_index(rows->rows, struct row, 0) : NULL;
     g_autofree char *site = row != NULL ? view_row_name(row) : NULL;
-    tell(judgement, site, row != NULL ? row->flat : 0);
+    note(judgement, site, row != NULL ? row->flat : 0);
   }
   rows_free(rows);
   return broken;
@@ -147,7 +187,7 @@ static bool has_leak_limit(const GArray *limits)
 
 /* Who was killed, or became another program, has left nothing behind by mistake. */
 static enum run_limits_verdict judge_process(const GArray *limits, const struct collected_profile *profile,
-                                             unsigned judged)
+                                             unsigned judged, GArray *broken)
 {
   enum run_limits_verdict verdict = profile->is_whole ? RUN_LIMITS_HOLD : RUN_LIMITS_UNKNOWN;
   bool reads = has_leak_limit(limits) && profile->has_status;
@@ -156,7 +196,7 @@ static enum run_limits_verdict judge_process(const GArray *limits, const struct 
     verdict = RUN_LIMITS_UNKNOWN;
   for (guint i = 0; i < limits->len; i++) {
     struct judgement judgement = {
-        .limit = &g_array_index(limits, struct limit, i), .profile = profile, .judged = judged};
+        .limit = &g_array_index(limits, struct limit, i), .profile = profile, .judged = judged, .broken = broken};
     bool is_peak = judgement.limit->kind == PEAK;
     if (is_peak ? judge_peak(&judgement) : heap != NULL && judge_leak(&judgement, heap))
       verdict = RUN_LIMITS_BROKEN;
@@ -168,14 +208,16 @@ static enum run_limits_verdict judge_process(const GArray *limits, const struct 
 
 static enum run_limits_verdict judge_all(const GArray *limits, const struct collection *collection)
 {
-  bool is_known = collection->folder != NULL && collection->kept == 0, is_broken = false;
+  bool is_known = collection->folder != NULL && collection->kept == 0;
   unsigned judged = limits->len * collection->profiles->len;
+  g_autoptr(GArray) broken = g_array_new(FALSE, FALSE, sizeof(struct broken));
+  g_array_set_clear_func(broken, clear_broken);
   for (guint i = 0; i < collection->profiles->len; i++) {
-    enum run_limits_verdict verdict = judge_process(limits, g_ptr_array_index(collection->profiles, i), judged);
-    is_known = is_known && verdict != RUN_LIMITS_UNKNOWN;
-    is_broken = is_broken || verdict == RUN_LIMITS_BROKEN;
+    const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
+    is_known = judge_process(limits, profile, judged, broken) != RUN_LIMITS_UNKNOWN && is_known;
   }
-  if (is_broken)
+  tell(broken);
+  if (broken->len > 0)
     return RUN_LIMITS_BROKEN;
   return is_known ? RUN_LIMITS_HOLD : RUN_LIMITS_UNKNOWN;
 }
