@@ -162,8 +162,8 @@ static bool is_code(const Elf64_Sym *symbol)
          symbol->st_shndx != SHN_UNDEF && symbol->st_shndx < SHN_LORESERVE && symbol->st_name != 0;
 }
 
-/* A symbol without a size (hand-written assembly) reaches to the next one, so the last one before the address counts; and
- * no farther than its section: _init, the last of .init, would name .plt. */
+/* A symbol without a size (hand-written assembly) reaches to the next one, so the last one before the address counts;
+ * and no farther than its section: _init, the last of .init, would name .plt. */
 static uint64_t end_of(struct elf_file *file, const Elf64_Sym *symbol)
 {
   Elf64_Shdr section;

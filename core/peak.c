@@ -73,8 +73,8 @@ static bool read_slot(const struct peak *slot, uint64_t stamp, struct tally_sums
 
 /* Sums. */
 
-/* Objects are not counted by halves: they are in the proportion of the bytes. A half has no more than the whole, but in a
- * file that somebody made up. */
+/* Objects are not counted by halves: they are in the proportion of the bytes. A half has no more than the whole, but
+ * in a file that somebody made up. */
 static void take_half(const struct stack_half *half, struct tally_sums *sums)
 {
   int64_t bytes_q4 = (int64_t)atomic_load_explicit(&half->bytes_q4, memory_order_acquire);

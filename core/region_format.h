@@ -106,8 +106,8 @@ struct region_header {
 
 #define REGION_HAS_ENDED 0x100u
 
-/* What is reserved behind the end of the log, where nothing was written yet: segments double, each in the last quarter of
- * those before. */
+/* What is reserved behind the end of the log, where nothing was written yet: segments double, each in the last quarter
+ * of those before. */
 static inline uint64_t region_unused_bytes(uint64_t first_segment_bytes, uint64_t log_end)
 {
   uint64_t reserved = first_segment_bytes;
