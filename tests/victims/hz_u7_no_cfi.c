@@ -28,6 +28,7 @@ static void *run(void *argument)
                               (uintptr_t)local,
                               (uintptr_t)local + 3,
                               (uintptr_t)__libc_stack_end,
+                              (uintptr_t)__libc_stack_end + (1 << 19), /* near, and not there */
                               (uintptr_t)__libc_stack_end + (1 << 20),
                               UINTPTR_MAX - 7,
                               UINT64_C(0xffff800000000000),
