@@ -293,19 +293,17 @@ static char *map_of_file(uint64_t from, uint64_t to)
   return base;
 }
 
-/* The file may be out of reach by now (chroot, dropped privileges) or its file system full. */
+/* The file may be out of reach by now (chroot, dropped privileges) or its file system full. With signals blocked: a
+ * handler that jumped away would leave the descriptor open (hazard G5). */
 static char *map_more_of_file(uint64_t from, uint64_t to)
 {
   char *base = NULL;
   if (region.path[0] == '\0' || atomic_load(&region_header()->file_end) != from)
     return NULL;
-  /* A handler that jumped away would leave the descriptor open (hazard G5). */
-  struct blocked_signals before = signals_block();
   for (int attempt = 0; attempt < DESCRIPTOR_ATTEMPTS && base == NULL; attempt++)
     base = map_of_file(from, to);
   if (base != NULL)
     atomic_store(&region_header()->file_end, to);
-  signals_restore(before);
   return base;
 }
 

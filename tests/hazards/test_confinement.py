@@ -52,7 +52,7 @@ class P8Vfork(AsWithout):
 class P8Early(Hazard):
     """P8: a library's constructor confines the process before ours has run, and before anything was allocated: the filter is there,
     and we make no call that it does not allow. Seen to fail by the mutant early_filter_refused (the program goes on without its
-    filter), and by early_filter_unnoticed (SIGSYS)."""
+    filter)."""
 
     @cases("prctl", "syscall", "syscall-prctl")
     def test_as_without(self, way):

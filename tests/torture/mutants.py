@@ -271,8 +271,6 @@ MUTANTS = [
            "  atomic_fetch_add(&sys_filters, 1);\n", "", ["hazards/test_confinement"]),
     Mutant("early_filter_refused", "P8: a filter from before our start is refused as if the call were ours", "interpose/fallback.c",
            "  long result = sys_call_always(", "  long result = sys_call(", ["hazards/test_confinement"]),
-    Mutant("early_filter_unnoticed", "P8: system calls at our start, behind a library's filter", "interpose/inert.c",
-           "  if (!sys_may_call(SYS_openat))\n", "  if (false)\n", ["hazards/test_confinement"]),
     Mutant("refusal_confines", "P8: a question confines for good", "core/confinement.c",
            "  atomic_fetch_sub(&sys_filters, 1);\n", "", ["hazards/test_confinement"]),
     Mutant("refused_is_readable", "P8: what may not be asked counts as readable", "core/sys.h",
@@ -340,8 +338,8 @@ MUTANTS = [
     Mutant("vfork_confines", "P8: a vfork child that confines itself confines its parent", "core/confinement.c",
            "  return process_is_settled() && pid > 0 && header->pid != (uint32_t)pid;",
            "  return process_is_settled() && pid > 0 && header->pid == 0;", ["hazards/test_confinement.P8Vfork"]),
-    Mutant("growth_is_left", "G5, I5: a handler can jump out of the growth of the state file, whose descriptor stays open", "core/region.c",
-           "  struct blocked_signals before = signals_block();\n  for", "  struct blocked_signals before = {0};\n  for",
+    Mutant("growth_is_left", "G5, I5: a handler can jump out of the growth of the state file, whose descriptor stays open", "core/on_stack.h",
+           "  struct blocked_signals before = signals_block();\n  arch_call", "  struct blocked_signals before = {0};\n  arch_call",
            ["torture/test_resources.Left"]),
     Mutant("strict_maps", "P8: memory is mapped under strict seccomp", "core/sys.h",
            "(number == SYS_mmap && atomic_load_explicit(&sys_strict_filters, memory_order_relaxed) == 0)", "number == SYS_mmap", ["hazards/test_confinement.P8Clock"]),
@@ -363,7 +361,7 @@ MUTANTS = [
            "  } else if (settings->verbose >= 1) {", "  } else {", ["hazards/test_followers.P3Chain"]),
     Mutant("dumps_by_signal", "G3: heapprof dump sends a signal", "tools/cmd/cmd_dump.c",
            "  if (target == NULL || target->is_alive)\n",
-           "  extern int kill(int, int);\n  if (target != NULL)\n    (void)kill(pid, 12);\n"
+           "  extern int kill(int, int);\n  if (target != NULL)\n    (void)kill(target->pid, 12);\n"
            "  if (target == NULL || target->is_alive)\n", ["hazards/test_followers.G3Poll"]),
     Mutant("size_not_asked", "P7: the state file grows over RLIMIT_FSIZE", "core/region.c",
            "  return sys_get_limit(RLIMIT_FSIZE, &limit) != 0 || limit", "  return true || limit",
