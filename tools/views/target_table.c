@@ -44,12 +44,25 @@ static void put_number(struct table *table, uint64_t number)
   table_put(table, text);
 }
 
+/* Where there is no room for all of it, the program's name matters more than where it lies. */
+static const char *from_name(const char *command)
+{
+  const char *name = command;
+  if (g_utf8_strlen(command, -1) <= COMMAND_WIDTH_MAX)
+    return command;
+  for (size_t i = 0; command[i] != '\0' && command[i] != ' '; i++)
+    if (command[i] == '/')
+      name = command + i + 1;
+  return name;
+}
+
 /* In the order of the columns. */
 static void put_row(struct table *table, const struct target *target)
 {
   const struct region_summary *summary = &target->summary;
   g_autofree char *command = target_command(target), *shown = shown_text(command);
-  g_autofree char *cut = shown_cut_end(shown, COMMAND_WIDTH_MAX), *allocator = allocator_name(summary->allocator);
+  g_autofree char *cut = shown_cut_end(from_name(shown), COMMAND_WIDTH_MAX),
+                  *allocator = allocator_name(summary->allocator);
   table_begin_row(table, target->is_alive ? COLOUR_NONE : COLOUR_DIM);
   put_number(table, (uint64_t)target->pid);
   table_put(table, target_state(target));
