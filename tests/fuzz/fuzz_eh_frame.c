@@ -33,6 +33,22 @@ static void make_room(void)
        low);
 }
 
+/* As core/steps.c does with it. */
+static void try_recipe(const struct recipe *recipe, struct cfi_registers registers, struct stack_window window)
+{
+  switch (rule_kind(recipe->rule)) {
+  case RULE_CAREFUL: MUST(recipe_register(recipe) <= RECIPE_NO_REGISTER); break;
+  case RULE_SIGNAL:
+  case RULE_OUTERMOST:
+  case RULE_FRAME_POINTER:
+  case RULE_KEPT_FRAME:
+  case RULE_ABSENT: return;
+  default: break;
+  }
+  if (rule_kind(recipe->rule) != RULE_CAREFUL || recipe_register(recipe) != RECIPE_NO_REGISTER)
+    (void)cfi_step_by_recipe(recipe, &registers, &window);
+}
+
 static void try_row(const struct eh_frame_span *span, struct reader *reader, uintptr_t pc)
 {
   static uintptr_t words[64];
@@ -46,6 +62,8 @@ static void try_row(const struct eh_frame_span *span, struct reader *reader, uin
   for (unsigned i = 0; i < ARCH_DWARF_REGISTERS; i++)
     registers.values[i] = (uintptr_t)&words[i * 2];
   registers.values[ARCH_DWARF_RETURN_ADDRESS] = pc;
+  recipe_from_row(pc, reader, span);
+  try_recipe(&reader->recipe, registers, window);
   (void)step_by_row(reader, span, &registers, &window);
 }
 
