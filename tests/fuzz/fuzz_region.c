@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* State regions made by anybody: what is accepted becomes a profile that our own reader of profiles accepts. */
 #include "core/region_format.h"
-#include "tools/heap/load.h"
-#include "tools/heap/save.h"
 #include "tools/state/region_file.h"
 
+#include "heap_checks.h"
 #include "must.h"
 
 #include <string.h>
@@ -13,7 +12,7 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t limit);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t limit, unsigned seed);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_samples(const struct heap *heap)
+static void check_own_samples(const struct heap *heap)
 {
   MUST(heap->values->len == heap->samples->len * heap->types->len);
   MUST(heap->variances->len == heap->values->len);
@@ -29,7 +28,7 @@ static void check_samples(const struct heap *heap)
   }
 }
 
-static void check_locations(const struct heap *heap)
+static void check_own_locations(const struct heap *heap)
 {
   for (guint i = 0; i < heap->locations->len; i++) {
     const struct heap_location *location = heap_location(heap, i);
@@ -41,13 +40,7 @@ static void check_locations(const struct heap *heap)
 
 static void check_profile(const struct heap *heap)
 {
-  g_autoptr(GError) error = NULL;
-  g_autoptr(GBytes) packed = save_bytes(heap, NULL);
-  gsize size;
-  const void *bytes = g_bytes_get_data(packed, &size);
-  struct heap *back = load_bytes(bytes, size, "saved", &error);
-  if (back == NULL)
-    g_error("what was written is refused: %s", error->message);
+  struct heap *back = write_and_read(heap);
   MUST(back->samples->len == heap->samples->len);
   heap_free(back);
 }
@@ -59,8 +52,8 @@ static void check_moment(struct region_file *file, enum region_moment moment)
   MUST((heap != NULL) != (error != NULL));
   if (heap == NULL)
     return;
-  check_samples(heap);
-  check_locations(heap);
+  check_own_samples(heap);
+  check_own_locations(heap);
   if (moment == REGION_NOW)
     check_profile(heap);
   heap_free(heap);

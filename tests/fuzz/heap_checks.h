@@ -41,8 +41,7 @@ static inline void check_locations(const struct heap *heap)
   }
 }
 
-/* What is left of a profile when it is written: as many samples as there are different ones. */
-static inline void check_written(const struct heap *heap)
+static inline struct heap *write_and_read(const struct heap *heap)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GBytes) packed = save_bytes(heap, NULL);
@@ -51,6 +50,13 @@ static inline void check_written(const struct heap *heap)
   struct heap *back = load_bytes(bytes, size, "saved", &error);
   if (back == NULL)
     g_error("what was written is refused: %s", error->message);
+  return back;
+}
+
+/* What is left of a profile when it is written: as many samples as there are different ones. */
+static inline void check_written(const struct heap *heap)
+{
+  struct heap *back = write_and_read(heap);
   g_autoptr(GArray) sums = sums_of(heap), sums_back = sums_of(back);
   MUST(sums->len == back->samples->len && sums_back->len == sums->len);
   MUST((heap->variances != NULL) == (back->variances != NULL) || sums->len == 0);
