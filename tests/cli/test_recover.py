@@ -216,7 +216,7 @@ class Recover(StateCase):
             done = self.alone("recover")
         line, = done.stdout.splitlines()[1:]
         self.assertEqual(line.split()[:2], [str(dead), "dead"])
-        self.assertIn("/victims/", line)
+        self.assertIn("holds ", line)
         self.assertNotIn(str(program.pid), done.stdout)
         self.assertIn("recover --all", done.stderr)
         self.assertEqual((self.states(), self.profile_files()), (sorted(f"{p}.heapprof" for p in (dead, program.pid)), []))
