@@ -225,6 +225,42 @@ class Graph(PageCase):
         self.check_drawn(prefixes(profile, "inuse_objects", inverted=True))
         self.check_quiet()
 
+    OWNED = [([[("std::vector::push_back", "vector.h", 10), ("fill", "app.c", 20)], ("main", "app.c", 1)], (1, 6 << 20, 1, 6 << 20), None),
+             ([("xmalloc", "lib.c", 7), ("read", "app.c", 31), ("main", "app.c", 2)], (1, 3 << 20, 1, 3 << 20), None),
+             ([("xmalloc", "lib.c", 7), ("std::string::append", "string.h", 1), ("read", "app.c", 31), ("main", "app.c", 2)],
+              (1, 1 << 20, 1, 1 << 20), None)]
+
+    @cases("owner", "leaf")
+    @timeout(180)
+    def test_owner_switch(self, first):
+        """By owner and by leaf, as top has it with and without --leaf; also inverted, also zoomed in."""
+        path = self.write(stacks=self.OWNED)
+        profile = pprof_reader.load(path)
+        owned = {("main",): 10 << 20, ("main", "fill"): 6 << 20, ("main", "read"): 4 << 20}
+        self.open_report(path, options=["--leaf"] if first == "leaf" else [])
+        for by in (first, "leaf", "owner", first):
+            self.choose("by", by)
+            self.check_drawn(owned if by == "owner" else prefixes(profile, "inuse_space"))
+            rows = self.json("top", path, *(["--leaf"] if by == "leaf" else []))["rows"]
+            flat = {row["function"]: quantity(row["flat"], "bytes") for row in rows if row["flat"]}
+            self.assertEqual({row[0]: row[2].split(" ")[0] for row in self.rows() if not row[2].startswith("0 ")}, flat)
+            self.choose("direction", "callers")
+            self.check_drawn(prefixes(profile, "inuse_space", inverted=True) if by == "leaf" else
+                             {("fill",): 6 << 20, ("fill", "main"): 6 << 20, ("read",): 4 << 20, ("read", "main"): 4 << 20})
+            self.choose("direction", "callees")
+        self.choose("by", "leaf")
+        self.click_frame("xmalloc")
+        self.wait_drawn()
+        self.choose("by", "owner")  # which is above the frame that was zoomed to
+        self.assertEqual(self.names(), ["all", "main", "read"])
+        self.check_quiet()
+
+    @timeout(180)
+    def test_no_owner_switch_without_plumbing(self):
+        self.open_report(self.write())
+        self.assertFalse(self.browser.run("return document.getElementById('by').checkVisibility()"))
+        self.check_quiet()
+
     @timeout(180)
     def test_zoom(self):
         self.open_report(self.write())

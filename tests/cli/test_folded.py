@@ -5,7 +5,7 @@ import os
 import re
 
 from cli.views import TYPES, Views
-from harness import pprof_reader, tools
+from harness import made_profile, pprof_reader, tools
 from harness.case import cases
 from harness.states import StateCase
 
@@ -35,7 +35,7 @@ class Folded(Views):
     def check(self, path, *options):
         profile = pprof_reader.load(path)
         for kind in TYPES:
-            text = self.tool("folded", path, f"--sample-index={kind}", *options).stdout
+            text = self.tool("folded", "--leaf", path, f"--sample-index={kind}", *options).stdout
             self.assertEqual(parse(text), expected(profile, kind), kind)
             self.assertEqual(sum(parse(text).values()), profile.total(kind))
         return text
@@ -63,6 +63,43 @@ class Folded(Views):
             without[name] = without.get(name, 0) + value
         self.assertEqual(without, parse(plain))
         self.assertNotEqual(text, plain)
+
+    OWNED = {("std::__new_allocator::allocate", "std::vector::push_back", "shop::fill", "main"): (1, 9, 1, 9),
+             ("std::__new_allocator::allocate", "shop::index", "main"): (1, 4, 1, 4), ("shop::fill", "main"): (1, 2, 1, 2)}
+
+    def test_ends_at_the_owner(self):
+        """As trees and the page do. Seen to fail: each stack ended at std::__new_allocator::allocate."""
+        path = self.make("made", self.OWNED)
+        self.assertEqual(self.tool("folded", path).stdout, "main;shop::fill 11\nmain;shop::index 4\n")
+        self.assertEqual(self.tool("folded", path, "--plumbing=shop::fill").stdout, "main 11\nmain;shop::index 4\n")
+        leaves = {";".join(reversed(stack)): values[3] for stack, values in self.OWNED.items()}
+        self.assertEqual(parse(self.tool("folded", path, "--leaf").stdout), leaves)
+
+    def test_owner_that_is_inlined(self):
+        """One location is several places, and the owner is one of them."""
+        stacks = [([[("std::vector::push_back", "vector.h", 1), ("fill", "app.c", 2), ("load", "app.c", 3)], ("main", "app.c", line)],
+                   (1, 1, 1, value), None) for line, value in ((4, 10), (5, 200))]
+        path = made_profile.write(self.out_dir / "made.pb.gz", stacks)
+        self.assertEqual(self.tool("folded", path).stdout, "main;load;fill 210\n")
+        self.assertEqual(self.tool("folded", path, "--lines").stdout,
+                         "main app.c:4;load app.c:3;fill app.c:2 10\nmain app.c:5;load app.c:3;fill app.c:2 200\n")
+        self.assertEqual(self.tool("folded", path, "--leaf").stdout, "main;load;fill;std::vector::push_back 210\n")
+
+    @cases((["--focus=fill"], {"main;shop::fill": 11}), (["-ignore=push_back"], {"main;shop::index": 4, "main;shop::fill": 2}),
+           (["--hide=shop"], {"main": 15}), (["--show=shop"], {"shop::fill": 11, "shop::index": 4}),
+           (["--show-from=shop", "--focus=index"], {"shop::index": 4}), (["--focus=nobody"], {}))
+    def test_filters(self, options, expected):
+        """Those of top, by the same names; what they leave out is not printed."""
+        path = self.make("made", self.OWNED)
+        self.assertEqual(parse(self.tool("folded", path, *options).stdout), expected)
+        flat = {row["function"]: row["flat"] for row in self.json("top", path, *options)["rows"] if row["flat"]}
+        leaves = {}
+        for stack, value in expected.items():
+            leaves[stack.split(";")[-1]] = leaves.get(stack.split(";")[-1], 0) + value
+        self.assertEqual(flat, leaves)
+
+    def test_wrong_filter(self):
+        self.check_refuses("folded", self.make("made", self.OWNED), "--focus=(", status=2, says="--focus|'\\('")
 
     def test_is_sorted_and_the_same_every_time(self):
         path = self.profile_app()[1]
@@ -109,7 +146,7 @@ class Folded(Views):
         message += b"".join(b"\x32" + bytes([len(text)]) + text for text in (b"malloc|mall.*p", b"malloc_keep"))
         message += b"\x38" + bytes([len(strings)]) + b"\x40" + bytes([len(strings) + 1])
         path.write_bytes(gzip.compress(message))
-        self.assertEqual(parse(self.tool("folded", path).stdout),
+        self.assertEqual(parse(self.tool("folded", "--leaf", path).stdout),
                          {"main;work": 10, "main;keeper": 200, "main;malloc_keep": 3000, "main;again": 40000,
                           "main;malloc2": 500000,
                           "malloc": 6000000})

@@ -8,7 +8,7 @@
 static json_t *json_of(const struct heap *heap, const struct heap *base)
 {
   g_autoptr(GError) error = NULL;
-  GString *text = heap_json(heap, base, INUSE_SPACE, &error);
+  GString *text = heap_json(heap, base, (struct page_start){.type = INUSE_SPACE}, &error);
   assert_non_null(text);
   assert_null(error);
   assert_null(strpbrk(text->str, "<>&"));
@@ -40,6 +40,32 @@ static const char *name_of_place(const json_t *json, size_t place)
 {
   double text = json_number_value(json_array_get(json_object_get(json, "places"), 3 * place));
   return json_string_value(json_array_get(json_object_get(json, "texts"), (size_t)text));
+}
+
+/* A stack is whole, and tells how far above its end the owner is. */
+static void tells_owners(void **state)
+{
+  (void)state;
+  struct heap *heap = make_heap(true);
+  uint32_t main_ = add_place(heap, "main", 1), fill = add_place(heap, "fill", 2),
+           allocate = add_place(heap, "allocate", 3);
+  add(heap, (const uint32_t[]){allocate, fill, main_}, 3, (struct numbers){1, 100, 1, 60, 9, 4});
+  add(heap, (const uint32_t[]){fill, main_}, 2, (struct numbers){1, 10, 1, 5, 16, 1});
+  add(heap, (const uint32_t[]){allocate, main_}, 2, (struct numbers){1, 7, 1, 1, 1, 0});
+  json_t *json = json_of(heap, NULL);
+  ASSERT_NUMBERS(json, "owners", 0, 0, 0);
+  json_decref(json);
+  for (uint32_t i = 0; i < heap->functions->len; i++)
+    if (strcmp(heap_function(heap, i)->name, "allocate") == 0)
+      heap_function(heap, i)->role = FUNCTION_PLUMBING;
+  json = json_of(heap, NULL);
+  ASSERT_NUMBERS(json, "nodes", 1, 0, 1, 2, 1, 4, 3, 4);
+  ASSERT_NUMBERS(json, "ends", 2, 1, 1);
+  ASSERT_NUMBERS(json, "owners", 0, 1, 1);
+  ASSERT_NUMBERS(type_of(json, INUSE_SPACE), "value", 5, 60, 1);
+  assert_string_equal(json_string_value(json_object_get(json, "by")), "owner");
+  json_decref(json);
+  heap_free(heap);
 }
 
 /* Stacks that begin alike share their nodes, also where they differ in lines; equal stacks are one. */
@@ -127,7 +153,7 @@ static void only_types_that_both_have(void **state)
   struct heap *heap = make_heap(true), *cpu = heap_new("cpu");
   struct heap_type type = {heap_text(cpu, "cpu"), heap_text(cpu, "nanoseconds")};
   g_array_append_val(cpu->types, type);
-  assert_null(heap_json(heap, cpu, INUSE_SPACE, &error));
+  assert_null(heap_json(heap, cpu, (struct page_start){.type = INUSE_SPACE}, &error));
   assert_string_equal(error->message, "test and cpu count different things");
   type = (struct heap_type){heap_text(cpu, "alloc_space"), heap_text(cpu, "bytes")};
   g_array_append_val(cpu->types, type);
@@ -188,6 +214,7 @@ static void nothing(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(tells_owners),
       cmocka_unit_test(shares_what_is_common),
       cmocka_unit_test(marks_inlined_functions),
       cmocka_unit_test(compares_two),

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/cmd/cmd.h"
-#include "tools/source/source.h"
+#include "tools/cmd/filter_options.h"
 #include "tools/terminal/say.h"
 #include "tools/views/cut_share.h"
 #include "tools/views/folded.h"
+#include "tools/views/view.h"
 
 static int print(const struct cmd_line *line, const struct heap *heap)
 {
@@ -25,19 +25,26 @@ static int run(const struct cmd_line *line)
 {
   if (line->count != 1)
     return cmd_misused(line, "folded takes one FILE or PID, not %d", line->count);
-  g_autoptr(GError) error = NULL;
-  struct heap *heap = source_open(line->operands[0], SYMBOLS_LINES, &error);
-  if (heap == NULL) {
-    say("%s", error->message);
-    return EXIT_FAILED;
+  struct filter *filter;
+  if (!filter_options(line, &filter))
+    return EXIT_USAGE;
+  int status = EXIT_FAILED;
+  struct heap *heap = view_open(line->operands[0], filter);
+  if (heap != NULL) {
+    filter_drop_empty(filter, heap);
+    status = print(line, heap);
   }
-  int status = print(line, heap);
   heap_free(heap);
+  filter_free(filter);
   return status;
 }
 
 static const struct cmd_option options[] = {
-    CMD_OPTION_SAMPLE_INDEX, {"lines", 'l', NULL, "tell calls on different lines apart"}, CMD_OPTIONS_END};
+    CMD_OPTION_SAMPLE_INDEX,
+    {"lines", 'l', NULL, "tell calls on different lines apart"},
+    FILTER_OPTIONS,
+    CMD_OPTIONS_END,
+};
 
 const struct command cmd_folded = {.name = "folded",
                                    .operands = "FILE|PID|NAME",

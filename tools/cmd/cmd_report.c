@@ -42,10 +42,10 @@ static bool choose_type(const struct cmd_line *line, const struct heap *heap, in
 static GBytes *make_page(const struct cmd_line *line, const struct heap *heap, const struct heap *base)
 {
   g_autoptr(GError) error = NULL;
-  int type;
-  if (!choose_type(line, heap, &type))
+  struct page_start start = {.is_by_leaf = cmd_has(line, "leaf")};
+  if (!choose_type(line, heap, &start.type))
     return NULL;
-  GString *json = heap_json(heap, base, type, &error);
+  GString *json = heap_json(heap, base, start, &error);
   if (json == NULL) {
     say("%s", error->message);
     return NULL;
@@ -68,18 +68,25 @@ static bool write_page(const struct cmd_line *line, GBytes *page)
   return false;
 }
 
+/* The page can show both, whatever it begins with. NULL after a message. */
+static struct heap *open_with_owners(const char *name, const struct filter *filter)
+{
+  struct heap *heap = view_open(name, filter);
+  if (heap != NULL) {
+    filter_drop_empty(filter, heap);
+    filter_mark_owners(filter, heap);
+  }
+  return heap;
+}
+
 static int report(const struct cmd_line *line, const char *name, const char *base_name)
 {
   int status = EXIT_FAILED;
   struct filter *filter;
   if (!filter_options(line, &filter))
     return EXIT_USAGE;
-  struct heap *base = base_name != NULL ? view_open(base_name, filter) : NULL;
-  struct heap *heap = base_name == NULL || base != NULL ? view_open(name, filter) : NULL;
-  if (heap != NULL)
-    filter_drop_empty(filter, heap);
-  if (base != NULL)
-    filter_drop_empty(filter, base);
+  struct heap *base = base_name != NULL ? open_with_owners(base_name, filter) : NULL;
+  struct heap *heap = base_name == NULL || base != NULL ? open_with_owners(name, filter) : NULL;
   g_autoptr(GBytes) page = heap != NULL ? make_page(line, heap, base) : NULL;
   heap_free(heap);
   heap_free(base);

@@ -70,6 +70,11 @@ static void choose_by_tag(struct heap *heap, const struct tag_filter *filter, bo
     say("%s: nothing matches --%s '%s'", heap->name, option, tag_filter_text(filter));
 }
 
+void filter_mark_owners(const struct filter *filter, struct heap *heap)
+{
+  plumbing_mark(heap, filter->plumbing);
+}
+
 void filter_apply(const struct filter *filter, struct heap *heap)
 {
   if (filter == NULL || !filter->has_no_owners)

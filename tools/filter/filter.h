@@ -25,6 +25,9 @@ void filter_free(struct filter *filter);
 /* Gives functions their roles, and takes out what is not wanted. NULL is the filter of which nothing was asked. */
 void filter_apply(const struct filter *filter, struct heap *heap);
 
+/* Gives functions their roles even if what is allocated shall belong to the innermost: for a view that shows both. */
+void filter_mark_owners(const struct filter *filter, struct heap *heap);
+
 /* Takes out the stacks that it left empty, with their values: for a view that has no total to compare with. */
 void filter_drop_empty(const struct filter *filter, struct heap *heap);
 

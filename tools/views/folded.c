@@ -10,13 +10,14 @@ struct folding {
   struct heap_places *of_heap;
   GPtrArray *names; /* by place */
   uint32_t *ranks;  /* by place: in the order of names, equal for equal names */
+  uint32_t *depths; /* by sample: how many places there are down to the owner */
 };
 
-/* Goes through the places of a sample, outermost first. */
+/* Goes through the places of a sample down to its owner, outermost first. */
 struct walk {
   const struct folding *folding;
   const uint32_t *frames;
-  uint32_t frames_left;
+  uint32_t frames_left, places_left;
   const struct heap_location *location; /* whose lines are not all done; NULL: the next frame */
   uint32_t lines_left;
 };
@@ -58,20 +59,41 @@ static void rank_names(struct folding *folding)
   }
 }
 
+static uint32_t places_of_frame(const struct heap *heap, uint32_t frame)
+{
+  return MAX(heap_location(heap, frame)->line_count, 1);
+}
+
+static void find_owners(struct folding *folding)
+{
+  uint32_t count = folding->heap->samples->len, places;
+  folding->depths = g_new0(uint32_t, count);
+  for (uint32_t i = 0; i < count; i++) {
+    const struct heap_sample *sample = heap_sample(folding->heap, i);
+    const uint32_t *frames = heap_frames(folding->heap, sample);
+    for (uint32_t frame = 0; frame < sample->frame_count; frame++)
+      folding->depths[i] += places_of_frame(folding->heap, frames[frame]);
+    const struct stack_place *stack = heap_places_stack(folding->of_heap, i, &places);
+    folding->depths[i] -= stack_owner(stack, places);
+  }
+}
+
 static struct walk walk_begin(const struct folding *folding, uint32_t sample)
 {
   const struct heap_sample *stack = heap_sample(folding->heap, sample);
-  return (struct walk){
-      .folding = folding, .frames = heap_frames(folding->heap, stack), .frames_left = stack->frame_count};
+  return (struct walk){.folding = folding,
+                       .frames = heap_frames(folding->heap, stack),
+                       .frames_left = stack->frame_count,
+                       .places_left = folding->depths[sample]};
 }
 
 /* The number of the next place. False: that was all. */
 static bool walk_next(struct walk *walk, uint32_t *place)
 {
   const struct folding *folding = walk->folding;
+  if (walk->places_left-- == 0)
+    return false;
   if (walk->location == NULL) {
-    if (walk->frames_left == 0)
-      return false;
     uint32_t index = walk->frames[--walk->frames_left];
     const struct heap_location *location = heap_location(folding->heap, index);
     *place = folding->of_heap->of_locations[index];
@@ -91,8 +113,13 @@ static void skip_common(struct walk *one, struct walk *other)
 {
   while (one->frames_left > 0 && other->frames_left > 0 &&
          one->frames[one->frames_left - 1] == other->frames[other->frames_left - 1]) {
+    uint32_t places = places_of_frame(one->folding->heap, one->frames[one->frames_left - 1]);
+    if (places > one->places_left || places > other->places_left)
+      return;
     one->frames_left--;
+    one->places_left -= places;
     other->frames_left--;
+    other->places_left -= places;
   }
 }
 
@@ -149,9 +176,11 @@ void folded_print(FILE *stream, const struct heap *heap, int type, enum places_b
   struct folding folding = {.heap = heap, .places = places_new(by), .names = g_ptr_array_new_with_free_func(g_free)};
   folding.of_heap = heap_places_new(folding.places, heap);
   rank_names(&folding);
+  find_owners(&folding);
   print_all(stream, &folding, type);
   heap_places_free(folding.of_heap);
   places_free(folding.places);
   g_ptr_array_free(folding.names, TRUE);
   g_free(folding.ranks);
+  g_free(folding.depths);
 }

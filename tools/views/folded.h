@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Folded stacks, what flame graph programs read: "main;f;g 123", outermost first, one line for each different stack. */
+/* Folded stacks, what flame graph programs read: "main;f;g 123", outermost first and down to the owner (places.h), one
+ * line for each different stack. */
 #ifndef HEAPPROF_FOLDED_H
 #define HEAPPROF_FOLDED_H
 

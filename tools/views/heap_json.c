@@ -187,10 +187,10 @@ static void append_column(GString *out, const struct page_tree *tree, const stru
   begin_numbers(out, column->name);
   for (uint32_t i = 0; i < tree->stacks->len;) {
     double sum = 0;
-    uint32_t node = g_array_index(tree->stacks, struct page_stack, i).node;
+    const struct page_stack *first = &g_array_index(tree->stacks, struct page_stack, i);
     for (; i < tree->stacks->len; i++) {
       const struct page_stack *stack = &g_array_index(tree->stacks, struct page_stack, i);
-      if (stack->node != node)
+      if (!page_stacks_are_one(first, stack))
         break;
       sum += column->of_sample(column, stack->sample, stack->is_base);
     }
@@ -275,21 +275,34 @@ static bool append_types(GString *out, const struct page_tree *tree, const struc
   return !is_first;
 }
 
-/* The nodes that the numbers of a column belong to, each as the distance from the one before. */
+/* Is it the first of those that share a number? */
+static bool begins_number(const struct page_stack *stacks, uint32_t i)
+{
+  return i == 0 || !page_stacks_are_one(&stacks[i - 1], &stacks[i]);
+}
+
+/* The nodes that the numbers of a column belong to, each as the distance from the one before, and how far above each
+ * its owner is. */
 static void append_ends(GString *out, const struct page_tree *tree)
 {
+  const struct page_stack *stacks = (const struct page_stack *)tree->stacks->data;
   uint32_t last = 0;
   begin_numbers(out, "ends");
   for (uint32_t i = 0; i < tree->stacks->len; i++) {
-    uint32_t node = g_array_index(tree->stacks, struct page_stack, i).node;
-    if (i == 0 || node != last)
-      g_string_append_printf(out, "%u,", node - last);
-    last = node;
+    if (begins_number(stacks, i))
+      g_string_append_printf(out, "%u,", stacks[i].node - last);
+    last = stacks[i].node;
   }
+  end_numbers(out);
+  g_string_append_c(out, ',');
+  begin_numbers(out, "owners");
+  for (uint32_t i = 0; i < tree->stacks->len; i++)
+    if (begins_number(stacks, i))
+      g_string_append_printf(out, "%u,", stacks[i].owner);
   end_numbers(out);
 }
 
-GString *heap_json(const struct heap *heap, const struct heap *base, int type, GError **error)
+GString *heap_json(const struct heap *heap, const struct heap *base, struct page_start start, GError **error)
 {
   struct page_tree *tree = page_tree_new(heap, base, error);
   if (tree == NULL)
@@ -299,7 +312,10 @@ GString *heap_json(const struct heap *heap, const struct heap *base, int type, G
   append_json(out, json_string("heapprof " PACKAGE_VERSION));
   g_string_append_c(out, ',');
   append_key(out, "shown");
-  append_json(out, json_string(heap_type(heap, (uint32_t)type)->name));
+  append_json(out, json_string(heap_type(heap, (uint32_t)start.type)->name));
+  g_string_append_c(out, ',');
+  append_key(out, "by");
+  append_json(out, json_string(start.is_by_leaf ? "leaf" : "owner"));
   g_string_append_c(out, ',');
   append_profiles(out, heap, base);
   g_string_append_c(out, ',');

@@ -12,8 +12,14 @@
 
 #define HEAP_JSON_ERROR g_quark_from_static_string("heapprof-heap-json")
 
-/* `base` may be NULL; `type` is the one to show first. NULL and *error: the two count different things, or there is too
- * much for a page (page_tree.h). */
-GString *heap_json(const struct heap *heap, const struct heap *base, int type, GError **error);
+/* What the page shows first. */
+struct page_start {
+  int type;
+  bool is_by_leaf; /* what is allocated counts for the innermost function, not for the owner */
+};
+
+/* `base` may be NULL. NULL and *error: the two count different things, or there is too much for a page
+ * (page_tree.h). */
+GString *heap_json(const struct heap *heap, const struct heap *base, struct page_start start, GError **error);
 
 #endif

@@ -37,9 +37,7 @@ static bool add_stack(struct frames *frames, struct heap_places *of_heap, uint32
 {
   struct page_stack stack = {.sample = sample, .is_base = is_base, .first_frame = frames->frames->len};
   const struct stack_place *places = heap_places_stack(of_heap, sample, &stack.frame_count);
-  uint32_t owner = stack_owner(places, stack.frame_count);
-  places += owner;
-  stack.frame_count -= owner;
+  stack.owner = stack_owner(places, stack.frame_count);
   if (stack.frame_count > PAGE_TREE_FRAMES_MAX - frames->frames->len)
     return false;
   for (uint32_t i = stack.frame_count; i-- > 0;) {
@@ -73,7 +71,9 @@ static int by_names(gconstpointer a, gconstpointer b, gpointer data)
   for (uint32_t i = 0; i < common; i++)
     if (frames[i].name != other_frames[i].name)
       return frames[i].name < other_frames[i].name ? -1 : 1;
-  return (one->frame_count > other->frame_count) - (one->frame_count < other->frame_count);
+  if (one->frame_count != other->frame_count)
+    return one->frame_count < other->frame_count ? -1 : 1;
+  return (one->owner > other->owner) - (one->owner < other->owner);
 }
 
 static uint32_t common_frames(const struct frames *frames, const struct page_stack *one, const struct page_stack *other)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The stacks of one heap, or of two, as one tree of functions, which is how the report page gets them: stacks that
- * begin alike are stored once, and end at their owner (places.h). Functions are told apart by name, as the rows of
+ * begin alike are stored once, and each tells its owner (places.h). Functions are told apart by name, as the rows of
  * `heapprof top` are.
  *
  * Threads: one at a time. Memory: owned by the tree, limited to PAGE_TREE_FRAMES_MAX frames of both heaps together.
@@ -29,9 +29,10 @@ struct page_node {
   uint32_t place;  /* as above: the first that was met */
 };
 
-/* One sample. Samples of the same node follow each other. */
+/* One sample. Samples of the same node and owner follow each other. */
 struct page_stack {
   uint32_t node;
+  uint32_t owner; /* how many nodes above it: 0 is the node itself */
   uint32_t sample;
   bool is_base;
   uint32_t first_frame, frame_count; /* while the tree is made */
@@ -46,6 +47,12 @@ struct page_tree {
 
 /* `base` may be NULL. NULL and *error: there are too many frames. */
 struct page_tree *page_tree_new(const struct heap *heap, const struct heap *base, GError **error);
+/* Do they have one number on the page? */
+static inline bool page_stacks_are_one(const struct page_stack *one, const struct page_stack *other)
+{
+  return one->node == other->node && one->owner == other->owner;
+}
+
 void page_tree_free(struct page_tree *tree);
 
 #endif

@@ -17,6 +17,8 @@ const SEARCH_DELAY_MS = 150;
 const profile = new Profile(JSON.parse(byId("profile").textContent));
 const choice = { type: profile.shown, direction: "callees", measure: "value", search: "" };
 let tree, zoomed, rows, matches;
+document.querySelector(`input[name="by"][value="${profile.by}"]`).checked = true;
+byId("by").hidden = !profile.hasOwners;
 
 const card = new Card(byId("card"));
 const flame = new Flame(byId("flame"), {
@@ -115,6 +117,7 @@ function setTheme(theme) {
 function listen() {
   onChoice("type", (value) => { choice.type = value; plant(); });
   onChoice("direction", (value) => { choice.direction = value; plant(); });
+  onChoice("by", (value) => { profile.countFor(value); plant(); });
   onChoice("measure", (value) => { choice.measure = value; zoomTo(tree.root); });
   onChoice("theme", setTheme);
   let timer;

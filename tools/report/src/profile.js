@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The profile that the page holds, as tools/views/heap_json.c writes it: a tree of functions in the order of a walk from the
-// root, so that a parent comes before its children, and for each type the numbers of the nodes where stacks end.
+// root, so that a parent comes before its children; where stacks end, and how far above that their owners are; and for each type the
+// numbers of these stacks.
 
 export const SUMS = ["value", "variance", "base", "change_variance"];
 
@@ -11,10 +12,28 @@ export class Profile {
     this.profiles = json.profiles;
     this.isDifference = json.profiles.length > 1;
     this.types = json.types;
-    this.ends = runningSum(json.ends);
+    this.by = json.by;
     this.readPlaces(json.places, json.texts);
     this.readNodes(json.nodes, json.more_places);
+    this.leaves = runningSum(json.ends);
+    this.owners = this.leaves.map((node, i) => this.above(node, json.owners[i]));
+    this.hasOwners = json.owners.some((steps) => steps > 0);
     this.ofType = new Map();
+    this.countFor(json.by);
+  }
+
+  above(node, steps) {
+    for (; steps > 0; steps--) {
+      node = this.parent[node];
+    }
+    return node;
+  }
+
+  /** Where a stack ends: "owner" is the innermost function that is not allocation plumbing, "leaf" the innermost of all. */
+  countFor(by) {
+    this.endOfStack = by === "owner" ? this.owners : this.leaves;
+    this.ends = Int32Array.from(new Set(this.endOfStack));
+    this.ofType.clear();
   }
 
   /** names: of functions, each once; places: where in a function */
@@ -83,7 +102,7 @@ export class Profile {
 
   spread(column) {
     const own = new Float64Array(this.nodeCount);
-    this.ends.forEach((node, i) => (own[node] += column[i]));
+    this.endOfStack.forEach((node, i) => (own[node] += column[i]));
     return own;
   }
 
