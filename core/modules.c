@@ -32,15 +32,19 @@ static const struct link_map *first_loaded, *last_loaded; /* of those that the p
 #define SHIFTED_BASE (1ull << 60)
 static uint64_t shifted_count;
 
-/* Modules in ascending order of an address each. */
+/* Modules in ascending order of an address each. What is counted lies together, for few have more than a dozen. */
 struct order {
   unsigned count;
-  uint16_t slots[MODULES_MAX];
-  uint64_t addresses[MODULES_MAX];
+  struct placed {
+    uint64_t address;
+    unsigned slot;
+  } * places;
 };
 
-static LARGE struct order loaded;      /* by where they lie */
-static LARGE struct order recorded;    /* by where they are recorded, if that is where a process has memory */
+static LARGE struct placed loaded_places[MODULES_MAX], recorded_places[MODULES_MAX];
+static struct order loaded = {0, loaded_places}; /* by where they lie */
+/* By where they are recorded, if that is where a process has memory. */
+static struct order recorded = {0, recorded_places};
 static struct address_range forgotten; /* around the recorded places of those whose slot was given to another one */
 
 static struct module *module_in(unsigned slot)
@@ -85,7 +89,7 @@ static unsigned count_up_to(const struct order *order, uint64_t address)
   unsigned low = 0, high = order->count;
   while (low < high) {
     unsigned middle = low + (high - low) / 2;
-    if (order->addresses[middle] <= address)
+    if (order->places[middle].address <= address)
       low = middle + 1;
     else
       high = middle;
@@ -95,9 +99,7 @@ static unsigned count_up_to(const struct order *order, uint64_t address)
 
 static void move(struct order *order, unsigned from, unsigned to)
 {
-  unsigned count = order->count - from;
-  memmove(&order->slots[to], &order->slots[from], count * sizeof *order->slots);
-  memmove(&order->addresses[to], &order->addresses[from], count * sizeof *order->addresses);
+  memmove(&order->places[to], &order->places[from], (order->count - from) * sizeof *order->places);
   order->count += to - from;
 }
 
@@ -106,14 +108,13 @@ static void order_add(struct order *order, uint64_t address, unsigned slot)
   unsigned at = count_up_to(order, address);
   INVARIANT(order->count < MODULES_MAX);
   move(order, at, at + 1);
-  order->slots[at] = (uint16_t)slot;
-  order->addresses[at] = address;
+  order->places[at] = (struct placed){address, slot};
 }
 
 static void order_remove(struct order *order, uint64_t address, unsigned slot)
 {
-  for (unsigned at = count_up_to(order, address); at-- > 0 && order->addresses[at] == address;)
-    if (order->slots[at] == slot) {
+  for (unsigned at = count_up_to(order, address); at-- > 0 && order->places[at].address == address;)
+    if (order->places[at].slot == slot) {
       move(order, at + 1, at);
       return;
     }
@@ -264,11 +265,11 @@ static struct address_range recorded_place(const struct module *module)
 static void fill_address_map(void)
 {
   for (unsigned i = 0; i < loaded.count; i++) {
-    const struct module *module = module_in(loaded.slots[i]);
+    const struct module *module = module_in(loaded.places[i].slot);
     address_map_add_loaded(module->image.low, module->image.high, module->shift);
   }
   for (unsigned i = 0; i < recorded.count; i++) {
-    const struct module *module = module_in(recorded.slots[i]);
+    const struct module *module = module_in(recorded.places[i].slot);
     struct address_range place = recorded_place(module);
     if (module->unloaded_at != 0 || module->shift != 0)
       address_map_add_past(place.low, place.high);
@@ -305,7 +306,7 @@ static bool mark_gone(const struct address_range *place)
 {
   bool any = false;
   for (unsigned i = loaded.count; i-- > 0;) {
-    unsigned slot = loaded.slots[i];
+    unsigned slot = loaded.places[i].slot;
     if ((place != NULL && !overlaps(module_in(slot)->image, *place)) || is_still_there(module_in(slot)))
       continue;
     mark_unloaded(slot);
@@ -357,7 +358,7 @@ static bool was_recorded(struct address_range place)
   if (overlaps(place, forgotten))
     return true;
   for (unsigned i = 0; i < recorded.count; i++)
-    if (overlaps(place, recorded_place(module_in(recorded.slots[i]))))
+    if (overlaps(place, recorded_place(module_in(recorded.places[i].slot))))
       return true;
   return false;
 }
@@ -418,8 +419,8 @@ struct module *modules_find(uintptr_t pc)
     return NULL;
   /* Nearly always the last one that begins before the pc; objects with gaps may have others inside. */
   for (unsigned i = count_up_to(&loaded, pc); i-- > 0;)
-    if (is_same_object(module_in(loaded.slots[i]), &object))
-      return module_in(loaded.slots[i]);
+    if (is_same_object(module_in(loaded.places[i].slot), &object))
+      return module_in(loaded.places[i].slot);
   return add_module(&object);
 }
 

@@ -5,9 +5,11 @@
 
 LARGE struct rule_cache_entry rule_cache[RULE_CACHE_SETS][RULE_CACHE_WAYS];
 _Atomic uint64_t rule_generation;
+_Atomic uint64_t rule_cache_more_sets;
+static _Atomic uint32_t entries_used;
 
 _Static_assert(RULE_CACHE_SETS == 1 << (64 - 52), "a rule's place elsewhere is the upper 12 bits of a product");
-_Static_assert(RULE_CACHE_SETS / RULE_CACHE_PAGES == 1 << (64 - 58), "and that in its page the upper 6");
+_Static_assert(RULE_CACHE_PAGE_SETS == 1 << (64 - 58), "and that in its page the upper 6");
 
 static bool fits(int32_t value, unsigned bits, int32_t unit)
 {
@@ -46,15 +48,61 @@ static struct rule_cache_entry *find_room(struct rule_cache_entry *set, uint64_t
   return NULL;
 }
 
-void rule_cache_put(uintptr_t pc, packed_rule rule)
+static struct rule_cache_entry *find_place(uintptr_t pc)
 {
-  INVARIANT(rule_kind(rule) != RULE_ABSENT);
   uint64_t key = rule_key(pc);
   struct rule_cache_entry *entry = find_room(rule_cache_home(pc), key);
   if (entry == NULL)
     entry = find_room(rule_cache_elsewhere(pc), key);
-  if (entry == NULL)
-    entry = &rule_cache_elsewhere(pc)[(pc >> 3) % RULE_CACHE_WAYS];
+  return entry != NULL ? entry : &rule_cache_elsewhere(pc)[(pc >> 3) % RULE_CACHE_WAYS];
+}
+
+static void set(struct rule_cache_entry *entry, uint64_t key, packed_rule rule)
+{
   atomic_store_explicit(&entry->rule, rule, memory_order_relaxed);
   atomic_store_explicit(&entry->key_xor_rule, key ^ rule, memory_order_relaxed);
+}
+
+/* To where the entry is looked for now. One of an older generation stays, for others to take. */
+static void move(struct rule_cache_entry *entry)
+{
+  packed_rule rule = atomic_load_explicit(&entry->rule, memory_order_relaxed);
+  uint64_t key = rule ^ atomic_load_explicit(&entry->key_xor_rule, memory_order_relaxed);
+  uintptr_t pc = (uintptr_t)(key ^ rule_key(0));
+  size_t set_number = (size_t)(entry - rule_cache[0]) / RULE_CACHE_WAYS;
+  struct rule_cache_entry *here = rule_cache[set_number];
+  if (rule == RULE_ABSENT || pc >> 48 != 0 || here == rule_cache_home(pc) || here == rule_cache_elsewhere(pc))
+    return;
+  set(find_place(pc), key, rule);
+  set(entry, 0, RULE_ABSENT);
+}
+
+/* Left by siglongjmp, some rules are not found any more, and compiled again. */
+static COLD void grow(uint64_t more_sets)
+{
+  uint64_t next = 2 * more_sets + RULE_CACHE_PAGE_SETS;
+  if (!atomic_compare_exchange_strong_explicit(&rule_cache_more_sets, &more_sets, next, memory_order_relaxed,
+                                               memory_order_relaxed))
+    return;
+  for (uint64_t number = 0; number < more_sets + RULE_CACHE_PAGE_SETS; number++)
+    for (unsigned way = 0; way < RULE_CACHE_WAYS; way++)
+      move(&rule_cache[number][way]);
+}
+
+static void grow_if_half_full(void)
+{
+  uint64_t more = rule_cache_more(), entries = (more + RULE_CACHE_PAGE_SETS) * RULE_CACHE_WAYS;
+  if (more < RULE_CACHE_SETS - RULE_CACHE_PAGE_SETS &&
+      atomic_load_explicit(&entries_used, memory_order_relaxed) > entries / 2)
+    grow(more);
+}
+
+void rule_cache_put(uintptr_t pc, packed_rule rule)
+{
+  INVARIANT(rule_kind(rule) != RULE_ABSENT);
+  grow_if_half_full();
+  struct rule_cache_entry *entry = find_place(pc);
+  if (atomic_load_explicit(&entry->rule, memory_order_relaxed) == RULE_ABSENT)
+    atomic_fetch_add_explicit(&entries_used, 1, memory_order_relaxed);
+  set(entry, rule_key(pc), rule);
 }

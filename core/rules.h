@@ -7,7 +7,10 @@
  * generation, so a dlclose makes every older rule unreachable. A stale or wrong rule is harmless: the walker bounds
  * every read. What finds no room in the page of its code goes anywhere.
  *
- * Threads, signals: lock-free. Memory: 256 KiB of .bss, touched as it fills. Fork: copied on write.
+ * It begins on one page and doubles when it is half full, for most processes end before they need more.
+ *
+ * Threads, signals: lock-free; who meets a growth misses rules that are on their way. Memory: 256 KiB of .bss, touched
+ * as it grows. Fork: copied on write.
  */
 #ifndef HEAPPROF_RULES_H
 #define HEAPPROF_RULES_H
@@ -109,12 +112,20 @@ static ALWAYS_INLINE uint64_t rule_key(uintptr_t pc)
 
 /* 256 KiB of code have their rules in one page: a walk that finds the caches cold pays for each page, and the first use
  * of a page is a fault. */
-enum { RULE_CACHE_PAGES = 64, RULE_CACHE_CODE_SHIFT = 18 };
+enum { RULE_CACHE_PAGES = 64, RULE_CACHE_PAGE_SETS = RULE_CACHE_SETS / RULE_CACHE_PAGES, RULE_CACHE_CODE_SHIFT = 18 };
+
+/* Sets in use beyond the first page's. Moves up only. */
+extern HIDDEN _Atomic uint64_t rule_cache_more_sets;
+
+static ALWAYS_INLINE uint64_t rule_cache_more(void)
+{
+  return atomic_load_explicit(&rule_cache_more_sets, memory_order_relaxed);
+}
 
 static ALWAYS_INLINE struct rule_cache_entry *rule_cache_home(uintptr_t pc)
 {
-  size_t page = pc >> RULE_CACHE_CODE_SHIFT & (RULE_CACHE_PAGES - 1), set = (uint64_t)pc * RULE_CACHE_FACTOR >> 58;
-  return rule_cache[page * (RULE_CACHE_SETS / RULE_CACHE_PAGES) + set];
+  size_t page = pc / ((1 << RULE_CACHE_CODE_SHIFT) / RULE_CACHE_PAGE_SETS) & rule_cache_more();
+  return rule_cache[page + ((uint64_t)pc * RULE_CACHE_FACTOR >> 58)];
 }
 
 static ALWAYS_INLINE packed_rule rule_cache_look(const struct rule_cache_entry *set, uint64_t key)
@@ -131,7 +142,7 @@ static ALWAYS_INLINE packed_rule rule_cache_look(const struct rule_cache_entry *
 /* Where a rule is that found its home set full. */
 static ALWAYS_INLINE struct rule_cache_entry *rule_cache_elsewhere(uintptr_t pc)
 {
-  return rule_cache[(uint64_t)pc * RULE_CACHE_FACTOR >> 52];
+  return rule_cache[(uint64_t)pc * RULE_CACHE_FACTOR >> 52 & (rule_cache_more() | (RULE_CACHE_PAGE_SETS - 1))];
 }
 
 SAMPLED packed_rule rule_cache_get_elsewhere(uintptr_t pc);

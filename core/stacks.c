@@ -8,18 +8,26 @@
 
 #include <string.h>
 
-/* The index: levels of slots, each level four times the one before, mapped when the one before has no free slot within
- * reach. A slot holds the upper half of the stack's hash and the position of its record. */
-enum { FIRST_LEVEL_SLOTS = 4096, LEVELS = 8, REACH = 16 };
+/* The index: levels of slots, each level at least four times the one before, and used when the one before has no free
+ * slot within reach; from the third on they are mapped then. The first is one page, which is all that most processes
+ * need, and half a cache line of it tells the others that their stack is not there. A slot holds the upper half of the
+ * stack's hash and the position of its record. */
+enum { FIRST_LEVEL_SLOTS = 512, FIRST_REACH = 4, SECOND_LEVEL_SLOTS = 4096, REACH = 16, LEVELS = 9 };
 
 static LARGE _Atomic uint64_t first_level[FIRST_LEVEL_SLOTS];
-static _Atomic(_Atomic uint64_t *) levels[LEVELS] = {first_level};
+static LARGE _Atomic uint64_t second_level[SECOND_LEVEL_SLOTS];
+static _Atomic(_Atomic uint64_t *) levels[LEVELS] = {first_level, second_level};
 
 static _Atomic uint32_t full_stack; /* the stand-in for stacks that found no room */
 
 static size_t level_slots(unsigned level)
 {
-  return (size_t)FIRST_LEVEL_SLOTS << (2 * level);
+  return level == 0 ? FIRST_LEVEL_SLOTS : (size_t)SECOND_LEVEL_SLOTS << (2 * (level - 1));
+}
+
+static size_t level_reach(unsigned level)
+{
+  return level == 0 ? FIRST_REACH : REACH;
 }
 
 static _Atomic uint64_t *level_at(unsigned level)
@@ -105,9 +113,10 @@ uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsigned dept
     _Atomic uint64_t *slots = level_at(level);
     if (slots == NULL)
       break;
-    size_t mask = level_slots(level) - 1;
-    for (size_t step = 0; step < REACH; step++) {
-      _Atomic uint64_t *slot = &slots[(hash + step) & mask];
+    size_t mask = level_slots(level) - 1, reach = level_reach(level);
+    size_t first = level == 0 ? hash & ~(uint64_t)(FIRST_REACH - 1) : hash;
+    for (size_t step = 0; step < reach; step++) {
+      _Atomic uint64_t *slot = &slots[(first + step) & mask];
       uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
       if (value == 0) {
         /* The record is whole before the slot shows it: nobody ever waits for another thread's half-made bucket. */

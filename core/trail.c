@@ -5,7 +5,7 @@
 #include "core/process.h"
 #include "core/region.h"
 
-static LARGE struct trail trails[TRAILS];
+static struct trail trails[TRAILS];
 
 struct trail *trail_take(void)
 {

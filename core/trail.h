@@ -13,7 +13,7 @@
  * walk is of no use, and does no harm. Signals: a handler finds its thread's trail in use and does without, or, on an
  * alternate stack within the thread's own, takes it over (lock.h): then frames may get mixed, which costs samples their
  * right stack, but no index leaves the arrays. One that is left by siglongjmp is whole or empty. Memory: TRAILS times
- * 21 KiB of .bss, touched as far as stacks are deep. Fork: copied on write.
+ * 24 KiB of .bss, touched as far as stacks are deep. Fork: copied on write.
  *
  * What a walk records is written beside its trail, off the application's stack. Walks without a trail take scratch
  * memory for that: there is more as soon as all is taken, 9 KiB for each walk under way. A handler on an alternate
@@ -66,16 +66,17 @@ enum {
   TRAIL_FRAMES_MAX = 140, /* the usual depth, and our own frames; deeper walks leave no trail */
 };
 
+/* In this order, walks of up to 30 frames touch four pages. */
 struct trail {
-  _Alignas(64) struct lock lock;
+  LARGE struct lock lock;
   unsigned count;
-  uint64_t stack;                             /* of the last walk, in this process (process.h); 0: not known */
-  uint64_t generation;                        /* of the rules */
-  struct trail_frame fresh[TRAIL_FRAMES_MAX]; /* of the walk under way, the innermost first */
+  uint64_t stack;      /* of the last walk, in this process (process.h); 0: not known */
+  uint64_t generation; /* of the rules */
   /* Of the last walk, the outermost frame first. */
-  struct trail_frame frames[TRAIL_FRAMES_MAX];
-  uint64_t hashes[TRAIL_FRAMES_MAX]; /* stacks_hash_add() of what is recorded, up to this frame */
   bool needs_bp[TRAIL_FRAMES_MAX];   /* the frames from here on outwards were found by its bp */
+  uint64_t hashes[TRAIL_FRAMES_MAX]; /* stacks_hash_add() of what is recorded, up to this frame */
+  struct trail_frame frames[TRAIL_FRAMES_MAX];
+  struct trail_frame fresh[TRAIL_FRAMES_MAX]; /* of the walk under way, the innermost first */
   struct walk_room room;
 };
 

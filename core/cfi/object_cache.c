@@ -5,26 +5,37 @@
 
 #include <stddef.h>
 
-enum { OBJECT_WORDS = sizeof(struct cfi_object) / sizeof(uintptr_t), CACHE_SETS = 256, CACHE_WAYS = 4 };
+enum { OBJECT_WORDS = sizeof(struct cfi_object) / sizeof(uintptr_t), FIRST_SETS = 8, MORE_SETS = 256, WAYS = 4 };
 
 /* An entry is being written while its sequence is odd. Writer of all: under modules_lock. */
-static struct entry {
+struct entry {
   _Atomic uint64_t sequence;
   _Atomic uintptr_t key, eh_frame_hdr;
   _Atomic uintptr_t words[OBJECT_WORDS];
-} cache[CACHE_SETS][CACHE_WAYS] LARGE;
+};
+
+/* The first sets are one page, which has room for all objects of most programs. What finds its set full goes to the
+ * others. */
+static struct entry first[FIRST_SETS][WAYS] LARGE, more[MORE_SETS][WAYS] LARGE;
+static _Atomic bool has_first, has_more; /* what nothing was put in is not read: it would be mapped for that */
 
 static uintptr_t key_of(const void *link_map)
 {
   return (uintptr_t)link_map ^ atomic_load_explicit(&rule_generation, memory_order_acquire) << 48;
 }
 
-static struct entry *set_of(uintptr_t key)
+static struct entry *first_set_of(uintptr_t key)
 {
-  return cache[key * 0x9e3779b97f4a7c15u >> 56];
+  return first[key * 0x9e3779b97f4a7c15u >> 61];
 }
 
-_Static_assert(CACHE_SETS == 1 << (64 - 56), "set_of takes the upper 8 bits of the product");
+static struct entry *more_set_of(uintptr_t key)
+{
+  return more[key * 0x9e3779b97f4a7c15u >> 56];
+}
+
+_Static_assert(FIRST_SETS == 1 << (64 - 61) && MORE_SETS == 1 << (64 - 56), "the upper bits of a product");
+_Static_assert(sizeof first <= 4096, "it is one page");
 
 static uintptr_t get(const _Atomic uintptr_t *word)
 {
@@ -67,30 +78,51 @@ static void write_entry(struct entry *entry, const struct object_holder *holder,
   atomic_store_explicit(&entry->sequence, sequence + 2, memory_order_release /* pairs with read_entry */);
 }
 
-/* The entry of the same part of the object, one that is free or out of date, or any. */
-static struct entry *entry_for(const struct object_holder *holder, const struct cfi_object *object)
+/* The entry of the same part of the object, or one that is free or out of date. NULL: there is none. */
+static struct entry *find_room(struct entry *set, uintptr_t key, const struct cfi_object *object)
 {
   enum { CODE_LOW = offsetof(struct cfi_object, code) / sizeof(uintptr_t) };
-  uintptr_t key = key_of(holder->link_map);
-  struct entry *set = set_of(key);
-  for (unsigned way = 0; way < CACHE_WAYS; way++) {
+  for (unsigned way = 0; way < WAYS; way++) {
     uintptr_t old = get(&set[way].key);
     if (old == 0 || (old == key && get(&set[way].words[CODE_LOW]) == object->code.low) || (old ^ key) >> 48 != 0)
       return &set[way];
   }
-  return &set[(object->code.low >> 12) % CACHE_WAYS];
+  return NULL;
 }
 
-bool object_cache_get(const struct object_holder *holder, uintptr_t pc, struct cfi_object *object)
+static bool find_in(const struct entry *set, const struct object_holder *holder, uintptr_t pc,
+                    struct cfi_object *object)
 {
-  const struct entry *set = set_of(key_of(holder->link_map));
-  for (unsigned way = 0; way < CACHE_WAYS; way++)
+  for (unsigned way = 0; way < WAYS; way++)
     if (read_entry(&set[way], holder, pc, object))
       return true;
   return false;
 }
 
+static bool is_used(const _Atomic bool *has_any)
+{
+  return atomic_load_explicit(has_any, memory_order_relaxed);
+}
+
+bool object_cache_get(const struct object_holder *holder, uintptr_t pc, struct cfi_object *object)
+{
+  uintptr_t key = key_of(holder->link_map);
+  return (is_used(&has_first) && find_in(first_set_of(key), holder, pc, object)) ||
+         (is_used(&has_more) && find_in(more_set_of(key), holder, pc, object));
+}
+
 void object_cache_put(const struct object_holder *holder, const struct cfi_object *object)
 {
-  write_entry(entry_for(holder, object), holder, object);
+  uintptr_t key = key_of(holder->link_map);
+  struct entry *entry = first_set_of(key);
+  if (is_used(&has_first))
+    entry = find_room(entry, key, object);
+  atomic_store_explicit(&has_first, true, memory_order_relaxed);
+  if (entry == NULL) {
+    entry = find_room(more_set_of(key), key, object);
+    atomic_store_explicit(&has_more, true, memory_order_relaxed);
+  }
+  if (entry == NULL)
+    entry = &more_set_of(key)[(object->code.low >> 12) % WAYS];
+  write_entry(entry, holder, object);
 }

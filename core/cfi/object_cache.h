@@ -3,7 +3,8 @@
  * the generation that dlclose moves.
  *
  * Threads: put by one at a time, under modules_lock. Threads, signals: got anywhere; who meets a writer takes it for a
- * miss. Memory: 128 KiB of .bss, touched as it fills. Fork: what was being written stays a miss.
+ * miss. Memory: 132 KiB of .bss, touched as it fills, a page for the first 32. Fork: what was being written stays a
+ * miss.
  */
 #ifndef HEAPPROF_CFI_OBJECT_CACHE_H
 #define HEAPPROF_CFI_OBJECT_CACHE_H

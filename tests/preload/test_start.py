@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a process pays to be started under the profiler, where it never samples: counts that repeat. How long it takes, tests/bench/start.py
 measures."""
+import os
 import re
 import subprocess
 
@@ -37,3 +38,27 @@ class Start(Case):
         self.assertLessEqual(len(ours) - len(empty), self.CALLS_MAX, "\n".join(ours))
         self.assertEqual([call for call in ours if '"/proc' in call], [])
         self.assertEqual(list(self.state_dir.iterdir()), [])
+
+
+class Brief(Case):
+    """A process that ends soon after its first samples."""
+    ROUNDS = 5
+    SAMPLES_MAX = 50  # pages that its samples touch first; 89 when the tables of samples were scattered
+
+    def faults(self, **settings):
+        """The fewest page faults of some runs: which pages share a table's page is the kernel's choice of addresses."""
+        environment = self.environment(out=self.dir / "brief.%p.pb.gz", **settings)
+        counts = []
+        for _ in range(self.ROUNDS):
+            pid = os.posix_spawn(self.victim("brief"), ["brief"], environment)
+            _, status, usage = os.wait4(pid, 0)
+            self.assertEqual(status, 0)
+            counts.append(usage.ru_minflt)
+        return min(counts)
+
+    def test_pages_of_samples(self):
+        never = self.faults(sample="64G", dump="none")
+        sampled = self.faults(sample="16K", seed=1, dump="none")
+        self.figure(never=never, sampled=sampled)
+        self.assertGreater(sampled, never, "nothing was sampled")
+        self.assertLessEqual(sampled - never, self.SAMPLES_MAX)

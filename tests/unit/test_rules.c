@@ -62,9 +62,11 @@ static packed_rule rule_of(uintptr_t pc)
   return rule_pack((struct frame_rule){.kind = RULE_SP, .cfa_offset = (int32_t)(pc % (1 << 22)), .ra_offset = -8});
 }
 
+/* As large as it gets. */
 static void empty_cache(void)
 {
   memset(rule_cache, 0, sizeof rule_cache);
+  atomic_store(&rule_cache_more_sets, RULE_CACHE_SETS - RULE_CACHE_PAGE_SETS);
   atomic_store(&rule_generation, 0);
 }
 
@@ -90,7 +92,7 @@ static void cache_holds_what_was_put(void **state)
 
 static unsigned pages_in_use(void)
 {
-  enum { SETS_OF_PAGE = RULE_CACHE_SETS / RULE_CACHE_PAGES };
+  enum { SETS_OF_PAGE = RULE_CACHE_PAGE_SETS };
   unsigned used = 0;
   for (unsigned page = 0; page < RULE_CACHE_PAGES; page++) {
     bool is_used = false;
@@ -100,6 +102,34 @@ static unsigned pages_in_use(void)
     used += is_used;
   }
   return used;
+}
+
+static unsigned held_of(const uintptr_t *pcs, unsigned count)
+{
+  unsigned held = 0;
+  for (unsigned i = 0; i < count; i++)
+    held += rule_cache_get(pcs[i]) == rule_of(pcs[i]);
+  return held;
+}
+
+/* Before all others: the cache never gets smaller. */
+static void begins_on_one_page_and_keeps_rules_as_it_grows(void **state)
+{
+  (void)state;
+  enum { FEW = 120, MANY = 6000, CODE_BYTES = 64 << 20 };
+  static uintptr_t pcs[MANY];
+  uint64_t random = 9;
+  for (unsigned i = 0; i < MANY; i++) {
+    pcs[i] = 0x7f1234500000 + prng_next(&random) % CODE_BYTES;
+    rule_cache_put(pcs[i], rule_of(pcs[i]));
+    if (i + 1 == FEW)
+      assert_int_equal(pages_in_use(), 1);
+    if ((i & (i + 1)) == 0) /* each time it doubles, and in between */
+      assert_true(held_of(pcs, i + 1) >= i + 1 - i / 100);
+  }
+  assert_true(held_of(pcs, MANY) >= MANY - MANY / 100);
+  assert_int_equal(pages_in_use(), RULE_CACHE_PAGES);
+  assert_int_equal(rule_cache_more_sets, RULE_CACHE_SETS - RULE_CACHE_PAGE_SETS);
 }
 
 /* Of 100 places in one library no more than a few may find their set full. */
@@ -115,14 +145,6 @@ static void code_that_lies_together_has_its_rules_together(void **state)
     assert_int_equal(rule_cache_get(pc), rule_of(pc));
   }
   assert_true(pages_in_use() <= 4);
-}
-
-static unsigned held_of(const uintptr_t *pcs, unsigned count)
-{
-  unsigned held = 0;
-  for (unsigned i = 0; i < count; i++)
-    held += rule_cache_get(pcs[i]) == rule_of(pcs[i]);
-  return held;
 }
 
 static void full_set_gives_up_an_old_entry(void **state)
@@ -202,7 +224,7 @@ static void *put_and_get(void *number)
   uintptr_t clash[64];
   for (unsigned found = 0; found < COUNT_OF(clash);) { /* few sets, so that writers meet */
     uintptr_t pc = 0x600000 + prng_next(&random) % (1 << 20);
-    if ((rule_cache_home(pc) - rule_cache[0]) / RULE_CACHE_WAYS % (RULE_CACHE_SETS / RULE_CACHE_PAGES) < 2)
+    if ((rule_cache_home(pc) - rule_cache[0]) / RULE_CACHE_WAYS % RULE_CACHE_PAGE_SETS < 2)
       clash[found++] = pc;
   }
   for (int i = 0; i < 300000; i++) {
@@ -232,6 +254,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(packing_keeps_every_field),
       cmocka_unit_test(limits_of_the_packed_form),
+      cmocka_unit_test(begins_on_one_page_and_keeps_rules_as_it_grows),
       cmocka_unit_test(cache_holds_what_was_put),
       cmocka_unit_test(code_that_lies_together_has_its_rules_together),
       cmocka_unit_test(full_set_gives_up_an_old_entry),
