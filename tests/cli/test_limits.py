@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: MIT
 """heapprof run --fail-if, heapprof diff --fail-if: red when a limit is broken, never by chance (tests/unit/test_limit)."""
+import os
 import signal
+import subprocess
+from xml.etree import ElementTree
 
 from cli.views import Views
 from harness import paths
 from harness.case import Case, cases, timeout
+from harness.tools import need
 from hazards.toolbox import compile
 
 
@@ -120,6 +124,178 @@ class OfRuns(Case):
         self.assertRegex(done.stderr, r"\Aheapprof: --fail-if takes peak>SIZE, leaked>SIZE .* or leaked_objects>NUMBER, .*\n\Z")
         self.assertIn(f"not '{text}'", done.stderr)
         self.assertFalse(marker.exists())
+
+
+class OfLeaks(Case):
+    """What libc and the like keep to their end has not leaked (tools/filter/kept.def)."""
+    def judged(self, *command, options=(), expect, **variables):
+        done = self.tool("run", "-s", 1, "--fail-if=leaked_objects>0", *options, "--", *command, expect=expect, input="x", **variables)
+        lines = [line.removeprefix("heapprof: ") for line in done.stderr.splitlines()]
+        return [line for line in lines if line.startswith(("--fail-if", "not counted"))]
+
+    def keeps(self, *flags):
+        return compile(paths.TESTS / "cli/runtime_keeps.c", "-g", *flags)
+
+    @cases("output", "wide output", "input", "locale", "time zone", "thread", "cancelled thread", "keys", "users", "hosts", "dlopen",
+           "dlerror", "iconv", "messages", "backtrace", "handlers", "environment", "error")
+    def test_what_libc_keeps(self, what):
+        line, = self.judged(self.keeps(), what, expect=0)
+        self.assertRegex(line, r"\Anot counted as leaked: [\d.]+k?B in \d+ objects? that the C library keeps to its end\Z")
+
+    @cases(("file", "fopen"), ("strdup", "main"), ("addresses", "resolve|addrinfo"), ("conversion", "convert|iconv_open|gconv_open"),
+           ("callback", "compare"))
+    def test_what_its_callers_have_to_give_back(self, what, site):
+        line = self.judged(self.keeps(), what, expect=3)[0]
+        self.assertRegex(line, rf"'leaked_objects>0': .*; most in \S*({site})")
+
+    @cases(("own tzset", "tzset"), ("own putenv", "putenv"))
+    def test_names_of_libc_elsewhere(self, what, site):
+        line, = self.judged(self.keeps("-DOWN", "-rdynamic"), what, expect=3)
+        self.assertRegex(line, rf"had 1 objects in use at exit, 1 too much; most in {site}: 1\Z")
+
+    def test_iostreams(self):
+        source = self.dir / "streams.cc"
+        source.write_text("#include <iostream>\n#include <thread>\nint main() { std::ios_base::sync_with_stdio(false); std::cout << 1;\n"
+                          "std::thread([] {}).join(); }\n")
+        self.assertEqual(len(self.judged(compile(source, "-pthread"), expect=0)), 1)
+
+    def test_rust(self):
+        need("rustc")
+        source, program = self.dir / "hello.rs", self.dir / "hello"
+        source.write_text('fn main() { let n = std::io::stdin().lines().count(); println!("{n}");\n'
+                          "  std::thread::spawn(move || n + 1).join().unwrap(); }\n")
+        subprocess.run(["rustc", "-g", "-O", "-o", program, source], check=True, capture_output=True)
+        self.assertEqual(len(self.judged(program, expect=0)), 1)
+        source.write_text("fn main() { std::thread::spawn(|| Box::leak(Box::new([7u8; 100]))[0]).join().unwrap(); }\n")
+        subprocess.run(["rustc", "-O", "-C", "strip=symbols", "-o", program, source], check=True, capture_output=True)
+        self.assertIn("'leaked_objects>0'", self.judged(program, expect=3)[0])
+
+    def test_ignored(self):
+        program = compile(paths.TESTS / "cli/keeps.c", "-g")
+        lines = self.judged(program, 10, 2000, options=["--ignore=^keep$"], expect=0)
+        self.assertEqual(lines, ["not counted as leaked: 9.77kB in 10 objects that --ignore leaves out"])
+        lines = self.judged(program, 10, 2000, options=["--ignore=nobody|keeper"], expect=3)
+        self.assertEqual(len(lines), 1)
+        lines = self.judged(program, 10, 2000, options=["-q", "--ignore=^keep$", "--fail-if=peak>0"], expect=3)
+        self.assertEqual(len(lines), 1, "its peak is no leak")
+
+    @cases(("(", "'\\(' is not a regular expression: "), ("*", "is not a regular expression"))
+    def test_ignored_by_nonsense(self, text, says):
+        done = self.tool("run", f"--ignore={text}", "--fail-if=leaked>0", "--", "touch", self.dir / "started", expect=2)
+        self.assertRegex(done.stderr, says)
+        self.assertFalse((self.dir / "started").exists())
+
+    @cases((), ("--fail-if=peak>1M",))
+    def test_nothing_to_ignore(self, *options):
+        done = self.tool("run", "--ignore=x", *options, "--", "true", expect=2)
+        self.assertIn("--ignore is for limits of what leaked", done.stderr)
+
+
+class AsJUnit(Views):
+    """Read by expat, which is not ours."""
+    def read(self, path):
+        root = ElementTree.parse(path).getroot()
+        self.assertEqual(root.tag, "testsuites")
+        suite, = root
+        found = suite.findall("testcase")
+        for element in (root, suite):
+            self.assertEqual([int(element.get(key)) for key in ("tests", "failures", "errors")],
+                             [len(found), len(suite.findall("testcase/failure")), len(suite.findall("testcase/error"))])
+        return found
+
+    def of_run(self, *options, program, expect, **variables):
+        path = self.dir / "limits.xml"
+        done = self.tool("run", "-q", "-s", 1, f"--junit={path}", *options, "--", *program, expect=expect, **variables)
+        return done.stderr.splitlines(), self.read(path)
+
+    def keeps(self):
+        return compile(paths.TESTS / "cli/keeps.c", "-g")
+
+    def test_run(self):
+        program = self.keeps()
+        lines, (peak, leaked) = self.of_run("--fail-if=peak>1M", "--fail-if=leaked>9999", program=[program, 10, 2000], expect=3)
+        self.assertEqual([case.get("name") for case in (peak, leaked)], ["peak>1M", "leaked>9999"])
+        self.assertEqual(peak.get("classname"), f"heapprof run {program}")
+        self.assertEqual(list(peak), [])
+        failure, = leaked
+        self.assertEqual(failure.tag, "failure")
+        self.assertRegex(failure.get("message"), r"had 9\.77kB in use at exit, 1B too much; most in keep: 9\.77kB\Z")
+        self.assertEqual(lines, [f"heapprof: --fail-if 'leaked>9999': {failure.text}"])
+
+    def test_many_processes(self):
+        program = self.keeps()
+        script = f"for i in $(seq 13); do {program} $i 2000; done"
+        _, (case,) = self.of_run("--fail-if=leaked>0", program=["bash", "-c", script], expect=3, HEAPPROF_ONLY=program.rpartition("/")[2])
+        self.assertEqual(len(case[0].text.splitlines()), 11)
+        self.assertTrue(case[0].text.endswith("\nand 3 more processes"))
+
+    def test_failed_programs(self):
+        """Its own status is kept; the limits hold all the same, or are not known."""
+        _, (case,) = self.of_run("--fail-if=peak>1M", program=[self.keeps(), 10, 2000, "fail"], expect=7)
+        self.assertEqual(list(case), [])
+        static = compile(paths.TESTS / "cli/keeps.c", "-static")
+        for program, status in ((["/nowhere/at/all"], 127), (["/etc/passwd"], 126), ([static, 1, 1], 1)):
+            _, (case,) = self.of_run("--fail-if=peak>1M", program=program, expect=status)
+            self.assertEqual([problem.tag for problem in case], ["error"])
+            self.assertTrue(case[0].get("message"))
+
+    def test_names_that_xml_knows(self):
+        name = "a<b>&\"'\u00fc]]>\x01\x1b[31m\n\ufffe\u202e"
+        folder = self.dir / name
+        folder.mkdir()
+        program = os.fsencode(folder) + b"/\xff<keeps>"
+        os.link(self.keeps(), program)
+        _, (case,) = self.of_run("--fail-if=leaked>\t0 ", program=[os.fsdecode(program), 10, 2000], expect=3)
+        self.assertIn("a<b>&\"'\u00fc]]>\\x01\\x1b[31m\\x0a", case.get("classname"))
+        self.assertIn("/\\xff<keeps>", case.get("classname"))
+        self.assertEqual(case.get("name"), "leaked>\\x090 ")
+        self.assertIn("<keeps> (", case[0].text)
+
+    def test_names_of_functions(self):
+        old = self.make("old", {("a<b>::c&d ]]>", "main"): (0, 0, 1, 10)}, variances={("a<b>::c&d ]]>", "main"): (0,) * 4}, period=1)
+        new = self.make("new", {("a<b>::c&d ]]>", "main"): (0, 0, 1, 20)}, variances={("a<b>::c&d ]]>", "main"): (0,) * 4}, period=1)
+        path = self.dir / "limits.xml"
+        self.tool("diff", "--fail-if=growth>5%", "--fail-if=growth>1M", f"--junit={path}", old, new, expect=3)
+        grown, kept = self.read(path)
+        self.assertEqual(list(kept), [])
+        self.assertTrue(grown[0].text.endswith("9B too much; most in a<b>::c&d ]]>: +10B") or "most in a<b>::c&d ]]>: +10B" in grown[0].text)
+        other = self.make("other", {("f",): (0, 0, 10, 1000)}, variances={("f",): (0, 0, 1, 1)}, period=1000)
+        self.tool("diff", "--fail-if=growth>5%", f"--junit={path}", old, other, expect=1)
+        self.assertIn("two of the same interval", self.read(path)[0].find("error").text)
+
+    def junit(self, path, expect, limit="peak>1M"):
+        marker = self.dir / "started"
+        done = self.tool("run", "-q", f"--fail-if={limit}", f"--junit={path}", "--", "touch", marker, expect=expect)
+        self.assertEqual(marker.exists(), expect == 0)
+        return done.stderr
+
+    def test_an_old_one_is_replaced(self):
+        path = self.dir / "limits.xml"
+        path.touch()
+        for _ in range(2):
+            self.junit(path, expect=0)
+            self.assertEqual(len(self.read(path)), 1)
+        self.assertEqual([entry.name for entry in self.dir.iterdir() if entry.name.startswith(".heapprof")], [])
+
+    @cases("text", "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"pytest\"/>\n")
+    def test_others_are_kept(self, text):
+        path = self.dir / "limits.xml"
+        path.write_text(text)
+        self.assertIn("is there already, is no JUnit file of heapprof, and is kept; nothing is done", self.junit(path, expect=1))
+        self.assertEqual(path.read_text(), text)
+
+    @cases("/nowhere/limits.xml", "", "-", ".", "/proc/limits.xml")
+    def test_where_none_can_be(self, path):
+        self.assertRegex(self.junit(path, expect=1), r"\Aheapprof: .*; nothing is done\n\Z")
+
+    def test_full_disk(self):
+        self.tool("run", "-q", "--fail-if=peak>1M", "--junit=/dev/full", "--", "true", expect=1)
+        done = self.tool("run", "-q", "-s", 1, "--fail-if=peak>0", "--junit=/dev/full", "--", self.keeps(), 10, 2000, expect=3)
+        self.assertIn("No space left", done.stderr)
+
+    def test_without_limits(self):
+        done = self.tool("run", "--junit=x.xml", "--", "true", expect=2)
+        self.assertIn("--junit writes what came of limits, and there is no --fail-if", done.stderr)
 
 
 class OfChanges(Views):

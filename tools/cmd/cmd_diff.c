@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
+#include "tools/cmd/limit_options.h"
 #include "tools/cmd/row_options.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
@@ -17,6 +18,7 @@ static const struct cmd_option options[] = {
     ROW_OPTION_LINES,
     {"all", 'a', NULL, "also what changed no more than sampling explains"},
     {"fail-if", 0, "LIMIT", "end with 3 if growth>PERCENT% or growth>SIZE; may be repeated"},
+    LIMIT_OPTION_JUNIT,
     CMD_OPTION_JSON,
     FILTER_OPTIONS,
     CMD_OPTIONS_END,
@@ -135,16 +137,26 @@ static int print_difference(const struct cmd_line *line, const struct heap *old,
 }
 
 /* What filters left out does not count. */
-static int check_growth(const struct cmd_line *line, const GArray *limits, const struct filter *filter,
-                        struct heap *old, struct heap *new)
+static GArray *judge_growth(const struct cmd_line *line, const GArray *limits, const struct filter *filter,
+                            struct heap *old, struct heap *new)
 {
   int type, old_type;
   filter_drop_empty(filter, old);
   filter_drop_empty(filter, new);
   if (!view_find_type(new, cmd_value(line, "sample-index"), &type) ||
       !view_find_type(old, heap_type(new, (uint32_t)type)->name, &old_type))
-    return EXIT_FAILED;
+    return NULL;
   return growth_judge(limits, old, old_type, new, type);
+}
+
+static int check_growth(const struct cmd_line *line, const GArray *limits, const struct filter *filter,
+                        struct heap *old, struct heap *new)
+{
+  g_autoptr(GArray) outcomes = judge_growth(line, limits, filter, old, new);
+  if (outcomes == NULL)
+    return EXIT_FAILED;
+  g_autofree char *subject = g_strdup_printf("%s after %s", new->name, old->name);
+  return limit_options_end(line, outcomes, subject, EXIT_OK);
 }
 
 /* Of one process, time tells which is the old one. Two runs may be compared in any order, whichever came first. */
@@ -192,7 +204,10 @@ static int run(const struct cmd_line *line)
     return EXIT_USAGE;
   g_autofree const char **texts = cmd_values(line, "fail-if");
   g_autoptr(GArray) limits = growth_limits_read(texts);
-  return limits != NULL ? compare(line, count, limits) : EXIT_USAGE;
+  if (limits == NULL)
+    return EXIT_USAGE;
+  int status = limit_options_check(line, limits);
+  return status == EXIT_OK ? compare(line, count, limits) : status;
 }
 
 const struct command cmd_diff = {

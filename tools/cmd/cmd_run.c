@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/cmd.h"
+#include "tools/cmd/limit_options.h"
 #include "tools/run/allocators.h"
 #include "tools/run/child.h"
 #include "tools/run/collect.h"
@@ -30,7 +31,8 @@ struct job {
   char *allocator; /* NULL: the program's own */
   char *pattern;   /* of the names of profiles */
   char *folder;    /* of state files; NULL: there is none, programs write their profiles themselves */
-  GArray *limits;  /* struct limit */
+  struct run_limits limits;
+  bool is_judged; /* by them */
   bool follows;
   int64_t oom_kills; /* before the start */
   struct program_verdict verdict;
@@ -44,7 +46,9 @@ static void clear_job(struct job *job)
   g_free(job->allocator);
   g_free(job->pattern);
   g_free(job->folder);
-  g_array_unref(job->limits);
+  if (job->limits.limits != NULL)
+    g_array_unref(job->limits.limits);
+  filter_free(job->limits.ignored);
   program_verdict_clear(&job->verdict);
 }
 
@@ -90,10 +94,19 @@ static bool check_options(const struct cmd_line *line)
   return false;
 }
 
-static GArray *read_limits(const struct cmd_line *line)
+/* EXIT_OK, or another status after a message. */
+static int read_limits(struct job *job)
 {
-  g_autofree const char **texts = cmd_values(line, "fail-if");
-  return run_limits_read(texts);
+  g_autofree const char **texts = cmd_values(job->line, "fail-if");
+  struct filter_texts ignored = {.ignore = cmd_value(job->line, "ignore"), .is_quiet = true};
+  job->limits.limits = run_limits_read(texts);
+  if (job->limits.limits == NULL)
+    return EXIT_USAGE;
+  if (ignored.ignore != NULL && !run_limits_are_of_leaks(job->limits.limits))
+    return cmd_misused(job->line, "--ignore is for limits of what leaked, and there is none");
+  if (ignored.ignore != NULL && (job->limits.ignored = filter_new(&ignored)) == NULL)
+    return EXIT_USAGE;
+  return limit_options_check(job->line, job->limits.limits);
 }
 
 /* HEAPPROF_FOLLOW as the library reads it. */
@@ -177,14 +190,6 @@ static int status_of(int wait_status)
   return WIFSIGNALED(wait_status) ? EXIT_BY_SIGNAL + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
-/* A program that failed is not hidden by a limit. */
-static int status_with(enum run_limits_verdict verdict, int status)
-{
-  if (status != EXIT_OK || verdict == RUN_LIMITS_HOLD)
-    return status;
-  return verdict == RUN_LIMITS_BROKEN ? EXIT_LIMIT : EXIT_FAILED;
-}
-
 /* Who goes along with the program. */
 struct company {
   struct collection *collection;
@@ -235,13 +240,22 @@ static char *write_merged(const struct collection *collection, const char *name)
   return g_steal_pointer(&path);
 }
 
+/* A program that failed is not hidden by a limit. */
+static int judge(struct job *job, const struct collection *collection, int status)
+{
+  bool is_profiled = job->verdict.kind == PROGRAM_PROFILED;
+  g_autoptr(GArray) outcomes = run_limits_judge(&job->limits, collection, is_profiled, cmd_has(job->line, "quiet"));
+  job->is_judged = true;
+  return limit_options_end(job->line, outcomes, job->line->operands[0], status);
+}
+
 /* Waits for the program, collects, reports. */
-static int accompany(const struct job *job, pid_t program, gint64 started_ns)
+static int accompany(struct job *job, pid_t program, gint64 started_ns)
 {
   struct collection collection;
   collection_init(&collection, job->folder, job->pattern);
   collection.program = program;
-  collection.peak_limit_bytes = run_limits_peak(job->limits);
+  collection.peak_limit_bytes = run_limits_peak(job->limits.limits);
   struct company company = {.collection = &collection, .tree_peak = tree_peak_new(job->folder)};
   struct child_end end = child_wait(program, TREE_PEAK_LOOK_MS, keep_company, &company);
   tree_peak_look(company.tree_peak);
@@ -259,12 +273,12 @@ static int accompany(const struct job *job, pid_t program, gint64 started_ns)
                               .merged = merged,
                               .tree_peak = company.tree_peak};
   run_summary_print(&result, cmd_has(job->line, "quiet"));
-  enum run_limits_verdict verdict = run_limits_judge(job->limits, &collection, result.is_profiled);
+  int status = judge(job, &collection, status_of(end.wait_status));
   tree_peak_free(company.tree_peak);
   collection_clear(&collection);
   if (job->folder != NULL)
     run_folder_remove(job->folder);
-  return status_with(verdict, status_of(end.wait_status));
+  return status;
 }
 
 static char **environment_of(const struct job *job)
@@ -307,7 +321,7 @@ static int run_job(struct job *job)
   if (job->path == NULL)
     return report_failure(job, number);
   program_file_judge(job->path, &job->verdict);
-  if (!is_preloaded(job) && job->limits->len > 0) {
+  if (!is_preloaded(job) && job->limits.limits->len > 0) {
     say("%s %s: it cannot be profiled, so --fail-if cannot be checked; nothing is started", job->verdict.file,
         job->verdict.reason);
     return EXIT_FAILED;
@@ -328,15 +342,17 @@ static int run(const struct cmd_line *line)
     return cmd_misused(line, "no program is given");
   if (!check_options(line))
     return EXIT_USAGE;
-  job.limits = read_limits(line);
-  if (job.limits == NULL)
-    return EXIT_USAGE;
-  child_prepare();
-  job.pattern = choose_pattern(line);
-  if (make_output_folder(&job) && find_libraries(&job))
-    status = run_job(&job);
+  int problem = read_limits(&job);
+  if (problem == EXIT_OK) {
+    child_prepare();
+    job.pattern = choose_pattern(line);
+    if (make_output_folder(&job) && find_libraries(&job))
+      status = run_job(&job);
+    if (!job.is_judged)
+      status = limit_options_end_unknown(line, job.limits.limits, line->operands[0], "nothing was run", status);
+  }
   clear_job(&job);
-  return status;
+  return problem == EXIT_OK ? status : problem;
 }
 
 static const struct cmd_option options[] = {
@@ -348,6 +364,8 @@ static const struct cmd_option options[] = {
     {"merge", 0, NULL, "write the sum of all profiles, too: what forked children inherited counts once"},
     {"allocator", 0, "NAME", "run it on jemalloc, tcmalloc, mimalloc or the library at a path"},
     {"fail-if", 0, "LIMIT", "end with 3 if peak>SIZE, leaked>SIZE or leaked_objects>N; may be repeated"},
+    {"ignore", 0, "REGEX", "no limit of what leaked counts stacks with a function that matches"},
+    LIMIT_OPTION_JUNIT,
     {"quiet", 'q', NULL, "no summary at the end"},
     CMD_OPTIONS_END};
 

@@ -33,6 +33,7 @@ struct filter *filter_new(const struct filter_texts *texts)
 {
   struct filter *filter = g_new0(struct filter, 1);
   filter->has_no_owners = texts->has_no_owners;
+  filter->names.is_quiet = texts->is_quiet;
   if (compile(texts->focus, &filter->names.focus) && compile(texts->ignore, &filter->names.ignore) &&
       compile(texts->hide, &filter->names.hide) && compile(texts->show, &filter->names.show) &&
       compile(texts->show_from, &filter->names.show_from) && compile_tag(texts->tag_focus, &filter->tag_focus) &&

@@ -14,6 +14,7 @@ struct filter_texts {
   const char *tag_focus, *tag_ignore;                   /* tag_filter.h */
   const char *plumbing;                                 /* names of more allocation plumbing */
   bool has_no_owners;                                   /* what is allocated belongs to the innermost function */
+  bool is_quiet;                                        /* nothing is said where nothing matches */
 };
 
 struct filter;

@@ -29,12 +29,12 @@ static struct finder *finder_new(const struct heap *heap, const GRegex *expressi
   return finder;
 }
 
-/* Says so if it found nothing. */
-static void finder_end(struct finder *finder, const char *option)
+/* Says so if it found nothing, unless it is quiet. */
+static void finder_end(struct finder *finder, const char *option, bool is_quiet)
 {
   if (finder == NULL)
     return;
-  if (!finder->has_found && !expression_is_given_up(finder->expression))
+  if (!is_quiet && !finder->has_found && !expression_is_given_up(finder->expression))
     say("%s: nothing matches --%s '%s'", finder->heap->name, option, expression_text(finder->expression));
   g_free(finder->functions);
   g_free(finder->mappings);
@@ -234,9 +234,9 @@ void name_filter_apply(const struct name_filter *filter, struct heap *heap)
   }
   if (from != NULL)
     cut_outer_ends(heap, from);
-  finder_end(focus, "focus");
-  finder_end(ignore, "ignore");
-  finder_end(hide, "hide");
-  finder_end(show, "show");
-  finder_end(from, "show-from");
+  finder_end(focus, "focus", filter->is_quiet);
+  finder_end(ignore, "ignore", filter->is_quiet);
+  finder_end(hide, "hide", filter->is_quiet);
+  finder_end(show, "show", filter->is_quiet);
+  finder_end(from, "show-from", filter->is_quiet);
 }

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/run_limits.h"
 
-#include "core/inherited.h"
-#include "tools/filter/filter.h"
-#include "tools/heap/load.h"
-#include "tools/source/source.h"
+#include "tools/run/leaks.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 #include "tools/views/limit.h"
@@ -83,8 +80,8 @@ static void note(const struct judgement *judgement, const char *site, double of_
   bool is_of_bytes = kinds[limit->kind].is_of_bytes, has_error = judgement->variance > 0;
   const char *unit = is_of_bytes ? "bytes" : "count";
   g_autoptr(GString) text = g_string_new(NULL);
-  g_string_append_printf(text, "--fail-if '%s': %s (%d) had %s%s%s%s %s, ", limit->text, judgement->profile->program,
-                         judgement->profile->pid, quantity(judgement->value, unit).text, has_error ? " " : "",
+  g_string_append_printf(text, "%s (%d) had %s%s%s%s %s, ", judgement->profile->program, judgement->profile->pid,
+                         quantity(judgement->value, unit).text, has_error ? " " : "",
                          has_error ? quantity_error(judgement->value, judgement->variance, unit).text : "",
                          is_of_bytes ? "" : " objects", limit->kind == PEAK ? "at its peak" : "in use at exit");
   g_string_append_printf(text, "%s too much", quantity(judgement->value - limit->bound, unit).text);
@@ -94,7 +91,7 @@ static void note(const struct judgement *judgement, const char *site, double of_
   g_array_append_val(judgement->broken, broken);
 }
 
-static void tell(GArray *all)
+static void report(GArray *all, GArray *outcomes)
 {
   guint of_limit = 0;
   g_array_sort(all, compare_broken);
@@ -103,81 +100,43 @@ static void tell(GArray *all)
     bool is_last = i + 1 == all->len || broken[1].limit != broken->limit;
     of_limit++;
     if (of_limit <= TOLD_MAX)
-      say("%s", broken->text);
-    else if (is_last)
-      say("--fail-if '%s': and %u more processes", broken->limit->text, of_limit - TOLD_MAX);
+      limits_note(outcomes, broken->limit, LIMIT_BROKEN, broken->text);
+    else if (is_last) {
+      g_autofree char *more = g_strdup_printf("and %u more processes", of_limit - TOLD_MAX);
+      limits_note(outcomes, broken->limit, LIMIT_BROKEN, more);
+    }
     of_limit = is_last ? 0 : of_limit;
   }
 }
 
 /* Peaks. */
 
-static bool judge_peak(struct judgement *judgement)
+static void judge_peak(struct judgement *judgement)
 {
   const struct collected_profile *profile = judgement->profile;
   judgement->value = profile->peak_bytes;
   judgement->variance = profile->peak_variance;
-  if (!is_broken(judgement))
-    return false;
-  note(judgement, profile->peak_site, profile->peak_site_bytes);
-  return true;
+  if (is_broken(judgement))
+    note(judgement, profile->peak_site, profile->peak_site_bytes);
 }
 
 /* Leaks. */
 
-static bool is_inherited(const struct heap *heap, const struct heap_sample *sample)
-{
-  for (uint32_t i = 0; i < sample->label_count; i++)
-    if (strcmp(g_array_index(heap->labels, struct heap_label, sample->first_label + i).key, INHERITED_LABEL) == 0)
-      return true;
-  return false;
-}
-
-/* What is the parent's is for the parent to free. */
-static void forget_inherited(struct heap *heap)
-{
-  for (uint32_t i = 0; i < heap->samples->len; i++)
-    if (is_inherited(heap, heap_sample(heap, i)))
-      for (uint32_t type = 0; type < heap->types->len; type++) {
-        heap_values(heap, i)[type] = 0;
-        if (heap->variances != NULL)
-          g_array_index(heap->variances, double, (size_t)i * heap->types->len + type) = 0;
-      }
-}
-
-static bool judge_leak(struct judgement *judgement, const struct heap *heap)
+static void judge_leak(struct judgement *judgement, const struct heap *heap)
 {
   const char *type = judgement->limit->kind == LEAKED ? "inuse_space" : "inuse_objects";
   struct rows *rows = rows_of(heap, heap_find_type(heap, type), ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
   judgement->value = rows->total;
   judgement->variance = rows->total_variance;
-  bool broken = is_broken(judgement);
-  if (broken) {
+  if (is_broken(judgement)) {
     const struct row *row = rows->rows->len > 0 ? &g_array_index(rows->rows, struct row, 0) : NULL;
     g_autofree char *site = row != NULL ? view_row_name(row) : NULL;
     note(judgement, site, row != NULL ? row->flat : 0);
   }
   rows_free(rows);
-  return broken;
 }
 
-/* One process. */
-
-static struct heap *read_profile(const struct collected_profile *profile)
-{
-  g_autoptr(GError) error = NULL;
-  struct heap *heap = load_file(profile->path, &error);
-  if (heap == NULL) {
-    say("%s", error->message);
-    return NULL;
-  }
-  forget_inherited(heap);
-  source_drop_frames(heap);
-  filter_apply(NULL, heap);
-  return heap;
-}
-
-static bool has_leak_limit(const GArray *limits)
+bool run_limits_are_of_leaks(const GArray *limits)
 {
   for (guint i = 0; i < limits->len; i++)
     if (g_array_index(limits, struct limit, i).kind != PEAK)
@@ -185,53 +144,55 @@ static bool has_leak_limit(const GArray *limits)
   return false;
 }
 
-/* Who was killed, or became another program, has left nothing behind by mistake. */
-static enum run_limits_verdict judge_process(const GArray *limits, const struct collected_profile *profile,
-                                             unsigned judged, GArray *broken)
+/* Who was killed, or became another program, has left nothing behind by mistake. False: that one is not known. */
+static bool judge_process(const struct run_limits *limits, const struct collected_profile *profile, GArray *broken,
+                          struct leaks_left_out *left_out)
 {
-  enum run_limits_verdict verdict = profile->is_whole ? RUN_LIMITS_HOLD : RUN_LIMITS_UNKNOWN;
-  bool reads = has_leak_limit(limits) && profile->has_status;
-  struct heap *heap = reads ? read_profile(profile) : NULL;
-  if (reads && heap == NULL)
-    verdict = RUN_LIMITS_UNKNOWN;
-  for (guint i = 0; i < limits->len; i++) {
-    struct judgement judgement = {
-        .limit = &g_array_index(limits, struct limit, i), .profile = profile, .judged = judged, .broken = broken};
-    bool is_peak = judgement.limit->kind == PEAK;
-    if (is_peak ? judge_peak(&judgement) : heap != NULL && judge_leak(&judgement, heap))
-      verdict = RUN_LIMITS_BROKEN;
+  bool reads = run_limits_are_of_leaks(limits->limits) && profile->has_status;
+  struct heap *heap = reads ? leaks_read(profile->path, limits->ignored, left_out) : NULL;
+  for (guint i = 0; i < limits->limits->len; i++) {
+    struct judgement judgement = {.limit = &g_array_index(limits->limits, struct limit, i),
+                                  .profile = profile,
+                                  .judged = limits->judged,
+                                  .broken = broken};
+    if (judgement.limit->kind == PEAK)
+      judge_peak(&judgement);
+    else if (heap != NULL)
+      judge_leak(&judgement, heap);
   }
+  bool is_known = profile->is_whole && (!reads || heap != NULL);
   if (heap != NULL)
     heap_free(heap);
-  return verdict;
+  return is_known;
 }
 
-static enum run_limits_verdict judge_all(const GArray *limits, const struct collection *collection)
+static void judge_all(const struct run_limits *limits, const struct collection *collection, bool is_profiled,
+                      struct leaks_left_out *left_out, GArray *outcomes)
 {
   bool is_known = collection->folder != NULL && collection->kept == 0;
-  unsigned judged = limits->len * collection->profiles->len;
   g_autoptr(GArray) broken = g_array_new(FALSE, FALSE, sizeof(struct broken));
   g_array_set_clear_func(broken, clear_broken);
-  for (guint i = 0; i < collection->profiles->len; i++) {
-    const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
-    is_known = judge_process(limits, profile, judged, broken) != RUN_LIMITS_UNKNOWN && is_known;
-  }
-  tell(broken);
-  if (broken->len > 0)
-    return RUN_LIMITS_BROKEN;
-  return is_known ? RUN_LIMITS_HOLD : RUN_LIMITS_UNKNOWN;
+  for (guint i = 0; i < collection->profiles->len; i++)
+    is_known = judge_process(limits, g_ptr_array_index(collection->profiles, i), broken, left_out) && is_known;
+  report(broken, outcomes);
+  if (!is_known || (collection->profiles->len == 0 && !is_profiled))
+    limits_note_unknown(outcomes, "not every process left a whole profile");
 }
 
-enum run_limits_verdict run_limits_judge(const GArray *limits, const struct collection *collection, bool is_profiled)
+GArray *run_limits_judge(const struct run_limits *limits, const struct collection *collection, bool is_profiled,
+                         bool is_quiet)
 {
-  if (limits->len == 0)
-    return RUN_LIMITS_HOLD;
-  enum run_limits_verdict verdict = judge_all(limits, collection);
-  if (collection->profiles->len == 0 && !is_profiled)
-    verdict = RUN_LIMITS_UNKNOWN;
-  if (verdict == RUN_LIMITS_UNKNOWN)
-    say("--fail-if could not be checked: not every process left a whole profile");
-  else if (collection->profiles->len == 0)
+  struct leaks_left_out left_out = {0};
+  struct run_limits all = *limits;
+  GArray *outcomes = limits_outcomes_new(limits->limits);
+  if (limits->limits->len == 0)
+    return outcomes;
+  all.judged = limits->limits->len * collection->profiles->len;
+  judge_all(&all, collection, is_profiled, &left_out, outcomes);
+  limits_tell(outcomes);
+  if (!is_quiet)
+    leaks_tell(&left_out);
+  if (collection->profiles->len == 0 && limits_verdict(outcomes) == LIMIT_HOLDS)
     say("--fail-if found nothing: no process was sampled, which counts as 0 bytes (HEAPPROF_VERBOSE=1 tells why)");
-  return verdict;
+  return outcomes;
 }

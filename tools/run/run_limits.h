@@ -6,6 +6,7 @@
 #ifndef HEAPPROF_RUN_LIMITS_H
 #define HEAPPROF_RUN_LIMITS_H
 
+#include "tools/filter/filter.h"
 #include "tools/run/collect.h"
 
 /* struct limit. NULL after a message: one of `texts`, which ends with NULL, is none. */
@@ -14,10 +15,18 @@ GArray *run_limits_read(const char *const *texts);
 /* The least peak that breaks one of them; INFINITY: none is of peaks. */
 double run_limits_peak(const GArray *limits);
 
-enum run_limits_verdict { RUN_LIMITS_HOLD, RUN_LIMITS_BROKEN, RUN_LIMITS_UNKNOWN };
+/* Is one of what leaked? */
+bool run_limits_are_of_leaks(const GArray *limits);
 
-/* Says on standard error which are broken, by which process and by how much, and where that comes from. `is_profiled`:
- * the program can be. */
-enum run_limits_verdict run_limits_judge(const GArray *limits, const struct collection *collection, bool is_profiled);
+struct run_limits {
+  GArray *limits;         /* struct limit */
+  struct filter *ignored; /* stacks that have not leaked; NULL: none */
+  unsigned judged;        /* of run_limits.c */
+};
+
+/* Says on standard error which are broken, by which process and by how much, and where that comes from; and what did
+ * not count, unless it is to be quiet. Returns what came of each (limit.h). `is_profiled`: the program can be. */
+GArray *run_limits_judge(const struct run_limits *limits, const struct collection *collection, bool is_profiled,
+                         bool is_quiet);
 
 #endif

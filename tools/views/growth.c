@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/growth.h"
 
-#include "tools/terminal/exit_status.h"
 #include "tools/terminal/quantity.h"
-#include "tools/terminal/say.h"
 #include "tools/views/change.h"
-#include "tools/views/limit.h"
 #include "tools/views/view.h"
 
 #include <string.h>
@@ -57,19 +54,17 @@ static struct growth growth_of(const struct heap *old, int old_type, const struc
                          .is_of_bytes = strcmp(heap_type(new, (uint32_t)new_type)->unit, "bytes") == 0};
 }
 
-static bool can_be_judged(const struct heap *old, const struct heap *new)
+/* A new text; NULL: they can be judged. */
+static char *why_not(const struct heap *old, const struct heap *new)
 {
   const struct heap *without = old->variances == NULL ? old : new->variances == NULL ? new : NULL;
-  if (without != NULL) {
-    say("%s does not tell how far off it can be: --fail-if could not be checked", without->name);
-    return false;
-  }
+  if (without != NULL)
+    return g_strdup_printf("%s does not tell how far off it can be", without->name);
   if (old->period == new->period)
-    return true;
-  say("%s has a sample every %s on average, %s every %s: --fail-if could not be checked, it takes two of the same "
-      "interval",
-      old->name, quantity((double)old->period, "bytes").text, new->name, quantity((double)new->period, "bytes").text);
-  return false;
+    return NULL;
+  return g_strdup_printf("%s has a sample every %s on average, %s every %s; it takes two of the same interval",
+                         old->name, quantity((double)old->period, "bytes").text, new->name,
+                         quantity((double)new->period, "bytes").text);
 }
 
 /* What grew most. */
@@ -93,7 +88,7 @@ static void append_growth(GString *text, const struct limit *limit, const struct
 {
   double change = growth->new_total - growth->old_total;
   bool has_error = growth->change_variance > 0;
-  g_string_append_printf(text, "--fail-if '%s': %s after %s", limit->text, quantity(growth->new_total, unit).text,
+  g_string_append_printf(text, "%s after %s", quantity(growth->new_total, unit).text,
                          quantity(growth->old_total, unit).text);
   g_string_append_printf(text, ", %s%s%s", quantity_signed(change, unit).text, has_error ? " " : "",
                          has_error ? quantity_error(change, growth->change_variance, unit).text : "");
@@ -102,23 +97,24 @@ static void append_growth(GString *text, const struct limit *limit, const struct
   g_string_append_printf(text, ", %s too much", quantity(limit_growth_excess(limit, growth), unit).text);
 }
 
-int growth_judge(const GArray *limits, const struct heap *old, int old_type, const struct heap *new, int new_type)
+GArray *growth_judge(const GArray *limits, const struct heap *old, int old_type, const struct heap *new, int new_type)
 {
-  int status = EXIT_OK;
+  GArray *outcomes = limits_outcomes_new(limits);
+  g_autofree char *problem = limits->len > 0 ? why_not(old, new) : NULL;
   if (limits->len == 0)
-    return EXIT_OK;
-  if (!can_be_judged(old, new))
-    return EXIT_FAILED;
+    return outcomes;
+  if (problem != NULL)
+    limits_note_unknown(outcomes, problem);
   struct growth growth = growth_of(old, old_type, new, new_type);
-  for (guint i = 0; i < limits->len; i++) {
+  for (guint i = 0; i < limits->len && problem == NULL; i++) {
     const struct limit *limit = &g_array_index(limits, struct limit, i);
     if (!limit_growth_is_broken(limit, &growth, limits->len))
       continue;
     g_autoptr(GString) text = g_string_new(NULL);
     append_growth(text, limit, &growth, heap_type(new, (uint32_t)new_type)->unit);
     append_site(text, old, old_type, new, new_type);
-    say("%s", text->str);
-    status = EXIT_LIMIT;
+    limits_note(outcomes, limit, LIMIT_BROKEN, text->str);
   }
-  return status;
+  limits_tell(outcomes);
+  return outcomes;
 }

@@ -74,6 +74,69 @@ GArray *limits_read(const char *const *texts, const struct limit_kind *kinds, co
   return g_steal_pointer(&limits);
 }
 
+/* Outcomes. */
+
+static void clear_outcome(gpointer data)
+{
+  g_ptr_array_unref(((struct limit_outcome *)data)->lines);
+}
+
+GArray *limits_outcomes_new(const GArray *limits)
+{
+  GArray *outcomes = g_array_new(FALSE, FALSE, sizeof(struct limit_outcome));
+  g_array_set_clear_func(outcomes, clear_outcome);
+  for (guint i = 0; i < limits->len; i++) {
+    struct limit_outcome outcome = {&g_array_index(limits, struct limit, i), LIMIT_HOLDS,
+                                    g_ptr_array_new_with_free_func(g_free)};
+    g_array_append_val(outcomes, outcome);
+  }
+  return outcomes;
+}
+
+void limits_note(GArray *outcomes, const struct limit *limit, enum limit_verdict verdict, const char *line)
+{
+  for (guint i = 0; i < outcomes->len; i++) {
+    struct limit_outcome *outcome = &g_array_index(outcomes, struct limit_outcome, i);
+    if (outcome->limit != limit || (outcome->verdict == LIMIT_BROKEN && verdict != LIMIT_BROKEN))
+      continue;
+    outcome->verdict = verdict;
+    g_ptr_array_add(outcome->lines, g_strdup(line));
+  }
+}
+
+void limits_note_unknown(GArray *outcomes, const char *why)
+{
+  for (guint i = 0; i < outcomes->len; i++)
+    limits_note(outcomes, g_array_index(outcomes, struct limit_outcome, i).limit, LIMIT_UNKNOWN, why);
+}
+
+/* Why it is not known is one reason for all of them. */
+void limits_tell(const GArray *outcomes)
+{
+  for (guint i = 0; i < outcomes->len; i++) {
+    const struct limit_outcome *outcome = &g_array_index(outcomes, struct limit_outcome, i);
+    for (guint line = 0; line < outcome->lines->len && outcome->verdict == LIMIT_BROKEN; line++)
+      say("--fail-if '%s': %s", outcome->limit->text, (const char *)g_ptr_array_index(outcome->lines, line));
+  }
+  for (guint i = 0; i < outcomes->len; i++) {
+    const struct limit_outcome *outcome = &g_array_index(outcomes, struct limit_outcome, i);
+    if (outcome->verdict != LIMIT_UNKNOWN)
+      continue;
+    say("--fail-if could not be checked: %s", (const char *)g_ptr_array_index(outcome->lines, 0));
+    return;
+  }
+}
+
+enum limit_verdict limits_verdict(const GArray *outcomes)
+{
+  enum limit_verdict verdict = LIMIT_HOLDS;
+  for (guint i = 0; i < outcomes->len; i++) {
+    enum limit_verdict one = g_array_index(outcomes, struct limit_outcome, i).verdict;
+    verdict = verdict == LIMIT_BROKEN || one == LIMIT_HOLDS ? verdict : one;
+  }
+  return verdict;
+}
+
 /* Judging. */
 
 /* How many standard errors a normal variable exceeds with that probability. */

@@ -31,6 +31,26 @@ GArray *limits_read(const char *const *texts, const struct limit_kind *kinds, co
 /* Is an estimate that far above its limit by more than chance, if so many are judged at once? */
 bool limit_is_broken(double excess, double variance, unsigned judged);
 
+/* What came of a limit. */
+enum limit_verdict { LIMIT_HOLDS, LIMIT_BROKEN, LIMIT_UNKNOWN };
+
+struct limit_outcome {
+  const struct limit *limit;
+  enum limit_verdict verdict;
+  GPtrArray *lines; /* char *: by how much it is broken, or why it is not known */
+};
+
+/* struct limit_outcome: all hold. */
+GArray *limits_outcomes_new(const GArray *limits);
+/* One of `limits`. What is broken stays so. */
+void limits_note(GArray *outcomes, const struct limit *limit, enum limit_verdict verdict, const char *line);
+/* All that are not broken. */
+void limits_note_unknown(GArray *outcomes, const char *why);
+/* Says what does not hold. */
+void limits_tell(const GArray *outcomes);
+/* Broken, if one is; else unknown, if one is. */
+enum limit_verdict limits_verdict(const GArray *outcomes);
+
 /* Two profiles, of independent samples or of one process. */
 struct growth {
   double old_total, new_total;

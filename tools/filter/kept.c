@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/filter/kept.h"
+
+#include "core/cuts.h"
+#include "tools/filter/expression.h"
+
+#include <string.h>
+
+static const GRegex *compile_once(GRegex **compiled, const char *const *expressions, size_t count)
+{
+  if (*compiled != NULL)
+    return *compiled;
+  g_autoptr(GString) all = g_string_new("\\A(?:");
+  for (size_t i = 0; i < count; i++)
+    g_string_append_printf(all, "%s%s", i > 0 ? "|" : "", expressions[i]);
+  g_string_append(all, ")\\z");
+  return *compiled = expression_of_ours(all->str);
+}
+
+/* Names of functions. */
+static const GRegex *keepers(void)
+{
+  static const char *const expressions[] = {
+#define HEAPPROF_KEPT(group, expression) expression,
+#define HEAPPROF_KEPT_IN(expression)
+#include "tools/filter/kept.def"
+#undef HEAPPROF_KEPT
+#undef HEAPPROF_KEPT_IN
+  };
+  static GRegex *compiled;
+  return compile_once(&compiled, expressions, G_N_ELEMENTS(expressions));
+}
+
+/* Names of files. */
+static const GRegex *libraries(void)
+{
+  static const char *const expressions[] = {
+#define HEAPPROF_KEPT(group, expression)
+#define HEAPPROF_KEPT_IN(expression) expression,
+#include "tools/filter/kept.def"
+#undef HEAPPROF_KEPT
+#undef HEAPPROF_KEPT_IN
+  };
+  static GRegex *compiled;
+  return compile_once(&compiled, expressions, G_N_ELEMENTS(expressions));
+}
+
+/* What of a location matters: on the way from the allocator outwards. */
+enum place {
+  PLACE_ELSEWHERE, /* somebody's own code: whatever is below it is theirs */
+  PLACE_PLUMBING,  /* of a language's library, wherever it is linked */
+  PLACE_LIBRARY,
+  PLACE_KEEPER,
+};
+
+static enum place place_of_line(const struct heap *heap, const struct heap_line *line, bool is_in_library)
+{
+  const struct heap_function *function = line->function != HEAP_NONE ? heap_function(heap, line->function) : NULL;
+  bool is_plumbing = function != NULL && function->role == FUNCTION_PLUMBING;
+  if (!is_in_library && !is_plumbing)
+    return PLACE_ELSEWHERE;
+  if (function != NULL && expression_matches(keepers(), function->name))
+    return PLACE_KEEPER;
+  return is_in_library ? PLACE_LIBRARY : PLACE_PLUMBING;
+}
+
+static enum place place_of(const struct heap *heap, const struct heap_location *location, const bool *is_library)
+{
+  bool is_in_library = location->mapping != HEAP_NONE && is_library[location->mapping];
+  enum place place = is_in_library ? PLACE_LIBRARY : PLACE_ELSEWHERE;
+  for (uint32_t i = 0; i < location->line_count; i++) {
+    place = place_of_line(heap, heap_lines(heap, location) + i, is_in_library);
+    if (place == PLACE_KEEPER || place == PLACE_ELSEWHERE)
+      return place;
+  }
+  return place;
+}
+
+static enum place *places_of(const struct heap *heap)
+{
+  enum place *places = g_new0(enum place, heap->locations->len + 1);
+  g_autofree bool *is_library = g_new0(bool, heap->mappings->len + 1);
+  for (uint32_t i = 0; i < heap->mappings->len; i++) {
+    g_autofree char *name = g_path_get_basename(heap_mapping(heap, i)->path);
+    is_library[i] = expression_matches(libraries(), name);
+  }
+  for (uint32_t i = 0; i < heap->locations->len; i++)
+    places[i] = place_of(heap, heap_location(heap, i), is_library);
+  return places;
+}
+
+static bool is_cut(const struct heap *heap, const struct heap_sample *sample)
+{
+  for (uint32_t i = 0; i < sample->label_count; i++)
+    if (strcmp(g_array_index(heap->labels, struct heap_label, sample->first_label + i).key, CUT_LABEL) == 0)
+      return true;
+  return false;
+}
+
+static bool is_kept(const struct heap *heap, const struct heap_sample *sample, const enum place *places)
+{
+  bool is_all_theirs = sample->frame_count > 0 && !is_cut(heap, sample);
+  for (uint32_t i = 0; i < sample->frame_count; i++) {
+    enum place place = places[heap_frames(heap, sample)[i]];
+    if (place == PLACE_KEEPER || place == PLACE_ELSEWHERE)
+      return place == PLACE_KEEPER;
+    is_all_theirs = is_all_theirs && place == PLACE_LIBRARY;
+  }
+  return is_all_theirs;
+}
+
+bool *kept_of(const struct heap *heap)
+{
+  g_autofree enum place *places = places_of(heap);
+  bool *kept = g_new0(bool, heap->samples->len + 1);
+  for (uint32_t i = 0; i < heap->samples->len; i++)
+    kept[i] = is_kept(heap, heap_sample(heap, i), places);
+  return kept;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/run/leaks.h"
+
+#include "core/inherited.h"
+#include "tools/filter/kept.h"
+#include "tools/heap/load.h"
+#include "tools/source/source.h"
+#include "tools/terminal/quantity.h"
+#include "tools/terminal/say.h"
+
+#include <string.h>
+
+static bool is_inherited(const struct heap *heap, const struct heap_sample *sample)
+{
+  for (uint32_t i = 0; i < sample->label_count; i++)
+    if (strcmp(g_array_index(heap->labels, struct heap_label, sample->first_label + i).key, INHERITED_LABEL) == 0)
+      return true;
+  return false;
+}
+
+static void forget(struct heap *heap, uint32_t sample)
+{
+  for (uint32_t type = 0; type < heap->types->len; type++) {
+    heap_values(heap, sample)[type] = 0;
+    if (heap->variances != NULL)
+      g_array_index(heap->variances, double, (size_t)sample * heap->types->len + type) = 0;
+  }
+}
+
+/* What is the parent's is for the parent to free. */
+static void forget_inherited(struct heap *heap)
+{
+  for (uint32_t i = 0; i < heap->samples->len; i++)
+    if (is_inherited(heap, heap_sample(heap, i)))
+      forget(heap, i);
+}
+
+static double value_of(const struct heap *heap, uint32_t sample, const char *type)
+{
+  int index = heap_find_type(heap, type);
+  return index >= 0 ? (double)heap_values(heap, sample)[index] : 0;
+}
+
+static void forget_kept(struct heap *heap, struct leaks_left_out *left_out)
+{
+  g_autofree bool *kept = kept_of(heap);
+  for (uint32_t i = 0; i < heap->samples->len; i++)
+    if (kept[i]) {
+      left_out->kept_bytes += value_of(heap, i, "inuse_space");
+      left_out->kept_objects += value_of(heap, i, "inuse_objects");
+      forget(heap, i);
+    }
+}
+
+/* A filter has left them empty; where nothing was cut away, no stack is. */
+static void forget_ignored(struct heap *heap, const struct filter *filter, struct leaks_left_out *left_out)
+{
+  for (uint32_t i = 0; i < heap->samples->len && filter != NULL; i++)
+    if (heap_sample(heap, i)->frame_count == 0) {
+      left_out->ignored_bytes += value_of(heap, i, "inuse_space");
+      left_out->ignored_objects += value_of(heap, i, "inuse_objects");
+    }
+  filter_drop_empty(filter, heap);
+}
+
+struct heap *leaks_read(const char *path, const struct filter *filter, struct leaks_left_out *left_out)
+{
+  g_autoptr(GError) error = NULL;
+  struct heap *heap = load_file(path, &error);
+  if (heap == NULL) {
+    say("%s", error->message);
+    return NULL;
+  }
+  source_drop_frames(heap);
+  forget_inherited(heap);
+  filter_apply(NULL, heap);
+  forget_kept(heap, left_out);
+  filter_apply(filter, heap);
+  forget_ignored(heap, filter, left_out);
+  return heap;
+}
+
+static void append_part(GString *text, double bytes, double objects, const char *what)
+{
+  if (objects > 0)
+    g_string_append_printf(text, "%s%s in %s object%s %s", text->len > 0 ? ", and " : "", quantity(bytes, "bytes").text,
+                           quantity(objects, "count").text, objects == 1 ? "" : "s", what);
+}
+
+void leaks_tell(const struct leaks_left_out *left_out)
+{
+  g_autoptr(GString) text = g_string_new(NULL);
+  append_part(text, left_out->kept_bytes, left_out->kept_objects, "that the C library keeps to its end");
+  append_part(text, left_out->ignored_bytes, left_out->ignored_objects, "that --ignore leaves out");
+  if (text->len > 0)
+    say("not counted as leaked: %s", text->str);
+}
