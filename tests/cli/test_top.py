@@ -219,6 +219,41 @@ class Live(Views):
             terminal.type("q")
             self.assertEqual(terminal.wait(), 0)
 
+    def test_filters(self):
+        """At each reading anew: the same rows as those of the table that comes once."""
+        with self.working("work") as program:
+            for options, shown, hidden in ((["--focus=place_24"], {"victim_place_24"}, {"victim_place_25"}),
+                                           (["--ignore=place_24$"], {"victim_place_25"}, {"victim_place_24"}),
+                                           (["--hide=place_2"], {"main"}, {"victim_place_24"}),
+                                           (["--plumbing=place_24"], {"main", "work"}, set())):
+                with Terminal(self, "top", program.pid, *options, rows=90) as terminal:
+                    names = {line.split(" ")[-1] for line in terminal.screen("since a second ago")[3:]}
+                    once = self.json("top", program.pid, *options)["rows"]
+                    self.assertEqual(names & (shown | hidden), {row["function"] for row in once} & (shown | hidden), options)
+                    self.assertEqual(names & hidden, set())
+                    self.assertTrue(names & shown)
+                    terminal.type("q")
+                    self.assertEqual(terminal.wait(), 0)
+
+    def test_filter_that_matches_nothing_yet(self):
+        """Seen to fail: it was said on top of the table, every second."""
+        with self.working("leak 1000") as program, Terminal(self, "top", program.pid, "--focus=place_77", "--hide=nobody", rows=12) as terminal:
+            lines = terminal.screen("nothing matches")
+            self.assertRegex(lines[1], r"^nothing matches --focus 'place_77', --hide 'nobody', \d\d:\d\d:\d\d$")
+            self.order(program, "work")
+            lines = terminal.screen("victim_place_77")
+            self.assertRegex(lines[1], r"^nothing matches --hide 'nobody', \d\d:\d\d:\d\d$")
+            self.assertNotIn("heapprof:", terminal.text)
+            terminal.type("q")
+            self.assertEqual(terminal.wait(), 0)
+            self.assertNotIn("heapprof:", terminal.text)
+
+    def test_wrong_filter_comes_before_the_screen(self):
+        with self.working("leak 100000") as program, Terminal(self, "top", program.pid, "--focus=(") as terminal:
+            self.assertEqual(terminal.wait(), 2)
+            self.assertNotIn("\x1b[?1049h", terminal.text)
+            self.assertIn("is not a regular expression", terminal.text)
+
     def test_keys(self):
         with self.working("work") as program, Terminal(self, "top", program.pid, rows=12) as terminal:
             terminal.screen("rows 1 to 7 of 6")

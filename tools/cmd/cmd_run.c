@@ -98,7 +98,7 @@ static bool check_options(const struct cmd_line *line)
 static int read_limits(struct job *job)
 {
   g_autofree const char **texts = cmd_values(job->line, "fail-if");
-  struct filter_texts ignored = {.ignore = cmd_value(job->line, "ignore"), .is_quiet = true};
+  struct filter_texts ignored = {.ignore = cmd_value(job->line, "ignore")};
   job->limits.limits = run_limits_read(texts);
   if (job->limits.limits == NULL)
     return EXIT_USAGE;

@@ -65,3 +65,9 @@ const char *expression_text(const GRegex *expression)
 {
   return g_regex_get_pattern(expression) + strlen(MATCH_LIMIT);
 }
+
+void expression_append_unmatched(GString *unmatched, const char *option, const char *text)
+{
+  if (unmatched != NULL)
+    g_string_append_printf(unmatched, "%s--%s '%s'", unmatched->len > 0 ? ", " : "", option, text);
+}

@@ -26,4 +26,7 @@ bool expression_is_given_up(const GRegex *expression);
 /* As it was given. */
 const char *expression_text(const GRegex *expression);
 
+/* An option whose expression matched nothing, after a comma if there are others; `unmatched` may be NULL. */
+void expression_append_unmatched(GString *unmatched, const char *option, const char *text);
+
 #endif

@@ -5,7 +5,6 @@
 #include "tools/filter/name_filter.h"
 #include "tools/filter/plumbing.h"
 #include "tools/filter/tag_filter.h"
-#include "tools/terminal/say.h"
 
 struct filter {
   struct name_filter names;
@@ -33,7 +32,6 @@ struct filter *filter_new(const struct filter_texts *texts)
 {
   struct filter *filter = g_new0(struct filter, 1);
   filter->has_no_owners = texts->has_no_owners;
-  filter->names.is_quiet = texts->is_quiet;
   if (compile(texts->focus, &filter->names.focus) && compile(texts->ignore, &filter->names.ignore) &&
       compile(texts->hide, &filter->names.hide) && compile(texts->show, &filter->names.show) &&
       compile(texts->show_from, &filter->names.show_from) && compile_tag(texts->tag_focus, &filter->tag_focus) &&
@@ -57,7 +55,8 @@ void filter_free(struct filter *filter)
 }
 
 /* With `is_wanted`, those that match stay, else they go. */
-static void choose_by_tag(struct heap *heap, const struct tag_filter *filter, bool is_wanted, const char *option)
+static void choose_by_tag(struct heap *heap, const struct tag_filter *filter, bool is_wanted, const char *option,
+                          GString *unmatched)
 {
   bool has_matched = false;
   for (uint32_t i = 0; i < heap->samples->len && filter != NULL; i++) {
@@ -68,7 +67,7 @@ static void choose_by_tag(struct heap *heap, const struct tag_filter *filter, bo
       name_filter_empty(sample);
   }
   if (filter != NULL && !has_matched)
-    say("%s: nothing matches --%s '%s'", heap->name, option, tag_filter_text(filter));
+    expression_append_unmatched(unmatched, option, tag_filter_text(filter));
 }
 
 void filter_mark_owners(const struct filter *filter, struct heap *heap)
@@ -76,15 +75,15 @@ void filter_mark_owners(const struct filter *filter, struct heap *heap)
   plumbing_mark(heap, filter->plumbing);
 }
 
-void filter_apply(const struct filter *filter, struct heap *heap)
+void filter_apply(const struct filter *filter, struct heap *heap, GString *unmatched)
 {
   if (filter == NULL || !filter->has_no_owners)
     plumbing_mark(heap, filter != NULL ? filter->plumbing : NULL);
   if (filter == NULL)
     return;
-  name_filter_apply(&filter->names, heap);
-  choose_by_tag(heap, filter->tag_focus, true, "tagfocus");
-  choose_by_tag(heap, filter->tag_ignore, false, "tagignore");
+  name_filter_apply(&filter->names, heap, unmatched);
+  choose_by_tag(heap, filter->tag_focus, true, "tagfocus", unmatched);
+  choose_by_tag(heap, filter->tag_ignore, false, "tagignore", unmatched);
 }
 
 static bool chooses_stacks(const struct filter *filter)

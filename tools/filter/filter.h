@@ -14,7 +14,6 @@ struct filter_texts {
   const char *tag_focus, *tag_ignore;                   /* tag_filter.h */
   const char *plumbing;                                 /* names of more allocation plumbing */
   bool has_no_owners;                                   /* what is allocated belongs to the innermost function */
-  bool is_quiet;                                        /* nothing is said where nothing matches */
 };
 
 struct filter;
@@ -23,8 +22,9 @@ struct filter;
 struct filter *filter_new(const struct filter_texts *texts);
 void filter_free(struct filter *filter);
 
-/* Gives functions their roles, and takes out what is not wanted. NULL is the filter of which nothing was asked. */
-void filter_apply(const struct filter *filter, struct heap *heap);
+/* Gives functions their roles, and takes out what is not wanted. NULL is the filter of which nothing was asked.
+ * Expressions that match nothing are appended to `unmatched`, "--focus 'x', --hide 'y'"; it may be NULL. */
+void filter_apply(const struct filter *filter, struct heap *heap, GString *unmatched);
 
 /* Gives functions their roles even if what is allocated shall belong to the innermost: for a view that shows both. */
 void filter_mark_owners(const struct filter *filter, struct heap *heap);

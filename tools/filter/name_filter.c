@@ -2,7 +2,6 @@
 #include "tools/filter/name_filter.h"
 
 #include "tools/filter/expression.h"
-#include "tools/terminal/say.h"
 
 /* What an expression matches in a heap, and whether it did. */
 struct finder {
@@ -29,13 +28,13 @@ static struct finder *finder_new(const struct heap *heap, const GRegex *expressi
   return finder;
 }
 
-/* Says so if it found nothing, unless it is quiet. */
-static void finder_end(struct finder *finder, const char *option, bool is_quiet)
+/* What found nothing is appended to `unmatched`. */
+static void finder_end(struct finder *finder, const char *option, GString *unmatched)
 {
   if (finder == NULL)
     return;
-  if (!is_quiet && !finder->has_found && !expression_is_given_up(finder->expression))
-    say("%s: nothing matches --%s '%s'", finder->heap->name, option, expression_text(finder->expression));
+  if (!finder->has_found && !expression_is_given_up(finder->expression))
+    expression_append_unmatched(unmatched, option, expression_text(finder->expression));
   g_free(finder->functions);
   g_free(finder->mappings);
   g_free(finder);
@@ -222,7 +221,7 @@ static void cut_outer_ends(struct heap *heap, struct finder *from)
   }
 }
 
-void name_filter_apply(const struct name_filter *filter, struct heap *heap)
+void name_filter_apply(const struct name_filter *filter, struct heap *heap, GString *unmatched)
 {
   struct finder *focus = finder_new(heap, filter->focus), *ignore = finder_new(heap, filter->ignore),
                 *hide = finder_new(heap, filter->hide), *show = finder_new(heap, filter->show),
@@ -234,9 +233,9 @@ void name_filter_apply(const struct name_filter *filter, struct heap *heap)
   }
   if (from != NULL)
     cut_outer_ends(heap, from);
-  finder_end(focus, "focus", filter->is_quiet);
-  finder_end(ignore, "ignore", filter->is_quiet);
-  finder_end(hide, "hide", filter->is_quiet);
-  finder_end(show, "show", filter->is_quiet);
-  finder_end(from, "show-from", filter->is_quiet);
+  finder_end(focus, "focus", unmatched);
+  finder_end(ignore, "ignore", unmatched);
+  finder_end(hide, "hide", unmatched);
+  finder_end(show, "show", unmatched);
+  finder_end(from, "show-from", unmatched);
 }

@@ -14,11 +14,10 @@ struct name_filter {
   GRegex *focus, *ignore; /* stacks with a place that it matches, and none that is ignored */
   GRegex *hide, *show;    /* functions that it matches go; only those stay */
   GRegex *show_from;      /* stacks begin at the outermost function that it matches */
-  bool is_quiet;          /* it is one filter of many heaps: nothing is said of what matches nothing */
 };
 
 /* Stacks that do not count become empty, so that totals stay what they were. Says which expression matched nothing. */
-void name_filter_apply(const struct name_filter *filter, struct heap *heap);
+void name_filter_apply(const struct name_filter *filter, struct heap *heap, GString *unmatched);
 
 /* Makes the stack of a sample empty. */
 void name_filter_empty(struct heap_sample *sample);

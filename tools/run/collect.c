@@ -82,7 +82,7 @@ static void add_names(struct heap *heap, enum detail detail, bool shows_progress
 static void find_peak_site(struct heap *peak, int type, struct collected_profile *profile)
 {
   source_drop_frames(peak);
-  filter_apply(NULL, peak);
+  filter_apply(NULL, peak, NULL);
   struct rows *rows = rows_of(peak, type, ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
   if (rows->rows->len > 0) {
     const struct row *row = &g_array_index(rows->rows, struct row, 0);

@@ -73,9 +73,9 @@ struct heap *leaks_read(const char *path, const struct filter *filter, struct le
   }
   source_drop_frames(heap);
   forget_inherited(heap);
-  filter_apply(NULL, heap);
+  filter_apply(NULL, heap, NULL);
   forget_kept(heap, left_out);
-  filter_apply(filter, heap);
+  filter_apply(filter, heap, NULL);
   forget_ignored(heap, filter, left_out);
   return heap;
 }

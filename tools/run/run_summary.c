@@ -168,7 +168,7 @@ static void put_lines(FILE *text, const struct run_result *result, const struct 
                       const GPtrArray *written, struct heap *heap)
 {
   source_drop_frames(heap);
-  filter_apply(NULL, heap);
+  filter_apply(NULL, heap, NULL);
   struct rows *in_use = rows_of_type(heap, "inuse_space"), *allocated = rows_of_type(heap, "alloc_space");
   bool is_alone = result->collection->profiles->len == 1;
   if (!is_alone)

@@ -11,11 +11,14 @@
 struct heap *view_open(const char *argument, const struct filter *filter)
 {
   g_autoptr(GError) error = NULL;
+  g_autoptr(GString) unmatched = g_string_new(NULL);
   struct heap *heap = source_open(argument, SYMBOLS_LINES, &error);
   if (heap == NULL)
     say("%s", error->message);
   else
-    filter_apply(filter, heap);
+    filter_apply(filter, heap, unmatched);
+  if (unmatched->len > 0)
+    say("%s: nothing matches %s", heap->name, unmatched->str);
   return heap;
 }
 

@@ -82,7 +82,10 @@ static bool read_process(struct watch *watch, GError **error)
   watch->read_at = clock_now();
   if (heap == NULL)
     return false;
-  filter_apply(watch->options->filter, heap);
+  g_autoptr(GString) unmatched = g_string_new(NULL);
+  filter_apply(watch->options->filter, heap, unmatched);
+  if (unmatched->len > 0)
+    watch->note = g_strdup_printf("nothing matches %s", unmatched->str);
   step(watch, heap);
   watch->has_ended = !is_alive;
   if (watch->has_ended)
