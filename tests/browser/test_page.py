@@ -692,6 +692,58 @@ class Content(PageCase):
         self.check_quiet()
 
 
+class Work(PageCase):
+    """How much a page of 20,000 stacks does: counted, as time would depend on the machine. One of cc1plus, of 23,296 stacks, makes 0.9
+    million calls of functions to open, in 0.5 s of the browser's CPU time, and half of that in a search."""
+    STACKS, CALLS, SEARCH_CALLS, ELEMENTS = 20_000, 2_000_000, 1_000_000, 16_000
+
+    @staticmethod
+    def many_stacks():
+        """Of 20 to 80 frames that branch less the deeper they are; 2,000 functions in all."""
+        chance = random.Random(2)
+        paths = [["main"]]
+        for _ in range(Work.STACKS):
+            above = paths[int(len(paths) * chance.random())]
+            above = above[:chance.randrange(1, len(above) + 1)]
+            paths.append(above + [f"function_{chance.randrange(2000)}" for _ in range(chance.randrange(1, 20)) if len(above) < 80])
+        return [([(name, "a.c", 1) for name in reversed(path)], (1, chance.randrange(1, 1 << 16), 1, 1 << 15), (1, 1e9, 1, 1e9))
+                for path in paths]
+
+    def count(self, script=None):
+        """Does something to the page; how many functions were called until it was drawn again."""
+        if script:
+            self.browser.run(script)
+            self.browser.wait("window.isDone")
+        found = self.browser.devtools("Profiler.takePreciseCoverage")["result"]
+        return sum(function["ranges"][0]["count"] for part in found if part["url"].startswith("file:") for function in part["functions"])
+
+    @timeout(400)
+    def test_twenty_thousand_stacks(self):
+        self.open_report(self.write(stacks=self.many_stacks()), options=["--sample-index=alloc_space"])
+        self.assertGreater(self.browser.run("return JSON.parse(document.getElementById('profile').textContent).ends.length"), 18_000)
+        self.browser.devtools("Profiler.enable")
+        self.browser.devtools("Profiler.startPreciseCoverage", callCount=True, detailed=False)
+        self.browser.open(self.out_dir / "page.html")
+        self.wait_drawn()
+        self.assertGreater(opened := self.count(), 100_000)  # they are counted
+        self.assertLess(opened, self.CALLS)
+        self.figure(calls_to_open=opened)
+        for what, limit, change in (("search", self.SEARCH_CALLS, "document.getElementById('search').value = 'function_1'"),
+                                    ("all", self.SEARCH_CALLS, "document.getElementById('search').value = '.'"),
+                                    ("callers", self.CALLS, "document.querySelector('input[value=callers]').checked = true"),
+                                    ("objects", self.CALLS, "document.querySelector('input[value=alloc_objects]').checked = true")):
+            kind = "input" if "search" in change else "change"
+            target = "document.getElementById('search')" if kind == "input" else change.split(".checked")[0]
+            calls = self.count(f"""window.isDone = false; const old = document.querySelector('g.frame'); {change};
+              const look = () => {{ if (document.contains(old)) requestAnimationFrame(look); else window.isDone = true; }};
+              {target}.dispatchEvent(new Event('{kind}')); look();""")
+            self.assertLess(calls, limit, what)
+            self.assertGreater(calls, 10_000, what)
+            self.figure(**{f"calls_{what}": calls})
+            self.assertLess(self.browser.run("return document.querySelectorAll('*').length"), self.ELEMENTS, what)
+        self.check_quiet()
+
+
 class Silence(PageCase):
     @cases("null.x", "fetch('http://127.0.0.1:1/').catch(() => {})")
     @timeout(180)
