@@ -84,6 +84,17 @@ static void add_in(struct heap *heap, const char *path, int64_t in_use)
   heap_add_label(heap, CUT_LABEL, "no CFI", 0, "");
 }
 
+/* The stack ends in a function with a name. */
+static void add_in_function(struct heap *heap, const char *path, const char *name, int64_t in_use)
+{
+  add_in(heap, path, in_use);
+  uint32_t named = add_place(heap, name, 1);
+  const struct heap_sample *sample = heap_sample(heap, heap->samples->len - 1);
+  struct heap_location *end = heap_location(heap, heap_frames(heap, sample)[1]);
+  end->first_line = heap_location(heap, named)->first_line;
+  end->line_count = 1;
+}
+
 static void assert_most_in(const struct heap *heap, const bool *is_shown, const char *path)
 {
   struct cut_share share = cut_share_of(heap, INUSE_SPACE, is_shown);
@@ -120,6 +131,31 @@ static void where_it_is_in_no_file_or_in_several(void **state)
   add_in(heap, "/lib/a", 50);
   assert_text(heap, "100% of inuse_space: no CFI (build that code with -fasynchronous-unwind-tables or "
                     "-fno-omit-frame-pointer)");
+  heap_free(heap);
+}
+
+/* The compiler's options would not help: seen to be advised. */
+static void generated_code_and_haskell(void **state)
+{
+  (void)state;
+  static const char *const names[] = {"Main_main2_info", "base_GHCziBase_map_info", "sat_s1aB_info", "c4kL_info",
+                                      "stg_ap_pv_fast"};
+  struct heap *heap = make_heap(true);
+  add_in(heap, "[jit]", 50);
+  assert_text(heap, "100% of inuse_space: no CFI (most of it in generated code; what makes it may have an option for "
+                    "frame pointers)");
+  heap_free(heap);
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
+    heap = make_heap(true);
+    add_in_function(heap, "/usr/bin/pandoc", names[i], 50);
+    assert_text(
+        heap, "100% of inuse_space: no CFI (most of it called by Haskell code, whose frames no option makes readable)");
+    heap_free(heap);
+  }
+  heap = make_heap(true);
+  add_in_function(heap, "/usr/bin/tool", "print_info", 50);
+  add_in_function(heap, "/usr/bin/tool", "get_user_info", 50);
+  assert_most_in(heap, NULL, "/usr/bin/tool");
   heap_free(heap);
 }
 
@@ -163,6 +199,7 @@ int main(void)
       cmocka_unit_test(says_what_to_do),
       cmocka_unit_test(most_is_more_than_half),
       cmocka_unit_test(where_it_is_in_no_file_or_in_several),
+      cmocka_unit_test(generated_code_and_haskell),
       cmocka_unit_test(reasons_that_are_not_known),
       cmocka_unit_test(labels_of_others_are_nothing),
       cmocka_unit_test(values_below_zero),

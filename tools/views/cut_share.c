@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/cut_share.h"
 
+#include "tools/heap/layout.h"
 #include "tools/terminal/quantity.h"
 
 #include <math.h>
@@ -31,6 +32,20 @@ static enum cut reason_of(const struct heap *heap, uint32_t sample)
   return CUT_COUNT;
 }
 
+/* Instead of a path. */
+static const char haskell[] = "[Haskell]";
+
+/* Main_main2_info, base_GHCziBase_map_info, sat_s1aB_info, stg_ap_pv_fast: as GHC calls what it makes. */
+static bool is_of_ghc(const char *name)
+{
+  static GRegex *names;
+  if (names == NULL)
+    names = g_regex_new("\\A(?:stg_|(?:\\w*zi\\w*_|[A-Z][a-z]\\w*_|sat_)\\w+_info\\z|"
+                        "[a-z](?=[a-z]*[A-Z0-9])\\w{2,5}_info\\z)",
+                        0, 0, NULL);
+  return g_regex_match(names, name, 0, NULL);
+}
+
 /* Of the code where the stack ends. */
 static const char *path_of(const struct heap *heap, uint32_t sample)
 {
@@ -38,8 +53,11 @@ static const char *path_of(const struct heap *heap, uint32_t sample)
   if (of_heap->frame_count == 0)
     return "";
   const uint32_t *frames = heap_frames(heap, of_heap);
-  uint32_t mapping = heap_location(heap, frames[of_heap->frame_count - 1])->mapping;
-  return mapping != HEAP_NONE ? heap_mapping(heap, mapping)->path : "";
+  const struct heap_location *location = heap_location(heap, frames[of_heap->frame_count - 1]);
+  uint32_t function = location->line_count > 0 ? heap_lines(heap, location)->function : HEAP_NONE;
+  if (function != HEAP_NONE && is_of_ghc(heap_function(heap, function)->name))
+    return haskell;
+  return location->mapping != HEAP_NONE ? heap_mapping(heap, location->mapping)->path : "";
 }
 
 static double value_of(const struct heap *heap, int type, const bool *is_shown, uint32_t sample)
@@ -98,7 +116,9 @@ static void append_no_cfi(GString *text, const char *path)
 {
   if (path == NULL) {
     g_string_append(text, " (build that code " COMPILER_OPTIONS ")");
-  } else if (path[0] == '\0' || strcmp(path, "//anon") == 0) {
+  } else if (strcmp(path, haskell) == 0) {
+    g_string_append(text, " (most of it called by Haskell code, whose frames no option makes readable)");
+  } else if (path[0] == '\0' || strcmp(path, "//anon") == 0 || strcmp(path, LAYOUT_GENERATED) == 0) {
     g_string_append(text, " (most of it in generated code; what makes it may have an option for frame pointers)");
   } else {
     g_autofree char *name = g_path_get_basename(path);

@@ -11,7 +11,8 @@
 struct cut_share {
   double whole;
   double parts[CUT_COUNT];
-  const char *no_cfi_in; /* path of the file where more than half of that part is; a text of the heap; NULL: of none */
+  /* Path of the file where more than half of that part is, or "[Haskell]"; a text of the heap, or ours. NULL: none. */
+  const char *no_cfi_in;
 };
 
 /* Of the samples that is_shown tells, by index; NULL: all. */
