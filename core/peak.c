@@ -39,6 +39,26 @@ static void end_peak(struct half_total *half)
       return;
 }
 
+/* Since the mark, of all samples. In no region: only the process itself asks. */
+static _Atomic uint64_t since_mark_bytes_q4;
+
+static uint64_t whole_total(void)
+{
+  return atomic_load_explicit(&region_header()->halves[0].in_use_bytes_q4, memory_order_relaxed);
+}
+
+/* What is allocated before the first line may still raise the old one, and after it finds the new one. */
+void peak_set_mark(void)
+{
+  atomic_store_explicit(&since_mark_bytes_q4, 0, memory_order_relaxed);
+  (void)raise_to(&since_mark_bytes_q4, whole_total());
+}
+
+uint64_t peak_since_mark_bytes(void)
+{
+  return raise_to(&since_mark_bytes_q4, whole_total()) >> 4;
+}
+
 /* Slots. */
 
 /* The slot to write next: the older one, or the one that nobody is writing. */
@@ -177,10 +197,12 @@ static void add_variance(struct stack_half *half, double variance)
     ;
 }
 
-static void raise_total(struct half_total *half, uint64_t bytes_q4)
+/* Returns the total. */
+static uint64_t raise_total(struct half_total *half, uint64_t bytes_q4)
 {
-  uint64_t before = atomic_fetch_add_explicit(&half->in_use_bytes_q4, bytes_q4, memory_order_acq_rel);
-  (void)raise_to(&half->peak_bytes_q4, before + bytes_q4);
+  uint64_t total = bytes_q4 + atomic_fetch_add_explicit(&half->in_use_bytes_q4, bytes_q4, memory_order_acq_rel);
+  (void)raise_to(&half->peak_bytes_q4, total);
+  return total;
 }
 
 static void lower_total(struct half_total *half, uint64_t bytes_q4)
@@ -194,7 +216,7 @@ static void add_share(struct stack_record *stack, unsigned which, struct share s
   atomic_fetch_add_explicit(&half->bytes_q4, share.bytes_q4, memory_order_release);
   if (share.variance_bytes > 0)
     add_variance(half, share.variance_bytes);
-  raise_total(&region_header()->halves[which], share.bytes_q4);
+  (void)raise_total(&region_header()->halves[which], share.bytes_q4);
 }
 
 static void take_share(struct stack_record *stack, unsigned which, struct share share)
@@ -225,7 +247,7 @@ static SAMPLED NOINLINE void take_shares(struct stack_record *stack, struct samp
 void peak_count_allocation(struct stack_record *stack, struct sample_weight weight)
 {
   if (weight.halves == HALF_NONE)
-    raise_total(&region_header()->halves[0], tally_bytes_q4(weight));
+    (void)raise_to(&since_mark_bytes_q4, raise_total(&region_header()->halves[0], tally_bytes_q4(weight)));
   else
     add_shares(stack, weight);
 }

@@ -10,8 +10,8 @@
  *
  * Link with nothing. Start with LD_PRELOAD=libheapprof.so.
  *
- * Threads: all functions may be called from any thread. Signals: all are async-signal-safe. Fork: a child has its own
- * profile.
+ * Threads: all functions may be called from any thread. Signals: all are async-signal-safe, but for heapprof_count_*.
+ * Fork: a child has its own profile.
  */
 #ifndef HEAPPROF_H
 #define HEAPPROF_H
@@ -43,7 +43,7 @@ struct heapprof_stats {
   uint64_t stacks;                  /* distinct call stacks */
   uint64_t live_samples;            /* of those recorded, not yet freed */
 
-  /* Estimates for the whole program. */
+  /* Estimates for the whole program; exact with an interval of 1. */
   uint64_t alloc_objects;
   uint64_t alloc_bytes;
   uint64_t inuse_objects;
@@ -70,6 +70,29 @@ struct heapprof_stats {
 
 /* Fills in *stats. Returns 0, or -1 with errno: EINVAL for NULL. Walks all stacks: microseconds to milliseconds. */
 HEAPPROF_API int heapprof_stats(struct heapprof_stats *stats);
+
+/* Exact counts of a part of the program, such as a benchmark: of all threads. They need an interval of 1
+ * (HEAPPROF_SAMPLE=1, heapprof run -s 1): at a larger one not every allocation is seen, and nothing is counted. What is
+ * resized is allocated anew and its old size freed. What was allocated while sampling was stopped is not known when it
+ * is freed. */
+struct heapprof_counts {
+  uint64_t alloc_objects; /* every allocation */
+  uint64_t alloc_bytes;   /* as they were asked for, without what the allocator adds */
+  uint64_t peak_bytes;    /* the most that was in use at a moment, above what was at the beginning */
+  int64_t growth_objects; /* in use at the end, less those at the beginning */
+  int64_t growth_bytes;
+  uint64_t lost; /* allocations that were not counted, for want of memory; 0: the counts are exact */
+};
+
+/* Begins to count, and to sample if that was stopped: then it stops again at the end. So a program that calls
+ * heapprof_stop first has only what it counts in its profile, and everything else goes on nearly as fast as without.
+ * Returns 0, or -1 with errno: ENOTSUP if the interval is not 1 or nothing is profiled (heapprof_stats says why), EBUSY
+ * if somebody else is counting, ENOMEM. */
+HEAPPROF_API int heapprof_count_begin(void);
+
+/* Ends it, and fills in *counts, of which the caller knows `size` bytes: sizeof *counts. Returns 0, or -1 with errno:
+ * EINVAL if there was no beginning. */
+HEAPPROF_API int heapprof_count_end(struct heapprof_counts *counts, size_t size);
 
 /* The version of the library, such as "0.1.0". */
 HEAPPROF_API const char *heapprof_version(void);

@@ -5,6 +5,7 @@
 #include "core/arch/arch.h"
 #include "core/dump.h"
 #include "core/live/live.h"
+#include "core/peak.h"
 #include "core/record.h"
 #include "core/region.h"
 #include "core/sampler.h"
@@ -60,18 +61,14 @@ static NOINLINE void add_estimates(struct heapprof_stats *stats)
   stats->estimated_units = stats->alloc_objects + stats->alloc_bytes;
 }
 
-ARCH_ENTRY int heapprof_stats(struct heapprof_stats *stats)
+static NOINLINE void read_stats(struct heapprof_stats *stats)
 {
-  if (stats == NULL) {
-    errno = EINVAL;
-    return -1;
-  }
   memset(stats, 0, sizeof *stats);
   stats->sampling_interval_bytes = sampler_interval();
   stats->inert_reason = inert_reason();
   const struct region_header *header = region_header();
   if (header == NULL || !settle())
-    return 0;
+    return;
   record_exact_units(sampler_flush());
   add_estimates(stats);
   stats->peak_inuse_bytes = stacks_peak_bytes();
@@ -84,6 +81,83 @@ ARCH_ENTRY int heapprof_stats(struct heapprof_stats *stats)
   stats->lost_compile_busy = atomic_load(&header->lost[LOSS_compile_busy]);
   stats->own_bytes = atomic_load(&header->own_bytes);
   stats->sampling_ns = timing_sampling_ns();
+}
+
+static int fail(int number)
+{
+  errno = number;
+  return -1;
+}
+
+ARCH_ENTRY int heapprof_stats(struct heapprof_stats *stats)
+{
+  if (stats == NULL)
+    return fail(EINVAL);
+  read_stats(stats);
+  return 0;
+}
+
+/* Counting. */
+
+enum { COUNTS_NOTHING, COUNTS_CHANGES, COUNTS };
+
+static _Atomic int counting;
+static struct heapprof_stats at_begin; /* belongs to whoever made `counting` COUNTS_CHANGES */
+static bool was_stopped;
+
+static bool turn(int from, int to)
+{
+  return atomic_compare_exchange_strong(&counting, &from, to);
+}
+
+static uint64_t lost_of(const struct heapprof_stats *stats)
+{
+  return stats->lost_live_table + stats->lost_region;
+}
+
+ARCH_ENTRY int heapprof_count_begin(void)
+{
+  if (sampler_interval() != 1 || inert_reason() != NULL)
+    return fail(ENOTSUP);
+  if (!turn(COUNTS_NOTHING, COUNTS_CHANGES))
+    return fail(EBUSY);
+  if (!settle_for_sample()) {
+    (void)turn(COUNTS_CHANGES, COUNTS_NOTHING);
+    return fail(ENOMEM);
+  }
+  was_stopped = atomic_load(&sampler_mode) == SAMPLER_STOPPED;
+  read_stats(&at_begin);
+  peak_set_mark();
+  switch_mode(SAMPLER_STOPPED, SAMPLER_ON);
+  (void)turn(COUNTS_CHANGES, COUNTS);
+  return 0;
+}
+
+static struct heapprof_counts counts_since_begin(void)
+{
+  struct heapprof_stats now;
+  uint64_t peak_bytes = peak_since_mark_bytes();
+  read_stats(&now);
+  return (struct heapprof_counts){
+      .alloc_objects = now.alloc_objects - at_begin.alloc_objects,
+      .alloc_bytes = now.alloc_bytes - at_begin.alloc_bytes,
+      .peak_bytes = peak_bytes > at_begin.inuse_bytes ? peak_bytes - at_begin.inuse_bytes : 0,
+      .growth_objects = (int64_t)(now.inuse_objects - at_begin.inuse_objects),
+      .growth_bytes = (int64_t)(now.inuse_bytes - at_begin.inuse_bytes),
+      .lost = lost_of(&now) - lost_of(&at_begin),
+  };
+}
+
+ARCH_ENTRY int heapprof_count_end(struct heapprof_counts *counts, size_t size)
+{
+  if (counts == NULL || !turn(COUNTS, COUNTS_CHANGES))
+    return fail(EINVAL);
+  if (was_stopped)
+    switch_mode(SAMPLER_ON, SAMPLER_STOPPED);
+  struct heapprof_counts all = counts_since_begin();
+  memset(counts, 0, size);
+  memcpy(counts, &all, size < sizeof all ? size : sizeof all);
+  (void)turn(COUNTS_CHANGES, COUNTS_NOTHING);
   return 0;
 }
 

@@ -184,6 +184,36 @@ class ByApi(Case):
         self.check_run_exact(run)
         self.assertEqual(run.profile.total("alloc_objects", lambda frames: "allocate_hidden" in frames), 0)
 
+    @cases(("work count work work counted", ["128 4032 peak 4032 growth 128 4032 lost 0"]),
+           ("work count free work counted", ["64 2016 peak 0 growth 0 0 lost 0"]),
+           ("spike count work counted count spike counted", ["64 2016 peak 2016 growth 64 2016 lost 0", "1 100000 peak 100000 growth 0 0 lost 0"]),
+           ("work count spike free counted", ["1 100000 peak 100000 growth -64 -2016 lost 0"]),
+           ("counted count count counted counted", ["counted EINVAL", "count EBUSY", "0 0 peak 0 growth 0 0 lost 0", "counted EINVAL"]),
+           ("threads", ["4000 40000 peak PEAK growth 2000 20000 lost 0"]))
+    def test_counts(self, orders, said):
+        """Exact, of all threads; apart from the rest of the program."""
+        run = self.profiled([self.victim("api"), *orders.split()], sample=1)
+        out = run.out.splitlines()[:-1]
+        if "PEAK" in said[-1]:
+            peak = int(out[-1].split()[3])
+            self.assertTrue(20000 + 5000 <= peak <= 40000, peak)
+            out[-1] = out[-1].replace(f"peak {peak}", "peak PEAK")
+        self.assertEqual(out, said)
+
+    def test_counts_of_a_stopped_program(self):
+        """What is counted is all that its profile has."""
+        run = self.profiled([self.victim("api"), *"stop work count hidden counted work count hidden counted work".split()], sample=1)
+        objects, size = 64, sum(5000 + i for i in range(64))
+        line = f"{objects} {size} peak {size} growth {objects} {size} lost 0"
+        self.assertEqual(run.out.splitlines()[:-1], [line] * 2)
+        self.assertEqual(run.profile.total("alloc_objects"), 2 * objects)
+
+    def test_counts_of_samples(self):
+        """There are none."""
+        for settings in ({"sample": 2}, {"sample": 1, "only": "nobody"}):
+            run = self.profiled([self.victim("api"), "count", "counted"], **settings)
+            self.assertEqual(run.out.splitlines()[:-1], ["count EOPNOTSUPP", "counted EINVAL"])
+
     def test_version_and_stats(self):
         run = self.profiled([self.victim("api"), "version", "work", "stats"], sample=1)
         self.assertRegex(run.out, r"\Aversion \d+\.\d+.*\nstats 0\n")

@@ -568,6 +568,22 @@ CHILD_TEST(threads_are_off_by_what_is_in_flight)
   require(total_q4() == 0 && peak_q4() > 16 * SIZE_MAX_BYTES);
 }
 
+CHILD_TEST(mark_has_a_peak_of_its_own)
+{
+  make_stacks();
+  stacks_count_allocation(ids[0], bytes(1000));
+  stacks_count_free(ids[0], bytes(1000));
+  stacks_count_allocation(ids[1], bytes(100));
+  peak_set_mark();
+  require(peak_since_mark_bytes() == 100);
+  stacks_count_allocation(ids[0], bytes(500));
+  stacks_count_free(ids[0], bytes(500));
+  stacks_count_free(ids[1], bytes(100));
+  require(peak_since_mark_bytes() == 600);
+  peak_set_mark();
+  require(peak_since_mark_bytes() == 0);
+}
+
 static _Atomic bool is_done;
 static _Atomic uint64_t reads;
 
@@ -620,6 +636,7 @@ int main(void)
       cmocka_unit_test(left_anywhere),
       cmocka_unit_test(threads_that_hold_together),
       cmocka_unit_test(threads_are_off_by_what_is_in_flight),
+      cmocka_unit_test(mark_has_a_peak_of_its_own),
       cmocka_unit_test(reading_beside_writers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

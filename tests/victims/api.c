@@ -3,11 +3,16 @@
  *   work      allocates, counted       stop, start   sampling off and on
  *   hidden    allocates, not counted   free          frees all of the counted
  *   dump=PATH, dump                    says the result and errno
- *   stats, version                     says them */
+ *   stats, version                     says them
+ *   count, counted                     begins to count, ends it and says what there was
+ *   spike                              100,000 bytes for a moment
+ *   threads                            four that allocate 1,000 objects of 10 bytes each, and free half of them */
 #include "heapprof.h"
 #include "shadow.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -52,6 +57,70 @@ static void say_stats(void)
   dprintf(STDOUT_FILENO, "stats %d\n", heapprof_stats(&stats));
 }
 
+/* Without dprintf, which allocates. */
+static void say_failure(const char *what, int result)
+{
+  char line[64];
+  if (result != 0)
+    (void)!write(STDOUT_FILENO, line, (size_t)snprintf(line, sizeof line, "%s %s\n", what, strerrorname_np(errno)));
+}
+
+static void say_counts(void)
+{
+  struct heapprof_counts counts;
+  memset(&counts, 0xff, sizeof counts);
+  int result = heapprof_count_end(&counts, sizeof counts);
+  say_failure("counted", result);
+  if (result == 0)
+    dprintf(STDOUT_FILENO, "%" PRIu64 " %" PRIu64 " peak %" PRIu64 " growth %" PRId64 " %" PRId64 " lost %" PRIu64 "\n",
+            counts.alloc_objects, counts.alloc_bytes, counts.peak_bytes, counts.growth_objects, counts.growth_bytes,
+            counts.lost);
+}
+
+static void have_a_spike(void)
+{
+  void *volatile block = malloc(100000);
+  free(block);
+}
+
+static void *allocate_and_free(void *blocks)
+{
+  enum { COUNT = 1000 };
+  void **kept = blocks;
+  for (int i = 0; i < COUNT; i++)
+    kept[i] = malloc(10);
+  for (int i = 0; i < COUNT / 2; i++)
+    free(kept[i]);
+  return NULL;
+}
+
+static pthread_barrier_t barrier;
+
+/* They have begun, and allocated, before anybody counts. */
+static void *thread(void *blocks)
+{
+  free(malloc(1));
+  pthread_barrier_wait(&barrier);
+  pthread_barrier_wait(&barrier);
+  return allocate_and_free(blocks);
+}
+
+static void run_threads(void)
+{
+  enum { THREADS = 4 };
+  static void *blocks[THREADS][1000];
+  pthread_t threads[THREADS];
+  pthread_barrier_init(&barrier, NULL, THREADS + 1);
+  for (int i = 0; i < THREADS; i++)
+    pthread_create(&threads[i], NULL, thread, blocks[i]);
+  pthread_barrier_wait(&barrier);
+  say_failure("count", heapprof_count_begin());
+  pthread_barrier_wait(&barrier);
+  for (int i = 0; i < THREADS; i++)
+    pthread_join(threads[i], NULL);
+  say_counts();
+}
+
 static void obey(const char *order)
 {
   if (strcmp(order, "work") == 0)
@@ -60,6 +129,8 @@ static void obey(const char *order)
     victim_free();
   else if (strcmp(order, "hidden") == 0)
     allocate_hidden();
+  else if (strcmp(order, "spike") == 0)
+    have_a_spike();
   else if (heapprof_version == NULL)
     dprintf(STDOUT_FILENO, "absent\n");
   else if (strcmp(order, "stop") == 0)
@@ -72,6 +143,12 @@ static void obey(const char *order)
     dump(order + 5);
   else if (strcmp(order, "stats") == 0)
     say_stats();
+  else if (strcmp(order, "count") == 0)
+    say_failure("count", heapprof_count_begin());
+  else if (strcmp(order, "counted") == 0)
+    say_counts();
+  else if (strcmp(order, "threads") == 0)
+    run_threads();
   else if (strcmp(order, "version") == 0)
     dprintf(STDOUT_FILENO, "version %s\n", heapprof_version());
   else
