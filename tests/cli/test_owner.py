@@ -27,6 +27,11 @@ PLUMBING = """
     <T as alloc::vec::spec_from_elem::SpecFromElem>::from_elem
     std::collections::hash::map::HashMap::insert
     hashbrown::raw::RawTable::reserve_rehash
+    <u8 as <[_]>::to_vec_in::ConvertVec>::to_vec
+    <&[u8] as core::convert::Into>::into
+    <[u8]>::to_vec_in
+    <str>::replace
+    <str as alloc::borrow::ToOwned>::to_owned
     __rust_alloc
     xmalloc
     xcalloc
@@ -53,6 +58,9 @@ PLUMBING = """
     ngx_pcalloc
     zend_mm_alloc_small
     ggc_internal_alloc
+    ggc_internal_cleared_alloc
+    _sdsnewlen
+    sdscatprintf
     bfd_zalloc
     _objalloc_alloc
     _obstack_newchunk
@@ -82,6 +90,9 @@ ORDINARY = """
     alloc::Report::print
     <shop::Iter as core::iter::traits::iterator::Iterator>::next
     <shop::Point as core::fmt::Display>::fmt
+    <u8 as shop::Pack>::pack
+    <shop::Cart>::add
+    sdsHashType
     preallocate_pages
     deallocate
     session_alloc

@@ -5,7 +5,8 @@
 
 /* Words that say how memory is got, and not for what. */
 #define HOW                                                                                                            \
-  "(?:arena|basic|block|bump|checked|chunk|default|do|fast|gc|heap|impl|internal|mem|memory|mm|my|new|obj|object|"     \
+  "(?:arena|basic|block|bump|checked|chunk|cleared|default|do|fast|gc|heap|impl|internal|mem|memory|mm|my|new|obj|"    \
+  "object|"                                                                                                            \
   "page|pool|raw|safe|slab|slow|static|sys|try|zone)"
 #define SUFFIXES                                                                                                       \
   "(?i:_*(?:" HOW "|[0-9]+|n|nn|z|2d|aligned|align|and_?zero|array|box|cb|callback|check|cleared|common|die|"          \
