@@ -296,7 +296,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 {
   const char *values[OPTIONS_MAX] = {NULL};
   g_autofree struct cmd_given *given = g_new(struct cmd_given, (size_t)argc + 1);
-  struct cmd_line line = {.command = command, .values = values, .given = given};
+  struct cmd_line line = {.command = command, .words = argv, .values = values, .given = given};
   bool is_done;
   g_auto(GStrv) words = our_spellings(command, argc, argv);
   g_autofree char **order = g_memdup2(words, ((size_t)argc + 1) * sizeof *words); /* which getopt changes */

@@ -56,6 +56,7 @@ struct cmd_given {
 /* A command line, parsed. */
 struct cmd_line {
   const struct command *command;
+  char *const *words;  /* all, as they were written, the command's name first; ends with NULL */
   int count;           /* of operands */
   char **operands;     /* ends with NULL */
   const char **values; /* by position in command->options; "" for a flag that was given, NULL: not given */

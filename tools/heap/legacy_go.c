@@ -4,6 +4,8 @@
  * always the same. */
 #include "tools/heap/legacy_reader.h"
 
+#include <string.h>
+
 /* "/src/main.go:7" */
 static char *file_of(const struct legacy_line *word, int64_t *line_number)
 {
@@ -25,13 +27,26 @@ static char *function_of(const struct legacy_line *word)
   return plus > word->position ? g_strndup(word->position, (gsize)(plus - word->position)) : NULL;
 }
 
+/* A name may have blanks: tabs are between the fields. */
+static bool take_name(struct legacy_line *line, struct legacy_line *name)
+{
+  while (line->position < line->end && *line->position == '\t')
+    line->position++;
+  const char *tab = memchr(line->position, '\t', legacy_line_length(line));
+  if (tab == NULL)
+    return false;
+  *name = (struct legacy_line){line->position, tab};
+  line->position = tab;
+  return true;
+}
+
 void legacy_go_read_name(struct legacy_reader *reader, struct legacy_line line)
 {
   struct legacy_line name;
   uint64_t address;
   int64_t line_number = 0;
   if (!legacy_line_take(&line, "#") || !legacy_line_begins(&line, "\t0x") || !legacy_line_take_hex(&line, &address) ||
-      !legacy_line_take_word(&line, &name))
+      !take_name(&line, &name))
     return;
   while (line.position < line.end && g_ascii_isspace(*line.position))
     line.position++;

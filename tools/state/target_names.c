@@ -25,7 +25,7 @@ bool target_names_may_be(const char *text)
   return text[0] != '\0' && strcmp(text, "-") != 0 && strchr(text, '/') == NULL && is_program_or_nothing(text);
 }
 
-static bool is_called(const struct target *target, const char *name)
+bool target_names_is(const struct target *target, const char *name)
 {
   if (strcmp(target->summary.program, name) == 0)
     return true;
@@ -39,7 +39,7 @@ GPtrArray *target_names_all(const char *name)
 {
   GPtrArray *targets = targets_scan(NULL);
   for (guint i = targets->len; i-- > 0;)
-    if (!is_called(g_ptr_array_index(targets, i), name))
+    if (!target_names_is(g_ptr_array_index(targets, i), name))
       g_ptr_array_remove_index(targets, i);
   return targets;
 }

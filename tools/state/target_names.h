@@ -13,6 +13,9 @@
  * is no program itself. */
 bool target_names_may_be(const char *text);
 
+/* Is it its name? */
+bool target_names_is(const struct target *target, const char *name);
+
 /* All of that name, as targets_scan returns them. */
 GPtrArray *target_names_all(const char *name);
 

@@ -328,18 +328,34 @@ static struct target *find_living(const struct process_maps *maps, bool *has_par
   return NULL;
 }
 
-struct target *target_find(int pid, GError **error)
+static struct target *find(int pid, struct target *(*find_dead)(int pid), GError **error)
 {
   bool has_parents_region = false;
   g_autoptr(GError) problem = NULL;
   struct process_maps *maps = process_maps_of(pid);
   struct target *target = find_living(maps, &has_parents_region, &problem);
-  if (target == NULL && problem == NULL && (target = latest_dead(pid)) == NULL)
+  if (target == NULL && problem == NULL && (target = find_dead(pid)) == NULL)
     explain_absence(pid, maps, has_parents_region, &problem);
   process_maps_free(maps);
   if (target == NULL)
     g_propagate_error(error, g_steal_pointer(&problem));
   return target;
+}
+
+struct target *target_find(int pid, GError **error)
+{
+  return find(pid, latest_dead, error);
+}
+
+static struct target *no_dead(int pid)
+{
+  (void)pid;
+  return NULL;
+}
+
+struct target *target_find_living(int pid, GError **error)
+{
+  return find(pid, no_dead, error);
 }
 
 /* The folder without symbolic links; the file itself must not be one. */

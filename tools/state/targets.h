@@ -49,6 +49,9 @@ GPtrArray *targets_scan(GPtrArray *unreadable);
  * instead: not running, not profiled, not ours. */
 struct target *target_find(int pid, GError **error);
 
+/* The same, but only alive: it costs a look at that process, not at all. */
+struct target *target_find_living(int pid, GError **error);
+
 /* The state file of a dead process, by path. */
 struct target *target_of_file(const char *path, GError **error);
 

@@ -1,0 +1,442 @@
+# SPDX-License-Identifier: MIT
+"""heapprof serve: what it answers, as Go's net/http/pprof would, and whom."""
+import os
+import pathlib
+import signal
+import socket
+import stat
+
+from harness import tools
+from harness.case import cases, in_victim, slow, timeout
+from harness.server import Server, need_server
+from harness.states import NOBODY, NOGROUP, StateCase, need_root, status_of, wait_until
+
+TOKEN = "a token that nobody guesses"
+USUAL = ["alloc_objects", "alloc_space", "inuse_objects", "inuse_space"]
+
+
+def counted(frames):
+    """Is it among what victims/holds counts itself? dlopen allocates, too."""
+    return frames[0].startswith("victim_") or "victim_code" in frames
+
+
+def without_time(headers):
+    return {name: value for name, value in headers.items() if name != "date"}
+
+
+class ServeCase(StateCase):
+    def setUp(self):
+        super().setUp()
+        need_server()
+
+
+class Profiles(ServeCase):
+    def test_heap_is_what_the_program_counted(self):
+        with self.holder("work", "peak") as program, Server(self, program.pid) as server:
+            profile = server.profile("/debug/pprof/heap")
+            program.say("end")
+            run = program.end()
+        self.check_exact(profile, run.shadows[run.pid], counted)
+
+    @cases(("heap", ""), ("allocs", "alloc_space"))
+    def test_four_types(self, name, default):
+        with self.holder() as program, Server(self, program.pid) as server:
+            profile = server.profile(f"/debug/pprof/{name}")
+        self.assertEqual([kind[0] for kind in profile.sample_types], USUAL)
+        self.assertEqual(profile.default_sample_type, default)
+        self.assertEqual(profile.period_type, ("space", "bytes"))
+
+    def test_peak(self):
+        with self.holder("work", "peak") as program, Server(self, program.pid) as server:
+            peak, heap = server.profile("/debug/pprof/peak"), server.profile("/debug/pprof/heap")
+        self.assertGreater(peak.total("inuse_space", in_victim), 10 * heap.total("inuse_space", in_victim))
+
+    def test_every_place_has_a_demangled_name(self):
+        with self.holder() as program, Server(self, program.pid) as server:
+            profile = server.profile("/debug/pprof/heap")
+        self.assertEqual([location.address for location in profile.locations if not location.functions], [])
+        self.assertTrue(all(mapping.has_functions for mapping in profile.mappings))
+        names = {name for sample in profile.samples for name in profile.frames(sample)}
+        self.assertEqual([name for name in names if name.startswith("_Z")], [])
+        self.assertIn("victim_news", names)
+
+    @cases(1, 4096)
+    def test_text_has_the_totals_of_the_profile(self, interval):
+        """After rounding to whole samples, and scaled again by who reads it: pprof, and heapprof."""
+        with self.holder("work", "peak", sample=interval, seed=1) as program, Server(self, program.pid) as server:
+            self.stop(program)
+            profile = server.profile("/debug/pprof/heap")
+            text = server.get("/debug/pprof/heap?debug=1").text
+        path = self.dir / "heap.txt"
+        path.write_text(text)
+        self.assertRegex(text, rf"\Aheap profile: \d+: \d+ \[\d+: \d+\] @ heap/{2 * interval}\n")
+        for kind in USUAL:
+            self.assertAlmostEqual(self.total_of(path, kind) / profile.total(kind), 1, delta=0.0 if interval == 1 else 0.03, msg=kind)
+            if interval == 1:
+                rows = tools.pprof_top("go", path, kind)
+                self.assertEqual(sum(flat for flat, _ in rows.values()), profile.total(kind), kind)
+        self.assertIn("\tvictim_news+0x0\t", text)
+
+    def total_of(self, path, kind):
+        shown = self.tool("folded", "--sample-index", kind, path).stdout.splitlines()
+        return sum(int(line.rpartition(" ")[2]) for line in shown)
+
+    def test_command_line(self):
+        with self.holder() as program, Server(self, program.pid) as server:
+            answer = server.get("/debug/pprof/cmdline")
+            raw = pathlib.Path(f"/proc/{program.pid}/cmdline").read_bytes()
+        self.assertEqual(answer.body, raw.rstrip(b"\0"))
+        self.assertEqual(answer.body.count(b"\0"), 1)
+
+    def test_symbols(self):
+        with self.holder() as program, Server(self, program.pid) as server:
+            profile = server.profile("/debug/pprof/heap")
+            place = next(location for sample in profile.select(in_victim) for location in sample.locations
+                         if location.functions[0].name == "victim_news")
+            expected = f"num_symbols: 1\n0x{place.address:x} victim_news\n"
+            asked = f"0x{place.address:x}"
+            self.assertEqual(server.get("/debug/pprof/symbol").text, "num_symbols: 1\n")
+            self.assertEqual(server.get(f"/debug/pprof/symbol?{asked}+0x10+nonsense").text, expected)
+            self.assertEqual(server.request("POST", "/debug/pprof/symbol", f"0+{asked}").text, expected)
+            self.assertEqual(server.request("POST", "/debug/pprof/symbol", "+".join([asked] * 3)).text.count("victim_news"), 3)
+
+
+class LikeGo(ServeCase):
+    """Statuses and headers, to the letter."""
+    def setUp(self):
+        super().setUp()
+        self.program = self.holder()
+        self.addCleanup(self.program.__exit__)
+        self.server = Server(self, self.program.pid).__enter__()
+        self.addCleanup(self.server.__exit__)
+
+    @cases(
+        ("/debug/pprof/", "text/html; charset=utf-8", None),
+        ("/debug/pprof/heap", "application/octet-stream", "heap"),
+        ("/debug/pprof/allocs", "application/octet-stream", "allocs"),
+        ("/debug/pprof/peak", "application/octet-stream", "peak"),
+        ("/debug/pprof/heap?gc=1", "application/octet-stream", "heap"),
+        ("/debug/pprof/heap?debug=0", "application/octet-stream", "heap"),
+        ("/debug/pprof/heap?debug=x", "application/octet-stream", "heap"),
+        ("/debug/pprof/heap?debug=1", "text/plain; charset=utf-8", None),
+        ("/debug/pprof/heap?debug=-1", "text/plain; charset=utf-8", None),
+        ("/debug/pprof/heap?debug=%31", "text/plain; charset=utf-8", None),
+        ("/debug/pprof/cmdline", "text/plain; charset=utf-8", None),
+        ("/debug/pprof/symbol", "text/plain; charset=utf-8", None),
+    )
+    def test_what_there_is(self, path, kind, file_name):
+        answer = self.server.get(path)
+        expected = {"content-type": kind, "x-content-type-options": "nosniff", "content-length": str(len(answer.body))}
+        if file_name:
+            expected["content-disposition"] = f'attachment; filename="{file_name}"'
+        self.assertEqual((answer.status, without_time(answer.headers)), (200, expected))
+        self.assertIn("date", answer.headers)
+        head = self.server.request("HEAD", path)
+        self.assertEqual((head.status, head.body), (200, b""))
+        self.assertEqual({name: value for name, value in without_time(head.headers).items() if name != "content-length"},
+                         {name: value for name, value in expected.items() if name != "content-length"})
+
+    @cases("profile", "goroutine", "block", "mutex", "threadcreate", "trace", "nonsense", "heap/", "HEAP")
+    def test_other_profiles(self, name):
+        answer = self.server.get(f"/debug/pprof/{name}")
+        self.assertEqual((answer.status, answer.text), (404, "Unknown profile\n"))
+        self.assertEqual(without_time(answer.headers), {"content-type": "text/plain; charset=utf-8", "x-go-pprof": "1",
+                                                        "x-content-type-options": "nosniff", "content-length": "16"})
+
+    @cases("/nonsense/here", "/debug", "/debug/", "/debug/pprofx", "/%00/debug/pprof/heap", "/%zz/debug/pprof/heap", "/\\example.org")
+    def test_other_pages(self, path):
+        answer = self.server.get(path)
+        self.assertEqual((answer.status, answer.text), (404, "404 page not found\n"))
+        self.assertNotIn("x-go-pprof", answer.headers)
+
+    @cases(("/debug/pprof", "/debug/pprof/"), ("/debug/pprof?x=1&y", "/debug/pprof/?x=1&y"), ("//debug/pprof/heap", "/debug/pprof/heap"),
+           ("/debug/./x/../pprof/heap?a", "/debug/pprof/heap?a"), ("/app", "/app/"), ("/app/", "/app/debug/pprof/"),
+           ("/app/debug/pprof", "/app/debug/pprof/"), ("//example.org//", "/example.org/"), ("/../..//a/", "/a/"))
+    def test_redirections(self, path, location):
+        answer = self.server.get(path)
+        self.assertEqual((answer.status, answer.headers.get("location")), (301, location))
+        escaped = location.replace("&", "&amp;")
+        self.assertEqual(answer.text, f'<a href="{escaped}">Moved Permanently</a>.\n\n')
+
+    @cases("DELETE", "PUT", "OPTIONS", "NONSENSE")
+    def test_it_is_read_only(self, method):
+        answer = self.server.request(method, "/debug/pprof/heap")
+        self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, HEAD, POST"))
+
+    def test_processes_by_number_and_name(self):
+        pid = self.program.pid
+        for path in (f"/{pid}/debug/pprof/heap", "/holds/debug/pprof/heap", "/%68olds/debug/pprof/heap"):
+            profile = self.server.profile(path)
+            self.assertEqual(profile.comment_values()["pid"], pid, path)
+        self.assertEqual(self.server.get(f"/{pid}/debug/pprof/cmdline").body, self.server.get("/debug/pprof/cmdline").body)
+
+    def test_what_is_not_served(self):
+        with self.holder() as other:
+            for path, words in ((f"/{other.pid}/debug/pprof/heap", f"process {other.pid} is not served"),
+                                ("/nonsense/debug/pprof/heap", "no profiled process is called 'nonsense'"),
+                                (f"/{os.getpid()}/debug/pprof/", f"process {os.getpid()} is not profiled"),
+                                ("/2147483647/debug/pprof/heap", "there is no process 2147483647"),
+                                ("/" + 300 * "x" + "/debug/pprof/heap", "no process has such a long name")):
+                answer = self.server.get(path)
+                self.assertEqual((answer.status, answer.headers.get("x-go-pprof")), (404, "1"), path)
+                self.assertIn(words, answer.text)
+
+    def test_an_ended_process(self):
+        self.program.say("end")
+        self.program.end()
+        wait_until(lambda: not os.path.exists(f"/proc/{self.program.pid}"), "it has ended")
+        answer = self.server.get("/debug/pprof/heap")
+        self.assertEqual((answer.status, answer.text), (404, f"there is no process {self.program.pid}\n"))
+
+    def test_pages_for_people(self):
+        listed = self.server.get("/").text
+        self.assertIn(f'<a href="{self.program.pid}/debug/pprof/">{self.program.pid}</a>', listed)
+        self.assertIn("heap?debug=1", self.server.get("/debug/pprof/").text)
+        self.assertIn("This is a heap profiler", self.server.get("/debug/pprof/").text)
+        self.assertEqual(self.server.get("/healthz").text, "ok\n")
+
+    def test_the_client_of_go(self):
+        url = f"http://127.0.0.1:{self.server.port}/debug/pprof/heap"
+        for which in tools.PPROFS:
+            rows = tools.pprof_top(which, url, "alloc_objects")
+            self.assertEqual(sum(flat for name, (flat, _) in rows.items() if name == "victim_news"), 245, which)
+
+
+class Found(ServeCase):
+    """Without operands, all that this user may read."""
+    def test_as_they_come(self):
+        with Server(self) as server:
+            with self.holder() as program:
+                wait_until(lambda: f'href="{program.pid}/debug/pprof/"' in server.get("/").text, "the list has it")
+                self.assertEqual(server.profile(f"/{program.pid}/debug/pprof/heap").comment_values()["pid"], program.pid)
+            wait_until(lambda: f'href="{program.pid}/debug/pprof/"' not in server.get("/").text, "the list has it no more")
+
+    def test_names_are_escaped(self):
+        folder = self.dir / "odd"
+        folder.mkdir()
+        program = folder / "<b>&'\""
+        program.symlink_to(self.victim("holds"))
+        with self.start([program, self.victim("libplugin.so")], sample=1) as odd:
+            odd.read_until("ready")
+            odd.say("work")
+            odd.read_until("done")
+            with Server(self, odd.pid) as server:
+                page = server.get("/").text
+                self.assertNotIn("<b>", page)
+                self.assertIn("&lt;b&gt;&amp;", page)
+                self.assertEqual(server.profile("/%3Cb%3E%26'%22/debug/pprof/heap").comment_values()["pid"], odd.pid)
+
+    def test_several_of_one_name(self):
+        with self.holder() as one, self.holder() as other, Server(self, "holds") as server:
+            answer = server.get("/holds/debug/pprof/heap")
+            self.assertEqual(answer.status, 409)
+            for pid in (one.pid, other.pid):
+                self.assertIn(str(pid), answer.text)
+                self.assertEqual(server.profile(f"/{pid}/debug/pprof/heap").comment_values()["pid"], pid)
+
+    def test_only_ones_own(self):
+        need_root()
+        folder = self.public_directory()
+        with self.holder() as program, Server(self, program=folder / "heapprof", cwd=folder,
+                                              popen={"user": NOBODY, "group": NOGROUP, "extra_groups": []}) as server:
+            answer = server.get(f"/{program.pid}/debug/pprof/heap")
+            self.assertEqual(answer.status, 404)
+            self.assertIn("only that user and root may read its state", answer.text)
+            self.assertNotIn(str(program.pid), server.get("/").text)
+
+
+class Access(ServeCase):
+    def test_a_page_of_somebody_else(self):
+        """A name that leads here is not enough (DNS rebinding)."""
+        with self.holder() as program, Server(self, "--host", "profiles.example", program.pid) as server:
+            for host in ("evil.example", "evil.example:6060", "localhost.evil.example", "127.0.0.1.evil.example", ""):
+                answer = server.get("/debug/pprof/heap", Host=host)
+                self.assertEqual(answer.status, 403, host)
+                self.assertNotIn("content-disposition", answer.headers)
+            for host in ("localhost", "LOCALHOST:1", "127.0.0.1:99", "[::1]:6060", "[::1]", "10.1.2.3", "profiles.example", socket.gethostname()):
+                self.assertEqual(server.get("/debug/pprof/heap", Host=host).status, 200, host)
+
+    def token_file(self, text=TOKEN + "\n", mode=0o600):
+        path = self.dir / "token"
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def test_token(self):
+        with self.holder() as program, Server(self, "--token-file", self.token_file(), program.pid) as server:
+            url = f"http://pprof:{TOKEN.replace(' ', '%20')}@127.0.0.1:{server.port}/debug/pprof/heap"
+            for given in (None, "Bearer", "Bearer ", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", "Basic", "Basic !!!", "Basic YTpi",
+                          f"Basic {TOKEN}", TOKEN):
+                answer = server.get("/debug/pprof/heap", **({"Authorization": given} if given is not None else {}))
+                self.assertEqual(answer.status, 401, given)
+                self.assertIn("Basic", answer.headers["www-authenticate"])
+            for given in (f"Bearer {TOKEN}", f"bearer {TOKEN}", "Basic eDphIHRva2VuIHRoYXQgbm9ib2R5IGd1ZXNzZXM="):
+                self.assertEqual(server.get("/debug/pprof/heap", Authorization=given).status, 200, given)
+            self.assertEqual(server.get("/healthz").status, 200)
+            rows = tools.pprof_top("go", url, "alloc_objects")
+        self.assertIn("victim_news", rows)
+
+    @cases("short", "", "x" * 2000)
+    def test_a_token_that_is_none(self, text):
+        done = self.tool("serve", "--listen", "127.0.0.1:0", "--token-file", self.token_file(text), expect=1)
+        self.check_one_line(done, "token", "16 to 1024 bytes")
+
+    def test_a_token_that_others_may_write(self):
+        done = self.tool("serve", "--listen", "127.0.0.1:0", "--token-file", self.token_file(mode=0o662), expect=1)
+        self.check_one_line(done, "others than its owner may write it")
+        done = self.tool("serve", "--listen", "127.0.0.1:0", "--token-file", self.dir / "missing", expect=1)
+        self.check_one_line(done, "missing", "No such file")
+
+    @cases("0.0.0.0:0", ":0", "[::]:0")
+    def test_other_machines_need_a_token(self, listen):
+        self.check_one_line(self.tool("serve", "--listen", listen, expect=2), listen, "--token-file", "--no-auth")
+        with Server(self, "--no-auth", listen=listen) as server:
+            self.assertEqual(server.get("/healthz").status, 200)
+        with Server(self, "--token-file", self.token_file(), listen=listen) as server:
+            self.assertEqual(server.get("/").status, 401)
+
+    @cases("nonsense", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "::1:6060", "unix:", "unix:" + "x" * 200, "no.such.name.invalid:1")
+    def test_no_address(self, listen):
+        self.check_one_line(self.tool("serve", "--listen", listen, expect=1), listen, "cannot listen")
+
+    def test_a_port_that_is_taken(self):
+        with Server(self) as server:
+            done = self.tool("serve", "--listen", f"127.0.0.1:{server.port}", expect=1)
+        self.check_one_line(done, server.port, "Address already in use")
+
+    def test_a_socket_in_the_file_system(self):
+        path = self.dir / "socket"
+        with self.holder() as program:
+            with Server(self, program.pid, listen=f"unix:{path}") as server:
+                self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+                self.assertEqual(server.get("/debug/pprof/heap", Host="whatever").status, 200)
+                self.check_one_line(self.tool("serve", "--listen", f"unix:{path}", expect=1), "Address already in use")
+                server.process.kill()
+                server.process.wait()
+            self.assertTrue(path.exists(), "it was killed")
+            with Server(self, program.pid, listen=f"unix:{path}") as server:
+                self.assertEqual(server.get("/debug/pprof/heap").status, 200)
+                self.assertEqual(server.end(), 0)
+        self.assertFalse(path.exists())
+
+    def test_a_file_is_no_socket_to_be_replaced(self):
+        path = self.dir / "file"
+        path.write_text("precious")
+        self.tool("serve", "--listen", f"unix:{path}", expect=1)
+        self.assertEqual(path.read_text(), "precious")
+
+    def test_another_user(self):
+        need_root()
+        with self.holder() as program, Server(self, "--user", "nobody") as server:
+            answer = server.get(f"/{program.pid}/debug/pprof/heap")
+            status = pathlib.Path(f"/proc/{server.pid}/status").read_text()
+        self.assertEqual(answer.status, 404)
+        self.assertIn("only that user and root", answer.text)
+        self.assertRegex(status, rf"(?m)^Uid:\t{NOBODY}\t{NOBODY}\t{NOBODY}\t{NOBODY}$")
+        self.assertRegex(status, r"(?m)^CapEff:\t0+$")
+        self.assertRegex(status, r"(?m)^NoNewPrivs:\t1$")
+        self.check_one_line(self.tool("serve", "--listen", "127.0.0.1:0", "--user", "nobody.at.all", expect=1), "nobody.at.all")
+
+
+class Patience(ServeCase):
+    """Nobody holds up anybody else."""
+    def stopped_worker(self, server, path):
+        """The worker that has answered this, stopped."""
+        server.profile(path)
+        worker, = server.workers()
+        os.kill(worker, signal.SIGSTOP)
+        wait_until(lambda: status_of(worker) == "T", "the worker is stopped")
+        return worker
+
+    def test_a_slow_process_holds_up_itself_alone(self):
+        with self.holder() as slow, self.holder() as other, Server(self) as server:
+            worker = self.stopped_worker(server, f"/{slow.pid}/debug/pprof/heap")
+            asked = server.ask(f"/{slow.pid}/debug/pprof/heap")
+            for _ in range(3):
+                self.assertEqual(server.profile(f"/{other.pid}/debug/pprof/heap").comment_values()["pid"], other.pid)
+            os.kill(worker, signal.SIGCONT)
+            self.assertEqual(server.answer(asked).status, 200)
+
+    def test_a_worker_that_dies_is_replaced(self):
+        with self.holder() as program, Server(self, program.pid) as server:
+            worker = self.stopped_worker(server, "/debug/pprof/heap")
+            asked = server.ask("/debug/pprof/heap")
+            os.kill(worker, signal.SIGKILL)
+            self.assertEqual(server.answer(asked).status, 200)
+            self.assertNotIn(worker, server.workers())
+
+    def test_many_at_once_share_the_work(self):
+        with self.holder() as program, Server(self, program.pid) as server:
+            worker = self.stopped_worker(server, "/debug/pprof/heap")
+            asked = [server.ask("/debug/pprof/heap") for _ in range(32)]
+            os.kill(worker, signal.SIGCONT)
+            answers = [server.answer(one) for one in asked]
+            self.assertEqual(server.workers(), [worker])
+        self.assertEqual({answer.status for answer in answers}, {200})
+        self.assertLessEqual(len({answer.body for answer in answers}), 2, "the first, and one for all that came meanwhile")
+
+    def test_who_says_nothing(self):
+        with self.holder() as program, Server(self, program.pid) as server:
+            silent = [server.connect() for _ in range(40)]
+            for connection in silent[:20]:
+                connection.sendall(b"GET /debug/pprof/heap HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A:")
+            self.assertEqual(server.get("/debug/pprof/heap").status, 200)
+            for connection in silent:
+                connection.close()
+
+    @slow
+    @timeout(200)
+    def test_who_sends_byte_by_byte_is_shut_out(self):
+        with Server(self) as server, server.connect() as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
+            connection.settimeout(1)
+            ended = False
+            for _ in range(150):
+                try:
+                    connection.sendall(b"x")
+                    ended = connection.recv(1) == b""
+                except TimeoutError:
+                    continue
+                except OSError:
+                    ended = True
+                if ended:
+                    break
+            self.assertTrue(ended)
+
+    def test_what_is_too_large(self):
+        with self.holder() as program, Server(self, program.pid) as server:
+            self.assertEqual(server.request("POST", "/debug/pprof/symbol", "0x1+" * 20000).status, 413)
+            with server.connect() as connection:
+                connection.sendall(b"POST /debug/pprof/symbol HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+                ended = False
+                try:
+                    for _ in range(1000):
+                        connection.sendall(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
+                    ended = connection.recv(1) == b""
+                except OSError:
+                    ended = True
+                self.assertTrue(ended)
+            with server.connect() as connection:
+                connection.sendall(b"GET /" + b"x" * 100000 + b" HTTP/1.1\r\n\r\n")
+                self.assertRegex(connection.recv(100), rb"\AHTTP/1.1 4\d\d ")
+            self.assertEqual(server.get("/debug/pprof/heap").status, 200)
+
+    def test_no_descriptor_is_lost(self):
+        with self.holder() as program, Server(self, program.pid) as server:
+            server.profile("/debug/pprof/heap")
+            before = server.descriptors()
+            for i in range(60):
+                with server.connect() as connection:
+                    connection.sendall(b"GET /debug/pprof/heap HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"[:20 + i])
+                server.get("/debug/pprof/heap" if i % 2 else "/nonsense")
+            wait_until(lambda: server.descriptors() <= before, "all are closed")
+            self.assertEqual(server.end(), 0)
+
+    @cases(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    def test_it_ends(self, number):
+        with self.holder() as program, Server(self, program.pid) as server:
+            worker = self.stopped_worker(server, "/debug/pprof/heap")
+            self.addCleanup(server.ask("/debug/pprof/cmdline").close)
+            server.process.send_signal(number)
+            self.assertEqual(server.process.wait(timeout=100), 0)
+        wait_until(lambda: status_of(worker) in ("", "Z"), "its worker has ended, too")

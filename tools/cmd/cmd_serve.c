@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/cmd/cmd.h"
+#include "tools/cmd/serve_program.h"
+
+#include <glib.h>
+
+static const char default_listen[] = "127.0.0.1:6060";
+
+static int run(const struct cmd_line *line)
+{
+  g_autofree const char **hosts = cmd_values(line, "host");
+  struct serve_options options = {.listen = cmd_has(line, "listen") ? cmd_value(line, "listen") : default_listen,
+                                  .token_file = cmd_value(line, "token-file"),
+                                  .has_no_auth = cmd_has(line, "no-auth"),
+                                  .user = cmd_value(line, "user"),
+                                  .hosts = hosts,
+                                  .operands = line->operands};
+  if (options.token_file != NULL && options.has_no_auth)
+    return cmd_misused(line, "--token-file or --no-auth, not both");
+  for (int i = 0; i < line->count; i++)
+    if (line->operands[i][0] == '\0')
+      return cmd_misused(line, "'' is neither the number nor the name of a process");
+  return serve_program(line, &options);
+}
+
+static const struct cmd_option options[] = {
+    {.name = "listen", .argument = "ADDRESS", .help = "ADDRESS:PORT or unix:PATH; 127.0.0.1:6060 if not given"},
+    {.name = "token-file", .argument = "FILE", .help = "who asks must know the first line of FILE"},
+    {.name = "no-auth", .help = "other machines may ask without a token"},
+    {.name = "host", .argument = "NAME", .help = "a name by which the server may be asked, besides its own"},
+    {.name = "user", .argument = "USER", .help = "become USER, and serve that user's processes"},
+    CMD_OPTIONS_END,
+};
+
+const struct command cmd_serve = {.name = "serve",
+                                  .operands = "[PID|NAME...]",
+                                  .summary =
+                                      "Serve the profiles of running processes over HTTP, as Go's net/http/pprof does",
+                                  .options = options,
+                                  .run = run};

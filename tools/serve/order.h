@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* What the server orders from a worker, and what it gets: a message each way, with parcels.
+ *
+ * Both are the same program, so they are passed as they lie in memory; what a worker sends is checked all the same, for
+ * it reads what anybody may have written.
+ */
+#ifndef HEAPPROF_ORDER_H
+#define HEAPPROF_ORDER_H
+
+#include "tools/serve/parcel.h"
+
+#include <stdbool.h>
+
+enum order_kind {
+  ORDER_LIST,  /* the page of all processes */
+  ORDER_INDEX, /* the page of one */
+  ORDER_HEAP,
+  ORDER_ALLOCS,
+  ORDER_PEAK,
+  ORDER_CMDLINE,
+  ORDER_SYMBOL, /* of the addresses in the parcel */
+};
+
+enum { ORDER_PROCESS_BYTES = 256, ORDER_PROBLEM_BYTES = 1024 };
+
+struct order {
+  enum order_kind kind;
+  bool wants_text;                   /* debug=1 */
+  char process[ORDER_PROCESS_BYTES]; /* ends with NUL, and NULs follow */
+};
+
+/* What came of it. `body` is NULL unless the status is 200. */
+struct outcome {
+  unsigned status;
+  char problem[ORDER_PROBLEM_BYTES]; /* a line */
+  struct parcel *body;
+};
+
+/* False: the process that is named has a name too long to be one. */
+bool order_init(struct order *order, enum order_kind kind, const char *process);
+
+/* Each blocks if the other side does not read or write. False: it is not there any more, or what came is no message.
+ * `input` may be NULL; what is received is the caller's. */
+bool order_send(int socket, const struct order *order, const struct parcel *input);
+bool order_receive(int socket, struct order *order, struct parcel **input);
+bool outcome_send(int socket, const struct outcome *outcome);
+bool outcome_receive(int socket, struct outcome *outcome);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Pages for people: the processes there are, and what there is of one. Names are escaped.
+ *
+ * Failure: none.
+ */
+#ifndef HEAPPROF_PAGES_H
+#define HEAPPROF_PAGES_H
+
+#include "tools/state/targets.h"
+
+GString *pages_list(const GPtrArray *targets);
+GString *pages_index(const struct target *target);
+
+#endif

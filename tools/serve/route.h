@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* What a path leads to.
+ *
+ *   /                                     all processes
+ *   /healthz, /metrics
+ *   /debug/pprof/NAME                     of the first process
+ *   /PROCESS/debug/pprof/NAME             of one, by its number or the name of its program
+ *
+ * Memory: a route owns its texts.
+ */
+#ifndef HEAPPROF_ROUTE_H
+#define HEAPPROF_ROUTE_H
+
+enum route_end {
+  ROUTE_NOTHING,
+  ROUTE_REDIRECT, /* to `location` */
+  ROUTE_LIST,
+  ROUTE_HEALTH,
+  ROUTE_INDEX,
+  ROUTE_HEAP,
+  ROUTE_ALLOCS,
+  ROUTE_PEAK,
+  ROUTE_CMDLINE,
+  ROUTE_SYMBOL,
+  ROUTE_UNKNOWN_PROFILE,
+};
+
+struct route {
+  enum route_end end;
+  char *process;  /* as it was named; "": the first */
+  char *location; /* of a redirection, else NULL */
+};
+
+struct route route_of(const char *uri);
+void route_clear(struct route *route);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/serve/serve.h"
+
+#include "tools/serve/exchange.h"
+#include "tools/serve/http_source.h"
+#include "tools/serve/listener.h"
+#include "tools/serve/served.h"
+#include "tools/serve/server_user.h"
+#include "tools/terminal/exit_status.h"
+#include "tools/terminal/say.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static int fail(const GError *error)
+{
+  say("%s", error->message);
+  return EXIT_FAILED;
+}
+
+/* Who may ask. */
+
+static void add_own_name(struct access *access)
+{
+  char name[256];
+  if (gethostname(name, sizeof name) == 0) {
+    name[sizeof name - 1] = '\0';
+    g_ptr_array_add(access->hosts, g_strdup(name));
+  }
+}
+
+static int set_access(struct access *access, const struct serve_options *options, const struct listener *listener)
+{
+  g_autoptr(GError) error = NULL;
+  access->takes_any_host = listener->is_unix;
+  for (const char *const *host = options->hosts; *host != NULL; host++)
+    g_ptr_array_add(access->hosts, g_strdup(*host));
+  add_own_name(access);
+  if (options->token_file != NULL && !access_read_token(access, options->token_file, &error))
+    return fail(error);
+  if (listener->is_local || options->token_file != NULL || options->has_no_auth)
+    return EXIT_OK;
+  say("other machines can reach '%s', and profiles tell much of a program: --token-file FILE says who may ask, "
+      "--no-auth that all may",
+      options->listen);
+  return EXIT_USAGE;
+}
+
+static bool become_user(const char *name, const struct listener *listener, GError **error)
+{
+  if (name == NULL)
+    return true;
+  const struct passwd *user = server_user_find(name, error);
+  return user != NULL && listener_give_to(listener, user->pw_uid, error) && server_user_become(user, error);
+}
+
+/* Running. */
+
+static gboolean take_signal(gint fd, GIOCondition condition, gpointer loop)
+{
+  struct signalfd_siginfo info;
+  (void)condition;
+  if (read(fd, &info, sizeof info) > 0)
+    g_main_loop_quit(loop);
+  return G_SOURCE_CONTINUE;
+}
+
+/* A descriptor that tells of the signals that end us. */
+static int hold_signals(void)
+{
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  sigaddset(&ends, SIGHUP);
+  (void)sigprocmask(SIG_BLOCK, &ends, NULL);
+  (void)signal(SIGPIPE, SIG_IGN);
+  return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void run_until_signal(int signals)
+{
+  GMainLoop *loop = g_main_loop_new(NULL, FALSE);
+  guint source = g_unix_fd_add(signals, G_IO_IN, take_signal, loop);
+  g_main_loop_run(loop);
+  g_source_remove(source);
+  g_main_loop_unref(loop);
+}
+
+static int run_service(struct service *service, const struct listener *listener)
+{
+  int signals = hold_signals();
+  struct http_source *http = http_source_new(listener->fd, service);
+  if (http == NULL || signals < 0) {
+    say("the server cannot be started");
+    return EXIT_FAILED;
+  }
+  say("serving %s", listener->shown);
+  run_until_signal(signals);
+  http_source_free(http);
+  visitors_clear(&service->visitors);
+  (void)close(signals);
+  return EXIT_OK;
+}
+
+static int serve_at(const struct serve_options *options, const struct listener *listener)
+{
+  g_autoptr(GError) error = NULL;
+  struct service service = {.workers = workers_new(options->operands)};
+  access_init(&service.access);
+  visitors_init(&service.visitors);
+  service.sleeping = g_hash_table_new(g_direct_hash, g_direct_equal);
+  int status = set_access(&service.access, options, listener);
+  if (status == EXIT_OK)
+    status = become_user(options->user, listener, &error) ? run_service(&service, listener) : fail(error);
+  workers_free(service.workers);
+  g_hash_table_destroy(service.sleeping);
+  access_clear(&service.access);
+  return status;
+}
+
+int serve_run(const struct serve_options *options)
+{
+  g_autoptr(GError) error = NULL;
+  struct listener listener;
+  if (!served_check(options->operands, &error))
+    return fail(error);
+  if (!listener_open(options->listen, &listener, &error))
+    return fail(error);
+  int status = serve_at(options, &listener);
+  listener_close(&listener);
+  return status;
+}

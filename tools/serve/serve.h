@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The server: one thread that waits for connections, workers and signals, and never for any one of them.
+ *
+ * Signals: SIGTERM, SIGINT and SIGHUP end it. Failure: an exit status, after a message.
+ */
+#ifndef HEAPPROF_SERVE_H
+#define HEAPPROF_SERVE_H
+
+#include <stdbool.h>
+
+struct serve_options {
+  const char *listen;       /* as listener.h has it */
+  const char *token_file;   /* NULL: none */
+  bool has_no_auth;         /* other machines may ask without a token */
+  const char *user;         /* NULL: stay who we are */
+  const char *const *hosts; /* names that the server may be asked by, and NULL */
+  char *const *operands;    /* processes, and NULL */
+};
+
+int serve_run(const struct serve_options *options);
+
+#endif

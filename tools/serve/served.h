@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Which processes are served: those that were named when the server was started, else all that its user may read.
+ *
+ * A process that is asked for by its number is looked for at once; names, and the list of all, are of at most a second
+ * ago.
+ *
+ * Memory: targets that are returned are the caller's. Failure: NULL and *error, whose code is the status of an answer.
+ */
+#ifndef HEAPPROF_SERVED_H
+#define HEAPPROF_SERVED_H
+
+#include "tools/state/targets.h"
+
+#define SERVED_ERROR g_quark_from_static_string("heapprof-served")
+
+struct served;
+
+/* Each number among the operands is that of a profiled process that we may read; a name may come later. False and
+ * *error. */
+bool served_check(char *const *operands, GError **error);
+
+/* `operands`: numbers and names, and NULL; none: all. They must live as long. */
+struct served *served_new(char *const *operands);
+void served_free(struct served *served);
+
+/* By number or name; "": the one there is, or the one that was named first. */
+struct target *served_find(struct served *served, const char *process, GError **error);
+
+/* struct target *, the living ones, by number. They are the served's, until the next call. */
+GPtrArray *served_all(struct served *served);
+
+#endif

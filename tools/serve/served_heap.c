@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/serve/served_heap.h"
+
+#include "tools/heap/wrappers.h"
+#include "tools/source/process_heap.h"
+
+void served_heap_add_names(struct heap *heap, const struct target *target)
+{
+  struct symbols_options names = {.detail = SYMBOLS_LINES, .root = target->root, .pid = target->pid};
+  process_heap_add_names(heap, &names, target->owner, false);
+}
+
+struct heap *served_heap(const struct target *target, enum region_moment moment, GError **error)
+{
+  struct heap *heap = target_read(target, moment, "serve", error);
+  if (heap == NULL)
+    return NULL;
+  served_heap_add_names(heap, target);
+  wrappers_strip(heap);
+  return heap;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* The heap of a process as it is served: with names, inlined frames and lines, as `heapprof dump` writes it, and in the
+ * four types that Go's has.
+ *
+ * Failure: NULL and *error.
+ */
+#ifndef HEAPPROF_SERVED_HEAP_H
+#define HEAPPROF_SERVED_HEAP_H
+
+#include "tools/heap/heap.h"
+#include "tools/state/targets.h"
+
+struct heap *served_heap(const struct target *target, enum region_moment moment, GError **error);
+
+/* Names alone, for locations that are there. */
+void served_heap_add_names(struct heap *heap, const struct target *target);
+
+#endif

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/serve/worker.h"
+
+#include "tools/heap/save.h"
+#include "tools/serve/go_text.h"
+#include "tools/serve/order.h"
+#include "tools/serve/pages.h"
+#include "tools/serve/served.h"
+#include "tools/serve/served_heap.h"
+#include "tools/serve/symbol_answer.h"
+#include "tools/state/process_maps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+  STATUS_OK = 200,
+  STATUS_GONE = 404,
+  STATUS_BROKEN = 500,
+  INPUT_BYTES_MAX = 1 << 20,
+  RESIDENT_PAGES_MAX = 8 << 10, /* of 4 KiB; where more stays after an order a fresh worker takes over */
+};
+
+/* What an order comes to: bytes, or NULL and *error. */
+
+static GBytes *bytes_of(GString *text)
+{
+  return text != NULL ? g_string_free_to_bytes(text) : NULL;
+}
+
+static GBytes *profile(const struct target *target, const struct order *order, GError **error)
+{
+  struct heap *heap = served_heap(target, order->kind == ORDER_PEAK ? REGION_PEAK : REGION_NOW, error);
+  if (heap == NULL)
+    return NULL;
+  heap->default_type = heap_text(heap, order->kind == ORDER_ALLOCS ? "alloc_space" : "");
+  GBytes *bytes = order->wants_text ? bytes_of(go_text(heap)) : save_bytes(heap, error);
+  heap_free(heap);
+  return bytes;
+}
+
+/* The arguments with NUL between, as the process has them now. */
+static GBytes *command_line(const struct target *target, GError **error)
+{
+  g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", target->pid);
+  char *text;
+  gsize size;
+  if (!g_file_get_contents(path, &text, &size, error))
+    return NULL;
+  while (size > 0 && text[size - 1] == '\0')
+    size--;
+  return g_bytes_new_take(text, size);
+}
+
+static GBytes *symbols(const struct target *target, const struct parcel *input, GError **error)
+{
+  g_autoptr(GBytes) text = input != NULL ? parcel_bytes(input, INPUT_BYTES_MAX) : g_bytes_new(NULL, 0);
+  if (text != NULL)
+    return bytes_of(symbol_answer(target, g_bytes_get_data(text, NULL), g_bytes_get_size(text), error));
+  g_set_error(error, SERVED_ERROR, STATUS_BROKEN, "the addresses cannot be read");
+  return NULL;
+}
+
+static GBytes *answer_of_target(const struct target *target, const struct order *order, const struct parcel *input,
+                                GError **error)
+{
+  switch (order->kind) {
+  case ORDER_INDEX: return bytes_of(pages_index(target));
+  case ORDER_CMDLINE: return command_line(target, error);
+  case ORDER_SYMBOL: return symbols(target, input, error);
+  default: return profile(target, order, error);
+  }
+}
+
+static GBytes *answer(struct served *served, const struct order *order, const struct parcel *input, GError **error)
+{
+  if (order->kind == ORDER_LIST)
+    return bytes_of(pages_list(served_all(served)));
+  struct target *target = served_find(served, order->process, error);
+  if (target == NULL)
+    return NULL;
+  GBytes *bytes = answer_of_target(target, order, input, error);
+  if (bytes == NULL && !process_runs(target->pid)) { /* whatever could not be read */
+    g_clear_error(error);
+    g_set_error(error, SERVED_ERROR, STATUS_GONE, "process %d has ended", target->pid);
+  }
+  target_free(target);
+  return bytes;
+}
+
+static void carry_out(struct served *served, const struct order *order, const struct parcel *input,
+                      struct outcome *outcome)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GBytes) bytes = answer(served, order, input, &error);
+  memset(outcome, 0, sizeof *outcome);
+  outcome->status = STATUS_OK;
+  if (bytes != NULL)
+    outcome->body = parcel_of_bytes(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+  if (outcome->body != NULL)
+    return;
+  outcome->status = error != NULL && error->domain == SERVED_ERROR ? (unsigned)error->code : STATUS_BROKEN;
+  g_strlcpy(outcome->problem, error != NULL ? error->message : g_strerror(errno), sizeof outcome->problem);
+}
+
+/* The process. */
+
+static bool is_too_large(void)
+{
+  g_autofree char *text = NULL;
+  long total_pages, resident_pages;
+  return g_file_get_contents("/proc/self/statm", &text, NULL, NULL) &&
+         sscanf(text, "%ld %ld", &total_pages, &resident_pages) == 2 && resident_pages > RESIDENT_PAGES_MAX;
+}
+
+static void work(char *const *operands, int socket)
+{
+  struct served *served = served_new(operands);
+  struct order order;
+  struct parcel *input;
+  bool goes_on = true;
+  while (goes_on && order_receive(socket, &order, &input)) {
+    struct outcome outcome;
+    order.process[sizeof order.process - 1] = '\0';
+    carry_out(served, &order, input, &outcome);
+    goes_on = outcome_send(socket, &outcome);
+    parcel_release(outcome.body);
+    parcel_release(input);
+    (void)malloc_trim(0);
+    goes_on = goes_on && !is_too_large();
+  }
+  served_free(served);
+}
+
+/* Nothing of the server's but this socket. */
+static void set_apart(int *socket)
+{
+  enum { SOCKET = STDERR_FILENO + 1 };
+  sigset_t none;
+  sigemptyset(&none);
+  for (int number = 1; number < SIGRTMIN; number++)
+    (void)signal(number, SIG_DFL);
+  (void)signal(SIGPIPE, SIG_IGN);
+  (void)signal(SIGINT, SIG_IGN); /* of a terminal: the server ends us */
+  (void)sigprocmask(SIG_SETMASK, &none, NULL);
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  (void)prctl(PR_SET_NAME, "heapprof-worker");
+  if (*socket != SOCKET)
+    (void)dup3(*socket, SOCKET, O_CLOEXEC);
+  (void)close_range(SOCKET + 1, ~0U, 0);
+  *socket = SOCKET;
+}
+
+pid_t worker_start(char *const *operands, int *socket)
+{
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    return -1;
+  pid_t parent = getpid(), child = fork();
+  if (child == 0) {
+    set_apart(&ends[1]);
+    if (getppid() == parent)
+      work(operands, ends[1]);
+    _exit(0);
+  }
+  int number = errno;
+  (void)close(ends[1]);
+  if (child < 0)
+    (void)close(ends[0]);
+  *socket = ends[0];
+  errno = number;
+  return child;
+}
