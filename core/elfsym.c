@@ -12,7 +12,7 @@
 enum {
   SECTIONS_MAX = 1 << 16,
   SECTIONS_AT_A_TIME = 48,
-  SYMBOLS_AT_A_TIME = 256,
+  FEW_SYMBOLS_BYTES = 256 << 10,
   NAME_MAX_BYTES = 8 << 10,
   NOTES_MAX_BYTES = 4096,
   UNSIZED_REACH_BYTES = 4096, /* how far the code of a symbol without a size may reach */
@@ -104,14 +104,15 @@ static size_t lower_bound(const struct elfsym_query *queries, size_t count, uint
   return low;
 }
 
-/* An index of the queries: their range is cut into equal parts, and each part knows the first query in it or behind it.
- * A file has many more symbols than there are queries, and most symbols match none. */
-enum { PARTS = 1024 };
+/* An index of the queries: their range is cut into equal parts, and each part knows the first query in it or behind it,
+ * and its address. A file has many more symbols than there are queries, and most symbols match none. */
+enum { PARTS = 512 };
 
 struct query_index {
   uint64_t low;
   unsigned shift;
   uint32_t first[PARTS + 1];
+  uint64_t first_address[PARTS]; /* behind all queries: the highest, which no symbol reaches */
 };
 
 static void index_queries(struct query_index *index, const struct elfsym_query *queries, size_t count)
@@ -125,14 +126,25 @@ static void index_queries(struct query_index *index, const struct elfsym_query *
       index->first[part] = i;
   for (; part <= PARTS; part++)
     index->first[part] = (uint32_t)count;
+  for (part = 0; part < PARTS; part++)
+    index->first_address[part] = index->first[part] < count ? queries[index->first[part]].address : UINT64_MAX;
 }
 
-/* Of the part that holds `address`, or the nearest one; PARTS: it lies behind all queries. */
-static size_t part_of(const struct query_index *index, uint64_t address)
+static uint64_t reach_of(const Elf64_Sym *symbol)
 {
-  uint64_t from = address > index->low ? address : index->low;
-  uint64_t part = (from - index->low) >> index->shift;
-  return part < PARTS ? part : PARTS;
+  return LIKELY(symbol->st_size > 0) ? symbol->st_size : UNSIZED_REACH_BYTES;
+}
+
+/* The first query that the symbol may hold; `count`: there is none. */
+static ALWAYS_INLINE size_t first_match(const struct query_index *index, const Elf64_Sym *symbol,
+                                        const struct elfsym_query *queries, size_t count)
+{
+  uint64_t value = symbol->st_value, part = value < index->low ? 0 : (value - index->low) >> index->shift;
+  if (LIKELY(part >= PARTS || index->first_address[part] >= value + reach_of(symbol)))
+    return count;
+  size_t first = index->first[part];
+  first += lower_bound(queries + first, index->first[part + 1] - first, value);
+  return first < count && queries[first].address < value + reach_of(symbol) ? first : count;
 }
 
 /* What is known so far about the symbol of a query. A sized symbol that covers the address beats an unsized one before
@@ -167,22 +179,18 @@ static bool is_code(const Elf64_Sym *symbol)
 static uint64_t end_of(struct elf_file *file, const Elf64_Sym *symbol)
 {
   Elf64_Shdr section;
-  if (symbol->st_size > 0)
-    return symbol->st_value + symbol->st_size;
-  uint64_t end = symbol->st_value + UNSIZED_REACH_BYTES;
-  if (!read_section(file, symbol->st_shndx, &section) || section.sh_addr + section.sh_size > end)
+  uint64_t end = symbol->st_value + reach_of(symbol);
+  if (symbol->st_size > 0 || !read_section(file, symbol->st_shndx, &section) || section.sh_addr + section.sh_size > end)
     return end;
   return section.sh_addr + section.sh_size;
 }
 
-static void match_symbol(struct elf_file *file, const Elf64_Sym *symbol, const struct query_index *index,
-                         struct elfsym_query *queries, struct match *matches, size_t count)
+/* With queries[first..count), of which it holds the first, as far as its size tells. */
+static NOINLINE void match_symbol(struct elf_file *file, const Elf64_Sym *symbol, struct elfsym_query *queries,
+                                  struct match *matches, size_t first, size_t count)
 {
-  uint64_t farthest = symbol->st_value + (symbol->st_size > 0 ? symbol->st_size : UNSIZED_REACH_BYTES);
-  size_t part = part_of(index, symbol->st_value), first = index->first[part];
-  if (LIKELY(first == count || queries[first].address >= farthest) || !is_code(symbol))
+  if (!is_code(symbol))
     return;
-  first += lower_bound(queries + first, index->first[part + 1] - first, symbol->st_value);
   uint8_t rank = rank_of(symbol);
   uint64_t end = end_of(file, symbol);
   for (size_t i = first; i < count && queries[i].address < end; i++) {
@@ -195,24 +203,49 @@ static void match_symbol(struct elf_file *file, const Elf64_Sym *symbol, const s
   }
 }
 
-static bool match_all(struct elf_file *file, const Elf64_Shdr *table, struct elfsym_query *queries,
-                      struct match *matches, size_t count)
+struct symbols {
+  Elf64_Sym *room;
+  size_t at_a_time;
+};
+
+static bool match_all(struct elf_file *file, const Elf64_Shdr *table, struct symbols symbols,
+                      struct elfsym_query *queries, struct match *matches, size_t count)
 {
-  Elf64_Sym symbols[SYMBOLS_AT_A_TIME];
   struct query_index index;
-  uint64_t total = table->sh_size / sizeof *symbols, end;
+  uint64_t total = table->sh_size / sizeof *symbols.room, end;
   if (__builtin_add_overflow(table->sh_offset, table->sh_size, &end))
     return false;
   index_queries(&index, queries, count);
   for (uint64_t done = 0; done < total;) {
-    size_t batch = total - done < SYMBOLS_AT_A_TIME ? (size_t)(total - done) : SYMBOLS_AT_A_TIME;
-    if (!read_exactly(file->fd, table->sh_offset + done * sizeof *symbols, symbols, batch * sizeof *symbols))
+    size_t batch = total - done < symbols.at_a_time ? (size_t)(total - done) : symbols.at_a_time;
+    uint64_t offset = table->sh_offset + done * sizeof *symbols.room;
+    if (!read_exactly(file->fd, offset, symbols.room, batch * sizeof *symbols.room))
       return false;
-    for (size_t i = 0; i < batch; i++)
-      match_symbol(file, &symbols[i], &index, queries, matches, count);
+    for (size_t i = 0; i < batch; i++) {
+      size_t first = first_match(&index, &symbols.room[i], queries, count);
+      if (UNLIKELY(first < count))
+        match_symbol(file, &symbols.room[i], queries, matches, first, count);
+    }
     done += batch;
   }
   return true;
+}
+
+/* cc1 has 37,000 symbols, and calls for 256 each took as long as looking at them. But a short table is not worth the
+ * pages of a larger buffer. */
+
+static NOINLINE bool match_few(struct elf_file *file, const Elf64_Shdr *table, struct elfsym_query *queries,
+                               struct match *matches, size_t count)
+{
+  Elf64_Sym room[256];
+  return match_all(file, table, (struct symbols){room, COUNT_OF(room)}, queries, matches, count);
+}
+
+static NOINLINE bool match_many(struct elf_file *file, const Elf64_Shdr *table, struct elfsym_query *queries,
+                                struct match *matches, size_t count)
+{
+  Elf64_Sym room[1024];
+  return match_all(file, table, (struct symbols){room, COUNT_OF(room)}, queries, matches, count);
 }
 
 static const char *read_name(const struct elf_file *file, const Elf64_Shdr *strings, uint64_t offset,
@@ -237,7 +270,10 @@ static enum elfsym_table resolve_in(struct elf_file *file, struct elfsym_query *
 {
   Elf64_Shdr symbols, strings;
   struct match *matches = arena_get_array(arena, count, sizeof *matches);
-  if (matches == NULL || !find_table(file, &symbols, &strings) || !match_all(file, &symbols, queries, matches, count))
+  if (matches == NULL || !find_table(file, &symbols, &strings))
+    return ELFSYM_NO_TABLE;
+  bool has_few = symbols.sh_size <= FEW_SYMBOLS_BYTES;
+  if (!(has_few ? match_few : match_many)(file, &symbols, queries, matches, count))
     return ELFSYM_NO_TABLE;
   for (size_t i = 0; i < count; i++) {
     if (matches[i].rank == RANK_NONE)
