@@ -25,7 +25,7 @@ bool confinement_begin(void)
   stack_bounds_foresee((uintptr_t)__builtin_frame_address(0));
   if (header != NULL && region_is_own()) {
     (void)timing_sampling_ns(); /* stores the speed of the clock for readers of the file; there is no later chance */
-    resident_leave();
+    resident_leave_aside();
     if (atomic_load(&header->stacks) == 0)
       region_remove_file();
     else

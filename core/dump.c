@@ -2,6 +2,7 @@
 #include "core/dump.h"
 
 #include "core/arena.h"
+#include "core/command_line.h"
 #include "core/comments.h"
 #include "core/descriptor.h"
 #include "core/libc.h"
@@ -26,7 +27,7 @@
 #include <string.h>
 
 /* What a dump has mapped: where its arena begins, enough for a small profile, and its stack. */
-enum { DUMP_ARENA_BYTES = 192 << 10, DUMP_STACK_BYTES = 256 << 10 };
+enum { DUMP_ARENA_BYTES = 192 << 10, DUMP_STACK_BYTES = 256 << 10, DUMP_BYTES = DUMP_ARENA_BYTES + DUMP_STACK_BYTES };
 enum { COMMAND_LINE_MAX = 1024, NAME_ATTEMPTS = 8 };
 
 static const struct config *settings;
@@ -92,6 +93,10 @@ static void add_member(struct profile *profile, struct arena *arena, const char 
 static void add_command_line(struct profile *profile, struct arena *arena)
 {
   char line[COMMAND_LINE_MAX];
+  if (command_line_is_unchanged()) {
+    add_text(profile, arena, COMMENT_command, command_line());
+    return;
+  }
   long size = descriptor_read_file("/proc/self/cmdline", 0, line, sizeof line - 1);
   if (size < 0)
     return;
@@ -349,19 +354,6 @@ static void run(void *argument)
   }
 }
 
-/* False: there is no memory. */
-static bool run_aside(struct dump_job *job)
-{
-  enum { BYTES = DUMP_ARENA_BYTES + DUMP_STACK_BYTES };
-  char *memory = sys_map_anonymous(BYTES);
-  if (memory == NULL)
-    return false;
-  job->memory = memory;
-  on_stack_below(memory + BYTES, run, job);
-  sys_munmap(memory, BYTES);
-  return true;
-}
-
 static uint64_t next_number(void)
 {
   uint64_t last = atomic_load(&dumps_started), next;
@@ -371,22 +363,48 @@ static uint64_t next_number(void)
   return next - process_epoch();
 }
 
+/* The memory it was done in, for the caller to give back; NULL: there was none. */
+static void *run_aside(struct dump_job *job)
+{
+  settle_begin(); /* no sample yet: an empty profile has its mappings and comments all the same */
+  (void)settle(); /* a forked child writes its own profile, not its parent's */
+  job->number = job->path == NULL ? next_number() : 0;
+  unsigned turn = dump_begin();
+  char *memory = settle_lost_everything() ? NULL : sys_map_anonymous(DUMP_BYTES);
+  if (memory != NULL) {
+    job->memory = memory;
+    on_stack_below(memory + DUMP_BYTES, run, job);
+  }
+  dump_end(turn);
+  return memory;
+}
+
+static int result_of(const struct dump_job *job, const void *memory)
+{
+  if (memory != NULL)
+    return job->result;
+  report_failure("no memory for a profile", "", "");
+  return -ENOMEM;
+}
+
 int dump_write(const char *path, const char *reason)
 {
+  struct dump_job job = {.path = path, .reason = reason};
   if (settings == NULL)
     return -EAGAIN; /* before the constructor */
-  settle_begin();   /* no sample yet: an empty profile has its mappings and comments all the same */
-  (void)settle();   /* a forked child writes its own profile, not its parent's */
-  struct dump_job job = {.path = path, .reason = reason};
-  job.number = path == NULL ? next_number() : 0;
-  unsigned turn = dump_begin();
-  bool has_run = !settle_lost_everything() && run_aside(&job);
-  dump_end(turn);
-  if (!has_run) {
-    report_failure("no memory for a profile", "", "");
-    return -ENOMEM;
-  }
-  return job.result;
+  void *memory = run_aside(&job);
+  if (memory != NULL)
+    sys_munmap(memory, DUMP_BYTES);
+  return result_of(&job, memory);
+}
+
+int dump_write_last(const char *reason)
+{
+  struct dump_job job = {.reason = reason};
+  if (settings == NULL)
+    return -EAGAIN;
+  const void *memory = run_aside(&job); /* the kernel takes all memory at once: sooner, a part of it costs 10 us */
+  return result_of(&job, memory);
 }
 
 /* Requests. */

@@ -26,6 +26,10 @@ void dump_set_inert_reason(const char *reason);
  * the profile gets a name beside it, under a path of its own the result is -EEXIST. `reason` goes into the comments. */
 int dump_write(const char *path, const char *reason);
 
+/* As dump_write(NULL), at the end of the process: what was mapped for it stays, for the kernel to take with all
+ * else. */
+int dump_write_last(const char *reason);
+
 /* As dump_write(NULL), unless one of these is running: then that one writes another profile when it is done. For
  * handlers. */
 void dump_request(const char *reason);

@@ -352,6 +352,9 @@ struct growth {
   char *base;
 };
 
+/* Under region_growth_lock, and with signals blocked: who takes the lock over finds nobody on it. */
+static LARGE char growth_stack[16 << 10];
+
 static void map_more_aside(void *argument)
 {
   struct growth *growth = argument;
@@ -361,10 +364,9 @@ static void map_more_aside(void *argument)
 /* What does not fit into the file goes to private memory: our own dumps see it, readers of the file do not. */
 static char *map_more(uint64_t from, uint64_t to)
 {
-  enum { STACK_BYTES = 16 << 10 };
   struct growth growth = {from, to, NULL};
   if (sys_may_call(SYS_openat)) /* behind a seccomp filter no file can be opened, nor signals blocked */
-    (void)on_fresh_stack(map_more_aside, &growth, STACK_BYTES);
+    on_stack_below(growth_stack + sizeof growth_stack, map_more_aside, &growth);
   return growth.base != NULL ? growth.base : sys_map_anonymous(to - from);
 }
 

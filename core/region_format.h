@@ -15,9 +15,9 @@
 
 enum {
   REGION_VERSION = 2,
-  REGION_HEADER_BYTES = 4096,
-  REGION_FIRST_SEGMENT_BYTES = 32 << 10, /* 256 KiB cost every short process 0.1 ms */
-  REGION_SEGMENTS = 15,                  /* 512 MiB in all */
+  REGION_HEADER_BYTES = 2560,
+  REGION_FIRST_SEGMENT_BYTES = 16 << 10, /* each page costs a process 2.5 us, if it needs it or not */
+  REGION_SEGMENTS = 16,                  /* 512 MiB in all */
   REGION_GRANULE_BYTES = 16,
   REGION_LOSSES = 16,
   HALVES = 2,

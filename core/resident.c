@@ -28,22 +28,27 @@ struct resident resident_of(const char *status)
   return (struct resident){.now_bytes = bytes_of(status, "VmRSS:"), .most_bytes = bytes_of(status, "VmHWM:")};
 }
 
-static void read_status(void *result)
-{
-  char status[2048]; /* both are in the first half */
-  long size = descriptor_read_file("/proc/self/status", 0, status, sizeof status - 1);
-  status[size > 0 ? size : 0] = '\0';
-  *(struct resident *)result = resident_of(status);
-}
-
 void resident_leave(void)
 {
-  enum { STACK_BYTES = 16 << 10 };
+  char status[2048]; /* both are in the first half */
   struct region_header *header = region_header();
-  struct resident resident = {0, 0};
-  (void)on_fresh_stack(read_status, &resident, STACK_BYTES);
+  long size = descriptor_read_file("/proc/self/status", 0, status, sizeof status - 1);
+  status[size > 0 ? size : 0] = '\0';
+  struct resident resident = resident_of(status);
   if (header == NULL || resident.most_bytes == 0)
     return;
   atomic_store_explicit(&header->resident_bytes, resident.now_bytes, memory_order_relaxed);
   atomic_store_explicit(&header->resident_most_bytes, resident.most_bytes, memory_order_relaxed);
+}
+
+static void leave(void *unused)
+{
+  (void)unused;
+  resident_leave();
+}
+
+void resident_leave_aside(void)
+{
+  enum { STACK_BYTES = 16 << 10 };
+  (void)on_fresh_stack(leave, NULL, STACK_BYTES);
 }

@@ -16,7 +16,10 @@ struct resident {
  * getrusage goes on with what the process was before. */
 struct resident resident_of(const char *status);
 
-/* Leaves those of this process in its region, for readers who cannot ask once it is gone. */
+/* Leaves those of this process in its region, for readers who cannot ask once it is gone. Takes 3 KiB of the stack. */
 void resident_leave(void);
+
+/* The same for those who have no such stack. */
+void resident_leave_aside(void);
 
 #endif

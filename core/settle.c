@@ -16,6 +16,7 @@
 #include <sys/auxv.h>
 
 enum { SETUP_STACK_BYTES = 64 << 10 };
+static LARGE char first_stack[SETUP_STACK_BYTES]; /* for begin(): mapped anew, it would cost as much as a page or two */
 
 static const struct config *settings;
 static const char *program_name, *allocator_name;
@@ -74,7 +75,7 @@ void settle_begin(void)
     return;
   int first = NOT_BEGUN;
   if (atomic_compare_exchange_strong(&beginning, &first, BEGINNING)) {
-    (void)on_fresh_stack(begin, NULL, SETUP_STACK_BYTES);
+    on_stack_below(first_stack + sizeof first_stack, begin, NULL);
     atomic_store(&beginning, BEGUN);
   }
   wait_while(&beginning, BEGINNING);

@@ -161,7 +161,7 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
 static bool hand_over_file(void)
 {
   (void)timing_sampling_ns(); /* stores the speed of the clock that timed the samples */
-  resident_leave();
+  resident_leave_aside();
   return region_is_in_file();
 }
 
@@ -171,7 +171,7 @@ static void finish(const char *reason)
   bool has_stacks = atomic_load(&region_header()->stacks) > 0;
   bool is_kept = has_stacks && config.keep_at_exit && hand_over_file();
   bool is_wanted = has_stacks && (config.dump_at_exit || (config.keep_at_exit && !is_kept));
-  bool is_written = is_wanted && dump_write(NULL, reason) == 0;
+  bool is_written = is_wanted && dump_write_last(reason) == 0;
   if (!is_kept && is_written == is_wanted)
     region_remove_file(); /* otherwise it holds what is wanted, or the profile that could not be written */
 }

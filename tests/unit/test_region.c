@@ -84,7 +84,7 @@ CHILD_TEST(file_is_private_and_says_whose_it_is)
   require(read(fd, bytes, sizeof bytes) == sizeof bytes);
   const struct region_header *header = (const struct region_header *)bytes;
   require(memcmp(header->magic, "HEAPPROF", 8) == 0 && header->version == REGION_VERSION &&
-          header->header_bytes == 4096);
+          header->header_bytes == REGION_HEADER_BYTES);
   require(header->pid == (uint32_t)getpid() && header->parent_pid == 0 && header->depth == config.depth);
   require(header->sample_interval_bytes == 524288 && header->first_segment_bytes == REGION_FIRST_SEGMENT_BYTES);
   require(strcmp(header->program, "unit") == 0 && strcmp(header->allocator, "/lib/liballocator.so") == 0);
@@ -244,11 +244,12 @@ CHILD_TEST(ends_at_the_last_segment)
   strcpy(config.state_dir, "/proc"); /* memory: half a gigabyte of disk is not for a test */
   silence();
   require(region_create(&config, "unit", "") && region_path()[0] == '\0');
-  while (region_reserve(16 << 10, &granule) != NULL && reserved < 100000)
+  enum { BYTES = REGION_FIRST_SEGMENT_BYTES / 2 };
+  while (region_reserve(BYTES, &granule) != NULL && reserved < 100000)
     reserved++;
   uint64_t all = (uint64_t)REGION_FIRST_SEGMENT_BYTES << (REGION_SEGMENTS - 1);
-  require(reserved < all >> 14 && reserved > (all >> 14) - 2 * REGION_SEGMENTS); /* some room is lost at the ends */
-  require(region_reserve(16 << 10, &granule) == NULL);
+  require(reserved < all / BYTES && reserved > all / BYTES - 2 * REGION_SEGMENTS); /* some room is lost at the ends */
+  require(region_reserve(BYTES, &granule) == NULL);
 }
 
 CHILD_TEST(unfinished_records_are_skipped)

@@ -272,7 +272,7 @@ CHILD_TEST(full_table_counts_under_the_stand_in)
   uint32_t last = 0;
   while (region_header()->lost[LOSS_stack_table] == 0 && stacks < 100000)
     last = intern_number(stacks++);
-  require(stacks > 50 && stacks < 100000);
+  require(stacks > 20 && stacks < 100000);
   require(last != 0 && stack_at(last)->flags == (STACK_TABLE_FULL | cut_flags(CUT_no_memory)));
   require(stack_at(last)->record.constant_words == 0);
   uint64_t longest = stacks * (DEPTH - 3) + DEPTH - 4; /* where it fits, the last one would have, too */
