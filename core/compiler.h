@@ -13,6 +13,9 @@
 /* What each sample runs: the linker puts these functions together. Between two samples a program runs much other code,
  * so each page costs a walk through page tables that are in no cache, and each line a miss. */
 #define SAMPLED __attribute__((hot))
+
+/* What each sample of exact mode runs besides: together too, behind the others. */
+#define SAMPLED_EXACT __attribute__((section(".text.sorted.exact")))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define UNUSED __attribute__((unused))
 #define PACKED __attribute__((packed))

@@ -2,8 +2,6 @@
 #include "core/record.h"
 
 #include "core/cuts.h"
-#include "core/live/live_ahead.h"
-#include "core/live/live_index.h"
 #include "core/process.h"
 #include "core/settle.h"
 #include "core/timing.h"
@@ -98,7 +96,7 @@ static SAMPLED NOINLINE void count_new(const void *pointer, size_t size_bytes, u
 {
   struct sample_weight weight = sampler_weigh(size_bytes);
   weight.halves = sampler_choose_halves(weight, coins) & HALF_BOTH;
-  if (UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer))
+  if (live_may_be_stale(pointer))
     forget_stale(pointer);
   if (!live_add(pointer, (struct live_entry){.stack = stack, .halves = weight.halves, .size_bytes = size_bytes})) {
     region_lose(LOSS_live_table);
@@ -114,8 +112,7 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
     settle_lose_sample();
     return;
   }
-  live_index_prefetch(pointer);
-  live_ahead_allocated(pointer, size_bytes);
+  live_prefetch(pointer);
   uint32_t stack = intern(start);
   if (stack == 0) {
     region_lose(LOSS_region);
@@ -157,7 +154,7 @@ static ALWAYS_INLINE bool may_hold(const void *pointer)
 /* What the real free will read comes into the cache beside what the live table needs. */
 static ALWAYS_INLINE void prefetch_for_free(const void *pointer)
 {
-  live_index_prefetch(pointer);
+  live_prefetch(pointer);
   __builtin_prefetch((const char *)pointer - 2 * sizeof(size_t));
 }
 

@@ -6,6 +6,7 @@
 #include "core/config.h"
 #include "core/dump.h"
 #include "core/libc.h"
+#include "core/live/live.h"
 #include "core/message.h"
 #include "core/modules.h"
 #include "core/on_stack.h"
@@ -133,6 +134,7 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
   if (!config.follow)
     follow_end(environment);
   sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
+  live_init(config.sample_interval_bytes == 1);
   record_init(config.depth);
   init_main_stack(pid, argv);
   dump_init(&config, program);

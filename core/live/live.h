@@ -1,29 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /* The live table: which sampled objects are allocated now, by address. Nodes with what is known of them
- * (live_node.h), found through an index (live_index.h), with two filters in front (live_filter.h).
+ * (live_node.h), found through an index (live_index.h), with two filters in front (live_filter.h). In exact mode, where
+ * neighbours are all there, one word for each on shelves in their order (live_shelves.h).
  *
  * Only the thread that owns a pointer (by the rules of malloc and free) ever adds or removes it, so a look-up needs
  * no lock and cannot miss it.
  *
  * Threads, signals: lock-free; a handler may interrupt any step, and siglongjmp out of one, at the cost of one node.
- * Memory: about 36 bytes a live sample once there are thousands. The filters have 1 MiB (by page) and 256 KiB (by
- * object); a page of them is touched for each 16 MiB, or each MiB, of heap. All of it is private memory, so a forked
- * child's copy is exact as of the fork. Failure: live_add returns false when memory is refused. errno is kept.
+ * Memory: about 36 bytes a live sample once there are thousands, in exact mode less (live_shelves.h). The filters have
+ * 1 MiB (by page) and 256 KiB (by object); a page of them is touched for each 16 MiB, or each MiB, of heap. All of it
+ * is private memory, so a forked child's copy is exact as of the fork. Failure: live_add returns false when memory is
+ * refused. errno is kept.
  */
 #ifndef HEAPPROF_LIVE_H
 #define HEAPPROF_LIVE_H
 
 #include "core/compiler.h"
+#include "core/live/live_entry.h"
 #include "core/live/live_filter.h"
+#include "core/live/live_index.h"
+#include "core/live/live_shelves.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-struct live_entry {
-  uint32_t stack;
-  uint8_t halves; /* that the sample is in (core/tally.h) */
-  size_t size_bytes;
-};
+/* From the constructor, before anything is added. */
+void live_init(bool is_exact);
+
+extern HIDDEN bool live_is_exact;
+
+/* Brings what the table will need of a pointer into the cache, where that is too large to be there anyway. */
+static ALWAYS_INLINE void live_prefetch(const void *pointer)
+{
+  if (UNLIKELY(live_is_exact))
+    live_shelves_prefetch(pointer);
+  else
+    live_index_prefetch(pointer);
+}
 
 /* Raises the filter, then shows the entry. The pointer must not be in the table. */
 SAMPLED bool live_add(const void *pointer, struct live_entry entry);
@@ -33,6 +46,14 @@ SAMPLED bool live_add(const void *pointer, struct live_entry entry);
  */
 SAMPLED bool live_may_hold(const void *pointer);
 
+/* Is there an entry of a pointer that is about to be added, perhaps? */
+static ALWAYS_INLINE bool live_may_be_stale(const void *pointer)
+{
+  if (UNLIKELY(live_is_exact))
+    return live_shelves_hold(pointer);
+  return UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer);
+}
+
 /* Takes the entry out and lowers the filter; false when there is none. */
 SAMPLED bool live_remove(const void *pointer, struct live_entry *entry);
 
@@ -40,8 +61,8 @@ SAMPLED bool live_remove(const void *pointer, struct live_entry *entry);
  * them: visit each entry once with live_adopt_each, then live_adopt_settle calls `freed` for every entry that was
  * visited and removed. */
 bool live_remove_during_adoption(const void *pointer);
-void live_adopt_each(void (*visit)(struct live_entry entry));
-void live_adopt_settle(void (*freed)(struct live_entry entry));
+void live_adopt_each(live_visitor *visit);
+void live_adopt_settle(live_visitor *freed);
 
 /* How many entries there are; walks the index. */
 uint64_t live_count(void);

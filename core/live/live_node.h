@@ -63,7 +63,7 @@ static inline void live_node_set_adoption(struct live_node *node, unsigned adopt
                         memory_order_relaxed);
 }
 
-/* Fills a node that nobody else knows yet. */
+/* Fills a node that nobody else knows yet, but for its stack. */
 static inline void live_node_set(struct live_node *node, uint64_t hash, uint64_t size_bytes, unsigned halves)
 {
   uint64_t rest = hash >> LIVE_NODE_TAG_BITS;

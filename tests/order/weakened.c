@@ -72,7 +72,7 @@ static bool is_exempt(const struct explorer_site *site, const char *const *exemp
   char name[128];
   (void)snprintf(name, sizeof name, "%s: %s", site->function, site->operation);
   for (; *exempt != NULL; exempt++)
-    if (strcmp(name, *exempt) == 0 || strcmp(site->function, *exempt) == 0)
+    if (strcmp(name, *exempt) == 0 || strcmp(site->function, *exempt) == 0 || strstr(site->file, *exempt) != NULL)
       return true;
   return false;
 }
