@@ -61,13 +61,14 @@ public:
     return false;
   }
 
-  void Start() override
+  /* Of MemoryManager; not marked as that, for one Stop is not in every version. */
+  void Start()
   {
     is_begun_ = heapprof_count_begin() == 0;
     has_counts_ = false;
   }
 
-  void Stop(Result &result) override
+  void Stop(Result &result)
   {
     if (!end())
       return;
@@ -80,7 +81,6 @@ public:
                    static_cast<unsigned long long>(counts_.lost));
   }
 
-  /* As some versions have it. */
   void Stop(Result *result)
   {
     Stop(*result);

@@ -23,6 +23,13 @@ class OfGoogle(Case):
         done = self.tool("run", "-q", *options, "--", self.program(), OFTEN, "--benchmark_format=json", **variables)
         return done, {one["name"]: one for one in json.loads(done.stdout)["benchmarks"]}
 
+    @cases(("g++", "c++11"), ("g++", "c++20"), ("clang++", "c++11"), ("clang++", "c++20"))
+    def test_compiles_without_a_warning(self, compiler, standard):
+        need(compiler)
+        done = subprocess.run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Woverloaded-virtual", "-Wpedantic", "-Werror",
+                               f"-I{paths.SOURCE}/include", "-fsyntax-only", EXAMPLES / "benchmark/words.cc"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     @timeout(120)
     def test_exact(self):
         done, found = self.run_json("-s", 1)
