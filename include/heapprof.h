@@ -91,7 +91,7 @@ struct heapprof_counts {
 HEAPPROF_API int heapprof_count_begin(void);
 
 /* Ends it, and fills in *counts, of which the caller knows `size` bytes: sizeof *counts. Returns 0, or -1 with errno:
- * EINVAL if there was no beginning. */
+ * EINVAL if there was no beginning in this process. */
 HEAPPROF_API int heapprof_count_end(struct heapprof_counts *counts, size_t size);
 
 /* The version of the library, such as "0.1.0". */

@@ -6,6 +6,7 @@
 #include "core/dump.h"
 #include "core/live/live.h"
 #include "core/peak.h"
+#include "core/process.h"
 #include "core/record.h"
 #include "core/region.h"
 #include "core/sampler.h"
@@ -101,13 +102,16 @@ ARCH_ENTRY int heapprof_stats(struct heapprof_stats *stats)
 
 enum { COUNTS_NOTHING, COUNTS_CHANGES, COUNTS };
 
-static _Atomic int counting;
+/* With the epoch that it is of: a forked child counts nothing. */
+static _Atomic uint64_t counting;
 static struct heapprof_stats at_begin; /* belongs to whoever made `counting` COUNTS_CHANGES */
 static bool was_stopped;
 
-static bool turn(int from, int to)
+static bool turn(uint64_t from, uint64_t to)
 {
-  return atomic_compare_exchange_strong(&counting, &from, to);
+  uint64_t word = atomic_load(&counting);
+  uint64_t state = process_is_of_now(word) ? word & ~process_epoch() : COUNTS_NOTHING;
+  return state == from && atomic_compare_exchange_strong(&counting, &word, process_epoch() | to);
 }
 
 static uint64_t lost_of(const struct heapprof_stats *stats)
@@ -119,12 +123,10 @@ ARCH_ENTRY int heapprof_count_begin(void)
 {
   if (sampler_interval() != 1 || inert_reason() != NULL)
     return fail(ENOTSUP);
+  if (!settle_for_sample())
+    return fail(ENOMEM);
   if (!turn(COUNTS_NOTHING, COUNTS_CHANGES))
     return fail(EBUSY);
-  if (!settle_for_sample()) {
-    (void)turn(COUNTS_CHANGES, COUNTS_NOTHING);
-    return fail(ENOMEM);
-  }
   was_stopped = atomic_load(&sampler_mode) == SAMPLER_STOPPED;
   read_stats(&at_begin);
   peak_set_mark();
@@ -150,7 +152,7 @@ static struct heapprof_counts counts_since_begin(void)
 
 ARCH_ENTRY int heapprof_count_end(struct heapprof_counts *counts, size_t size)
 {
-  if (counts == NULL || !turn(COUNTS, COUNTS_CHANGES))
+  if (counts == NULL || sampler_interval() != 1 || !settle() || !turn(COUNTS, COUNTS_CHANGES))
     return fail(EINVAL);
   if (was_stopped)
     switch_mode(SAMPLER_ON, SAMPLER_STOPPED);

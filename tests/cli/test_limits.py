@@ -117,7 +117,7 @@ class OfRuns(Case):
         line, = self.judged(["peak>1G"], self.keeps(), 10, 2000, expect=1, HEAPPROF_STATE_DIR="/proc/nowhere")
         self.assertIn("--fail-if could not be checked", line)
 
-    @cases("", "peak", "peak>", "peak>x", "peak<1M", "peak>5%", "peak>-1", "leak>0", "leaked_objects>1K", "growth>5%", "peak>1M;leaked>0")
+    @cases("", "peak", "peak>", "peak>x", "peak<1M", "peak>5%", "peak>-1", "leak>0", "leaked_objects>1K", "leaked_objects>1.5", "growth>5%", "peak>1M;leaked>0")
     def test_what_is_none(self, text):
         marker = self.out_dir / "started"
         done = self.tool("run", "--fail-if=peak>1M", "--fail-if", text, "--", "touch", marker, expect=2)
@@ -170,6 +170,13 @@ class OfLeaks(Case):
         source.write_text("fn main() { std::thread::spawn(|| std::mem::forget(std::env::args().collect::<Vec<String>>())).join().unwrap(); }\n")
         subprocess.run(["rustc", "-O", "-o", program, source], check=True, capture_output=True)
         self.assertIn("'leaked_objects>0'", self.judged(program, expect=3)[0])
+
+    @cases("/dev/null", "/dev/stderr")
+    def test_profiles_that_nobody_keeps(self, out):
+        """Judged is what was written, not what can be read again."""
+        program = compile(paths.TESTS / "cli/keeps.c", "-g")
+        for kept, status in ((0, 0), (10, 3)):
+            self.tool("run", "-q", "-s", 1, "-o", out, "--fail-if=leaked>0", "--", program, kept, 10, expect=status)
 
     def test_ignored(self):
         program = compile(paths.TESTS / "cli/keeps.c", "-g")

@@ -189,6 +189,7 @@ class ByApi(Case):
            ("spike count work counted count spike counted", ["64 2016 peak 2016 growth 64 2016 lost 0", "1 100000 peak 100000 growth 0 0 lost 0"]),
            ("work count spike free counted", ["1 100000 peak 100000 growth -64 -2016 lost 0"]),
            ("counted count count counted counted", ["counted EINVAL", "count EBUSY", "0 0 peak 0 growth 0 0 lost 0", "counted EINVAL"]),
+           ("work fork", ["counted EINVAL"] + ["64 2016 peak 2016 growth 64 2016 lost 0"] * 2),
            ("threads", ["4000 40000 peak PEAK growth 2000 20000 lost 0"]))
     def test_counts(self, orders, said):
         """Exact, of all threads; apart from the rest of the program."""

@@ -6,6 +6,7 @@
  *   stats, version                     says them
  *   count, counted                     begins to count, ends it and says what there was
  *   spike                              100,000 bytes for a moment
+ *   fork                               in the middle of a count
  *   threads                            four that allocate 1,000 objects of 10 bytes each, and free half of them */
 #include "heapprof.h"
 #include "shadow.h"
@@ -15,6 +16,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/wait.h>
 
 enum { OBJECTS = 64 };
 
@@ -121,6 +123,23 @@ static void run_threads(void)
   say_counts();
 }
 
+/* A child begins anew, and has nothing to end. */
+static void fork_while_counting(void)
+{
+  say_failure("count", heapprof_count_begin());
+  victim_work();
+  if (fork() == 0) {
+    victim_free();
+    say_counts();
+    say_failure("count", heapprof_count_begin());
+    victim_work();
+    say_counts();
+    _exit(0);
+  }
+  REQUIRE(wait(NULL) > 0);
+  say_counts();
+}
+
 static void obey(const char *order)
 {
   if (strcmp(order, "work") == 0)
@@ -149,6 +168,8 @@ static void obey(const char *order)
     say_counts();
   else if (strcmp(order, "threads") == 0)
     run_threads();
+  else if (strcmp(order, "fork") == 0)
+    fork_while_counting();
   else if (strcmp(order, "version") == 0)
     dprintf(STDOUT_FILENO, "version %s\n", heapprof_version());
   else

@@ -256,6 +256,8 @@ static int accompany(struct job *job, pid_t program, gint64 started_ns)
   collection_init(&collection, job->folder, job->pattern);
   collection.program = program;
   collection.peak_limit_bytes = run_limits_peak(job->limits.limits);
+  collection.finds_leaks = run_limits_are_of_leaks(job->limits.limits);
+  collection.ignored = job->limits.ignored;
   struct company company = {.collection = &collection, .tree_peak = tree_peak_new(job->folder)};
   struct child_end end = child_wait(program, TREE_PEAK_LOOK_MS, keep_company, &company);
   tree_peak_look(company.tree_peak);

@@ -12,6 +12,8 @@
 #ifndef HEAPPROF_COLLECT_H
 #define HEAPPROF_COLLECT_H
 
+#include "tools/run/leaks.h"
+
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,13 +32,16 @@ struct collected_profile {
   uint64_t resident_most_bytes; /* 0: not known */
   bool has_status;              /* it ended by itself, with this: */
   int exit_status;
-  bool is_whole; /* false: some of its samples were in memory of the process only */
+  struct leaks leaks; /* of one that ended by itself, where a limit asks for it */
+  bool is_whole;      /* false: some of its samples were in memory of the process only */
 };
 
 struct collection {
   const char *folder, *pattern; /* the caller's; without a folder there is nothing to collect */
   pid_t program;                /* the process that was started */
   double peak_limit_bytes;      /* what holds a peak above it is looked up; INFINITY at first */
+  bool finds_leaks;             /* false at first */
+  const struct filter *ignored; /* no leaks; NULL at first */
   GPtrArray *profiles;          /* struct collected_profile * */
   char *problem;                /* why the first that could not be written could not; NULL: there was none */
   unsigned kept;                /* state files that stay therefore */

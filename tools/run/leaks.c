@@ -3,10 +3,10 @@
 
 #include "core/inherited.h"
 #include "tools/filter/kept.h"
-#include "tools/heap/load.h"
 #include "tools/source/source.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
+#include "tools/views/view.h"
 
 #include <string.h>
 
@@ -63,21 +63,38 @@ static void forget_ignored(struct heap *heap, const struct filter *filter, struc
   filter_drop_empty(filter, heap);
 }
 
-struct heap *leaks_read(const char *path, const struct filter *filter, struct leaks_left_out *left_out)
+static void sum_up(const struct heap *heap, const char *type, struct leaks_sum *sum)
 {
-  g_autoptr(GError) error = NULL;
-  struct heap *heap = load_file(path, &error);
-  if (heap == NULL) {
-    say("%s", error->message);
-    return NULL;
+  struct rows *rows = rows_of(heap, heap_find_type(heap, type), ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
+  sum->value = rows->total;
+  sum->variance = rows->total_variance;
+  if (rows->rows->len > 0) {
+    const struct row *row = &g_array_index(rows->rows, struct row, 0);
+    g_autofree char *name = view_row_name(row);
+    g_strlcpy(sum->site, name, sizeof sum->site);
+    sum->of_site = row->flat;
   }
+  rows_free(rows);
+}
+
+void leaks_measure(struct heap *heap, const struct filter *filter, struct leaks *leaks)
+{
   source_drop_frames(heap);
   forget_inherited(heap);
   filter_apply(NULL, heap, NULL);
-  forget_kept(heap, left_out);
+  forget_kept(heap, &leaks->left_out);
   filter_apply(filter, heap, NULL);
-  forget_ignored(heap, filter, left_out);
-  return heap;
+  forget_ignored(heap, filter, &leaks->left_out);
+  sum_up(heap, "inuse_space", &leaks->bytes);
+  sum_up(heap, "inuse_objects", &leaks->objects);
+}
+
+void leaks_add_left_out(struct leaks_left_out *sum, const struct leaks_left_out *left_out)
+{
+  sum->kept_bytes += left_out->kept_bytes;
+  sum->kept_objects += left_out->kept_objects;
+  sum->ignored_bytes += left_out->ignored_bytes;
+  sum->ignored_objects += left_out->ignored_objects;
 }
 
 static void append_part(GString *text, double bytes, double objects, const char *what)

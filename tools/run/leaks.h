@@ -8,14 +8,27 @@
 #include "tools/filter/filter.h"
 #include "tools/heap/heap.h"
 
+/* An estimate of one type, and who owns most of it. */
+struct leaks_sum {
+  double value, variance, of_site;
+  char site[256]; /* "": nobody */
+};
+
 /* What did not count, in use. */
 struct leaks_left_out {
   double kept_bytes, kept_objects, ignored_bytes, ignored_objects;
 };
 
-/* The profile of a process without what has not leaked, which is added to *left_out; `filter` as filter_new made it.
- * NULL after a message. */
-struct heap *leaks_read(const char *path, const struct filter *filter, struct leaks_left_out *left_out);
+struct leaks {
+  struct leaks_sum bytes, objects;
+  struct leaks_left_out left_out;
+};
+
+/* Of the heap of a process that has ended; `filter` as filter_new made it, of what is ignored (NULL: nothing). The heap
+ * is changed, and of no use afterwards. */
+void leaks_measure(struct heap *heap, const struct filter *filter, struct leaks *leaks);
+
+void leaks_add_left_out(struct leaks_left_out *sum, const struct leaks_left_out *left_out);
 
 /* One line about what was left out; nothing where there is nothing. */
 void leaks_tell(const struct leaks_left_out *left_out);

@@ -5,7 +5,6 @@
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 #include "tools/views/limit.h"
-#include "tools/views/view.h"
 
 #include <math.h>
 #include <string.h>
@@ -122,18 +121,14 @@ static void judge_peak(struct judgement *judgement)
 
 /* Leaks. */
 
-static void judge_leak(struct judgement *judgement, const struct heap *heap)
+static void judge_leak(struct judgement *judgement)
 {
-  const char *type = judgement->limit->kind == LEAKED ? "inuse_space" : "inuse_objects";
-  struct rows *rows = rows_of(heap, heap_find_type(heap, type), ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
-  judgement->value = rows->total;
-  judgement->variance = rows->total_variance;
-  if (is_broken(judgement)) {
-    const struct row *row = rows->rows->len > 0 ? &g_array_index(rows->rows, struct row, 0) : NULL;
-    g_autofree char *site = row != NULL ? view_row_name(row) : NULL;
-    note(judgement, site, row != NULL ? row->flat : 0);
-  }
-  rows_free(rows);
+  const struct leaks *leaks = &judgement->profile->leaks;
+  const struct leaks_sum *sum = judgement->limit->kind == LEAKED ? &leaks->bytes : &leaks->objects;
+  judgement->value = sum->value;
+  judgement->variance = sum->variance;
+  if (is_broken(judgement))
+    note(judgement, sum->site, sum->of_site);
 }
 
 bool run_limits_are_of_leaks(const GArray *limits)
@@ -144,12 +139,9 @@ bool run_limits_are_of_leaks(const GArray *limits)
   return false;
 }
 
-/* Who was killed, or became another program, has left nothing behind by mistake. False: that one is not known. */
-static bool judge_process(const struct run_limits *limits, const struct collected_profile *profile, GArray *broken,
-                          struct leaks_left_out *left_out)
+/* Who was killed, or became another program, has left nothing behind by mistake. */
+static void judge_process(const struct run_limits *limits, const struct collected_profile *profile, GArray *broken)
 {
-  bool reads = run_limits_are_of_leaks(limits->limits) && profile->has_status;
-  struct heap *heap = reads ? leaks_read(profile->path, limits->ignored, left_out) : NULL;
   for (guint i = 0; i < limits->limits->len; i++) {
     struct judgement judgement = {.limit = &g_array_index(limits->limits, struct limit, i),
                                   .profile = profile,
@@ -157,13 +149,9 @@ static bool judge_process(const struct run_limits *limits, const struct collecte
                                   .broken = broken};
     if (judgement.limit->kind == PEAK)
       judge_peak(&judgement);
-    else if (heap != NULL)
-      judge_leak(&judgement, heap);
+    else if (profile->has_status)
+      judge_leak(&judgement);
   }
-  bool is_known = profile->is_whole && (!reads || heap != NULL);
-  if (heap != NULL)
-    heap_free(heap);
-  return is_known;
 }
 
 static void judge_all(const struct run_limits *limits, const struct collection *collection, bool is_profiled,
@@ -172,8 +160,12 @@ static void judge_all(const struct run_limits *limits, const struct collection *
   bool is_known = collection->folder != NULL && collection->kept == 0;
   g_autoptr(GArray) broken = g_array_new(FALSE, FALSE, sizeof(struct broken));
   g_array_set_clear_func(broken, clear_broken);
-  for (guint i = 0; i < collection->profiles->len; i++)
-    is_known = judge_process(limits, g_ptr_array_index(collection->profiles, i), broken, left_out) && is_known;
+  for (guint i = 0; i < collection->profiles->len; i++) {
+    const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
+    judge_process(limits, profile, broken);
+    leaks_add_left_out(left_out, &profile->leaks.left_out);
+    is_known = is_known && profile->is_whole;
+  }
   report(broken, outcomes);
   if (!is_known || (collection->profiles->len == 0 && !is_profiled))
     limits_note_unknown(outcomes, "not every process left a whole profile");

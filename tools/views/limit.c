@@ -40,7 +40,8 @@ static bool read_bound(const char *text, const struct limit_kind *kind, struct l
   if (unit == NULL)
     return false;
   limit->is_percentage = kind->takes_percentages && strcmp(unit, "%") == 0;
-  double factor = limit->is_percentage || (!kind->is_of_bytes && unit[0] == '\0') ? 1 : 0;
+  bool is_number = !kind->is_of_bytes && unit[0] == '\0' && strchr(text, '.') == NULL;
+  double factor = limit->is_percentage || is_number ? 1 : 0;
   if (kind->is_of_bytes && !limit->is_percentage)
     factor = factor_of(unit);
   limit->bound = factor * g_ascii_strtod(text, NULL);
