@@ -6,7 +6,7 @@ import signal
 import socket
 import stat
 
-from harness import tools
+from harness import lint, tools
 from harness.case import cases, in_victim, slow, timeout
 from harness.server import Server, need_server
 from harness.states import NOBODY, NOGROUP, StateCase, need_root, status_of, wait_until
@@ -99,6 +99,131 @@ class Profiles(ServeCase):
             self.assertEqual(server.get(f"/debug/pprof/symbol?{asked}+0x10+nonsense").text, expected)
             self.assertEqual(server.request("POST", "/debug/pprof/symbol", f"0+{asked}").text, expected)
             self.assertEqual(server.request("POST", "/debug/pprof/symbol", "+".join([asked] * 3)).text.count("victim_news"), 3)
+
+
+class Deltas(ServeCase):
+    """What was allocated in between; what is in use stays what it is."""
+    def setUp(self):
+        super().setUp()
+        self.program = self.holder()
+        self.addCleanup(self.program.__exit__)
+        self.server = Server(self, self.program.pid).__enter__()
+        self.addCleanup(self.server.__exit__)
+
+    def begin(self, path):
+        """Asks, and when it returns the delta has begun: of one process there is one order after the other."""
+        asked = self.server.ask(path)
+        self.server.get("/debug/pprof/cmdline")
+        return asked
+
+    def work(self, order="peak"):
+        self.program.say(order)
+        self.program.read_until("done")
+
+    def read(self, answer):
+        self.assertEqual(answer.status, 200, answer.body)
+        profile = answer.profile
+        self.assertEqual([line for line in lint.lint(profile) if line not in Server.LIKE_GO], [])
+        return profile
+
+    @cases(("heap", ""), ("allocs", "alloc_space"))
+    def test_seconds(self, name, default):
+        before = self.server.profile("/debug/pprof/heap")
+        asked = self.begin(f"/debug/pprof/{name}?seconds=1")
+        self.work()
+        answer = self.server.answer(asked)
+        delta, after = self.read(answer), self.server.profile("/debug/pprof/heap")
+        self.assertEqual(answer.headers["content-disposition"], f'attachment; filename="{name}-delta"')
+        self.assertEqual(answer.headers["content-type"], "application/octet-stream")
+        self.assertEqual(delta.default_sample_type, default)
+        self.assertEqual(delta.totals(), {kind: after.total(kind) - (before.total(kind) if kind.startswith("alloc_") else 0)
+                                          for kind in USUAL})
+        self.assertEqual(delta.total("alloc_objects", in_victim), 100)
+        in_use = [{stack: value for stack, value in profile.stacks("inuse_space").items() if value} for profile in (delta, after)]
+        self.assertEqual(in_use[0], in_use[1])
+        self.assertEqual(set(delta.stacks("alloc_space")) - set(after.stacks("alloc_space")), set())
+        self.assertTrue(10**9 <= delta.duration_nanos <= after.time_nanos - before.time_nanos)
+        self.assertTrue(before.time_nanos <= delta.time_nanos <= after.time_nanos)
+        self.assertRegex(delta.comment_values()["delta"], r"^alloc_\* of \d+\.\d+ s, inuse_\* of their end$")
+
+    def test_go_reads_it(self):
+        url = f"http://127.0.0.1:{self.server.port}/debug/pprof/heap?seconds=1"
+        rows = tools.pprof_top("go", url, "inuse_objects")
+        self.assertEqual(sum(flat for name, (flat, _) in rows.items() if name == "victim_news"), 196)
+
+    @cases(
+        ("seconds=0", 'invalid value for "seconds" - must be a positive integer'),
+        ("seconds=-1", 'invalid value for "seconds" - must be a positive integer'),
+        ("seconds=1.5", 'invalid value for "seconds" - must be a positive integer'),
+        ("seconds=x&debug=1", 'invalid value for "seconds" - must be a positive integer'),
+        ("seconds=99999999999999999999", 'invalid value for "seconds" - must be a positive integer'),
+        ("seconds=1&debug=1", "seconds and debug params are incompatible"),
+        ("seconds=3601", "profile duration exceeds server's WriteTimeout"),
+    )
+    def test_what_is_no_delta(self, query, words):
+        for name in ("heap", "allocs"):
+            answer = self.server.get(f"/debug/pprof/{name}?{query}")
+            self.assertEqual((answer.status, answer.text, answer.headers.get("x-go-pprof")), (400, words + "\n", "1"))
+            self.assertNotIn("content-disposition", answer.headers)
+
+    def test_seconds_elsewhere(self):
+        answer = self.server.get("/debug/pprof/peak?seconds=1")
+        self.assertEqual((answer.status, answer.text), (400, '"seconds" parameter is not supported for this profile type\n'))
+        self.assertEqual(self.server.get("/debug/pprof/heap?seconds=").headers["content-disposition"], 'attachment; filename="heap"')
+
+    def test_many_at_once_share_their_marks(self):
+        asked = [self.server.ask("/debug/pprof/heap?seconds=2") for _ in range(16)]
+        self.server.get("/debug/pprof/cmdline")
+        self.work()
+        deltas = [self.read(self.server.answer(one)) for one in asked]
+        self.assertEqual({delta.total("alloc_objects", in_victim) for delta in deltas}, {100})
+
+    def test_a_program_that_ends_meanwhile(self):
+        asked = self.begin("/debug/pprof/heap?seconds=1")
+        self.program.say("end")
+        self.program.end()
+        answer = self.server.answer(asked)
+        self.assertEqual((answer.status, answer.text), (404, f"there is no process {self.program.pid}\n"))
+
+    def test_nobody_waits_any_more(self):
+        before = self.server.descriptors()
+        for _ in range(10):
+            self.begin("/debug/pprof/heap?seconds=3600").sock.close()
+        self.assertTrue(wait_until(lambda: self.server.descriptors() <= before + 1, "all is forgotten"))
+
+    def test_delta_heap(self):
+        """Of each client, since it asked last; the first time since the start."""
+        first = self.server.get("/debug/pprof/delta_heap?client=a")
+        self.assertEqual(first.headers["content-disposition"], 'attachment; filename="delta_heap"')
+        whole = self.server.profile("/debug/pprof/heap")
+        self.assertEqual(self.read(first).totals(), whole.totals())
+        self.assertIn("since the start", self.read(first).comment_values()["delta"])
+        self.work()
+        self.assertEqual(self.server.request("HEAD", "/debug/pprof/delta_heap?client=a").status, 200)
+        for expected in (100, 0):
+            delta = self.server.profile("/debug/pprof/delta_heap?client=a")
+            self.assertEqual(delta.total("alloc_objects", in_victim), expected)
+            self.assertEqual(delta.total("inuse_space"), whole.total("inuse_space"))
+            self.assertNotIn("since the start", delta.comment_values()["delta"])
+        self.assertEqual(self.server.profile("/debug/pprof/delta_heap?client=b").total("alloc_objects"),
+                         self.server.profile("/debug/pprof/heap").total("alloc_objects"))
+
+    def test_clients_without_a_name(self):
+        """By where they ask from, and with what."""
+        for agent, since_start in (("one", True), ("other", True), ("one", False), ("other", False)):
+            profile = self.server.get("/debug/pprof/delta_heap", User_Agent=agent).profile
+            self.assertEqual("since the start" in profile.comment_values()["delta"], since_start, agent)
+        profile = self.server.get(f"/{self.program.pid}/debug/pprof/delta_heap", User_Agent="one").profile
+        self.assertIn("since the start", profile.comment_values()["delta"], "asked by another name")
+
+    def test_clients_are_forgotten(self):
+        for number in range(65):
+            self.server.get(f"/debug/pprof/delta_heap?client={number}")
+        before = self.server.descriptors()
+        for client, since_start in (("64", False), ("0", True)):
+            profile = self.server.profile(f"/debug/pprof/delta_heap?client={client}")
+            self.assertEqual("since the start" in profile.comment_values()["delta"], since_start, client)
+        self.assertLessEqual(self.server.descriptors(), before)
 
 
 class LikeGo(ServeCase):

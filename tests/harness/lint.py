@@ -25,8 +25,8 @@ def lint_header(profile):
         yield f"period is {profile.period}, the comment sampling_interval_bytes {interval}"
     if not 1_577_836_800 < profile.time_nanos / 1e9 < 4_102_444_800:
         yield f"time_nanos is {profile.time_nanos}, not a time between 2020 and 2100"
-    if profile.duration_nanos != 0:
-        yield f"duration_nanos is {profile.duration_nanos}, of a profile that is not a delta"
+    if (profile.duration_nanos != 0) != ("delta" in profile.comment_values()):
+        yield f"duration_nanos is {profile.duration_nanos}, and that is {'no' if profile.duration_nanos else 'a'} delta"
     if profile.drop_frames:
         try:
             expression = re.compile(profile.drop_frames)
@@ -58,6 +58,7 @@ def lint_ids(profile):
 def lint_samples(profile):
     stacks = set()
     is_of_peak = profile.comment_values().get("moment") == "peak"
+    is_delta = "delta" in profile.comment_values()
     for number, sample in enumerate(profile.samples):
         values = sample.values
         if not any(values.values()):
@@ -65,7 +66,7 @@ def lint_samples(profile):
         if min(values.values()) < 0:
             yield f"sample {number} is negative: {values}"
         # Of a peak, what was in use and what was allocated are estimates by different samples.
-        for kind in ("objects", "space") if not is_of_peak or profile.period == 1 else ():
+        for kind in ("objects", "space") if not is_delta and (not is_of_peak or profile.period == 1) else ():
             if values.get(f"inuse_{kind}", 0) > values.get(f"alloc_{kind}", 0):
                 yield f"sample {number} has more in use than allocated: {values}"
         for name, variance in sample.variances.items():

@@ -2,15 +2,19 @@
 #include "tools/serve/exchange.h"
 
 #include "tools/serve/answer.h"
+#include "tools/serve/numbers.h"
+#include "tools/serve/refusal.h"
 #include "tools/serve/route.h"
 #include "tools/serve/uri.h"
 
 #include <glib-unix.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 
 enum {
-  BODY_BYTES_MAX = 64 << 10,
+  DELTA_SECONDS_MAX = 3600,
   HELD_BYTES_MAX = 32 << 20, /* of answers that wait for their readers; whatever the size, one may */
 };
 
@@ -24,10 +28,14 @@ struct exchange {
   char *uri;
   struct route route;
   GByteArray *body;
-  bool has_headers, is_head, has_body_in_answer;
+  bool has_headers, is_head, has_body_in_answer, wants_text;
   struct order order;
   struct answer answer;
-  guint hang_up; /* source, while it sleeps */
+  guint hang_up, timer; /* sources, while it sleeps */
+  guint seconds;        /* of a delta that has not begun; else 0 */
+  enum order_kind then; /* what to order when they are over */
+  struct parcel *marks; /* of its begin; of delta_heap: of this time */
+  char *client;         /* whose marks they will be; NULL: nobody's */
 };
 
 static struct visitor *visitor_of(struct MHD_Connection *connection)
@@ -68,6 +76,7 @@ void *exchange_begin(void *service, const char *uri, struct MHD_Connection *conn
 static void stop_waiting(struct exchange *exchange)
 {
   g_clear_handle_id(&exchange->hang_up, g_source_remove);
+  g_clear_handle_id(&exchange->timer, g_source_remove);
   g_hash_table_remove(exchange->service->sleeping, exchange);
   workers_cancel(exchange->service->workers, exchange);
 }
@@ -90,32 +99,70 @@ static gboolean take_hang_up(gint fd, GIOCondition condition, gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-static struct answer answer_of(const struct order *order, struct parcel *body)
+static struct answer answer_of(const struct order *order, struct parcel *body, bool is_delta_heap)
 {
   static const struct {
     const char *type, *file_name;
   } kinds[] = {
-      [ORDER_LIST] = {html, NULL},         [ORDER_INDEX] = {html, NULL},
-      [ORDER_HEAP] = {any_bytes, "heap"},  [ORDER_ALLOCS] = {any_bytes, "allocs"},
-      [ORDER_PEAK] = {any_bytes, "peak"},  [ORDER_CMDLINE] = {plain_text, NULL},
+      [ORDER_LIST] = {html, NULL},
+      [ORDER_INDEX] = {html, NULL},
+      [ORDER_HEAP] = {any_bytes, "heap"},
+      [ORDER_ALLOCS] = {any_bytes, "allocs"},
+      [ORDER_PEAK] = {any_bytes, "peak"},
+      [ORDER_CMDLINE] = {plain_text, NULL},
       [ORDER_SYMBOL] = {plain_text, NULL},
+      [ORDER_HEAP_DELTA] = {any_bytes, "heap-delta"},
+      [ORDER_ALLOCS_DELTA] = {any_bytes, "allocs-delta"},
   };
   if (order->wants_text)
     return answer_parcel(body, plain_text, NULL);
-  struct answer answer = answer_parcel(body, kinds[order->kind].type, kinds[order->kind].file_name);
+  const char *file_name = is_delta_heap ? "delta_heap" : kinds[order->kind].file_name;
+  struct answer answer = answer_parcel(body, kinds[order->kind].type, file_name);
   if (order->kind == ORDER_LIST)
     answer_add_header(&answer, "Content-Security-Policy",
                       "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
   return answer;
 }
 
+static void take_outcome(const struct outcome *outcome, void *context);
+
+/* The end of a delta. */
+static gboolean order_delta(gpointer data)
+{
+  struct exchange *exchange = data;
+  exchange->timer = 0;
+  exchange->order.kind = exchange->then;
+  workers_order(exchange->service->workers, &exchange->order, exchange->marks, take_outcome, exchange);
+  return G_SOURCE_REMOVE;
+}
+
+/* It sleeps on. */
+static void begin_delta(struct exchange *exchange, struct parcel *marks)
+{
+  exchange->marks = parcel_hold(marks);
+  exchange->timer = g_timeout_add(exchange->seconds * 1000, order_delta, exchange);
+  exchange->seconds = 0;
+}
+
+static void finish(struct exchange *exchange, const struct outcome *outcome)
+{
+  if (exchange->client != NULL) {
+    parcel_release(exchange->marks);
+    exchange->marks = parcel_hold(outcome->marks);
+  }
+  struct answer answer = answer_of(&exchange->order, outcome->body, exchange->client != NULL);
+  wake_with(exchange, answer);
+}
+
 static void take_outcome(const struct outcome *outcome, void *context)
 {
   struct exchange *exchange = context;
-  if (outcome->status == MHD_HTTP_OK)
-    wake_with(exchange, answer_of(&exchange->order, outcome->body));
-  else
+  if (outcome->status != MHD_HTTP_OK)
     wake_with(exchange, answer_problem(outcome->status, outcome->problem));
+  else if (exchange->seconds > 0)
+    begin_delta(exchange, outcome->body);
+  else
+    finish(exchange, outcome);
 }
 
 static void sleep_until_done(struct exchange *exchange, struct parcel *input)
@@ -148,9 +195,8 @@ static struct answer no_answer(void)
   return (struct answer){.response = NULL};
 }
 
-static struct answer place_order(struct exchange *exchange, enum order_kind kind)
+static struct answer place_order(struct exchange *exchange, enum order_kind kind, struct parcel *input)
 {
-  bool is_profile = kind == ORDER_HEAP || kind == ORDER_ALLOCS || kind == ORDER_PEAK;
   if (!order_init(&exchange->order, kind, exchange->route.process))
     return answer_problem(MHD_HTTP_NOT_FOUND, "no process has such a long name");
   if (parcel_bytes_held() > HELD_BYTES_MAX) {
@@ -158,83 +204,82 @@ static struct answer place_order(struct exchange *exchange, enum order_kind kind
     answer_add_header(&answer, MHD_HTTP_HEADER_RETRY_AFTER, "5");
     return answer;
   }
-  struct parcel *input = NULL;
-  if (kind == ORDER_SYMBOL) {
-    const char *query = uri_query(exchange->uri);
-    bool is_posted = exchange->body->len > 0;
-    input = parcel_of_bytes(is_posted ? (const char *)exchange->body->data : query,
-                            is_posted ? exchange->body->len : strlen(query));
-  }
-  exchange->order.wants_text = is_profile && uri_number(uri_query(exchange->uri), "debug") != 0;
+  exchange->order.wants_text = exchange->wants_text;
   sleep_until_done(exchange, input);
-  parcel_release(input);
   return no_answer();
+}
+
+static struct answer place_symbol_order(struct exchange *exchange)
+{
+  const char *query = uri_query(exchange->uri);
+  bool is_posted = exchange->body->len > 0;
+  struct parcel *input =
+      is_posted ? parcel_of_bytes(exchange->body->data, exchange->body->len) : parcel_of_bytes(query, strlen(query));
+  struct answer answer = place_order(exchange, ORDER_SYMBOL, input);
+  parcel_release(input);
+  return answer;
+}
+
+/* What a profile is asked for, in the order in which Go looks at it: `delta` is ORDER_MARKS where there is none. */
+static struct answer place_profile_order(struct exchange *exchange, enum order_kind kind, enum order_kind delta)
+{
+  const char *query = uri_query(exchange->uri);
+  g_autofree char *text = uri_value(query, "seconds");
+  int64_t seconds;
+  exchange->wants_text = uri_number(query, "debug") != 0;
+  if (text == NULL || text[0] == '\0')
+    return place_order(exchange, kind, NULL);
+  if (numbers_signed(text, strlen(text), &seconds) != NUMBER_OK || seconds <= 0)
+    return answer_problem(MHD_HTTP_BAD_REQUEST, "invalid value for \"seconds\" - must be a positive integer");
+  if (delta == ORDER_MARKS)
+    return answer_problem(MHD_HTTP_BAD_REQUEST, "\"seconds\" parameter is not supported for this profile type");
+  if (seconds > DELTA_SECONDS_MAX)
+    return answer_problem(MHD_HTTP_BAD_REQUEST, "profile duration exceeds server's WriteTimeout");
+  if (exchange->wants_text)
+    return answer_problem(MHD_HTTP_BAD_REQUEST, "seconds and debug params are incompatible");
+  exchange->seconds = (guint)seconds;
+  exchange->then = delta;
+  return place_order(exchange, ORDER_MARKS, NULL);
+}
+
+/* Who asks: as it calls itself, else by where it asks from and with what. */
+static char *client_of(const struct exchange *exchange)
+{
+  g_autofree char *name = uri_value(uri_query(exchange->uri), "client");
+  if (name != NULL && name[0] != '\0')
+    return g_strdup_printf("%s\nclient %s", exchange->route.process, name);
+  char address[NI_MAXHOST] = "";
+  const struct sockaddr *from =
+      MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+  socklen_t size = from->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+  if (from->sa_family == AF_INET || from->sa_family == AF_INET6)
+    (void)getnameinfo(from, size, address, sizeof address, NULL, 0, NI_NUMERICHOST);
+  const char *agent = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_USER_AGENT);
+  return g_strdup_printf("%s\nfrom %s %s", exchange->route.process, address, agent != NULL ? agent : "");
+}
+
+static struct answer place_client_order(struct exchange *exchange)
+{
+  exchange->client = client_of(exchange);
+  return place_order(exchange, ORDER_HEAP_DELTA, clients_get(exchange->service->clients, exchange->client));
 }
 
 static struct answer answer_request(struct exchange *exchange)
 {
   switch (exchange->route.end) {
   case ROUTE_REDIRECT: return answer_redirect(exchange->route.location, exchange->has_body_in_answer);
-  case ROUTE_LIST: return place_order(exchange, ORDER_LIST);
+  case ROUTE_LIST: return place_order(exchange, ORDER_LIST, NULL);
   case ROUTE_HEALTH: return answer_text(MHD_HTTP_OK, "ok");
-  case ROUTE_INDEX: return place_order(exchange, ORDER_INDEX);
-  case ROUTE_HEAP: return place_order(exchange, ORDER_HEAP);
-  case ROUTE_ALLOCS: return place_order(exchange, ORDER_ALLOCS);
-  case ROUTE_PEAK: return place_order(exchange, ORDER_PEAK);
-  case ROUTE_CMDLINE: return place_order(exchange, ORDER_CMDLINE);
-  case ROUTE_SYMBOL: return place_order(exchange, ORDER_SYMBOL);
+  case ROUTE_INDEX: return place_order(exchange, ORDER_INDEX, NULL);
+  case ROUTE_HEAP: return place_profile_order(exchange, ORDER_HEAP, ORDER_HEAP_DELTA);
+  case ROUTE_ALLOCS: return place_profile_order(exchange, ORDER_ALLOCS, ORDER_ALLOCS_DELTA);
+  case ROUTE_PEAK: return place_profile_order(exchange, ORDER_PEAK, ORDER_MARKS);
+  case ROUTE_DELTA_HEAP: return place_client_order(exchange);
+  case ROUTE_CMDLINE: return place_order(exchange, ORDER_CMDLINE, NULL);
+  case ROUTE_SYMBOL: return place_symbol_order(exchange);
   case ROUTE_UNKNOWN_PROFILE: return answer_problem(MHD_HTTP_NOT_FOUND, "Unknown profile");
   default: return answer_text(MHD_HTTP_NOT_FOUND, "404 page not found");
   }
-}
-
-/* Whether it may be asked: by its headers alone. */
-
-static const char *header(const struct exchange *exchange, const char *name)
-{
-  return MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, name);
-}
-
-static struct answer refuse_without_token(void)
-{
-  struct answer answer = answer_text(MHD_HTTP_UNAUTHORIZED, "this needs the token that the server was started with");
-  answer_add_header(&answer, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"heapprof\", charset=\"UTF-8\"");
-  return answer;
-}
-
-static bool is_method_known(const char *method)
-{
-  return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "POST") == 0;
-}
-
-static struct answer refuse_method(void)
-{
-  struct answer answer = answer_text(MHD_HTTP_METHOD_NOT_ALLOWED, "405 method not allowed");
-  answer_add_header(&answer, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST");
-  return answer;
-}
-
-static bool is_too_long(const char *content_length)
-{
-  guint64 bytes;
-  return content_length != NULL && !g_ascii_string_to_unsigned(content_length, 10, 0, BODY_BYTES_MAX, &bytes, NULL);
-}
-
-/* The answer is none if it may. */
-static struct answer refuse(struct exchange *exchange, const char *method)
-{
-  const char *authorization = header(exchange, MHD_HTTP_HEADER_AUTHORIZATION);
-  enum access_verdict verdict =
-      access_check(&exchange->service->access, header(exchange, MHD_HTTP_HEADER_HOST), authorization);
-  if (verdict == ACCESS_NO_TOKEN && exchange->route.end != ROUTE_HEALTH)
-    return refuse_without_token();
-  if (verdict == ACCESS_FOREIGN_HOST)
-    return answer_text(MHD_HTTP_FORBIDDEN, "this is not served by that name; heapprof serve --host NAME does");
-  if (!is_method_known(method))
-    return refuse_method();
-  if (is_too_long(header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH)))
-    return answer_text(MHD_HTTP_CONTENT_TOO_LARGE, "413 request too large");
-  return no_answer();
 }
 
 /* Steps. */
@@ -251,14 +296,15 @@ static enum MHD_Result take_headers(struct exchange *exchange, const char *metho
   exchange->is_head = strcmp(method, "HEAD") == 0;
   exchange->has_body_in_answer = strcmp(method, "POST") != 0;
   exchange->route = route_of(exchange->uri);
-  exchange->answer = refuse(exchange, method);
+  exchange->answer =
+      refusal_of(exchange->connection, &exchange->service->access, method, exchange->route.end == ROUTE_HEALTH);
   return exchange->answer.response != NULL ? send_answer(exchange) : MHD_YES;
 }
 
 /* Of a body without a length, too: it ends the connection. */
 static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t *size)
 {
-  if (exchange->body->len + *size > BODY_BYTES_MAX)
+  if (exchange->body->len + *size > REFUSAL_BODY_BYTES_MAX)
     return MHD_NO;
   g_byte_array_append(exchange->body, (const guint8 *)bytes, (guint)*size);
   *size = 0;
@@ -291,12 +337,17 @@ enum MHD_Result exchange_step(void *service, struct MHD_Connection *connection, 
 void exchange_end(void *service, struct MHD_Connection *connection, void **context, enum MHD_RequestTerminationCode how)
 {
   struct exchange *exchange = *context;
-  (void)service;
+  struct service *ours = service;
   (void)connection;
-  (void)how;
   if (exchange == NULL)
     return;
+  bool has_got_it =
+      how == MHD_REQUEST_TERMINATED_COMPLETED_OK && exchange->answer.status == MHD_HTTP_OK && !exchange->is_head;
+  if (has_got_it && exchange->client != NULL && exchange->marks != NULL)
+    clients_put(ours->clients, exchange->client, exchange->marks);
   stop_waiting(exchange);
+  parcel_release(exchange->marks);
+  g_free(exchange->client);
   visitor_may_ask(exchange->visitor);
   answer_clear(&exchange->answer);
   route_clear(&exchange->route);

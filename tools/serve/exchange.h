@@ -8,6 +8,7 @@
 #define HEAPPROF_EXCHANGE_H
 
 #include "tools/serve/access.h"
+#include "tools/serve/clients.h"
 #include "tools/serve/visitors.h"
 #include "tools/serve/workers.h"
 
@@ -18,6 +19,7 @@ struct service {
   struct access access;
   struct visitors visitors;
   struct workers *workers;
+  struct clients *clients;
   GHashTable *sleeping; /* struct exchange * */
   bool has_woken;       /* one of them: libmicrohttpd looks after it when it runs next, and does not say so */
 };

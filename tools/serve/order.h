@@ -18,7 +18,10 @@ enum order_kind {
   ORDER_ALLOCS,
   ORDER_PEAK,
   ORDER_CMDLINE,
-  ORDER_SYMBOL, /* of the addresses in the parcel */
+  ORDER_SYMBOL,     /* of the addresses in the parcel */
+  ORDER_MARKS,      /* what it has allocated, for a delta */
+  ORDER_HEAP_DELTA, /* with the marks in the parcel; none: since the start */
+  ORDER_ALLOCS_DELTA,
 };
 
 enum { ORDER_PROCESS_BYTES = 256, ORDER_PROBLEM_BYTES = 1024 };
@@ -29,11 +32,11 @@ struct order {
   char process[ORDER_PROCESS_BYTES]; /* ends with NUL, and NULs follow */
 };
 
-/* What came of it. `body` is NULL unless the status is 200. */
+/* What came of it. `body` is NULL unless the status is 200; `marks` comes with deltas: for the next one. */
 struct outcome {
   unsigned status;
   char problem[ORDER_PROBLEM_BYTES]; /* a line */
-  struct parcel *body;
+  struct parcel *body, *marks;
 };
 
 /* False: the process that is named has a name too long to be one. */
@@ -45,5 +48,6 @@ bool order_send(int socket, const struct order *order, const struct parcel *inpu
 bool order_receive(int socket, struct order *order, struct parcel **input);
 bool outcome_send(int socket, const struct outcome *outcome);
 bool outcome_receive(int socket, struct outcome *outcome);
+void outcome_clear(struct outcome *outcome);
 
 #endif

@@ -57,6 +57,8 @@ static const struct {
 } profiles[] = {
     {"heap?debug=1", "heap", "memory in use, and all that was allocated since the start"},
     {"allocs?debug=1", "allocs", "the same; readers show what was allocated first"},
+    {"heap?seconds=30", "heap-delta", "what is allocated in 30 seconds, and what is in use at their end"},
+    {"delta_heap", "delta_heap", "what was allocated since you asked last, and what is in use now"},
     {"peak", "peak", "what was in use when most was"},
     {"cmdline", "cmdline", "the command line"},
     {"symbol", "symbol", "names of addresses in the query, or in what is posted"},

@@ -12,8 +12,13 @@ static const struct {
   const char *name;
   enum route_end end;
 } names[] = {
-    {"", ROUTE_INDEX},    {"heap", ROUTE_HEAP},       {"allocs", ROUTE_ALLOCS},
-    {"peak", ROUTE_PEAK}, {"cmdline", ROUTE_CMDLINE}, {"symbol", ROUTE_SYMBOL},
+    {"", ROUTE_INDEX},
+    {"heap", ROUTE_HEAP},
+    {"allocs", ROUTE_ALLOCS},
+    {"peak", ROUTE_PEAK},
+    {"delta_heap", ROUTE_DELTA_HEAP},
+    {"cmdline", ROUTE_CMDLINE},
+    {"symbol", ROUTE_SYMBOL},
 };
 
 /* Of what stands behind the process. */

@@ -108,7 +108,7 @@ static int run_service(struct service *service, const struct listener *listener)
 static int serve_at(const struct serve_options *options, const struct listener *listener)
 {
   g_autoptr(GError) error = NULL;
-  struct service service = {.workers = workers_new(options->operands)};
+  struct service service = {.workers = workers_new(options->operands), .clients = clients_new()};
   access_init(&service.access);
   visitors_init(&service.visitors);
   service.sleeping = g_hash_table_new(g_direct_hash, g_direct_equal);
@@ -116,6 +116,7 @@ static int serve_at(const struct serve_options *options, const struct listener *
   if (status == EXIT_OK)
     status = become_user(options->user, listener, &error) ? run_service(&service, listener) : fail(error);
   workers_free(service.workers);
+  clients_free(service.clients);
   g_hash_table_destroy(service.sleeping);
   access_clear(&service.access);
   return status;

@@ -10,12 +10,13 @@ void served_heap_add_names(struct heap *heap, const struct target *target)
   process_heap_add_names(heap, &names, target->owner, false);
 }
 
-struct heap *served_heap(const struct target *target, enum region_moment moment, GError **error)
+struct heap *served_heap_read(const struct target *target, enum region_moment moment, GError **error)
 {
-  struct heap *heap = target_read(target, moment, "serve", error);
-  if (heap == NULL)
-    return NULL;
+  return target_read(target, moment, "serve", error);
+}
+
+void served_heap_finish(struct heap *heap, const struct target *target)
+{
   served_heap_add_names(heap, target);
   wrappers_strip(heap);
-  return heap;
 }

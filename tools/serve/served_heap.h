@@ -10,7 +10,10 @@
 #include "tools/heap/heap.h"
 #include "tools/state/targets.h"
 
-struct heap *served_heap(const struct target *target, enum region_moment moment, GError **error);
+struct heap *served_heap_read(const struct target *target, enum region_moment moment, GError **error);
+
+/* Names for what was read, and what goes by them. */
+void served_heap_finish(struct heap *heap, const struct target *target);
 
 /* Names alone, for locations that are there. */
 void served_heap_add_names(struct heap *heap, const struct target *target);

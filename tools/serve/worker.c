@@ -3,6 +3,7 @@
 
 #include "tools/heap/save.h"
 #include "tools/serve/go_text.h"
+#include "tools/serve/marks.h"
 #include "tools/serve/order.h"
 #include "tools/serve/pages.h"
 #include "tools/serve/served.h"
@@ -25,6 +26,7 @@ enum {
   STATUS_GONE = 404,
   STATUS_BROKEN = 500,
   INPUT_BYTES_MAX = 1 << 20,
+  MARKS_BYTES_MAX = 512 << 20,  /* of more stacks than a profile can have */
   RESIDENT_PAGES_MAX = 8 << 10, /* of 4 KiB; where more stays after an order a fresh worker takes over */
 };
 
@@ -35,13 +37,40 @@ static GBytes *bytes_of(GString *text)
   return text != NULL ? g_string_free_to_bytes(text) : NULL;
 }
 
-static GBytes *profile(const struct target *target, const struct order *order, GError **error)
+static bool is_delta(const struct order *order)
 {
-  struct heap *heap = served_heap(target, order->kind == ORDER_PEAK ? REGION_PEAK : REGION_NOW, error);
+  return order->kind == ORDER_HEAP_DELTA || order->kind == ORDER_ALLOCS_DELTA;
+}
+
+/* Leaves in the heap what was allocated since the marks in the parcel, and in *marks those of now. */
+static void make_delta(struct heap *heap, const struct parcel *input, GBytes **marks)
+{
+  g_autoptr(GBytes) then = input != NULL ? parcel_bytes(input, MARKS_BYTES_MAX) : NULL;
+  *marks = marks_of(heap);
+  marks_subtract(heap, then);
+}
+
+static GBytes *bytes_of_heap(struct heap *heap, const struct target *target, const struct order *order, GError **error)
+{
+  bool shows_allocated = order->kind == ORDER_ALLOCS || order->kind == ORDER_ALLOCS_DELTA;
+  served_heap_finish(heap, target);
+  heap->default_type = heap_text(heap, shows_allocated ? "alloc_space" : "");
+  return order->wants_text ? bytes_of(go_text(heap)) : save_bytes(heap, error);
+}
+
+static GBytes *profile(const struct target *target, const struct order *order, const struct parcel *input,
+                       GBytes **marks, GError **error)
+{
+  GBytes *bytes;
+  struct heap *heap = served_heap_read(target, order->kind == ORDER_PEAK ? REGION_PEAK : REGION_NOW, error);
   if (heap == NULL)
     return NULL;
-  heap->default_type = heap_text(heap, order->kind == ORDER_ALLOCS ? "alloc_space" : "");
-  GBytes *bytes = order->wants_text ? bytes_of(go_text(heap)) : save_bytes(heap, error);
+  if (is_delta(order))
+    make_delta(heap, input, marks);
+  if (order->kind == ORDER_MARKS)
+    bytes = marks_of(heap);
+  else
+    bytes = bytes_of_heap(heap, target, order, error);
   heap_free(heap);
   return bytes;
 }
@@ -69,24 +98,25 @@ static GBytes *symbols(const struct target *target, const struct parcel *input, 
 }
 
 static GBytes *answer_of_target(const struct target *target, const struct order *order, const struct parcel *input,
-                                GError **error)
+                                GBytes **marks, GError **error)
 {
   switch (order->kind) {
   case ORDER_INDEX: return bytes_of(pages_index(target));
   case ORDER_CMDLINE: return command_line(target, error);
   case ORDER_SYMBOL: return symbols(target, input, error);
-  default: return profile(target, order, error);
+  default: return profile(target, order, input, marks, error);
   }
 }
 
-static GBytes *answer(struct served *served, const struct order *order, const struct parcel *input, GError **error)
+static GBytes *answer(struct served *served, const struct order *order, const struct parcel *input, GBytes **marks,
+                      GError **error)
 {
   if (order->kind == ORDER_LIST)
     return bytes_of(pages_list(served_all(served)));
   struct target *target = served_find(served, order->process, error);
   if (target == NULL)
     return NULL;
-  GBytes *bytes = answer_of_target(target, order, input, error);
+  GBytes *bytes = answer_of_target(target, order, input, marks, error);
   if (bytes == NULL && !process_runs(target->pid)) { /* whatever could not be read */
     g_clear_error(error);
     g_set_error(error, SERVED_ERROR, STATUS_GONE, "process %d has ended", target->pid);
@@ -95,17 +125,24 @@ static GBytes *answer(struct served *served, const struct order *order, const st
   return bytes;
 }
 
+static struct parcel *parcel_of(GBytes *bytes)
+{
+  return bytes != NULL ? parcel_of_bytes(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes)) : NULL;
+}
+
 static void carry_out(struct served *served, const struct order *order, const struct parcel *input,
                       struct outcome *outcome)
 {
   g_autoptr(GError) error = NULL;
-  g_autoptr(GBytes) bytes = answer(served, order, input, &error);
+  g_autoptr(GBytes) marks = NULL;
+  g_autoptr(GBytes) bytes = answer(served, order, input, &marks, &error);
   memset(outcome, 0, sizeof *outcome);
   outcome->status = STATUS_OK;
-  if (bytes != NULL)
-    outcome->body = parcel_of_bytes(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
-  if (outcome->body != NULL)
+  outcome->body = parcel_of(bytes);
+  if (outcome->body != NULL) {
+    outcome->marks = parcel_of(marks);
     return;
+  }
   outcome->status = error != NULL && error->domain == SERVED_ERROR ? (unsigned)error->code : STATUS_BROKEN;
   g_strlcpy(outcome->problem, error != NULL ? error->message : g_strerror(errno), sizeof outcome->problem);
 }
@@ -131,7 +168,7 @@ static void work(char *const *operands, int socket)
     order.process[sizeof order.process - 1] = '\0';
     carry_out(served, &order, input, &outcome);
     goes_on = outcome_send(socket, &outcome);
-    parcel_release(outcome.body);
+    outcome_clear(&outcome);
     parcel_release(input);
     (void)malloc_trim(0);
     goes_on = goes_on && !is_too_large();

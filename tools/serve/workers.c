@@ -137,7 +137,7 @@ static gboolean take_outcome(gint fd, GIOCondition condition, gpointer data)
   else if (job != NULL)
     try_again(workers, job);
   if (is_done)
-    parcel_release(outcome.body);
+    outcome_clear(&outcome);
   give_work(workers);
   return goes_on ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
 }

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/serve/refusal.h"
+
+#include <string.h>
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+  return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+static struct answer refuse_without_token(void)
+{
+  struct answer answer = answer_text(MHD_HTTP_UNAUTHORIZED, "this needs the token that the server was started with");
+  answer_add_header(&answer, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"heapprof\", charset=\"UTF-8\"");
+  return answer;
+}
+
+static bool is_method_known(const char *method)
+{
+  return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "POST") == 0;
+}
+
+static struct answer refuse_method(void)
+{
+  struct answer answer = answer_text(MHD_HTTP_METHOD_NOT_ALLOWED, "405 method not allowed");
+  answer_add_header(&answer, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST");
+  return answer;
+}
+
+static bool is_too_long(const char *content_length)
+{
+  guint64 bytes;
+  return content_length != NULL &&
+         !g_ascii_string_to_unsigned(content_length, 10, 0, REFUSAL_BODY_BYTES_MAX, &bytes, NULL);
+}
+
+struct answer refusal_of(struct MHD_Connection *connection, const struct access *access, const char *method,
+                         bool needs_no_token)
+{
+  enum access_verdict verdict =
+      access_check(access, header(connection, MHD_HTTP_HEADER_HOST), header(connection, MHD_HTTP_HEADER_AUTHORIZATION));
+  if (verdict == ACCESS_NO_TOKEN && !needs_no_token)
+    return refuse_without_token();
+  if (verdict == ACCESS_FOREIGN_HOST)
+    return answer_text(MHD_HTTP_FORBIDDEN, "this is not served by that name; heapprof serve --host NAME does");
+  if (!is_method_known(method))
+    return refuse_method();
+  if (is_too_long(header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH)))
+    return answer_text(MHD_HTTP_CONTENT_TOO_LARGE, "413 request too large");
+  return (struct answer){.response = NULL};
+}

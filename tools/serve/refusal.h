@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether something may be asked, judged by its headers alone: who asks, by what name, how, and how much comes with it.
+ */
+#ifndef HEAPPROF_REFUSAL_H
+#define HEAPPROF_REFUSAL_H
+
+#include "tools/serve/access.h"
+#include "tools/serve/answer.h"
+
+enum { REFUSAL_BODY_BYTES_MAX = 64 << 10 };
+
+/* The answer's response is NULL if it may. */
+struct answer refusal_of(struct MHD_Connection *connection, const struct access *access, const char *method,
+                         bool needs_no_token);
+
+#endif
