@@ -60,7 +60,7 @@ static bool make_chunk_for(unsigned slot)
     return true;
   *chunk = sys_map_anonymous(CHUNK_MODULES * sizeof **chunk);
   if (*chunk != NULL)
-    region_add_own_bytes(CHUNK_MODULES * sizeof **chunk);
+    region_add_own(*chunk, CHUNK_MODULES * sizeof **chunk);
   return *chunk != NULL;
 }
 

@@ -102,7 +102,7 @@ static SAMPLED NOINLINE void count_new(const void *pointer, size_t size_bytes, u
     region_lose(LOSS_live_table);
     return;
   }
-  stacks_count_allocation(stack, weight);
+  stacks_count_allocation(stack, weight, pointer);
 }
 
 static void record(const void *pointer, size_t size_bytes, const struct unwind_start *start,

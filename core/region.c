@@ -81,11 +81,39 @@ void region_lose(enum loss loss)
     atomic_fetch_add_explicit(&header->lost[loss], 1, memory_order_relaxed);
 }
 
-void region_add_own_bytes(uint64_t bytes)
+/* Its place may be of another area: then one of the next. Where all are, that one has had its time. */
+void region_note_seen(const void *pointer)
+{
+  uint64_t address = (uintptr_t)pointer;
+  struct region_header *header = region_header();
+  unsigned first = region_seen_place(address), place = first;
+  for (unsigned step = 0; step < SEEN_REACH; step++) {
+    unsigned next = (first + step) % SEEN_PLACES;
+    uint64_t there = atomic_load_explicit(&header->seen[next], memory_order_relaxed);
+    if (there == 0 || region_is_seen_together(there, address)) {
+      place = next;
+      break;
+    }
+  }
+  atomic_store_explicit(&header->seen[place], address, memory_order_relaxed);
+}
+
+static void add_own_range(struct region_header *header, const void *start, uint64_t bytes)
+{
+  uint64_t claimed = atomic_fetch_add_explicit(&header->own_range_count, 1, memory_order_relaxed);
+  if (claimed >= OWN_RANGES)
+    return;
+  atomic_store_explicit(&header->own_ranges[claimed].start, (uintptr_t)start, memory_order_relaxed);
+  atomic_store_explicit(&header->own_ranges[claimed].bytes, bytes, memory_order_release);
+}
+
+void region_add_own(const void *start, uint64_t bytes)
 {
   struct region_header *header = region_header();
-  if (header != NULL)
-    atomic_fetch_add_explicit(&header->own_bytes, bytes, memory_order_relaxed);
+  if (header == NULL)
+    return;
+  atomic_fetch_add_explicit(&header->own_bytes, bytes, memory_order_relaxed);
+  add_own_range(header, start, bytes);
 }
 
 /* The file. */
@@ -338,6 +366,7 @@ bool region_create(const struct config *config, const char *program, const char 
   atomic_store_explicit(&header->log_end, REGION_HEADER_BYTES, memory_order_relaxed);
   atomic_store_explicit(&header->file_end, region.path[0] != '\0' ? size : 0, memory_order_relaxed);
   atomic_store_explicit(&header->own_bytes, size, memory_order_relaxed);
+  add_own_range(header, base, size);
   atomic_store(&region.capacity, size);
   atomic_thread_fence(memory_order_release);
   memcpy(header->magic, REGION_MAGIC, sizeof header->magic);
@@ -383,7 +412,7 @@ static bool grow(void)
     return false;
   atomic_store_explicit(&region.segments[segment], base, memory_order_release);
   atomic_store(&region.capacity, segment_end(segment));
-  region_add_own_bytes(segment_end(segment) - segment_start(segment));
+  region_add_own(base, segment_end(segment) - segment_start(segment));
   return true;
 }
 
@@ -537,6 +566,8 @@ bool region_adopt(const struct config *config)
   atomic_store(&header->inherited_bytes_q4, 0);
   atomic_store(&header->resident_bytes, 0);
   atomic_store(&header->resident_most_bytes, 0);
+  for (unsigned counter = 0; counter < ALLOCATOR_COUNTERS; counter++)
+    atomic_store(&header->allocator_counters[counter], 0);
   for (unsigned loss = 0; loss < REGION_LOSSES; loss++)
     atomic_store(&header->lost[loss], 0);
   for (uint64_t from = 0, to = first_mapping_bytes(); from < capacity; from = to, to *= 2)

@@ -66,7 +66,11 @@ SAMPLED struct region_record *region_at(uint32_t granule);
 struct region_record *region_next(uint64_t *position, enum region_record_type type);
 
 void region_lose(enum loss loss);
-void region_add_own_bytes(uint64_t bytes);
+/* Notes where a sample lies. */
+void region_note_seen(const void *pointer);
+
+/* Counts a mapping of the shim, and notes where it lies, if there is room. */
+void region_add_own(const void *start, uint64_t bytes);
 
 /* Of the memory that the file is mapped in; 0 before region_create asks for it. A test may say otherwise before. */
 extern size_t region_page_bytes;

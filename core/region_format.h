@@ -8,6 +8,7 @@
 #define HEAPPROF_REGION_FORMAT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,7 +16,7 @@
 
 enum {
   REGION_VERSION = 2,
-  REGION_HEADER_BYTES = 2560,
+  REGION_HEADER_BYTES = 2976,
   REGION_FIRST_SEGMENT_BYTES = 16 << 10, /* each page costs a process 2.5 us, if it needs it or not */
   REGION_SEGMENTS = 16,                  /* 512 MiB in all */
   REGION_GRANULE_BYTES = 16,
@@ -25,6 +26,11 @@ enum {
   UNCOVERED_NAME_BYTES = 60,
   MODULE_BUILD_ID_MAX = 32,
   COMMAND_BYTES = 1024,
+  SEEN_PLACES = 64,
+  SEEN_REACH = 8,
+  SEEN_AREA_BITS = 21,
+  OWN_RANGES = 16,
+  ALLOCATOR_COUNTERS = 6,
 };
 
 /* An object that allocates past the profiler (interpose/uncovered.h). Writer: the thread that claims it. */
@@ -37,6 +43,22 @@ struct uncovered_name {
 struct half_total {
   _Atomic uint64_t in_use_bytes_q4; /* estimated, in 1/16 bytes; below 0 counts as 0 */
   _Atomic uint64_t peak_bytes_q4;   /* the highest value that ever had; with PEAK_IS_OVER, something was freed since */
+};
+
+/* What the shim has mapped. Writer: the thread that claims it. */
+struct own_range {
+  _Atomic uint64_t start;
+  _Atomic uint64_t bytes; /* 0: not yet */
+};
+
+/* What the allocator says of itself, in bytes, in the words of jemalloc's "stats". */
+enum allocator_counter {
+  COUNTER_allocated,
+  COUNTER_active,
+  COUNTER_metadata,
+  COUNTER_resident,
+  COUNTER_mapped,
+  COUNTER_retained,
 };
 
 enum { UNCOVERED_IS_EMPTY, UNCOVERED_IS_WRITTEN, UNCOVERED_IS_WHOLE };
@@ -102,7 +124,36 @@ struct region_header {
   /* Any thread of the owner. What the samples of each half stand for, over all stacks; with an interval of 1, the first
    * is of all samples. */
   struct half_total halves[HALVES];
+
+  /* Any thread of the owner: addresses of samples, each the latest of an area of 2 MiB. Whoever adds up
+   * resident memory from outside learns from them which mappings are the allocator's. */
+  _Atomic uint64_t seen[SEEN_PLACES];
+
+  /* Any thread of the owner: the first mappings of the shim; own_range_count: how many there are, also where there is
+   * no room for them. */
+  _Atomic uint64_t own_range_count;
+  struct own_range own_ranges[OWN_RANGES];
+
+  /* By who writes a profile where the allocator may be asked; 0 all: not known. */
+  _Atomic uint64_t allocator_counters[ALLOCATOR_COUNTERS];
 };
+
+/* What every header has. Of one that ends between here and the end of the structure the rest counts as 0. */
+#define REGION_HEADER_LEAST_BYTES offsetof(struct region_header, seen)
+
+/* Where the address of a sample is kept: there, or in one of the next places. */
+static inline unsigned region_seen_place(uint64_t address)
+{
+  enum { HASH_BITS = 32, PLACE_BITS = 6 };
+  _Static_assert(SEEN_PLACES == 1 << PLACE_BITS, "a place for every value of the hash");
+  return (uint32_t)(address >> SEEN_AREA_BITS) * 0x9e3779b1u >> (HASH_BITS - PLACE_BITS);
+}
+
+/* Of addresses in one area the latest is kept. */
+static inline bool region_is_seen_together(uint64_t one, uint64_t other)
+{
+  return (one ^ other) >> SEEN_AREA_BITS == 0;
+}
 
 #define REGION_HAS_ENDED 0x100u
 
@@ -189,7 +240,9 @@ enum stack_flag {
 struct stack_record {
   struct region_record record;
   uint32_t flags; /* enum stack_flag; constant */
-  uint32_t reserved;
+  /* What the allocator gave beyond what was asked for, as a share of that: 1 + 65536 times the mean of some samples; 0:
+   * not known. Any thread of the owner; an update may get lost. */
+  _Atomic uint32_t rounding_q16;
   struct tally allocated;
   struct tally freed;
   struct stack_half halves[HALVES];

@@ -18,6 +18,8 @@ static LARGE _Atomic uint64_t first_level[FIRST_LEVEL_SLOTS];
 static LARGE _Atomic uint64_t second_level[SECOND_LEVEL_SLOTS];
 static _Atomic(_Atomic uint64_t *) levels[LEVELS] = {first_level, second_level};
 
+static size_t (*usable_size)(void *pointer); /* of the allocator */
+
 static _Atomic uint32_t full_stack; /* the stand-in for stacks that found no room */
 
 static size_t level_slots(unsigned level)
@@ -40,7 +42,7 @@ static _Atomic uint64_t *level_at(unsigned level)
   if (fresh == NULL)
     return NULL;
   if (atomic_compare_exchange_strong(&levels[level], &slots, fresh)) {
-    region_add_own_bytes(size);
+    region_add_own(fresh, size);
     return fresh;
   }
   sys_munmap(fresh, size);
@@ -134,12 +136,48 @@ uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsigned dept
   return granule != 0 ? granule : count_without_room(substitute);
 }
 
-void stacks_count_allocation(uint32_t id, struct sample_weight weight)
+void stacks_set_usable_size(size_t (*function)(void *pointer))
 {
+  usable_size = function;
+}
+
+/* A sample stands for about as many bytes as any other, whatever its size, so the mean of their shares is the share of
+ * all bytes. `samples` were counted, with this one: a power of 2. */
+static void note_rounding(struct stack_record *stack, uint64_t samples, uint64_t size_bytes, const void *pointer)
+{
+  if (usable_size == NULL || size_bytes == 0)
+    return;
+  uint64_t usable_bytes = usable_size((void *)(uintptr_t)pointer);
+  if (usable_bytes < size_bytes)
+    return;
+  double share = (double)(usable_bytes - size_bytes) / (double)size_bytes;
+  uint32_t before = atomic_load_explicit(&stack->rounding_q16, memory_order_relaxed);
+  double mean = before > 0 ? (before - 1) * 0x1p-16 : share;
+  mean += (share - mean) / (double)(64 - __builtin_clzll(samples)); /* as many were noted, with this one */
+  uint32_t now = mean < 0xffff ? (uint32_t)(mean * 0x1p16 + 0.5) + 1 : UINT32_MAX;
+  atomic_store_explicit(&stack->rounding_q16, now, memory_order_relaxed);
+}
+
+static COLD void note(struct stack_record *stack, uint64_t samples, uint64_t size_bytes, const void *pointer)
+{
+  if (pointer == NULL || samples == 0)
+    return;
+  region_note_seen(pointer);
+  if ((samples & (samples - 1)) == 0)
+    note_rounding(stack, samples, size_bytes, pointer);
+}
+
+/* Where large objects lay, which have mappings of their own, and a few of the others. */
+void stacks_count_allocation(uint32_t id, struct sample_weight weight, const void *pointer)
+{
+  enum { LARGE_BYTES = 64 << 10, SOME = 255 };
   struct stack_record *stack = stack_at(id);
   peak_keep_before_allocation(stack, weight);
   tally_count(&stack->allocated, weight);
   peak_count_allocation(stack, weight);
+  uint64_t samples = atomic_load_explicit(&stack->allocated.begun, memory_order_relaxed);
+  if (UNLIKELY((samples & (samples - 1) & SOME) == 0 || weight.size_bytes >= LARGE_BYTES))
+    note(stack, samples, weight.size_bytes, pointer);
 }
 
 void stacks_count_free(uint32_t id, struct sample_weight weight)
@@ -186,7 +224,7 @@ uint64_t stacks_peak_bytes(void)
 void stacks_count_inherited(uint32_t id, struct sample_weight weight)
 {
   atomic_fetch_add_explicit(&region_header()->inherited_bytes_q4, tally_bytes_q4(weight), memory_order_relaxed);
-  stacks_count_allocation(id, weight);
+  stacks_count_allocation(id, weight, NULL);
 }
 
 void stacks_inherit(void)

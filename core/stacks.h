@@ -31,8 +31,13 @@ SAMPLED uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsig
 /* Is it the stand-in for those that found no room? */
 SAMPLED bool stacks_is_stand_in(uint32_t stack);
 
-SAMPLED void stacks_count_allocation(uint32_t stack, struct sample_weight weight);
+/* Of the 1st, 2nd, 4th, 8th ... sample, what the allocator made of it is noted, of some more where they lie; unless
+ * `pointer` is NULL. */
+SAMPLED void stacks_count_allocation(uint32_t stack, struct sample_weight weight, const void *pointer);
 SAMPLED void stacks_count_free(uint32_t stack, struct sample_weight weight);
+
+/* The allocator's malloc_usable_size; NULL: it has none. From the constructor. */
+void stacks_set_usable_size(size_t (*function)(void *pointer));
 
 /* For a region that was adopted: sets every tally to zero, and keeps these buckets for what the child has from its
  * parent. What it allocates itself gets buckets of its own, but for the stand-in. One thread. */

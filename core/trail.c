@@ -121,7 +121,7 @@ static struct scratch *chunk_at(unsigned chunk)
   if (fresh == NULL)
     return NULL;
   if (atomic_compare_exchange_strong(&chunks[chunk], &known, fresh)) {
-    region_add_own_bytes(size);
+    region_add_own(fresh, size);
     return fresh;
   }
   sys_munmap(fresh, size);

@@ -16,6 +16,7 @@
 #include "core/resident.h"
 #include "core/sampler.h"
 #include "core/settle.h"
+#include "core/stacks.h"
 #include "core/sys.h"
 #include "core/text.h"
 #include "core/ticks.h"
@@ -136,6 +137,7 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
   sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
   live_init(config.sample_interval_bytes == 1);
   record_init(config.depth);
+  stacks_set_usable_size(real_is_allocators.malloc_usable_size ? real.malloc_usable_size : NULL);
   init_main_stack(pid, argv);
   dump_init(&config, program);
   if (reason == NULL && !settle_init(&config, program, real_allocator_path()))

@@ -158,7 +158,7 @@ static bool make_table(struct eh_frame *frames)
   struct pair *pairs = count > 0 ? sys_map_anonymous(bytes) : NULL;
   if (pairs == NULL)
     return false;
-  region_add_own_bytes(bytes);
+  region_add_own(pairs, bytes);
   count = list_entries(frames, pairs, count);
   sort(pairs, count);
   frames->table = (uintptr_t)pairs;

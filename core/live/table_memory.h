@@ -27,7 +27,7 @@ static inline void *table_memory_get(size_t size_bytes)
     __typeof__(memory) table_memory_none = NULL;                                                                       \
     if (atomic_compare_exchange_strong_explicit((place), &table_memory_none, (memory), memory_order_relaxed,           \
                                                 memory_order_relaxed))                                                 \
-      region_add_own_bytes(size_bytes);                                                                                \
+      region_add_own((memory), (size_bytes));                                                                          \
     else                                                                                                               \
       sys_munmap((memory), (size_bytes));                                                                              \
   } while (false)

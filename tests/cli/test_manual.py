@@ -71,7 +71,8 @@ class Manual(Case):
 
     def make_app(self):
         subprocess.run(["g++", "-O1", "-g", "-o", self.work / "app", paths.TESTS / "cli/app.cc"], check=True)
-        (self.work / "shopd").hardlink_to(self.work / "app")  # to be found by a name that no other test's program has
+        for name in ("shopd", "tilld"):  # to be found by a name that no other test's program has
+            (self.work / name).hardlink_to(self.work / "app")
         self.profiled(["./app"], cwd=self.work, sample=4096, seed=1, out=f"{self.work}/heapprof.%e.%n.pb.gz")
         self.tool("symbolize", "heapprof.app.1.pb.gz", "heapprof.app.2.pb.gz", cwd=self.work)
 

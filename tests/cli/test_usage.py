@@ -72,7 +72,7 @@ class Usage(Case):
 class EveryCommand(Usage):
     def test_there_are_all(self):
         self.assertEqual(commands(),
-                         ["run", "ls", "dump", "recover", "top", "tree", "peek", "symbolize", "merge", "diff", "folded",
+                         ["run", "ls", "rss", "dump", "recover", "top", "tree", "peek", "symbolize", "merge", "diff", "folded",
                                       "info", "report", "serve"])
 
     def test_help(self):
@@ -266,12 +266,12 @@ class BadProcesses(StateCase, Usage):
         self.assertEqual(list(self.out_dir.iterdir()), [])
 
     def test_dead(self):
-        """What was profiled and killed: everything can be read; only dump wants it alive, and says what to do, and serve."""
+        """What was profiled and killed: everything can be read; only dump and rss want it alive, and say what to do, and serve."""
         pid = self.killed("work")
-        done = self.tool("dump", pid, expect=None)
-        self.check_says(done, 1, pid, "recover")
+        for command in ("dump", "rss"):
+            self.check_says(self.tool(command, pid, expect=None), 1, pid, "recover")
         self.check_failed(self.tool("serve", pid, expect=None), pid)
-        for command in set(readers_of("PID")) - {"dump", "recover", "serve"}:
+        for command in set(readers_of("PID")) - {"dump", "recover", "rss", "serve"}:
             done = self.tool(*call(command, str(pid)), expect=None)
             self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
         self.assertTrue(self.state_file(pid).exists())

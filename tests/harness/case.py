@@ -24,6 +24,7 @@ ALLOCATORS = {
     "glibc": None,
     "jemalloc": "libjemalloc.so.2",
     "tcmalloc": "libtcmalloc.so.4",
+    "tcmalloc_minimal": "libtcmalloc_minimal.so.4",
     "mimalloc": "libmimalloc.so.2",
 }
 LIBRARY_FOLDERS = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"]
@@ -114,10 +115,12 @@ class Program:
             pipe.close()
 
     def read_until(self, line):
-        """Waits for a line of output, so that no test sleeps and hopes."""
+        """Waits for a line of output, so that no test sleeps and hopes. Returns what came before it."""
+        before = []
         for text in self.process.stdout:
             if text.rstrip("\n") == line:
-                return
+                return "".join(before)
+            before.append(text)
         self.case.fail(f"{self.arguments} ended without saying {line!r}; standard error: {self.err_path.read_text()}")
 
     def say(self, line):

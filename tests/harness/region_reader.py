@@ -4,7 +4,7 @@ a reader to skip what is damaged, this one accepts only what a process that was 
 import dataclasses
 import struct
 
-HEADER_BYTES = 2144
+HEADER_BYTES, ALL_BYTES = 2144, 2968  # that every header has; that a whole one has
 PEAK_IS_OVER = 1 << 62
 STACK, MODULE = 1, 2
 WORD = 2**64
@@ -73,7 +73,11 @@ class Region:
         self.half_in_use, self.peaks = zip(*struct.iter_unpack("<QQ", data[2112:2144]))
         self.origin, self.end = struct.unpack_from("<QI", data, 1008), struct.unpack_from("<I", data, 1020)[0]
         self.resident, self.resident_most, self.command = *struct.unpack_from("<QQ", data, 1024), text(data[1048:2072])
-        if any(data[HEADER_BYTES:self.header_bytes]):
+        self.seen = struct.unpack_from("<64Q", data, 2144)
+        self.own_range_count, = struct.unpack_from("<Q", data, 2656)
+        self.own_ranges = list(struct.iter_unpack("<QQ", data[2664:2920]))
+        self.allocator_counters = struct.unpack_from("<6Q", data, 2920)
+        if any(data[ALL_BYTES:self.header_bytes]):
             raise RegionError("the rest of the header is not 0")
         if not self.header_bytes <= self.log_end <= self.file_end <= len(data):
             raise RegionError(f"log_end {self.log_end}, file_end {self.file_end}, {len(data)} bytes")

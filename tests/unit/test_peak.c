@@ -103,7 +103,7 @@ static void allocate(uint64_t *random)
       .weight = {.size_bytes = prng_next(random) % 100000, .objects_q16 = 65536 + prng_next(random) % (1 << 20)}};
   if (prng_next(random) % 4 == 0)
     object.weight = bytes(prng_next(random) % 3);
-  stacks_count_allocation(ids[object.stack], object.weight);
+  stacks_count_allocation(ids[object.stack], object.weight, NULL);
   model_count(object, true);
   model.live[model.live_count++] = object;
 }
@@ -198,6 +198,11 @@ static void halves_must_agree(void)
   require(stacks_peak_bytes() == (all + 8) >> 4);
 }
 
+static void count_allocation(uint32_t stack, struct sample_weight weight)
+{
+  stacks_count_allocation(stack, weight, NULL);
+}
+
 CHILD_TEST(each_half_is_read_at_the_peak_of_the_other)
 {
   uint64_t random = 11;
@@ -213,7 +218,7 @@ CHILD_TEST(each_half_is_read_at_the_peak_of_the_other)
                                                      .halves = 1 + prng_next(&random) % 3,
                                                      .objects_q16 = 65537 + prng_next(&random) % (1 << 20)}};
     struct object object = model.live[which];
-    (is_allocation ? stacks_count_allocation : stacks_count_free)(ids[object.stack], object.weight);
+    (is_allocation ? count_allocation : stacks_count_free)(ids[object.stack], object.weight);
     halves_count(object, is_allocation);
     if (!is_allocation)
       model.live[which] = model.live[--model.live_count];
@@ -226,19 +231,19 @@ CHILD_TEST(each_half_is_read_at_the_peak_of_the_other)
 CHILD_TEST(value_at_the_peak_stays)
 {
   make_stacks();
-  stacks_count_allocation(ids[0], bytes(100));
-  stacks_count_allocation(ids[1], bytes(50)); /* the peak: 150 */
+  stacks_count_allocation(ids[0], bytes(100), NULL);
+  stacks_count_allocation(ids[1], bytes(50), NULL); /* the peak: 150 */
   stacks_count_free(ids[0], bytes(100));
   require(at_peak(0).bytes_q4 == 1600 && at_peak(0).objects_q16 == 65536 && at_peak(1).bytes_q4 == 800);
-  stacks_count_allocation(ids[2], bytes(100)); /* as high, but not higher */
+  stacks_count_allocation(ids[2], bytes(100), NULL); /* as high, but not higher */
   require(at_peak(0).bytes_q4 == 1600 && at_peak(2).bytes_q4 == 0);
-  stacks_count_allocation(ids[2], bytes(1)); /* 151 */
+  stacks_count_allocation(ids[2], bytes(1), NULL); /* 151 */
   require(at_peak(0).bytes_q4 == 0 && at_peak(1).bytes_q4 == 800 && at_peak(2).bytes_q4 == 1616);
-  stacks_count_allocation(ids[3], bytes(0));
+  stacks_count_allocation(ids[3], bytes(0), NULL);
   require(at_peak(3).objects_q16 == 65536 && bytes_of_all_at_peak() == 151 * 16); /* nothing was freed since */
   stacks_count_free(ids[3], bytes(0));
-  stacks_count_allocation(ids[3], bytes(0));
-  stacks_count_allocation(ids[3], bytes(0));
+  stacks_count_allocation(ids[3], bytes(0), NULL);
+  stacks_count_allocation(ids[3], bytes(0), NULL);
   require(at_peak(3).objects_q16 == 65536 && bytes_of_all_at_peak() == 151 * 16);
   stacks_inherit();
   require(stacks_read(stack_at(0)).in_use.bytes_q4 == 0 && slots_of(stack_at(2))[0].stamp == 0 &&
@@ -249,7 +254,7 @@ CHILD_TEST(value_at_the_peak_stays)
 CHILD_TEST(whoever_comes_next_moves_the_peak)
 {
   make_stacks();
-  stacks_count_allocation(ids[0], bytes(100));
+  stacks_count_allocation(ids[0], bytes(100), NULL);
   region_header()->halves[0].in_use_bytes_q4 += 50 * 16;
   stacks_count_free(ids[0], bytes(100));
   require(peak_q4() == 150 * 16 && at_peak(0).bytes_q4 == 1600);
@@ -259,11 +264,11 @@ CHILD_TEST(whoever_comes_next_moves_the_peak)
 CHILD_TEST(total_below_zero_is_no_peak)
 {
   make_stacks();
-  stacks_count_allocation(ids[0], bytes(100));
+  stacks_count_allocation(ids[0], bytes(100), NULL);
   stacks_count_free(ids[0], bytes(100));
   stacks_count_free(ids[0], bytes(100));
   require((int64_t)total_q4() == -1600 && peak_q4() == 1600);
-  stacks_count_allocation(ids[1], bytes(60));
+  stacks_count_allocation(ids[1], bytes(60), NULL);
   require(peak_q4() == 1600 && at_peak(0).bytes_q4 == 1600 && at_peak(1).bytes_q4 == 0);
 }
 
@@ -273,16 +278,16 @@ static void change_at_new_peaks(unsigned peaks)
 {
   for (unsigned i = 0; i < peaks; i++) {
     uint64_t before = stacks_read(stack_at(0)).in_use.bytes_q4;
-    stacks_count_allocation(ids[1], bytes(1000)); /* a new peak */
-    stacks_count_allocation(ids[0], bytes(1));
+    stacks_count_allocation(ids[1], bytes(1000), NULL); /* a new peak */
+    stacks_count_allocation(ids[0], bytes(1), NULL);
     stacks_count_free(ids[1], bytes(10));
-    stacks_count_allocation(ids[2], bytes(10000));
+    stacks_count_allocation(ids[2], bytes(10000), NULL);
     uint64_t peak = peak_q4();
     stacks_count_free(ids[2], bytes(10000));
     stacks_count_free(ids[0], bytes(1)); /* keeps before + 1 */
     require(peak_q4() == peak);
     require(at_peak(0).bytes_q4 == before + 16 && stacks_read(stack_at(0)).in_use.bytes_q4 == before);
-    stacks_count_allocation(ids[2], bytes(20000 + i));
+    stacks_count_allocation(ids[2], bytes(20000 + i), NULL);
     stacks_count_free(ids[2], bytes(10));
   }
 }
@@ -317,11 +322,11 @@ CHILD_TEST(two_held_slots_cost_the_older)
 CHILD_TEST(unfinished_slot_reads_as_now)
 {
   make_stacks();
-  stacks_count_allocation(ids[0], bytes(100));
+  stacks_count_allocation(ids[0], bytes(100), NULL);
   slots_of(stack_at(0))[0].stamp = peak_q4() | PEAK_IS_OVER | PEAK_IS_WRITTEN; /* left before the values were stored */
   stacks_count_free(ids[0], bytes(100));
   require(at_peak(0).bytes_q4 == 0);
-  stacks_count_allocation(ids[0], bytes(300));
+  stacks_count_allocation(ids[0], bytes(300), NULL);
   stacks_count_free(ids[0], bytes(300)); /* at the next peak all is well */
   require(at_peak(0).bytes_q4 == 4800);
 }
@@ -337,7 +342,7 @@ static uint64_t total_before, held_before; /* by all, by stack 0 */
 
 static void begin_round(void)
 {
-  stacks_count_allocation(ids[0], bytes(100000)); /* a new peak */
+  stacks_count_allocation(ids[0], bytes(100000), NULL); /* a new peak */
   total_before = total_q4() / 16;
   held_before = stacks_read(stack_at(0)).in_use.bytes_q4 / 16;
 }
@@ -355,14 +360,14 @@ struct others {
 
 static void go_up_and_down(void)
 {
-  stacks_count_allocation(ids[1], bytes(1000)); /* a new peak */
+  stacks_count_allocation(ids[1], bytes(1000), NULL); /* a new peak */
   stacks_count_free(ids[0], bytes(200));
-  stacks_count_allocation(ids[0], bytes(5000)); /* another */
+  stacks_count_allocation(ids[0], bytes(5000), NULL); /* another */
   stacks_count_free(ids[0], bytes(5000));
-  stacks_count_allocation(ids[2], bytes(9000)); /* the last */
+  stacks_count_allocation(ids[2], bytes(9000), NULL); /* the last */
   stacks_count_free(ids[0], bytes(500));
   stacks_count_free(ids[2], bytes(9000));
-  stacks_count_allocation(ids[0], bytes(700));
+  stacks_count_allocation(ids[0], bytes(700), NULL);
   stacks_count_free(ids[1], bytes(1000));
 }
 
@@ -376,8 +381,8 @@ static void expect_the_last_peak(void)
 static void stay_below(void)
 {
   stacks_count_free(ids[0], bytes(4000));
-  stacks_count_allocation(ids[1], bytes(300));
-  stacks_count_allocation(ids[0], bytes(1000));
+  stacks_count_allocation(ids[1], bytes(300), NULL);
+  stacks_count_allocation(ids[0], bytes(1000), NULL);
   stacks_count_free(ids[1], bytes(300));
 }
 
@@ -460,12 +465,12 @@ CHILD_TEST(free_held_up_below_the_peak)
 
 CHILD_TEST(allocation_held_up_while_peaks_pass)
 {
-  interrupt_everywhere(stacks_count_allocation, &busy);
+  interrupt_everywhere(count_allocation, &busy);
 }
 
 CHILD_TEST(allocation_held_up_below_the_peak)
 {
-  interrupt_everywhere(stacks_count_allocation, &quiet);
+  interrupt_everywhere(count_allocation, &quiet);
 }
 
 /* The handler does not come back. */
@@ -505,7 +510,7 @@ static void *hold_together(void *number)
     uint64_t before = peak_q4(), each = 16 * round;
     pthread_barrier_wait(&barrier);
     for (unsigned i = 0; i < EACH; i++)
-      stacks_count_allocation(ids[i % STACKS], bytes(each));
+      stacks_count_allocation(ids[i % STACKS], bytes(each), NULL);
     pthread_barrier_wait(&barrier);
     for (unsigned i = 0; i < EACH; i++)
       stacks_count_free(ids[i % STACKS], bytes(each));
@@ -541,7 +546,7 @@ static void *walk(void *number)
       if (count < full) {
         held[count] =
             (struct object){(unsigned)(prng_next(&random) % STACKS), bytes(prng_next(&random) % SIZE_MAX_BYTES)};
-        stacks_count_allocation(ids[held[count].stack], held[count].weight);
+        stacks_count_allocation(ids[held[count].stack], held[count].weight, NULL);
         count++;
       } else if (count > 0) {
         count--;
@@ -571,12 +576,12 @@ CHILD_TEST(threads_are_off_by_what_is_in_flight)
 CHILD_TEST(mark_has_a_peak_of_its_own)
 {
   make_stacks();
-  stacks_count_allocation(ids[0], bytes(1000));
+  stacks_count_allocation(ids[0], bytes(1000), NULL);
   stacks_count_free(ids[0], bytes(1000));
-  stacks_count_allocation(ids[1], bytes(100));
+  stacks_count_allocation(ids[1], bytes(100), NULL);
   peak_set_mark();
   require(peak_since_mark_bytes() == 100);
-  stacks_count_allocation(ids[0], bytes(500));
+  stacks_count_allocation(ids[0], bytes(500), NULL);
   stacks_count_free(ids[0], bytes(500));
   stacks_count_free(ids[1], bytes(100));
   require(peak_since_mark_bytes() == 600);

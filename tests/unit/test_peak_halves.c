@@ -45,7 +45,7 @@ static void allocate(struct object *object, uint64_t size_bytes)
   if (object->stack == 0)
     return;
   object->weight.halves = sampler_choose_halves(object->weight, below(1 << SAMPLER_COIN_BITS)) & HALF_BOTH;
-  stacks_count_allocation(object->stack, object->weight);
+  stacks_count_allocation(object->stack, object->weight, NULL);
 }
 
 static void release(struct object *object)

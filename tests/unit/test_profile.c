@@ -160,10 +160,10 @@ CHILD_TEST(profile_says_what_the_region_holds)
   const uintptr_t unknown[] = {0x10000000001234, 0x10000000001238, (uintptr_t)a_function + 2};
   const uintptr_t recursive[] = {known[0], known[0], known[2]};
   uint32_t first = stacks_intern(known, 3, 0), second = stacks_intern(unknown, 3, cut_flags(CUT_foreign_stack));
-  stacks_count_allocation(first, one);
-  stacks_count_allocation(first, many);
+  stacks_count_allocation(first, one, NULL);
+  stacks_count_allocation(first, many, NULL);
   stacks_count_free(first, one);
-  stacks_count_allocation(second, many);
+  stacks_count_allocation(second, many, NULL);
   (void)stacks_intern(recursive, 3, 0); /* nothing counted: not in the profile */
   Message *message = write_and_decode(NULL);
   check_rules(message);
@@ -233,11 +233,11 @@ CHILD_TEST(stand_in_has_a_name)
     const uintptr_t pcs[] = {0x20000000000000 + i * 16};
     stack = stacks_intern(pcs, 1, 0);
   }
-  stacks_count_allocation(stack, one);
+  stacks_count_allocation(stack, one, NULL);
   const uintptr_t near_stand_in[] = {4100}; /* no file's code, right beside the address of the stand-in */
   require(stacks_intern(near_stand_in, 1, 0) == stack);
   unit_limit(RLIMIT_AS, RLIM_INFINITY);
-  stacks_count_allocation(stacks_intern(near_stand_in, 1, 0), many);
+  stacks_count_allocation(stacks_intern(near_stand_in, 1, 0), many, NULL);
   Message *message = write_and_decode(NULL);
   check_rules(message);
   require(message->n_sample == 2);
@@ -253,7 +253,7 @@ CHILD_TEST(certain_values_have_no_variance)
 {
   const uintptr_t pcs[] = {0x20000000000000};
   set_up();
-  stacks_count_allocation(stacks_intern(pcs, 1, 0), one);
+  stacks_count_allocation(stacks_intern(pcs, 1, 0), one, NULL);
   Message *message = write_and_decode(NULL);
   require(message->n_sample == 1 && message->sample[0]->n_variance == 0);
 }
@@ -266,8 +266,8 @@ CHILD_TEST(totals_have_standard_errors)
   for (uintptr_t i = 0; i < 100; i++) {
     const uintptr_t pcs[] = {0x20000000000000 + i};
     uint32_t stack = stacks_intern(pcs, 1, 0);
-    stacks_count_allocation(stack, many);
-    stacks_count_allocation(stack, one);
+    stacks_count_allocation(stack, many, NULL);
+    stacks_count_allocation(stack, one, NULL);
     if (i % 2 == 0)
       stacks_count_free(stack, many);
   }
@@ -294,7 +294,7 @@ CHILD_TEST(many_stacks_and_anonymous_runs)
     for (unsigned k = 0; k < depth; k++)
       pcs[k] = k % 2 == 0 ? 0x20000000000000 + i * 4096 + k : (uintptr_t)a_function + k % 8;
     struct sample_weight weight = {.size_bytes = i, .objects_q16 = 65536};
-    stacks_count_allocation(stacks_intern(pcs, depth, 0), weight);
+    stacks_count_allocation(stacks_intern(pcs, depth, 0), weight, NULL);
     truth += (int64_t)i;
   }
   Message *message = write_and_decode(NULL);
@@ -363,7 +363,7 @@ CHILD_TEST(failures_are_reported)
   struct writer writer;
   set_up();
   const uintptr_t pcs[] = {0x20000000000000};
-  stacks_count_allocation(stacks_intern(pcs, 1, 0), one);
+  stacks_count_allocation(stacks_intern(pcs, 1, 0), one, NULL);
   require(profile_build(&profile, &arena));
   unit_limit(RLIMIT_FSIZE, 100); /* the file is cut */
   require(writer_open(&writer, path) == 0 && pprof_write(&profile, &writer, &arena) == -EFBIG);

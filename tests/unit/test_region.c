@@ -606,6 +606,34 @@ CHILD_TEST(visiting_while_others_append)
   require(count() == 2 * EACH);
 }
 
+static bool is_seen(uint64_t address)
+{
+  for (unsigned i = 0; i < SEEN_PLACES; i++)
+    if (region_header()->seen[i] == address)
+      return true;
+  return false;
+}
+
+static uint64_t in_area(uint64_t area)
+{
+  return 0x7f0000000000u + ((area * 7) << SEEN_AREA_BITS) + 16 * area;
+}
+
+CHILD_TEST(areas_are_seen_beside_each_other)
+{
+  enum { AREAS = 32 };
+  unit_region();
+  for (unsigned turn = 0; turn < 3; turn++)
+    for (uint64_t area = 0; area < AREAS; area++)
+      region_note_seen((const void *)(uintptr_t)(in_area(area) + turn));
+  for (uint64_t area = 0; area < AREAS; area++)
+    require(is_seen(in_area(area) + 2) && !is_seen(in_area(area) + 1));
+  for (uint64_t area = 0; area < 1000; area++) {
+    region_note_seen((const void *)(uintptr_t)in_area(area));
+    require(is_seen(in_area(area)));
+  }
+}
+
 CHILD_TEST(without_a_region_nothing_happens)
 {
   uint32_t granule;
@@ -613,7 +641,7 @@ CHILD_TEST(without_a_region_nothing_happens)
   require(region_header() == NULL && region_reserve(64, &granule) == NULL);
   require(region_next(&position, REGION_RECORD_STACK) == NULL);
   region_lose(LOSS_region);
-  region_add_own_bytes(1);
+  region_add_own(NULL, 1);
   region_remove_file();
 }
 
@@ -662,6 +690,7 @@ int main(void)
       cmocka_unit_test(adopted_region_can_be_memory),
       cmocka_unit_test(threads_append_without_losing_anything),
       cmocka_unit_test(visiting_while_others_append),
+      cmocka_unit_test(areas_are_seen_beside_each_other),
       cmocka_unit_test(without_a_region_nothing_happens),
       cmocka_unit_test(hash_depends_on_every_word),
   };

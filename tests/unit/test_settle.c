@@ -27,7 +27,7 @@ static void allocate(uintptr_t number)
 {
   require(
       live_add(address(number), (struct live_entry){.stack = stack, .halves = HALF_BOTH, .size_bytes = SIZE_BYTES}));
-  stacks_count_allocation(stack, weight);
+  stacks_count_allocation(stack, weight, NULL);
 }
 
 static struct stack_sums sums(void)

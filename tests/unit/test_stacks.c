@@ -109,6 +109,44 @@ static void expect_sums(struct tally_sums sums, uint64_t samples, double objects
   require(sums.variance_objects == variance_objects && sums.variance_bytes == variance_bytes);
 }
 
+static unsigned asked;
+static size_t usable[16];
+
+static size_t usable_size(void *pointer)
+{
+  (void)pointer;
+  return usable[asked++];
+}
+
+/* Of the 1st, 2nd, 4th, 8th ... sample. */
+CHILD_TEST(rounding_is_the_mean_of_those_noted)
+{
+  unit_region();
+  uint32_t id = intern_number(1), other = intern_number(2);
+  struct sample_weight weight = {.size_bytes = 64, .objects_q16 = 1 << 20}, nothing = {.objects_q16 = 1 << 20};
+  stacks_count_allocation(other, weight, &weight); /* the allocator cannot tell */
+  require(stack_at(other)->rounding_q16 == 0);
+  stacks_set_usable_size(usable_size);
+  for (unsigned i = 0; i < COUNT_OF(usable); i++)
+    usable[i] = i % 2 == 0 ? 64 : 96;
+  for (unsigned sample = 1; sample <= 1000; sample++) {
+    unsigned before = asked;
+    stacks_count_allocation(id, weight, &weight);
+    require((asked > before) == ((sample & (sample - 1)) == 0));
+  }
+  require(asked == 10);
+  uint32_t quarter = 1 + (1 << 14), found = stack_at(id)->rounding_q16;
+  require(found + 2 >= quarter && found <= quarter + 2);
+  /* Of nothing there is no share, no allocator gives less than it was asked for, and one may say anything. */
+  usable[asked] = 63;
+  for (unsigned sample = 2; sample <= 5; sample++)
+    stacks_count_allocation(other, sample == 4 ? nothing : weight, &weight);
+  require(asked == 11 && stack_at(other)->rounding_q16 == 0);
+  usable[asked] = SIZE_MAX;
+  stacks_count_allocation(intern_number(3), weight, &weight);
+  require(stack_at(intern_number(3))->rounding_q16 == UINT32_MAX);
+}
+
 CHILD_TEST(counts_come_out_as_they_went_in)
 {
   unit_region();
@@ -117,9 +155,9 @@ CHILD_TEST(counts_come_out_as_they_went_in)
   /* 2.5 objects of 10 bytes each, and one of 100 that was certain. */
   struct sample_weight two = {.size_bytes = 10, .objects_q16 = 5 << 15},
                        one = {.size_bytes = 100, .objects_q16 = 65536};
-  stacks_count_allocation(id, two);
-  stacks_count_allocation(id, two);
-  stacks_count_allocation(id, one);
+  stacks_count_allocation(id, two, NULL);
+  stacks_count_allocation(id, two, NULL);
+  stacks_count_allocation(id, one, NULL);
   struct stack_sums sums = stacks_read(stack);
   expect_sums(sums.allocated, 3, 6, 150, 2 * 2.5 * 1.5, 2 * 100 * 2.5 * 1.5);
   expect_sums(sums.in_use, 3, 6, 150, 2 * 2.5 * 1.5, 2 * 100 * 2.5 * 1.5);
@@ -148,7 +186,7 @@ CHILD_TEST(in_use_comes_back_to_exactly_zero)
   for (unsigned i = 0; i < LIVE; i++) {
     weights[i] = (struct sample_weight){.size_bytes = prng_next(&random) % 100000,
                                         .objects_q16 = 65536 + prng_next(&random) % (1ull << 35)};
-    stacks_count_allocation(id, weights[i]);
+    stacks_count_allocation(id, weights[i], NULL);
   }
   for (unsigned i = LIVE; i-- > 0;)
     stacks_count_free(id, weights[i]);
@@ -219,7 +257,7 @@ static void *count_both_ways(void *number)
 {
   struct sample_weight weight = {.size_bytes = 64 + (uintptr_t)number, .objects_q16 = 3 << 15};
   for (int i = 0; i < 100000; i++) {
-    stacks_count_allocation(busy_stack, weight);
+    stacks_count_allocation(busy_stack, weight, NULL);
     stacks_count_free(busy_stack, weight);
   }
   return NULL;
@@ -307,7 +345,7 @@ int main(void)
       cmocka_unit_test(what_is_in_use_outlives_the_sums),     cmocka_unit_test(in_use_comes_back_to_exactly_zero),
       cmocka_unit_test(threads_make_one_bucket_a_stack),      cmocka_unit_test(reading_while_others_count),
       cmocka_unit_test(full_table_counts_under_the_stand_in), cmocka_unit_test(without_a_region_there_is_no_bucket),
-      cmocka_unit_test(alien_records_are_not_stacks),
+      cmocka_unit_test(rounding_is_the_mean_of_those_noted),  cmocka_unit_test(alien_records_are_not_stacks),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

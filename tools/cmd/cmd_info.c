@@ -7,6 +7,7 @@
 #include "tools/terminal/say.h"
 #include "tools/views/facts.h"
 #include "tools/views/facts_json.h"
+#include "tools/views/resident_view.h"
 #include "tools/views/rows_json.h"
 
 #include <math.h>
@@ -287,6 +288,29 @@ static struct heap *open_source(const char *argument, GError **error)
                                                       : load_file(argument, error);
 }
 
+/* Where its memory is now, if that is a process which runs and may be looked into: printed, or put into `json`. */
+static void tell_resident(const char *argument, json_t *json)
+{
+  struct target *target = source_find_process(argument, NULL);
+  struct resident_memory *memory = target != NULL && target->is_alive ? resident_memory_of(target, NULL) : NULL;
+  if (memory != NULL && json != NULL) {
+    json_object_set_new(json, "resident", resident_view_json(target, memory, NULL, 0, false));
+  } else if (memory != NULL) {
+    g_autoptr(GString) text = g_string_new("\n");
+    resident_view_append(text, target, memory, terminal_width(stdout));
+    (void)fputs(text->str, stdout);
+  }
+  resident_memory_free(memory);
+  target_free(target);
+}
+
+static void print_json(const struct facts *facts, const char *argument)
+{
+  json_t *json = facts_json(facts);
+  tell_resident(argument, json);
+  rows_json_print(json);
+}
+
 static int run(const struct cmd_line *line)
 {
   if (line->count != 1)
@@ -298,10 +322,12 @@ static int run(const struct cmd_line *line)
     return EXIT_FAILED;
   }
   struct facts *facts = facts_of(heap);
-  if (cmd_has(line, "json"))
-    rows_json_print(facts_json(facts));
-  else
+  if (cmd_has(line, "json")) {
+    print_json(facts, line->operands[0]);
+  } else {
     print_text(facts);
+    tell_resident(line->operands[0], NULL);
+  }
   facts_free(facts);
   heap_free(heap);
   return finish_output(EXIT_OK);

@@ -90,9 +90,10 @@ bool source_exists(const char *argument)
   return exists;
 }
 
-static struct heap *open_process(const struct target *target, enum symbols_detail detail, GError **error)
+static struct heap *open_process(const struct target *target, enum region_moment moment, enum symbols_detail detail,
+                                 GError **error)
 {
-  struct heap *heap = process_heap_of_target(target, REGION_NOW, "read", error);
+  struct heap *heap = process_heap_of_target(target, moment, "read", error);
   if (heap != NULL)
     add_symbols(heap, detail, target->root, target->is_alive ? target->pid : 0, target->owner);
   return heap;
@@ -111,12 +112,21 @@ struct heap *source_open(const char *argument, enum symbols_detail detail, GErro
 {
   g_autoptr(GError) problem = NULL;
   struct target *target = source_find_process(argument, &problem);
-  struct heap *heap = target != NULL    ? open_process(target, detail, error)
+  struct heap *heap = target != NULL    ? open_process(target, REGION_NOW, detail, error)
                       : problem == NULL ? open_file(argument, detail, error)
                                         : NULL;
   if (problem != NULL)
     g_propagate_error(error, g_steal_pointer(&problem));
   target_free(target);
+  if (heap != NULL)
+    source_drop_frames(heap);
+  return heap;
+}
+
+struct heap *source_open_target(const struct target *target, enum region_moment moment, enum symbols_detail detail,
+                                GError **error)
+{
+  struct heap *heap = open_process(target, moment, detail, error);
   if (heap != NULL)
     source_drop_frames(heap);
   return heap;

@@ -19,6 +19,10 @@
  * a name without a slash may be that of a process. */
 struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error);
 
+/* Of a process that was found, the same. */
+struct heap *source_open_target(const struct target *target, enum region_moment moment, enum symbols_detail detail,
+                                GError **error);
+
 /* The process that is meant by its id, or by the name of its program where there is no such file. NULL: none is; with
  * *error, there is none of that id, or several of that name. */
 struct target *source_find_process(const char *argument, GError **error);

@@ -56,6 +56,21 @@ char *process_status_field(const char *proc, const char *name)
   return g_strdup("");
 }
 
+/* The first thread may have ended before the others. */
+struct resident process_resident(int pid)
+{
+  g_autofree char *tasks = g_strdup_printf("/proc/%d/task", pid);
+  g_autoptr(GDir) folder = g_dir_open(tasks, 0, NULL);
+  struct resident resident = {0, 0};
+  const char *name;
+  while (resident.most_bytes == 0 && folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
+    g_autofree char *path = g_strconcat(tasks, "/", name, "/status", NULL), *text = NULL;
+    if (g_file_get_contents(path, &text, NULL, NULL))
+      resident = resident_of(text);
+  }
+  return resident;
+}
+
 /* One number for each pid namespace, the innermost last. */
 static int inner_pid(int pid)
 {

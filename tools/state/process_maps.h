@@ -7,6 +7,8 @@
 #ifndef HEAPPROF_PROCESS_MAPS_H
 #define HEAPPROF_PROCESS_MAPS_H
 
+#include "core/resident.h"
+
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,6 +48,9 @@ bool process_maps_is_file(const struct file_mapping *mapping, const struct stat 
 
 /* "Name: rest" of /proc/PID/status; NULL if there is no such process. To be freed. */
 char *process_status_field(const char *proc, const char *name);
+
+/* How much memory it has, and has had; zeros: nobody can tell. */
+struct resident process_resident(int pid);
 
 /* When it began, exec or not, by CLOCK_BOOTTIME, a hundredth of a second too early at most; UINT64_MAX: there is none.
  */

@@ -24,6 +24,7 @@ static const unsigned fraction_bits[VALUES] = {16, 4, 16, 4};
 struct stack {
   uint64_t sums[VALUES];
   double variances[VALUES];
+  uint64_t rounding_q4;        /* of what is in use */
   uint32_t first_frame, depth; /* in the frames of all; none: it makes no sample */
   const char *cut;             /* why outermost frames are missing, NULL: none are */
   bool is_inherited;
@@ -40,6 +41,11 @@ struct stacks {
 static uint64_t add_saturating(uint64_t a, uint64_t b)
 {
   return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t to_number(double value)
+{
+  return value < 0x1p63 ? (uint64_t)(value + 0.5) : (uint64_t)1 << 63;
 }
 
 /* Stacks. */
@@ -78,6 +84,7 @@ static void read_sums(struct region_log *log, struct stack *stack, const struct 
     stack->variances[2 * i] = region_log_variance(kinds[i]->variance_objects);
     stack->variances[2 * i + 1] = region_log_variance(kinds[i]->variance_bytes);
   }
+  stack->rounding_q4 = to_number((double)sums.in_use.bytes_q4 * region_summary_rounding(record));
 }
 
 static struct stack *stack_at(const struct stacks *stacks, guint index)
@@ -165,6 +172,7 @@ static void add_sums(struct stack *first, struct stack *other)
     first->sums[value] = add_saturating(first->sums[value], other->sums[value]);
     first->variances[value] = region_log_variance(first->variances[value] + other->variances[value]);
   }
+  first->rounding_q4 = add_saturating(first->rounding_q4, other->rounding_q4);
   other->depth = 0;
 }
 
@@ -353,10 +361,13 @@ static void add_locations(struct heap *heap, const GArray *addresses, const GArr
 
 static void add_sample(struct heap *heap, const struct stack *stack)
 {
-  int64_t values[VALUES];
+  int64_t values[VALUES + 1];
+  double variances[VALUES + 1] = {0};
   for (unsigned value = 0; value < VALUES; value++)
     values[value] = rounded(stack->sums[value], fraction_bits[value]);
-  heap_add_sample_of(heap, stack->first_frame, stack->depth, values, stack->variances);
+  memcpy(variances, stack->variances, sizeof stack->variances);
+  values[VALUES] = rounded(stack->rounding_q4, fraction_bits[VALUES - 1]); /* where the heap has a fifth */
+  heap_add_sample_of(heap, stack->first_frame, stack->depth, values, variances);
   if (stack->cut != NULL)
     heap_add_label(heap, CUT_LABEL, stack->cut, 0, "");
   if (stack->is_inherited)
@@ -385,11 +396,6 @@ static void add_text(struct heap *heap, const char *key, const char *text)
 static void add_number(struct heap *heap, const char *key, uint64_t number)
 {
   heap_add_comment(heap, key, "%" G_GUINT64_FORMAT, number);
-}
-
-static uint64_t to_number(double value)
-{
-  return value < 0x1p63 ? (uint64_t)(value + 0.5) : (uint64_t)1 << 63;
 }
 
 static void add_totals(struct heap *heap, const struct stacks *stacks)
@@ -481,6 +487,12 @@ static struct heap *new_heap(const struct region_summary *summary, const char *n
   return heap;
 }
 
+static void add_rounding_type(struct heap *heap)
+{
+  struct heap_type type = {.name = heap_text(heap, REGION_ROUNDING_TYPE), .unit = heap_text(heap, "bytes")};
+  g_array_append_val(heap->types, type);
+}
+
 struct heap *region_heap_of_log(struct region_log *log, const struct region_summary *summary, enum region_moment moment,
                                 const char *reason, const char *name, GError **error)
 {
@@ -497,6 +509,8 @@ struct heap *region_heap_of_log(struct region_log *log, const struct region_summ
   }
   struct heap *heap = new_heap(summary, name);
   sort_addresses(&stacks);
+  if (moment == REGION_ROUNDING)
+    add_rounding_type(heap);
   g_autoptr(GArray) placed = add_modules(heap, log);
   add_locations(heap, stacks.addresses.values, placed);
   add_comments(heap, summary, &stacks, reason);

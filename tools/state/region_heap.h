@@ -9,9 +9,12 @@
 #include "tools/heap/heap.h"
 #include "tools/state/region_summary.h"
 
+#define REGION_ROUNDING_TYPE "rounding_space"
+
 enum region_moment {
-  REGION_NOW,  /* values at the moment of reading */
-  REGION_PEAK, /* inuse_* at the last peak of in-use bytes; alloc_* now */
+  REGION_NOW,      /* values at the moment of reading */
+  REGION_PEAK,     /* inuse_* at the last peak of in-use bytes; alloc_* now */
+  REGION_ROUNDING, /* the first, and a fifth value: what the allocator gave of inuse_space beyond what was asked for */
 };
 
 /* Walks the log to its end. What is not sound in it is left out. NULL and *error: the profile would be too large to be

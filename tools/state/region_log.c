@@ -48,20 +48,28 @@ static bool is_supported(const struct region_header *header, uint64_t size, cons
 }
 
 /* In this order, and behind a magic that was there: the file grows before the log runs into what is new. */
-static void read_header(struct region_log *log)
+static void read_header(struct region_log *log, uint64_t size)
 {
   struct region_header *header = &log->header;
+  size_t there = (size_t)MIN(size, sizeof *header);
   uint64_t log_end;
   region_bytes_read(log->bytes, 0, (void *)header, sizeof header->magic);
   region_bytes_read(log->bytes, offsetof(struct region_header, log_end), &log_end, sizeof log_end);
   region_bytes_read(log->bytes, sizeof header->magic, (uint8_t *)header + sizeof header->magic,
-                    sizeof *header - sizeof header->magic);
+                    there - sizeof header->magic);
   atomic_store_explicit(&header->log_end, log_end, memory_order_relaxed);
+}
+
+/* Records follow there. */
+static void forget_beyond_header(struct region_log *log)
+{
+  if (log->header_bytes < sizeof log->header)
+    memset((uint8_t *)&log->header + log->header_bytes, 0, sizeof log->header - log->header_bytes);
 }
 
 static bool has_possible_sizes(const struct region_log *log)
 {
-  return log->header_bytes % REGION_GRANULE_BYTES == 0 && log->header_bytes >= sizeof log->header &&
+  return log->header_bytes % REGION_GRANULE_BYTES == 0 && log->header_bytes >= REGION_HEADER_LEAST_BYTES &&
          is_power_of_two(log->first_segment_bytes) && log->first_segment_bytes > log->header_bytes;
 }
 
@@ -69,15 +77,16 @@ bool region_log_open(struct region_log *log, struct region_bytes *bytes, uint64_
 {
   const char *name = region_bytes_name(bytes);
   *log = (struct region_log){.bytes = bytes};
-  if (size < sizeof log->header) {
+  if (size < REGION_HEADER_LEAST_BYTES) {
     refuse(error, name, "is too short for a state file of heapprof");
     return false;
   }
-  read_header(log);
+  read_header(log, size);
   if (!is_supported(&log->header, size, name, error))
     return false;
   log->header_bytes = log->header.header_bytes;
   log->first_segment_bytes = log->header.first_segment_bytes;
+  forget_beyond_header(log);
   if (!has_possible_sizes(log)) {
     refuse(error, name, "is a damaged state file: its header gives impossible sizes");
     return false;

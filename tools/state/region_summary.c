@@ -26,6 +26,21 @@ static void read_end(const struct region_header *header, struct region_summary *
   summary->resident_most_bytes = atomic_load_explicit(&header->resident_most_bytes, memory_order_relaxed);
 }
 
+/* A file says what it likes: no range goes around the end of memory. */
+static void read_places(const struct region_header *header, struct region_summary *summary)
+{
+  for (unsigned i = 0; i < SEEN_PLACES; i++)
+    summary->seen[i] = atomic_load_explicit(&header->seen[i], memory_order_relaxed);
+  for (unsigned i = 0; i < OWN_RANGES; i++) {
+    uint64_t bytes = atomic_load_explicit(&header->own_ranges[i].bytes, memory_order_relaxed),
+             start = atomic_load_explicit(&header->own_ranges[i].start, memory_order_relaxed);
+    summary->own_starts[i] = start;
+    summary->own_limits[i] = start + MIN(bytes, UINT64_MAX - start);
+  }
+  for (unsigned i = 0; i < ALLOCATOR_COUNTERS; i++)
+    summary->allocator_counters[i] = atomic_load_explicit(&header->allocator_counters[i], memory_order_relaxed);
+}
+
 static void read_header(const struct region_log *log, struct region_summary *summary)
 {
   const struct region_header *header = &log->header;
@@ -51,6 +66,7 @@ static void read_header(const struct region_log *log, struct region_summary *sum
     summary->lost[i] = atomic_load_explicit(&header->lost[i], memory_order_relaxed);
   summary->lost_samples = summary->lost[LOSS_live_table] + summary->lost[LOSS_region];
   read_uncovered(header, summary);
+  read_places(header, summary);
   summary->is_whole = log->is_whole;
 }
 
@@ -62,6 +78,12 @@ static void add_stack(struct region_summary *summary, const struct stack_sums *s
   summary->allocated_bytes += (double)sums->allocated.bytes_q4 / 16;
   summary->allocated_objects += (double)sums->allocated.objects_q16 / 65536;
   summary->in_use_bytes_variance += region_log_variance(sums->in_use.variance_bytes);
+}
+
+double region_summary_rounding(const struct stack_record *stack)
+{
+  uint32_t share_q16 = atomic_load_explicit(&stack->rounding_q16, memory_order_relaxed);
+  return share_q16 > 0 ? (share_q16 - 1) * 0x1p-16 : 0;
 }
 
 static uint64_t sampling_ns(const struct region_header *header, uint64_t samples)
@@ -86,6 +108,7 @@ void region_summary_read(struct region_log *log, struct region_summary *summary)
   while ((stack = region_log_next_stack(log, pcs)) != NULL) {
     struct stack_sums sums = tally_read(&stack->allocated, &stack->freed);
     add_stack(summary, &sums);
+    summary->rounding_bytes += (double)sums.in_use.bytes_q4 / 16 * region_summary_rounding(stack);
     summary->peak_bytes += (double)peak_read(stack, &moments).bytes_q4 / 16;
   }
   /* Never goes back; and a total that has just passed the peak may be read before it. */

@@ -35,9 +35,16 @@ struct region_summary {
   double peak_bytes;          /* the highest estimate of in_use_bytes so far */
   uint64_t uncovered_objects; /* that allocate past the profiler, and the first of them */
   char uncovered_names[UNCOVERED_NAMES][UNCOVERED_NAME_BYTES + 1]; /* "": none */
+  double rounding_bytes;      /* of those in use, what the allocator gave beyond what was asked for */
+  uint64_t seen[SEEN_PLACES]; /* addresses of samples; 0: none */
+  uint64_t own_starts[OWN_RANGES], own_limits[OWN_RANGES]; /* what the profiler has mapped; equal: none */
+  uint64_t allocator_counters[ALLOCATOR_COUNTERS];         /* by enum allocator_counter; 0 all: not known */
   bool is_whole; /* false: part of the log is in private memory of the process */
   uint64_t file_bytes;
 };
+
+/* What the allocator gave beyond what was asked for at this stack, as a share of that. */
+double region_summary_rounding(const struct stack_record *stack);
 
 /* One pass over the log, to its end. */
 void region_summary_read(struct region_log *log, struct region_summary *summary);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/target_table.h"
 
+#include "tools/state/process_maps.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
 #include "tools/terminal/table.h"
@@ -116,6 +117,14 @@ static json_t *losses_of(const struct region_summary *summary)
   return losses;
 }
 
+/* Of a dead one, what it said last; 0: not known. */
+static struct resident resident_now(const struct target *target)
+{
+  if (target->is_alive)
+    return process_resident(target->pid);
+  return (struct resident){target->summary.resident_bytes, target->summary.resident_most_bytes};
+}
+
 static json_t *json_of(const struct target *target)
 {
   const struct region_summary *summary = &target->summary;
@@ -136,6 +145,9 @@ static json_t *json_of(const struct target *target)
   json_object_set_new(object, "in_use_objects", rows_json_number(round(summary->in_use_objects)));
   json_object_set_new(object, "allocated_bytes", rows_json_number(round(summary->allocated_bytes)));
   json_object_set_new(object, "peak_bytes", rows_json_number(round(summary->peak_bytes)));
+  struct resident resident = resident_now(target);
+  set_number(object, "resident_bytes", resident.now_bytes);
+  set_number(object, "resident_most_bytes", resident.most_bytes);
   set_number(object, "exact_units", summary->exact_units);
   json_object_set_new(object, "lost", losses_of(summary));
   set_number(object, "own_bytes", summary->own_bytes);
