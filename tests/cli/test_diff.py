@@ -28,7 +28,7 @@ class Diff(Views):
             ["change", "±95%", "old", "new"],
             ["+3.91kB", "±277.18B", "1000B", "4.88kB", "leak"],
             ["-2.93kB", "±277.18B", "3.91kB", "1000B", "shrinks"],
-            "Left out: 1 row that changed no more than sampling explains (95%); --all shows it".split()])
+            "Left out: 1 rows that changed no more than sampling explains (95%); --all shows them".split()])
         rows = self.rows(old, new, "--all")
         self.assertEqual(rows[2], ["+100B", "±277.18B", "1.95kB", "2.05kB", "~", "noise"])
         self.assertEqual(" ".join(rows[3]), "~: no more than sampling explains (95%): 1 rows")

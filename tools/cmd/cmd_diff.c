@@ -111,8 +111,7 @@ static void print_left_out(const struct rows *rows, uint32_t count, uint32_t noi
   if (noise > 0 && shows_noise)
     printf("~: no more than sampling explains (95%%): %u rows\n", noise);
   else if (noise > 0)
-    printf("Left out: %u %s that changed no more than sampling explains (95%%); --all shows %s\n", noise,
-           noise == 1 ? "row" : "rows", noise == 1 ? "it" : "them");
+    printf("Left out: %u rows that changed no more than sampling explains (95%%); --all shows them\n", noise);
 }
 
 static int print_difference(const struct cmd_line *line, const struct heap *old, const struct heap *new, uint32_t count)
