@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: MIT
 """heapprof serve: what it answers, as Go's net/http/pprof would, and whom."""
+import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import stat
+import subprocess
+import urllib.parse
+import urllib.request
 
 from harness import lint, tools
 from harness.case import cases, in_victim, slow, timeout
@@ -368,6 +373,143 @@ class Found(ServeCase):
             self.assertEqual(answer.status, 404)
             self.assertIn("only that user and root may read its state", answer.text)
             self.assertNotIn(str(program.pid), server.get("/").text)
+
+
+def metrics_of(text):
+    """(name, labels) -> value; whatever is no OpenMetrics fails."""
+    values, families, current = {}, [], None
+    lines = text.split("\n")
+    assert lines[-2:] == ["# EOF", ""], lines[-3:]
+    for line in lines[:-2]:
+        if found := re.fullmatch(r"# (TYPE|UNIT|HELP) (heapprof_\w+) (.+)", line):
+            if found[1] == "TYPE":
+                assert found[2] not in families, f"{found[2]} twice"
+                families.append(found[2])
+                current = found
+            assert found[2] == families[-1] and (found[1] != "UNIT" or found[2].endswith(f"_{found[3]}")), line
+            continue
+        found = re.fullmatch(r'(heapprof_\w+)(?:\{((?:\w+="(?:[^"\\\n]|\\[\\n"])*",?)+)\})? (\S+)', line)
+        assert found, line
+        assert found[1] == families[-1] + ("_total" if current[3] == "counter" else ""), line
+        key = found[1].removeprefix("heapprof_"), tuple(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
+        assert key not in values, f"{key} twice"
+        values[key] = float(found[3])
+    return values
+
+
+class Metrics(ServeCase):
+    def get(self, server, **headers):
+        answer = server.get("/metrics", **headers)
+        self.assertEqual(answer.status, 200)
+        return metrics_of(answer.text)
+
+    def test_values(self):
+        with self.holder("work", "peak") as program, Server(self, program.pid) as server:
+            self.stop(program)
+            profile, values = server.profile("/debug/pprof/heap"), self.get(server)
+            resident_pages = int(pathlib.Path(f"/proc/{program.pid}/statm").read_text().split()[1])
+        of_it = {name: value for (name, labels), value in values.items() if dict(labels).get("pid") == str(program.pid)}
+        comments = profile.comment_values()
+        self.assertEqual(values["processes", ()], 1)
+        for name, expected in (("in_use_bytes", profile.total("inuse_space")), ("in_use_objects", profile.total("inuse_objects")),
+                               ("allocated_bytes_total", profile.total("alloc_space")),
+                               ("allocated_objects_total", profile.total("alloc_objects")), ("in_use_standard_error_bytes", 0),
+                               ("peak_in_use_bytes", comments["peak_inuse_space"]), ("samples_total", comments["samples"]),
+                               ("sample_interval_bytes", 1), ("resident_bytes", resident_pages * 4096)):
+            self.assertEqual(of_it[name], expected, name)
+        self.assertAlmostEqual(of_it["start_time_seconds"], comments["created_unix_ns"] / 1e9, delta=0.01)
+        self.assertEqual(of_it["own_bytes"], comments["own_bytes"] - comments["own_unused_bytes"])
+        lost = {dict(labels)["reason"]: value for (name, labels), value in values.items() if name == "lost_total"}
+        self.assertEqual(lost, {key.removeprefix("lost."): value for key, value in comments.items()
+                                if key.startswith("lost.") and key != "lost.total"})
+
+    def test_types(self):
+        with Server(self) as server:
+            self.assertEqual(server.get("/metrics").headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
+            for accept in ("application/openmetrics-text", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"):
+                self.assertEqual(server.get("/metrics", Accept=accept).headers["content-type"],
+                                 "application/openmetrics-text; version=1.0.0; charset=utf-8")
+
+    def sites(self, server):
+        return {dict(labels)["site"]: value for (name, labels), value in self.get(server).items() if name == "site_in_use_bytes"}
+
+    def test_sites(self):
+        with self.holder() as program, Server(self, "--sites", 2, program.pid) as server:
+            self.stop(program)
+            sites, total = self.sites(server), server.profile("/debug/pprof/heap").total("inuse_space")
+        self.assertEqual(len(sites), 3)
+        self.assertIn("victim_news", sites)
+        self.assertEqual(sum(sites.values()), total)
+
+    def test_sites_are_bounded(self):
+        """However many names are the largest, one after the other."""
+        program = self.dir / "changes"
+        source = self.dir / "changes.c"
+        functions = "".join(f"__attribute__((noinline)) void *site_{i}(void) {{ return malloc(1000 * {i + 1}); }}\n" for i in range(30))
+        calls = "".join(f"last = site_{i}(); puts(\"done\"); fflush(stdout); getchar(); free(last);\n" for i in range(30))
+        source.write_text(f"#include <stdio.h>\n#include <stdlib.h>\n{functions}int main(void) {{ void *last; {calls} return 0; }}\n")
+        subprocess.run(["gcc", "-O1", "-g", "-fno-optimize-sibling-calls", "-fno-ipa-icf", "-o", program, source], check=True)
+        seen = set()
+        with self.start([program], sample=1) as changes, Server(self, "--sites", 3, "changes") as server:
+            for _ in range(30):
+                changes.read_until("done")
+                sites = self.sites(server)
+                self.assertLessEqual(len(sites), 4)
+                seen |= set(sites)
+                changes.say("")
+        self.assertEqual(len(seen), 3 * 4 + 1, seen)
+        self.assertIn("[other]", seen)
+
+    @cases("-1", "101", "x")
+    def test_no_number_of_sites(self, count):
+        self.check_one_line(self.tool("serve", "--sites", count, expect=2), count, "from 0 to 100")
+
+    @timeout(200)
+    def test_prometheus(self):
+        """Debian's scrapes it, and answers a query."""
+        tools.need("prometheus", "promtool")
+        with self.holder() as program, Server(self, "--sites", 3, program.pid) as server:
+            text = server.get("/metrics").text
+            checked = subprocess.run(["promtool", "check", "metrics"], input=text.replace("# EOF\n", ""), capture_output=True, text=True)
+            self.assertNotIn("error", checked.stderr.lower())
+            total = self.get(server)["in_use_bytes", (("pid", str(program.pid)), ("program", "holds"))]
+            with Prometheus(self, f"127.0.0.1:{server.port}") as prometheus:
+                found = wait_until(lambda: prometheus.query("heapprof_in_use_bytes"), "it has scraped")
+                self.assertEqual([(one["metric"]["pid"], one["metric"]["program"], float(one["value"][1])) for one in found],
+                                 [(str(program.pid), "holds", total)])
+                self.assertEqual(float(prometheus.query("sum(heapprof_site_in_use_bytes)")[0]["value"][1]), total)
+                self.assertEqual(float(prometheus.query("up")[0]["value"][1]), 1)
+
+
+class Prometheus:
+    """One that scrapes a server every second."""
+    def __init__(self, case, target):
+        folder = case.dir / "prometheus"
+        folder.mkdir()
+        (folder / "config.yml").write_text(f"scrape_configs:\n- job_name: heapprof\n  scrape_interval: 1s\n  static_configs:\n"
+                                           f"  - targets: ['{target}']\n")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.log = open(folder / "log", "w")
+        self.process = subprocess.Popen(["prometheus", f"--config.file={folder}/config.yml", f"--storage.tsdb.path={folder}/data",
+                                         f"--web.listen-address=127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+    def query(self, expression):
+        """The samples; none as long as it does not answer."""
+        url = f"http://127.0.0.1:{self.port}/api/v1/query?query={urllib.parse.quote(expression)}"
+        try:
+            with urllib.request.urlopen(url, timeout=100) as answer:
+                return json.load(answer)["data"]["result"]
+        except OSError:
+            return []
 
 
 class Access(ServeCase):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/serve_program.h"
+#include "tools/serve/sites.h"
 
 #include <glib.h>
 
@@ -15,6 +16,10 @@ static int run(const struct cmd_line *line)
                                   .user = cmd_value(line, "user"),
                                   .hosts = hosts,
                                   .operands = line->operands};
+  uint64_t sites;
+  if (!cmd_number(line, "sites", 0, SITES_MAX, 0, &sites))
+    return EXIT_USAGE;
+  options.sites = (unsigned)sites;
   if (options.token_file != NULL && options.has_no_auth)
     return cmd_misused(line, "--token-file or --no-auth, not both");
   for (int i = 0; i < line->count; i++)
@@ -28,6 +33,7 @@ static const struct cmd_option options[] = {
     {.name = "token-file", .argument = "FILE", .help = "who asks must know the first line of FILE"},
     {.name = "no-auth", .help = "other machines may ask without a token"},
     {.name = "host", .argument = "NAME", .help = "a name by which the server may be asked, besides its own"},
+    {.name = "sites", .argument = "K", .help = "put the K largest owners of each process into /metrics"},
     {.name = "user", .argument = "USER", .help = "become USER, and serve that user's processes"},
     CMD_OPTIONS_END,
 };

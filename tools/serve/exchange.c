@@ -29,6 +29,7 @@ struct exchange {
   struct route route;
   GByteArray *body;
   bool has_headers, is_head, has_body_in_answer, wants_text;
+  unsigned sites;
   struct order order;
   struct answer answer;
   guint hang_up, timer; /* sources, while it sleeps */
@@ -99,26 +100,39 @@ static gboolean take_hang_up(gint fd, GIOCondition condition, gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-static struct answer answer_of(const struct order *order, struct parcel *body, bool is_delta_heap)
+static const struct {
+  const char *type, *file_name;
+} bodies[] = {
+    [ORDER_LIST] = {html, NULL},
+    [ORDER_METRICS] = {"text/plain; version=0.0.4; charset=utf-8", NULL},
+    [ORDER_INDEX] = {html, NULL},
+    [ORDER_HEAP] = {any_bytes, "heap"},
+    [ORDER_ALLOCS] = {any_bytes, "allocs"},
+    [ORDER_PEAK] = {any_bytes, "peak"},
+    [ORDER_CMDLINE] = {plain_text, NULL},
+    [ORDER_SYMBOL] = {plain_text, NULL},
+    [ORDER_HEAP_DELTA] = {any_bytes, "heap-delta"},
+    [ORDER_ALLOCS_DELTA] = {any_bytes, "allocs-delta"},
+};
+
+/* Whoever knows it says so; the text is the same. */
+static bool takes_open_metrics(const struct exchange *exchange)
 {
-  static const struct {
-    const char *type, *file_name;
-  } kinds[] = {
-      [ORDER_LIST] = {html, NULL},
-      [ORDER_INDEX] = {html, NULL},
-      [ORDER_HEAP] = {any_bytes, "heap"},
-      [ORDER_ALLOCS] = {any_bytes, "allocs"},
-      [ORDER_PEAK] = {any_bytes, "peak"},
-      [ORDER_CMDLINE] = {plain_text, NULL},
-      [ORDER_SYMBOL] = {plain_text, NULL},
-      [ORDER_HEAP_DELTA] = {any_bytes, "heap-delta"},
-      [ORDER_ALLOCS_DELTA] = {any_bytes, "allocs-delta"},
-  };
-  if (order->wants_text)
+  const char *accept = MHD_lookup_connection_value(exchange->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+  return accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
+}
+
+static struct answer answer_of(const struct exchange *exchange, struct parcel *body)
+{
+  enum order_kind kind = exchange->order.kind;
+  if (exchange->wants_text)
     return answer_parcel(body, plain_text, NULL);
-  const char *file_name = is_delta_heap ? "delta_heap" : kinds[order->kind].file_name;
-  struct answer answer = answer_parcel(body, kinds[order->kind].type, file_name);
-  if (order->kind == ORDER_LIST)
+  if (exchange->client != NULL)
+    return answer_parcel(body, any_bytes, "delta_heap");
+  if (kind == ORDER_METRICS && takes_open_metrics(exchange))
+    return answer_parcel(body, "application/openmetrics-text; version=1.0.0; charset=utf-8", NULL);
+  struct answer answer = answer_parcel(body, bodies[kind].type, bodies[kind].file_name);
+  if (kind == ORDER_LIST)
     answer_add_header(&answer, "Content-Security-Policy",
                       "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
   return answer;
@@ -144,14 +158,21 @@ static void begin_delta(struct exchange *exchange, struct parcel *marks)
   exchange->seconds = 0;
 }
 
+static void keep_shown(struct service *service, struct parcel *shown)
+{
+  parcel_release(service->shown);
+  service->shown = parcel_hold(shown);
+}
+
 static void finish(struct exchange *exchange, const struct outcome *outcome)
 {
+  if (exchange->order.kind == ORDER_METRICS)
+    keep_shown(exchange->service, outcome->marks);
   if (exchange->client != NULL) {
     parcel_release(exchange->marks);
     exchange->marks = parcel_hold(outcome->marks);
   }
-  struct answer answer = answer_of(&exchange->order, outcome->body, exchange->client != NULL);
-  wake_with(exchange, answer);
+  wake_with(exchange, answer_of(exchange, outcome->body));
 }
 
 static void take_outcome(const struct outcome *outcome, void *context)
@@ -205,6 +226,7 @@ static struct answer place_order(struct exchange *exchange, enum order_kind kind
     return answer;
   }
   exchange->order.wants_text = exchange->wants_text;
+  exchange->order.sites = exchange->sites;
   sleep_until_done(exchange, input);
   return no_answer();
 }
@@ -264,12 +286,20 @@ static struct answer place_client_order(struct exchange *exchange)
   return place_order(exchange, ORDER_HEAP_DELTA, clients_get(exchange->service->clients, exchange->client));
 }
 
+static struct answer place_metrics_order(struct exchange *exchange)
+{
+  struct service *service = exchange->service;
+  exchange->sites = service->sites;
+  return place_order(exchange, ORDER_METRICS, service->sites > 0 ? service->shown : NULL);
+}
+
 static struct answer answer_request(struct exchange *exchange)
 {
   switch (exchange->route.end) {
   case ROUTE_REDIRECT: return answer_redirect(exchange->route.location, exchange->has_body_in_answer);
   case ROUTE_LIST: return place_order(exchange, ORDER_LIST, NULL);
   case ROUTE_HEALTH: return answer_text(MHD_HTTP_OK, "ok");
+  case ROUTE_METRICS: return place_metrics_order(exchange);
   case ROUTE_INDEX: return place_order(exchange, ORDER_INDEX, NULL);
   case ROUTE_HEAP: return place_profile_order(exchange, ORDER_HEAP, ORDER_HEAP_DELTA);
   case ROUTE_ALLOCS: return place_profile_order(exchange, ORDER_ALLOCS, ORDER_ALLOCS_DELTA);

@@ -20,6 +20,8 @@ struct service {
   struct visitors visitors;
   struct workers *workers;
   struct clients *clients;
+  unsigned sites;       /* of metrics */
+  struct parcel *shown; /* their names; NULL: none yet */
   GHashTable *sleeping; /* struct exchange * */
   bool has_woken;       /* one of them: libmicrohttpd looks after it when it runs next, and does not say so */
 };

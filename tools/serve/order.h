@@ -12,8 +12,9 @@
 #include <stdbool.h>
 
 enum order_kind {
-  ORDER_LIST,  /* the page of all processes */
-  ORDER_INDEX, /* the page of one */
+  ORDER_LIST,    /* the page of all processes */
+  ORDER_METRICS, /* of all; the names that were shown are in the parcel, and come back as marks */
+  ORDER_INDEX,   /* the page of one */
   ORDER_HEAP,
   ORDER_ALLOCS,
   ORDER_PEAK,
@@ -29,6 +30,7 @@ enum { ORDER_PROCESS_BYTES = 256, ORDER_PROBLEM_BYTES = 1024 };
 struct order {
   enum order_kind kind;
   bool wants_text;                   /* debug=1 */
+  unsigned sites;                    /* of metrics */
   char process[ORDER_PROCESS_BYTES]; /* ends with NUL, and NULs follow */
 };
 

@@ -82,6 +82,8 @@ struct route route_of(const char *uri)
     return fixed(ROUTE_LIST);
   if (strcmp(path, "/healthz") == 0)
     return fixed(ROUTE_HEALTH);
+  if (strcmp(path, "/metrics") == 0)
+    return fixed(ROUTE_METRICS);
   if (strcmp(path, "/debug/pprof") == 0)
     return redirection(path, "/", uri);
   if (strcmp(path, "/debug") == 0 || strcmp(path, "/debug/") == 0)

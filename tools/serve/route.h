@@ -16,6 +16,7 @@ enum route_end {
   ROUTE_REDIRECT, /* to `location` */
   ROUTE_LIST,
   ROUTE_HEALTH,
+  ROUTE_METRICS,
   ROUTE_INDEX,
   ROUTE_HEAP,
   ROUTE_ALLOCS,

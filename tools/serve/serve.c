@@ -108,7 +108,8 @@ static int run_service(struct service *service, const struct listener *listener)
 static int serve_at(const struct serve_options *options, const struct listener *listener)
 {
   g_autoptr(GError) error = NULL;
-  struct service service = {.workers = workers_new(options->operands), .clients = clients_new()};
+  struct service service = {
+      .workers = workers_new(options->operands), .clients = clients_new(), .sites = options->sites};
   access_init(&service.access);
   visitors_init(&service.visitors);
   service.sleeping = g_hash_table_new(g_direct_hash, g_direct_equal);
@@ -117,6 +118,7 @@ static int serve_at(const struct serve_options *options, const struct listener *
     status = become_user(options->user, listener, &error) ? run_service(&service, listener) : fail(error);
   workers_free(service.workers);
   clients_free(service.clients);
+  parcel_release(service.shown);
   g_hash_table_destroy(service.sleeping);
   access_clear(&service.access);
   return status;

@@ -12,6 +12,7 @@ struct serve_options {
   const char *listen;       /* as listener.h has it */
   const char *token_file;   /* NULL: none */
   bool has_no_auth;         /* other machines may ask without a token */
+  unsigned sites;           /* of each process, in its metrics */
   const char *user;         /* NULL: stay who we are */
   const char *const *hosts; /* names that the server may be asked by, and NULL */
   char *const *operands;    /* processes, and NULL */

@@ -4,6 +4,7 @@
 #include "tools/heap/save.h"
 #include "tools/serve/go_text.h"
 #include "tools/serve/marks.h"
+#include "tools/serve/metrics.h"
 #include "tools/serve/order.h"
 #include "tools/serve/pages.h"
 #include "tools/serve/served.h"
@@ -26,6 +27,7 @@ enum {
   STATUS_GONE = 404,
   STATUS_BROKEN = 500,
   INPUT_BYTES_MAX = 1 << 20,
+  SHOWN_BYTES_MAX = 16 << 20,
   MARKS_BYTES_MAX = 512 << 20,  /* of more stacks than a profile can have */
   RESIDENT_PAGES_MAX = 8 << 10, /* of 4 KiB; where more stays after an order a fresh worker takes over */
 };
@@ -108,11 +110,24 @@ static GBytes *answer_of_target(const struct target *target, const struct order 
   }
 }
 
+static GBytes *metrics(struct served *served, const struct order *order, const struct parcel *input, GBytes **marks)
+{
+  g_autoptr(GBytes) text = input != NULL ? parcel_bytes(input, SHOWN_BYTES_MAX) : NULL;
+  struct sites_shown *shown =
+      text != NULL ? sites_shown_of(g_bytes_get_data(text, NULL), g_bytes_get_size(text)) : sites_shown_of("", 0);
+  GBytes *bytes = bytes_of(metrics_of(served_all(served), order->sites, shown));
+  *marks = bytes_of(sites_shown_text(shown));
+  sites_shown_free(shown);
+  return bytes;
+}
+
 static GBytes *answer(struct served *served, const struct order *order, const struct parcel *input, GBytes **marks,
                       GError **error)
 {
   if (order->kind == ORDER_LIST)
     return bytes_of(pages_list(served_all(served)));
+  if (order->kind == ORDER_METRICS)
+    return metrics(served, order, input, marks);
   struct target *target = served_find(served, order->process, error);
   if (target == NULL)
     return NULL;

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/serve/metrics.h"
+
+#include "core/losses.h"
+#include "tools/serve/served_heap.h"
+#include "tools/state/targets.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* Labels. */
+
+/* Between quotes: valid UTF-8, with \, " and line feed escaped. */
+static char *escaped(const char *text)
+{
+  g_autofree char *valid = g_utf8_make_valid(text, -1);
+  GString *result = g_string_new(NULL);
+  for (const char *c = valid; *c != '\0'; c++) {
+    if (*c == '\\' || *c == '"')
+      g_string_append_c(result, '\\');
+    if (*c == '\n')
+      g_string_append(result, "\\n");
+    else
+      g_string_append_c(result, *c);
+  }
+  return g_string_free(result, FALSE);
+}
+
+/* name{pid="12",program="redis-server",KEY="TEXT"} VALUE; no key: NULL. */
+static void append_sample(GString *text, const char *name, const struct target *target, const char *key,
+                          const char *label, double value)
+{
+  char number[G_ASCII_DTOSTR_BUF_SIZE];
+  g_autofree char *program = escaped(target->summary.program);
+  g_string_append_printf(text, "heapprof_%s{pid=\"%d\",program=\"%s\"", name, target->pid, program);
+  if (key != NULL) {
+    g_autofree char *shown = escaped(label);
+    g_string_append_printf(text, ",%s=\"%s\"", key, shown);
+  }
+  g_string_append_printf(text, "} %s\n", g_ascii_dtostr(number, sizeof number, value));
+}
+
+static void append_family(GString *text, const char *name, const char *type, const char *unit, const char *help)
+{
+  g_string_append_printf(text, "# TYPE heapprof_%s %s\n", name, type);
+  if (unit[0] != '\0')
+    g_string_append_printf(text, "# UNIT heapprof_%s %s\n", name, unit);
+  g_string_append_printf(text, "# HELP heapprof_%s %s\n", name, help);
+}
+
+/* Values. */
+
+/* As it is now, of the kernel. */
+static double resident_bytes(const struct target *target)
+{
+  g_autofree char *path = g_strdup_printf("/proc/%d/statm", target->pid), *text = NULL;
+  long total_pages, pages;
+  if (!g_file_get_contents(path, &text, NULL, NULL) || sscanf(text, "%ld %ld", &total_pages, &pages) != 2)
+    return NAN;
+  return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double in_use_bytes(const struct target *target)
+{
+  return target->summary.in_use_bytes;
+}
+static double in_use_objects(const struct target *target)
+{
+  return target->summary.in_use_objects;
+}
+static double in_use_error(const struct target *target)
+{
+  return sqrt(target->summary.in_use_bytes_variance);
+}
+static double peak_bytes(const struct target *target)
+{
+  return target->summary.peak_bytes;
+}
+static double allocated_bytes(const struct target *target)
+{
+  return target->summary.allocated_bytes;
+}
+static double allocated_objects(const struct target *target)
+{
+  return target->summary.allocated_objects;
+}
+static double samples(const struct target *target)
+{
+  return (double)target->summary.samples;
+}
+static double own_bytes(const struct target *target)
+{
+  return (double)(target->summary.own_bytes - MIN(target->summary.own_unused_bytes, target->summary.own_bytes));
+}
+static double sampling_seconds(const struct target *target)
+{
+  return (double)target->summary.sampling_ns / 1e9;
+}
+static double interval_bytes(const struct target *target)
+{
+  return (double)target->summary.sample_interval_bytes;
+}
+static double start_seconds(const struct target *target)
+{
+  return (double)target->summary.created_unix_ns / 1e9;
+}
+
+static const struct {
+  const char *name, *type, *unit, *help;
+  double (*value)(const struct target *);
+} families[] = {
+    {"in_use_bytes", "gauge", "bytes", "Memory in use, estimated.", in_use_bytes},
+    {"in_use_objects", "gauge", "objects", "Allocations in use, estimated.", in_use_objects},
+    {"in_use_standard_error_bytes", "gauge", "bytes", "Standard error of heapprof_in_use_bytes.", in_use_error},
+    {"peak_in_use_bytes", "gauge", "bytes", "The most that was in use at once since the start, estimated.", peak_bytes},
+    {"allocated_bytes", "counter", "bytes", "Memory allocated since the start, estimated.", allocated_bytes},
+    {"allocated_objects", "counter", "objects", "Allocations since the start, estimated.", allocated_objects},
+    {"resident_bytes", "gauge", "bytes", "Memory of the process that is in RAM.", resident_bytes},
+    {"samples", "counter", "", "Allocations that were recorded.", samples},
+    {"own_bytes", "gauge", "bytes", "Memory that the profiler uses in the process.", own_bytes},
+    {"sampling_seconds", "counter", "seconds", "Time that the process spent in the profiler.", sampling_seconds},
+    {"sample_interval_bytes", "gauge", "bytes", "Mean bytes between samples.", interval_bytes},
+    {"start_time_seconds", "gauge", "seconds", "When profiling of the process began, in Unix time.", start_seconds},
+};
+
+static void append_values(GString *text, const GPtrArray *targets)
+{
+  for (size_t i = 0; i < G_N_ELEMENTS(families); i++) {
+    bool is_counter = families[i].type[0] == 'c';
+    g_autofree char *name = g_strconcat(families[i].name, is_counter ? "_total" : "", NULL);
+    append_family(text, families[i].name, families[i].type, families[i].unit, families[i].help);
+    for (guint k = 0; k < targets->len; k++) {
+      double value = families[i].value(g_ptr_array_index(targets, k));
+      if (!isnan(value))
+        append_sample(text, name, g_ptr_array_index(targets, k), NULL, NULL, value);
+    }
+  }
+}
+
+static void append_losses(GString *text, const GPtrArray *targets)
+{
+  static const char *const reasons[] = {
+#define HEAPPROF_LOSS(identifier, key, what) key,
+#include "core/losses.def"
+#undef HEAPPROF_LOSS
+  };
+  append_family(text, "lost", "counter", "", "Samples, or parts of stacks, that were lost, by reason.");
+  for (guint k = 0; k < targets->len; k++) {
+    const struct target *target = g_ptr_array_index(targets, k);
+    for (size_t i = 0; i < G_N_ELEMENTS(reasons); i++)
+      append_sample(text, "lost_total", target, "reason", reasons[i], (double)target->summary.lost[i]);
+  }
+}
+
+static void append_sites_of(GString *text, const struct target *target, uint32_t count, struct sites_shown *shown)
+{
+  struct heap *heap = served_heap_read(target, REGION_NOW, NULL);
+  if (heap == NULL)
+    return;
+  served_heap_finish(heap, target);
+  g_autoptr(GArray) sites = sites_of(heap, count, shown);
+  for (guint i = 0; i < sites->len; i++) {
+    const struct site *site = &g_array_index(sites, struct site, i);
+    append_sample(text, "site_in_use_bytes", target, "site", site->name, site->bytes);
+  }
+  heap_free(heap);
+}
+
+GString *metrics_of(const GPtrArray *targets, uint32_t sites, struct sites_shown *shown)
+{
+  GString *text = g_string_new(NULL);
+  append_family(text, "processes", "gauge", "", "Processes that are served.");
+  g_string_append_printf(text, "heapprof_processes %u\n", targets->len);
+  append_values(text, targets);
+  append_losses(text, targets);
+  if (sites > 0)
+    append_family(text, "site_in_use_bytes", "gauge", "bytes", "Memory in use, by the function that owns it.");
+  for (guint i = 0; sites > 0 && i < targets->len; i++)
+    append_sites_of(text, g_ptr_array_index(targets, i), sites, shown);
+  g_string_append(text, "# EOF\n");
+  return text;
+}
