@@ -84,7 +84,7 @@ static ALWAYS_INLINE void count_free(struct live_entry entry)
 }
 
 /* The address was given out again, so its last free never reached us (RTLD_DEEPBIND, __libc_free): count it now. */
-static NOINLINE void forget_stale(const void *pointer)
+static SAMPLED_EXACT NOINLINE void forget_stale(const void *pointer)
 {
   struct live_entry stale;
   if (live_remove(pointer, &stale))
@@ -96,7 +96,7 @@ static SAMPLED NOINLINE void count_new(const void *pointer, size_t size_bytes, u
 {
   struct sample_weight weight = sampler_weigh(size_bytes);
   weight.halves = sampler_choose_halves(weight, coins) & HALF_BOTH;
-  if (live_may_be_stale(pointer))
+  if (UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer))
     forget_stale(pointer);
   if (!live_add(pointer, (struct live_entry){.stack = stack, .halves = weight.halves, .size_bytes = size_bytes})) {
     region_lose(LOSS_live_table);
@@ -161,7 +161,6 @@ static ALWAYS_INLINE void prefetch_for_free(const void *pointer)
 static SAMPLED NOINLINE void free_held(const void *pointer)
 {
   struct live_entry entry;
-  prefetch_for_free(pointer);
   uint64_t begin = timing_begin_free();
   if (!process_is_settled()) {
     timing_end_free(begin, settle_defer_free(pointer));
@@ -175,8 +174,10 @@ static SAMPLED NOINLINE void free_held(const void *pointer)
 
 void record_free(const void *pointer)
 {
-  if (UNLIKELY(may_hold(pointer)))
-    free_held(pointer);
+  if (LIKELY(!may_hold(pointer)))
+    return;
+  prefetch_for_free(pointer);
+  free_held(pointer);
 }
 
 bool record_take(const void *pointer, struct live_entry *entry)

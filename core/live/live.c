@@ -2,13 +2,22 @@
 #include "core/live/live.h"
 
 #include "core/live/live_exact.h"
+#include "core/live/live_index.h"
 #include "core/live/live_node.h"
-
-bool live_is_exact;
+#include "core/live/live_shelves.h"
 
 void live_init(bool is_exact)
 {
-  live_is_exact = is_exact;
+  if (is_exact)
+    atomic_store_explicit(&live_index_pages, LIVE_INDEX_NONE, memory_order_relaxed);
+}
+
+SAMPLED_EXACT void live_prefetch_of_many(const void *pointer)
+{
+  if (live_index_is_none())
+    live_shelves_prefetch(pointer);
+  else
+    live_index_prefetch_line(live_index_hash(pointer));
 }
 
 /* Entries say which adoption visited them last: 1 to 3 in turn, for all that is live is visited by each. */
@@ -16,7 +25,8 @@ enum { ADOPTIONS = (1 << LIVE_NODE_ADOPTION_BITS) - 1 };
 static unsigned adoption;             /* of this process */
 static live_node_list deferred_nodes; /* removed while a forked child adopts its region */
 
-static ALWAYS_INLINE bool add_node(const void *pointer, struct live_entry entry)
+/* In a function of its own, for it keeps registers that only it needs. */
+static SAMPLED NOINLINE bool add_node(const void *pointer, struct live_entry entry)
 {
   uint64_t hash = live_index_hash(pointer);
   uint32_t number = live_node_get();
@@ -34,7 +44,9 @@ static ALWAYS_INLINE bool add_node(const void *pointer, struct live_entry entry)
 bool live_add(const void *pointer, struct live_entry entry)
 {
   INVARIANT(pointer != NULL && entry.stack != 0 && entry.size_bytes >> LIVE_NODE_SIZE_BITS == 0);
-  return UNLIKELY(live_is_exact) ? live_exact_add(pointer, entry) : add_node(pointer, entry);
+  if (live_index_is_none())
+    return live_exact_add(pointer, entry);
+  return add_node(pointer, entry);
 }
 
 /* The node, out of the index but not yet free; 0 when there is none. */
@@ -50,13 +62,12 @@ static ALWAYS_INLINE uint32_t take_out(const void *pointer)
 
 bool live_may_hold(const void *pointer)
 {
-  return UNLIKELY(live_filter_may_be(pointer)) &&
-         (live_is_exact || live_filter_may_be_object(pointer, live_index_hash(pointer)));
+  return UNLIKELY(live_filter_may_be(pointer)) && live_filter_may_be_object(pointer, live_index_hash(pointer));
 }
 
 bool live_remove(const void *pointer, struct live_entry *entry)
 {
-  if (UNLIKELY(live_is_exact))
+  if (live_index_is_none())
     return live_exact_remove(pointer, entry);
   uint32_t number = take_out(pointer);
   if (number == 0)
@@ -70,7 +81,7 @@ bool live_remove(const void *pointer, struct live_entry *entry)
  * that one of them sees the other. */
 bool live_remove_during_adoption(const void *pointer)
 {
-  uint32_t number = live_is_exact ? live_exact_remove_to_node(pointer) : take_out(pointer);
+  uint32_t number = live_index_is_none() ? live_exact_remove_to_node(pointer) : take_out(pointer);
   if (number != 0 && LIKELY(number != LIVE_EXACT_NO_NODE)) /* without one, the free stays uncounted */
     live_node_push(&deferred_nodes, number);
   atomic_thread_fence(memory_order_seq_cst); /* pairs with live_adopt_settle */
@@ -91,7 +102,7 @@ static void adopt_one(uint32_t number, void *argument)
 void live_adopt_each(live_visitor *visit)
 {
   adoption = adoption % ADOPTIONS + 1; /* never 0, which new entries have */
-  if (live_is_exact)
+  if (live_index_is_none())
     live_exact_adopt_each(visit, adoption);
   else
     live_index_each(adopt_one, &visit);
@@ -118,7 +129,7 @@ static void count_one(uint32_t number, void *argument)
 uint64_t live_count(void)
 {
   uint64_t count = 0;
-  if (live_is_exact)
+  if (live_index_is_none())
     return live_exact_count();
   live_index_each(count_one, &count);
   return count;

@@ -19,7 +19,6 @@
 #include "core/live/live_entry.h"
 #include "core/live/live_filter.h"
 #include "core/live/live_index.h"
-#include "core/live/live_shelves.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,15 +26,13 @@
 /* From the constructor, before anything is added. */
 void live_init(bool is_exact);
 
-extern HIDDEN bool live_is_exact;
-
 /* Brings what the table will need of a pointer into the cache, where that is too large to be there anyway. */
+void live_prefetch_of_many(const void *pointer);
+
 static ALWAYS_INLINE void live_prefetch(const void *pointer)
 {
-  if (UNLIKELY(live_is_exact))
-    live_shelves_prefetch(pointer);
-  else
-    live_index_prefetch(pointer);
+  if (live_index_is_large())
+    live_prefetch_of_many(pointer);
 }
 
 /* Raises the filter, then shows the entry. The pointer must not be in the table. */
@@ -45,14 +42,6 @@ SAMPLED bool live_add(const void *pointer, struct live_entry entry);
  * page with a sample are not.
  */
 SAMPLED bool live_may_hold(const void *pointer);
-
-/* Is there an entry of a pointer that is about to be added, perhaps? */
-static ALWAYS_INLINE bool live_may_be_stale(const void *pointer)
-{
-  if (UNLIKELY(live_is_exact))
-    return live_shelves_hold(pointer);
-  return UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer);
-}
 
 /* Takes the entry out and lowers the filter; false when there is none. */
 SAMPLED bool live_remove(const void *pointer, struct live_entry *entry);

@@ -2,6 +2,7 @@
 #include "core/live/live_exact.h"
 
 #include "core/live/live_filter.h"
+#include "core/live/live_index.h"
 #include "core/live/live_shelves.h"
 
 static ALWAYS_INLINE struct live_entry entry_of_word(uint64_t word)
@@ -30,8 +31,7 @@ static COLD bool add_wide(const void *pointer, struct live_entry entry)
 
 bool live_exact_add(const void *pointer, struct live_entry entry)
 {
-  if (UNLIKELY(!live_filter_may_hold(pointer)))
-    live_filter_mark_forever(pointer);
+  live_filter_hold_forever(pointer, live_index_hash(pointer));
   if (LIKELY(live_word_has_room_for(pointer, entry)))
     return live_shelves_put(pointer, live_word_of(pointer, entry), entry.size_bytes);
   return add_wide(pointer, entry);

@@ -2,8 +2,7 @@
 /* The live table of exact mode: entries as words (live_word.h), on shelves (live_shelves.h). What the functions do,
  * live.h says, which alone calls them.
  *
- * The page filter is marked for good where an object is, and tells nothing more: on each page nearly all objects are
- * samples.
+ * Both filters let through for good what was ever there: on each page nearly all objects are samples.
  *
  * Threads, signals, memory, fork: as live_shelves.h.
  */

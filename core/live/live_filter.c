@@ -96,6 +96,18 @@ void live_filter_lower(const void *pointer, uint64_t hash)
   object_lower(pointer, hash);
 }
 
+void live_filter_hold_forever(const void *pointer, uint64_t hash)
+{
+  _Atomic uint8_t *counts = object_filter_of(pointer, hash);
+  uint8_t max = (uint8_t)(OBJECT_FILTER_COUNT_MAX << object_filter_shift(hash)),
+          old = atomic_load_explicit(counts, memory_order_relaxed);
+  if (UNLIKELY(atomic_load_explicit(live_filter_of(pointer), memory_order_relaxed) != UINT8_MAX))
+    live_filter_mark_forever(pointer);
+  while (UNLIKELY((old & max) != max) &&
+         !atomic_compare_exchange_weak_explicit(counts, &old, old | max, memory_order_relaxed, memory_order_relaxed))
+    ;
+}
+
 void live_filter_mark_forever(const void *pointer)
 {
   atomic_store_explicit(live_filter_of(pointer), UINT8_MAX, memory_order_relaxed);

@@ -54,6 +54,9 @@ SAMPLED bool live_filter_may_be_object(const void *pointer, uint64_t hash);
 SAMPLED void live_filter_raise(const void *pointer, uint64_t hash);
 SAMPLED void live_filter_lower(const void *pointer, uint64_t hash);
 
+/* Both let the object through from now on. For exact mode. */
+SAMPLED_EXACT void live_filter_hold_forever(const void *pointer, uint64_t hash);
+
 /* Marks the page of `pointer` for good, so that free looks twice at it. For the bootstrap arena. */
 void live_filter_mark_forever(const void *pointer);
 

@@ -44,17 +44,19 @@ void live_index_each(void (*visit)(uint32_t node, void *argument), void *argumen
 void live_index_prefetch_line(uint64_t hash);
 extern HIDDEN _Atomic uint32_t live_index_pages;
 
-/* Too large for the caches near the core. */
+/* In place of a number of pages: there is no index, for exact mode does without (live_exact.h). */
+#define LIVE_INDEX_NONE UINT32_MAX
+
+static ALWAYS_INLINE bool live_index_is_none(void)
+{
+  return UNLIKELY(atomic_load_explicit(&live_index_pages, memory_order_relaxed) == LIVE_INDEX_NONE);
+}
+
+/* Too large for the caches near the core; where there is none, what stands for it may be. */
 static ALWAYS_INLINE bool live_index_is_large(void)
 {
   enum { SMALL_PAGES = 64 }; /* 256 KiB */
   return UNLIKELY(atomic_load_explicit(&live_index_pages, memory_order_relaxed) > SMALL_PAGES);
-}
-
-static ALWAYS_INLINE void live_index_prefetch(const void *pointer)
-{
-  if (live_index_is_large())
-    live_index_prefetch_line(live_index_hash(pointer));
 }
 
 #endif

@@ -227,19 +227,6 @@ uint64_t live_shelves_take(const void *pointer)
   return 0;
 }
 
-bool live_shelves_hold(const void *pointer)
-{
-  live_block *block = live_directory_find(pointer);
-  if (UNLIKELY(block == NULL))
-    return false;
-  uint64_t word;
-  for (shelf_link shelf = atomic_load_explicit(block, memory_order_acquire); shelf != NO_SHELF;
-       shelf = older_than(shelf))
-    if (look_on(shelf, pointer, &word) != NULL)
-      return true;
-  return false;
-}
-
 void live_shelves_prefetch(const void *pointer)
 {
   live_block *block = live_directory_find(pointer);

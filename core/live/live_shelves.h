@@ -30,8 +30,6 @@ SAMPLED_EXACT bool live_shelves_put(const void *pointer, uint64_t word, size_t s
 /* 0: there is none. */
 SAMPLED_EXACT uint64_t live_shelves_take(const void *pointer);
 
-SAMPLED_EXACT bool live_shelves_hold(const void *pointer);
-
 /* Visits every word that is there from begin to end. */
 void live_shelves_each(void (*visit)(_Atomic uint64_t *slot, void *argument), void *argument);
 

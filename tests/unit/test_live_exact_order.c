@@ -184,16 +184,6 @@ static const struct explorer_scenario removed_in_growth = {.name = "a removal wh
                                                            .threads = {add_2, remove_0},
                                                            .finish = expect_1_and_2};
 
-static void expect_0_is_stale(void)
-{
-  explorer_require(live_may_be_stale(pointers[0]));
-}
-
-static const struct explorer_scenario asked_in_growth = {.name = "a question while the block gets a shelf",
-                                                         .set_up = hold_0_and_1,
-                                                         .threads = {add_2, expect_0_is_stale},
-                                                         .finish = expect_0_1_and_2};
-
 static const struct explorer_scenario grown_by_two = {
     .name = "a shelf put up by two", .set_up = hold_0, .threads = {add_1, add_2}, .finish = expect_0_1_and_2};
 
@@ -350,8 +340,8 @@ static const struct explorer_scenario adoption_of_node = {.name = "a free of a n
 
 /* The cheap ones first. */
 static const struct explorer_scenario *const scenarios[] = {
-    &walked,           &looked_at_node,   &removed_in_growth, &asked_in_growth, &handed,      &walked_in_growth,
-    &adoption_of_word, &adoption_of_node, &freed_twice,       &first_of_all,    &grown_by_two};
+    &walked,           &looked_at_node,   &removed_in_growth, &handed,       &walked_in_growth,
+    &adoption_of_word, &adoption_of_node, &freed_twice,       &first_of_all, &grown_by_two};
 
 #define SCENARIO_TEST(test, scenario)                                                                                  \
   static void test(void **state)                                                                                       \
@@ -363,7 +353,6 @@ static const struct explorer_scenario *const scenarios[] = {
 SCENARIO_TEST(what_was_handed_over_is_found_once, handed)
 SCENARIO_TEST(first_ones_share_what_they_make, first_of_all)
 SCENARIO_TEST(older_shelves_come_with_the_newest, removed_in_growth)
-SCENARIO_TEST(stale_ones_are_found_on_older_shelves, asked_in_growth)
 SCENARIO_TEST(shelf_is_put_up_once, grown_by_two)
 SCENARIO_TEST(node_is_seen_with_its_word, looked_at_node)
 SCENARIO_TEST(what_is_freed_twice_is_taken_once, freed_twice)
@@ -386,7 +375,6 @@ int main(void)
       cmocka_unit_test(what_was_handed_over_is_found_once),
       cmocka_unit_test(first_ones_share_what_they_make),
       cmocka_unit_test(older_shelves_come_with_the_newest),
-      cmocka_unit_test(stale_ones_are_found_on_older_shelves),
       cmocka_unit_test(shelf_is_put_up_once),
       cmocka_unit_test(node_is_seen_with_its_word),
       cmocka_unit_test(what_is_freed_twice_is_taken_once),
