@@ -15,6 +15,11 @@ static packed_rule rule_of(uintptr_t pc)
   return LIKELY(rule != RULE_ABSENT) ? rule : cfi_compile(pc);
 }
 
+bool step_is_over_signal(uintptr_t pc)
+{
+  return rule_kind(rule_of(pc)) == RULE_SIGNAL;
+}
+
 /* What is only believed to be a frame is not looked for beyond this on a stack whose end is not known. */
 enum { GUESSED_FRAME_MAX_BYTES = 1 << 20 };
 

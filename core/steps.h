@@ -49,6 +49,9 @@ struct careful {
   char stack[4096] __attribute__((aligned(16)));
 };
 
+/* Has the kernel made the frame of this pc, for a handler? */
+bool step_is_over_signal(uintptr_t pc);
+
 /* From `frame` to its caller's. *flags gets STACK_FRAME_POINTERS. `careful` is of the walk that `frame` is of, which
  * the caller of this is about. */
 SAMPLED enum step step_unusually(struct stack_window *window, struct frame *frame, struct careful *careful,

@@ -224,3 +224,27 @@ unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_
     *flags |= cut_flags(CUT_no_memory);
   return 1;
 }
+
+/* An address that is recorded in place of another one (modules.h) is no place to look a rule up at. */
+static bool may_be_of_handler(uintptr_t recorded)
+{
+  return recorded >> 47 != 0 || step_is_over_signal(recorded);
+}
+
+bool unwind_meets_handler(const struct unwind_start *start)
+{
+  struct stack_window window;
+  struct scratch *scratch = scratch_take();
+  if (scratch == NULL)
+    return true;
+  (void)stack_window_open(&window, start->sp);
+  struct trail_cursor none = trail_begin(NULL);
+  uint32_t flags = 0;
+  unsigned depth = unwind_walk(start, &window, &none, &scratch->room, CONFIG_DEPTH_MAX, &flags);
+  trail_end(&none);
+  bool meets = (flags & STACK_TRUNCATED) != 0;
+  for (unsigned i = 0; i < depth && !meets; i++)
+    meets = may_be_of_handler(scratch->room.pcs[i]);
+  scratch_give_back(scratch);
+  return meets;
+}

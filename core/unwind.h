@@ -16,6 +16,7 @@
 #include "core/stack_bounds.h"
 #include "core/trail.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The registers of the frame that called a hook, as they will be when the hook has returned. */
@@ -37,6 +38,9 @@ SAMPLED unsigned unwind_walk(const struct unwind_start *start, struct stack_wind
 
 /* The caller alone. */
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags);
+
+/* Is a signal handler under way on this stack? Also true where the stack does not tell. */
+bool unwind_meets_handler(const struct unwind_start *start);
 
 /* Frames in [low, high) are left out: our own code. From the constructor only. */
 void unwind_hide(uintptr_t low, uintptr_t high);

@@ -12,6 +12,7 @@
 #include "core/sampler.h"
 #include "core/settle.h"
 #include "core/timing.h"
+#include "interpose/allocator_counters.h"
 #include "interpose/inert.h"
 
 #include <errno.h>
@@ -19,7 +20,9 @@
 
 ARCH_ENTRY int heapprof_dump(const char *path)
 {
+  struct unwind_start start = UNWIND_START_HERE();
   record_exact_units(sampler_flush());
+  allocator_counters_leave(&start);
   int result = dump_write(path, "heapprof_dump");
   if (result == 0)
     return 0;

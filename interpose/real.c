@@ -148,6 +148,11 @@ const char *real_allocator_path(void)
   return allocator.name != NULL ? allocator.name : "";
 }
 
+void *real_allocator_function(const char *symbol)
+{
+  return allocator.name != NULL ? object_find(&allocator, symbol) : NULL;
+}
+
 bool real_core_agrees(void)
 {
   return core_agrees;

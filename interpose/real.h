@@ -45,6 +45,9 @@ SAMPLED void real_ensure(void);
 /* Path of the object that provides malloc; valid for ever. */
 const char *real_allocator_path(void);
 
+/* What that object exports under a name; NULL: nothing. */
+void *real_allocator_function(const char *symbol);
+
 /* Do malloc, free, calloc and realloc come from one object? */
 bool real_core_agrees(void);
 

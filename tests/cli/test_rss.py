@@ -123,6 +123,30 @@ class Resident(StateCase):
             self.assertLess(told["parts"]["stacks_bytes"], 1 * MIB)
             self.assertGreater(told["parts"]["in_use_bytes"], 2 * MIB - 1)
 
+    def test_jemalloc_tells(self):
+        """When the program asks for a profile itself; the allocator's numbers are those of that moment."""
+        program, said = self.stopped("small", "ask", "large", allocator="jemalloc")
+        with program:
+            told, counted = self.rss(program.pid), int(re.search(r"inuse_bytes=(\d+)", said)[1]) - 24_000_000
+            says = told["allocator_says"]
+            self.check_between(says["allocated"], counted, counted + 2 * MIB, "allocated")
+            self.assertLessEqual(says["allocated"], says["active"])
+            self.assertLess(says["active"] + says["metadata"], says["resident"] + (1 << 20))
+            self.assertRegex(self.tool("rss", program.pid).stdout, r"(?m)^when heapprof_dump was last called, .* allocated [\d.]+MB, active ")
+
+    @cases("handler", "large")
+    def test_jemalloc_is_not_asked(self, what):
+        """In a handler, which may have interrupted it; and where nobody asks for a profile."""
+        program, said = self.stopped("small", what, allocator="jemalloc")
+        with program:
+            self.assertIsNone(self.rss(program.pid)["allocator_says"])
+
+    @cases("glibc", "tcmalloc_minimal", "mimalloc")
+    def test_others_do_not_tell(self, allocator):
+        program, said = self.stopped("small", "ask", allocator=allocator)
+        with program:
+            self.assertIsNone(self.rss(program.pid)["allocator_says"])
+
     def test_mappings(self):
         program, said = self.stopped(*ALL)
         with program:

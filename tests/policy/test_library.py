@@ -28,7 +28,7 @@ OPTIONAL = set("""
     __progname __progname_full __register_atfork _dl_find_object dladdr dladdr1 getauxval on_exit program_invocation_name
     program_invocation_short_name strerrordesc_np _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__
 """.split())
-CALLED_BACK = re.compile(r"find_callers|find_runtime|find_function|bind_object|bind_aside|look_(behind|for_any|for_others)|is_exported_there|(make_by|release_of)_\w+")  # by object_each or probes, from what has realigned
+CALLED_BACK = re.compile(r"find_callers|find_runtime|find_function|bind_object|bind_aside|leave_aside|look_(behind|for_any|for_others)|is_exported_there|(make_by|release_of)_\w+")  # by object_each or probes, from what has realigned
 
 
 def output_of(*command):

@@ -96,6 +96,8 @@ MUTANTS = [
            "/ (double)(64 - __builtin_clzll(samples));", "/ 1;", ["unit/test_stacks"]),
     Mutant("nothing_seen", "where samples lay is not noted: the allocator's mappings count as the program's", "core/stacks.c",
            "  region_note_seen(pointer);\n", "", ["cli/test_rss"]),
+    Mutant("asked_in_a_handler", "G4: jemalloc's locks are taken in a handler that may have interrupted their holder", "core/unwind.c",
+           "recorded >> 47 != 0 || step_is_over_signal(recorded);", "recorded >> 47 != 0;", ["cli/test_rss.Resident.test_jemalloc_is_not_asked"]),
     Mutant("large_not_seen", "where large objects lay is lost to small ones", "core/region.c",
            "step < SEEN_REACH", "step < 1", ["unit/test_region"]),
     Mutant("stack_taken_for_aligned", "I2, A9: a caller's stack is taken for aligned", "core/arch/x86_64.h",

@@ -614,24 +614,34 @@ static bool is_seen(uint64_t address)
   return false;
 }
 
-static uint64_t in_area(uint64_t area)
+/* An address in the n-th area from there on that has this place. */
+static uint64_t nth_of_place(unsigned place, unsigned n)
 {
-  return 0x7f0000000000u + ((area * 7) << SEEN_AREA_BITS) + 16 * area;
+  uint64_t address = 0x7f0000000000u;
+  for (;; address += 1u << SEEN_AREA_BITS)
+    if (region_seen_place(address) == place && n-- == 0)
+      return address;
+}
+
+static void note_seen(uint64_t address)
+{
+  region_note_seen((const void *)(uintptr_t)address);
 }
 
 CHILD_TEST(areas_are_seen_beside_each_other)
 {
-  enum { AREAS = 32 };
   unit_region();
   for (unsigned turn = 0; turn < 3; turn++)
-    for (uint64_t area = 0; area < AREAS; area++)
-      region_note_seen((const void *)(uintptr_t)(in_area(area) + turn));
-  for (uint64_t area = 0; area < AREAS; area++)
-    require(is_seen(in_area(area) + 2) && !is_seen(in_area(area) + 1));
-  for (uint64_t area = 0; area < 1000; area++) {
-    region_note_seen((const void *)(uintptr_t)in_area(area));
-    require(is_seen(in_area(area)));
+    for (unsigned n = 0; n < SEEN_REACH; n++)
+      note_seen(nth_of_place(60, n) + 16 * turn);
+  for (unsigned n = 0; n < SEEN_REACH; n++) {
+    require(is_seen(nth_of_place(60, n) + 32)); /* the latest of each */
+    require(!is_seen(nth_of_place(60, n) + 16));
   }
+  /* No place is left: the first one has had its time. */
+  note_seen(nth_of_place(60, SEEN_REACH));
+  require(is_seen(nth_of_place(60, SEEN_REACH)) && !is_seen(nth_of_place(60, 0) + 32) &&
+          is_seen(nth_of_place(60, 1) + 32));
 }
 
 CHILD_TEST(without_a_region_nothing_happens)

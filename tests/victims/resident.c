@@ -9,12 +9,15 @@
  *   shared   8 MiB of a memfd
  *   file     a file of 4 MiB, mapped and read
  *   own      a thread on a stack from malloc
- *   leave    no first thread: it ends */
+ *   leave    no first thread: it ends
+ *   ask      a profile that it asks for; handler: the same from a handler that has interrupted the allocator, as far as anybody can see */
+#include "heapprof.h"
 #include "orders.h"
 #include "shadow.h"
 
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -122,6 +125,17 @@ static void map_file(void)
     (void)memory[i];
 }
 
+static void ask(int number)
+{
+  (void)number;
+  REQUIRE(heapprof_dump("/dev/null") == 0);
+}
+
+static void ask_in_handler(void)
+{
+  REQUIRE(signal(SIGURG, ask) != SIG_ERR && raise(SIGURG) == 0);
+}
+
 static void have(const char *what)
 {
   if (strcmp(what, "small") == 0)
@@ -144,6 +158,10 @@ static void have(const char *what)
     map_written(8 * MIB, MAP_SHARED, fd);
   } else if (strcmp(what, "file") == 0)
     map_file();
+  else if (strcmp(what, "ask") == 0)
+    ask(0);
+  else if (strcmp(what, "handler") == 0)
+    ask_in_handler();
   else
     REQUIRE(strcmp(what, "leave") == 0);
 }
