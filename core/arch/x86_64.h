@@ -85,6 +85,16 @@ static ALWAYS_INLINE bool arch_is_behind_call(const uint8_t *code)
   return false;
 }
 
+static ALWAYS_INLINE bool arch_is_jump(const uint8_t *code, uint64_t left, uint64_t address, uint64_t *target)
+{
+  int32_t distance;
+  if (left < 5 || code[0] != 0xe9)
+    return false;
+  __builtin_memcpy(&distance, code + 1, sizeof distance);
+  *target = address + 5 + (uint64_t)(int64_t)distance;
+  return true;
+}
+
 static ALWAYS_INLINE double arch_square_root(double x)
 {
   return __builtin_ia32_sqrtsd((__attribute__((vector_size(16))) double){x, 0})[0];

@@ -120,6 +120,8 @@ int main(int count, char **arguments)
     tzset();
     mktime(&time);
   }
+  if (IS("local time"))
+    last = localtime(&(time_t){0});
   if (IS("thread"))
     run_thread(return_it, 0);
   if (IS("cancelled thread"))

@@ -45,6 +45,17 @@ static const GRegex *libraries(void)
   return compile_once(&compiled, expressions, G_N_ELEMENTS(expressions));
 }
 
+bool kept_is_library(const char *path)
+{
+  g_autofree char *name = g_path_get_basename(path);
+  return expression_matches(libraries(), name);
+}
+
+bool kept_is_keeper(const char *name)
+{
+  return expression_matches(keepers(), name);
+}
+
 /* What of a location matters: on the way from the allocator outwards. */
 enum place {
   PLACE_ELSEWHERE, /* somebody's own code: whatever is below it is theirs */
@@ -59,7 +70,7 @@ static enum place place_of_line(const struct heap *heap, const struct heap_line 
   bool is_plumbing = function != NULL && function->role == FUNCTION_PLUMBING;
   if (!is_in_library && !is_plumbing)
     return PLACE_ELSEWHERE;
-  if (function != NULL && expression_matches(keepers(), function->name))
+  if (function != NULL && kept_is_keeper(function->name))
     return PLACE_KEEPER;
   return is_in_library ? PLACE_LIBRARY : PLACE_PLUMBING;
 }
@@ -80,10 +91,8 @@ static enum place *places_of(const struct heap *heap)
 {
   enum place *places = g_new0(enum place, heap->locations->len + 1);
   g_autofree bool *is_library = g_new0(bool, heap->mappings->len + 1);
-  for (uint32_t i = 0; i < heap->mappings->len; i++) {
-    g_autofree char *name = g_path_get_basename(heap_mapping(heap, i)->path);
-    is_library[i] = expression_matches(libraries(), name);
-  }
+  for (uint32_t i = 0; i < heap->mappings->len; i++)
+    is_library[i] = kept_is_library(heap_mapping(heap, i)->path);
   for (uint32_t i = 0; i < heap->locations->len; i++)
     places[i] = place_of(heap, heap_location(heap, i), is_library);
   return places;

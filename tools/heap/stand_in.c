@@ -27,12 +27,22 @@ static bool is_hexadecimal(const char *text)
   return text[0] != '\0' && text[strspn(text, "0123456789abcdef")] == '\0';
 }
 
-static bool is_stand_in(const char *name, const char *path)
+bool stand_in_start(const char *name, const char *path, uint64_t *start)
 {
   const char *base = base_of(path);
   size_t length = strlen(base);
-  if (length > 0 && strncmp(name, base, length) == 0 && g_str_has_prefix(name + length, "+0x"))
-    return is_hexadecimal(name + length + strlen("+0x"));
+  if (length == 0 || strncmp(name, base, length) != 0 || !g_str_has_prefix(name + length, "+0x"))
+    return false;
+  const char *digits = name + length + strlen("+0x");
+  *start = g_ascii_strtoull(digits, NULL, 16);
+  return is_hexadecimal(digits);
+}
+
+static bool is_stand_in(const char *name, const char *path)
+{
+  uint64_t start;
+  if (stand_in_start(name, path, &start))
+    return true;
   g_autofree char *of_mapping = stand_in_for_mapping(path);
   return strcmp(name, of_mapping) == 0;
 }

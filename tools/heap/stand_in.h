@@ -14,6 +14,9 @@
 char *stand_in_for_mapping(const char *path);
 char *stand_in_for_function(const char *path, uint64_t start);
 
+/* Is it such a name of a function of that file? */
+bool stand_in_start(const char *name, const char *path, uint64_t *start);
+
 /* Is all that is known of the place a stand-in, or nothing? */
 bool stand_in_is_all(const struct heap *heap, const struct heap_location *location);
 

@@ -141,10 +141,10 @@ static void collect_one(const struct collection *collection, const struct left_s
   set_interruptible(false);
   if (heap != NULL)
     path = output_save(heap, collection->pattern, left->summary.program, left->summary.pid, &error);
-  if (path != NULL)
-    run_folder_remove_file(left);
   if (path != NULL && collection->finds_leaks && report.profile.has_status)
     leaks_measure(heap, collection->ignored, &report.profile.leaks); /* it is saved, and may be changed */
+  if (path != NULL)
+    run_folder_remove_file(left);
   report.is_saved = path != NULL;
   g_strlcpy(report.text, path != NULL ? path : error->message, sizeof report.text);
   (void)!write(collection->reports, &report, sizeof report);

@@ -3,7 +3,9 @@
 
 #include "core/inherited.h"
 #include "tools/filter/kept.h"
+#include "tools/heap/stand_in.h"
 #include "tools/source/source.h"
+#include "tools/symbols/jump_sources.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 #include "tools/views/view.h"
@@ -39,6 +41,43 @@ static double value_of(const struct heap *heap, uint32_t sample, const char *typ
 {
   int index = heap_find_type(heap, type);
   return index >= 0 ? (double)heap_values(heap, sample)[index] : 0;
+}
+
+static bool are_keepers(const GPtrArray *names)
+{
+  bool all = names != NULL && names->len > 0;
+  for (guint i = 0; all && i < names->len; i++)
+    all = kept_is_keeper(g_ptr_array_index(names, i));
+  return all;
+}
+
+/* What is done for functions that keep memory, and for no others, is called as one of them. */
+static void name_by_jumps(struct heap *heap, const struct heap_mapping *library)
+{
+  g_autoptr(GArray) starts = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+  uint64_t start;
+  for (uint32_t i = 0; i < heap->functions->len; i++)
+    if (stand_in_start(heap_function(heap, i)->name, library->path, &start))
+      g_array_append_val(starts, start);
+  GHashTable *sources =
+      starts->len > 0 ? jump_sources_find(library->path, library->build_id, (const uint64_t *)starts->data, starts->len)
+                      : NULL;
+  for (uint32_t i = 0; sources != NULL && i < heap->functions->len; i++) {
+    struct heap_function *function = heap_function(heap, i);
+    const GPtrArray *names =
+        stand_in_start(function->name, library->path, &start) ? g_hash_table_lookup(sources, &start) : NULL;
+    if (are_keepers(names))
+      function->name = heap_text(heap, g_ptr_array_index(names, 0));
+  }
+  if (sources != NULL)
+    g_hash_table_unref(sources);
+}
+
+static void name_nameless(struct heap *heap)
+{
+  for (uint32_t i = 0; i < heap->mappings->len; i++)
+    if (kept_is_library(heap_mapping(heap, i)->path))
+      name_by_jumps(heap, heap_mapping(heap, i));
 }
 
 static void forget_kept(struct heap *heap, struct leaks_left_out *left_out)
@@ -81,6 +120,7 @@ void leaks_measure(struct heap *heap, const struct filter *filter, struct leaks 
 {
   source_drop_frames(heap);
   forget_inherited(heap);
+  name_nameless(heap);
   filter_apply(NULL, heap, NULL);
   forget_kept(heap, &leaks->left_out);
   filter_apply(filter, heap, NULL);
