@@ -248,6 +248,10 @@ class Graph(PageCase):
             self.check_drawn(prefixes(profile, "inuse_space", inverted=True) if by == "leaf" else
                              {("fill",): 6 << 20, ("fill", "main"): 6 << 20, ("read",): 4 << 20, ("read", "main"): 4 << 20})
             self.choose("direction", "callees")
+            self.search("vector|xmalloc")  # what is below an owner is on the stack all the same
+            self.assertEqual(self.text("#matched"), "10MB (100%)")
+            self.browser.click("#clear")
+            self.wait_drawn()
         self.choose("by", "leaf")
         self.click_frame("xmalloc")
         self.wait_drawn()

@@ -62,17 +62,14 @@ export function quoted(text) {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }
 
-/** The numbers of all stacks that a matching function is on, each once. */
-export function sumOfMatches(profile, sums, matches) {
-  const found = noNumbers(sums.total);
-  const isBelow = new Uint8Array(profile.nodeCount);
+/** The numbers of all stacks that a matching function is on, each once; also of those where it is below the owner. */
+export function sumOfMatches(profile, typeName, matches) {
+  const columns = profile.columns(typeName);
+  const found = noNumbers(columns);
+  const isOn = new Uint8Array(profile.nodeCount);
   for (let node = 1; node < profile.nodeCount; node++) {
-    if (isBelow[profile.parent[node]]) {
-      isBelow[node] = 1;
-    } else if (matches(profile.name[node])) {
-      isBelow[node] = 1;
-      addAt(found, sums.total, node);
-    }
+    isOn[node] = isOn[profile.parent[node]] || matches(profile.name[node]) ? 1 : 0;
   }
+  profile.leaves.forEach((node, stack) => isOn[node] && addAt(found, columns, stack));
   return found;
 }

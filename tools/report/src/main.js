@@ -71,7 +71,7 @@ function showMatches() {
   const { unit, total } = tree.sums;
   let text = "";
   if (matches !== null) {
-    const found = sumOfMatches(profile, tree.sums, matches);
+    const found = sumOfMatches(profile, choice.type, matches);
     const share = percentage(found.value, total.value[0]);
     text = `${valueText(found, unit)} (${share})${profile.isDifference ? `, change ${changeText(found, unit)}` : ""}`;
   }

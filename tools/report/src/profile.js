@@ -91,6 +91,12 @@ export class Profile {
     return this.ofType.get(typeName);
   }
 
+  /** The numbers of each stack; null: nobody knows them. */
+  columns(typeName) {
+    const type = this.types.find(({ name }) => name === typeName);
+    return Object.fromEntries(SUMS.map((key) => [key, type[key] ?? null]));
+  }
+
   sumUp(type) {
     const own = {}, total = {};
     for (const key of SUMS) {
