@@ -195,7 +195,7 @@ class Build(Views):
     def test_without(self):
         """The same command, linked without the page."""
         program = self.dir / "heapprof"
-        source = [paths.SOURCE / "tools" / name for name in ("cmd/heapprof.c", "views/report_page.c")]
+        source = [paths.SOURCE / "tools" / name for name in ("cmd/heapprof.c", "cmd/serve_program.c", "views/report_page.c")]
         flags = [*make_variable("TOOLS_CFLAGS").split(), *make_variable("SANITIZE").split(), "-D_GNU_SOURCE",
                  f"-I{paths.SOURCE}"]
         libraries = [*make_variable("TOOLS_LIBS").split(), "-liberty", "-lm", "-ldl"]
