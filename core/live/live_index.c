@@ -10,7 +10,7 @@
 #ifndef LINE_SLOTS
 #define LINE_SLOTS 7
 #define PAGE_LINES_LOG2 6
-#define FIRST_PAGES_LOG2 3
+#define FIRST_PAGES_LOG2 0
 #endif
 
 enum {

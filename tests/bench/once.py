@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What a short program pays once: state file, places seen for the first time, names and the profile at its end."""
+import pathlib
 import random
 import shutil
 
@@ -19,6 +20,7 @@ PROGRAMS = {  # command, goal in ms
     "sqlite3": (["sqlite3", ":memory:", SQL], 1),
     "python3": (["/usr/bin/python3", "-c", "import json, urllib.request"], 3),
     "nodejs": (["node", "-e", "JSON.stringify({})"], 3),
+    "gcc -S": (["gcc", "-S", "-o", "/dev/null", str(pathlib.Path(__file__).with_name("spawn.c"))], 1),  # two processes that are sampled
 }
 # The profile alone: the same run without it.
 VARIANTS = {"start": {"HEAPPROF_SAMPLE": NEVER}, "no profile": {"HEAPPROF_DUMP": "none"}, "whole": {}}
