@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/record.h"
 
+#include "core/ahead.h"
 #include "core/cuts.h"
 #include "core/process.h"
 #include "core/settle.h"
@@ -27,13 +28,14 @@ static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, stru
 {
   uint32_t flags = 0;
   struct trail_cursor cursor = trail_begin(trail);
-  unsigned depth = unwind_walk(start, window, &cursor, room, depth_limit, &flags);
+  unwind_walk(start, window, &cursor, room, depth_limit, &flags);
   trail_end(&cursor);
   if (UNLIKELY((flags & STACK_TRUNCATED) != 0))
     count_cut(flags);
   uint32_t stack = trail_stack(&cursor);
   if (stack != 0)
     return stack;
+  unsigned depth = unwind_record_rest(&cursor, room, depth_limit);
   uint64_t hash = trail_hash(&cursor);
   stack = hash != 0 ? stacks_intern_hashed(hash, room->pcs, depth, flags) : stacks_intern(room->pcs, depth, flags);
   if (LIKELY(!stacks_is_stand_in(stack))) /* which counts each time */
@@ -61,19 +63,30 @@ static COLD uint32_t intern_without_trail(const struct unwind_start *start, stru
   return stack;
 }
 
-static SAMPLED NOINLINE uint32_t intern_with_trail(const struct unwind_start *start, struct stack_window *window,
-                                                   struct trail *trail)
+/* A walk would wait for each rule in turn. */
+static ALWAYS_INLINE void fetch_rules(const struct unwind_start *start, const struct stack_window *window)
 {
+  size_t words = (window->high - start->sp) / sizeof(uintptr_t);
+  rule_cache_fetch((const volatile uintptr_t *)(start->sp & -sizeof(uintptr_t)),
+                   words < AHEAD_WORDS ? words : AHEAD_WORDS);
+}
+
+static SAMPLED NOINLINE uint32_t intern_with_trail(const struct unwind_start *start, struct stack_window *window,
+                                                   struct trail *trail, const struct sampler_decision *decision)
+{
+  if (UNLIKELY(decision->is_cold) && !trail_begins_at(trail, start->return_address - 1, start->sp))
+    fetch_rules(start, window);
   uint32_t stack = intern_walk(start, window, trail, &trail->room);
   trail_give_back(trail);
   return stack;
 }
 
-static ALWAYS_INLINE uint32_t intern(const struct unwind_start *start)
+static ALWAYS_INLINE uint32_t intern(const struct unwind_start *start, const struct sampler_decision *decision)
 {
   struct stack_window window;
   struct trail *trail = stack_window_open(&window, start->sp) ? trail_take() : NULL;
-  return LIKELY(trail != NULL) ? intern_with_trail(start, &window, trail) : intern_without_trail(start, &window);
+  return LIKELY(trail != NULL) ? intern_with_trail(start, &window, trail, decision)
+                               : intern_without_trail(start, &window);
 }
 
 static ALWAYS_INLINE void count_free(struct live_entry entry)
@@ -103,6 +116,7 @@ static SAMPLED NOINLINE void count_new(const void *pointer, size_t size_bytes, u
     return;
   }
   stacks_count_allocation(stack, weight, pointer);
+  this_thread.last_stack = stack;
 }
 
 static void record(const void *pointer, size_t size_bytes, const struct unwind_start *start,
@@ -113,7 +127,7 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
     return;
   }
   live_prefetch(pointer);
-  uint32_t stack = intern(start);
+  uint32_t stack = intern(start, decision);
   if (stack == 0) {
     region_lose(LOSS_region);
     return;

@@ -6,6 +6,7 @@
 LARGE struct rule_cache_entry rule_cache[RULE_CACHE_SETS][RULE_CACHE_WAYS];
 _Atomic uint64_t rule_generation;
 _Atomic uint64_t rule_cache_more_sets;
+struct rule_code rule_code[2];
 static _Atomic uint32_t entries_used;
 
 _Static_assert(RULE_CACHE_SETS == 1 << (64 - 52), "a rule's place elsewhere is the upper 12 bits of a product");
@@ -97,9 +98,41 @@ static void grow_if_half_full(void)
     grow(more);
 }
 
+/* Where a program lies apart from its libraries, this bit tells them from each other. */
+static struct rule_code *code_of(uintptr_t pc)
+{
+  return &rule_code[pc >> 45 & 1];
+}
+
+/* Two threads at a time may lose what one of them has. Then rules are waited for. */
+static void widen_code(uintptr_t pc)
+{
+  struct rule_code *code = code_of(pc);
+  uintptr_t low = atomic_load_explicit(&code->low, memory_order_relaxed);
+  if (low == 0 || pc < low)
+    atomic_store_explicit(&code->low, pc, memory_order_relaxed);
+  if (pc > atomic_load_explicit(&code->high, memory_order_relaxed))
+    atomic_store_explicit(&code->high, pc, memory_order_relaxed);
+}
+
+void rule_cache_fetch(const volatile uintptr_t *words, size_t count)
+{
+  uintptr_t low[COUNT_OF(rule_code)], span[COUNT_OF(rule_code)];
+  for (unsigned i = 0; i < COUNT_OF(rule_code); i++) {
+    low[i] = atomic_load_explicit(&rule_code[i].low, memory_order_relaxed);
+    span[i] = atomic_load_explicit(&rule_code[i].high, memory_order_relaxed) - low[i];
+  }
+  for (size_t i = 0; i < count; i++) {
+    uintptr_t pc = words[i] - 1;
+    if (UNLIKELY(pc - low[0] <= span[0] || pc - low[1] <= span[1]))
+      __builtin_prefetch(rule_cache_home(pc));
+  }
+}
+
 void rule_cache_put(uintptr_t pc, packed_rule rule)
 {
   INVARIANT(rule_kind(rule) != RULE_ABSENT);
+  widen_code(pc);
   grow_if_half_full();
   struct rule_cache_entry *entry = find_place(pc);
   if (atomic_load_explicit(&entry->rule, memory_order_relaxed) == RULE_ABSENT)

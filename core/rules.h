@@ -156,4 +156,13 @@ static ALWAYS_INLINE packed_rule rule_cache_get(uintptr_t pc)
 
 void rule_cache_put(uintptr_t pc, packed_rule rule);
 
+/* Code that has rules: the program's, and that of libraries, which lie further up. Moves outwards only. */
+struct rule_code {
+  _Atomic uintptr_t low, high;
+};
+extern HIDDEN struct rule_code rule_code[2];
+
+/* Brings the rules into the cache of what is found among so many words: return addresses, and what looks like one. */
+SAMPLED void rule_cache_fetch(const volatile uintptr_t *words, size_t count);
+
 #endif

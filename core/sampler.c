@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/sampler.h"
 
+#include "core/ahead.h"
 #include "core/compiler.h"
 #include "core/prng.h"
 #include "core/process.h"
@@ -68,6 +69,7 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   struct thread *thread = &this_thread;
   struct sampler_decision decision = {.is_sampled = false, .units_counted = 0, .ticks = 0, .coins = 0};
   uint64_t begin = timing_begin_decision();
+  ahead_of_sample();
   int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
   if (UNLIKELY(mode == SAMPLER_STARTING)) {
     thread->countdown = 0;
@@ -94,6 +96,9 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   if (mode == SAMPLER_STOPPED)
     return decision;
   decision.is_sampled = true;
+  decision.is_cold = counted >= AHEAD_COLD_UNITS;
+  if (decision.is_cold)
+    ahead_of_stack();
   decision.units_counted = counted;
   decision.ticks = timing_end_decision(begin);
   return decision;

@@ -44,6 +44,7 @@ static ALWAYS_INLINE bool sampler_count_down(size_t size_bytes)
 /* What is known about an allocation that is due, before the real function is called. */
 struct sampler_decision {
   bool is_sampled;
+  bool is_cold;           /* so much was allocated since the last sample that little of it is in the caches */
   uint64_t units_counted; /* allocated by this thread since its last decision, this one included */
   uint64_t ticks;         /* spent on deciding; 0: this sample is not timed */
   unsigned coins;         /* random bits, of which nothing else depends */

@@ -58,8 +58,12 @@ static struct stack_record *stack_at(uint32_t granule)
 static bool is_same_stack(uint32_t granule, const uintptr_t *pcs, unsigned depth, uint32_t flags)
 {
   const struct stack_record *stack = stack_at(granule);
-  return stack->record.constant_words == depth && stack->flags == flags &&
-         memcmp(stack->pcs, pcs, depth * sizeof *pcs) == 0;
+  if (stack->record.constant_words != depth || stack->flags != flags)
+    return false;
+  for (unsigned i = 0; i < depth; i++) /* libc's memcmp is one more page of code */
+    if (stack->pcs[i] != pcs[i])
+      return false;
+  return true;
 }
 
 static uint32_t append(const uintptr_t *pcs, unsigned depth, uint32_t flags)

@@ -25,12 +25,13 @@ struct thread {
   uintptr_t stack_high;
   uintptr_t stack_floor;
   /* To time some of many, see timing.h. */
-  uint32_t sample_turn;
-  uint8_t free_turn;
-  uint8_t miss_turn;      /* of frees that look for a sample in vain */
-  uint16_t seeded_in;     /* the number of the epoch (process.h) that prng is of; 0: none yet */
   uint32_t look_up_ticks; /* spent on look-ups that found nothing, since the last sample */
-  bool is_resolving;      /* this thread is inside dlsym, called by real_ensure */
+  uint8_t sample_turn;
+  uint8_t free_turn;
+  uint8_t miss_turn;   /* of frees that look for a sample in vain */
+  bool is_resolving;   /* this thread is inside dlsym, called by real_ensure */
+  uint16_t seeded_in;  /* the number of the epoch (process.h) that prng is of; 0: none yet */
+  uint32_t last_stack; /* of its last sample (ahead.h) */
 };
 
 _Static_assert(sizeof(struct thread) <= 64, "one cache line");

@@ -5,11 +5,11 @@
 #include "core/process.h"
 #include "core/region.h"
 
-static struct trail trails[TRAILS];
+struct trail trails[TRAILS];
 
 struct trail *trail_take(void)
 {
-  struct trail *trail = &trails[lock_thread_identity() * 0x9e3779b97f4a7c15u >> 32 & (TRAILS - 1)];
+  struct trail *trail = trail_of_thread();
   return LIKELY(lock_try(&trail->lock)) ? trail : NULL;
 }
 
@@ -36,11 +36,12 @@ struct trail_cursor trail_begin(struct trail *trail)
 void trail_note_again(struct trail_cursor *cursor, int first, int last, uintptr_t bp)
 {
   for (int at = first; at >= last && cursor->fresh_count < TRAIL_FRAMES_MAX; at--) {
-    struct trail_frame *fresh = &cursor->trail->fresh[cursor->fresh_count++];
+    struct trail_frame *fresh = &cursor->trail->fresh[cursor->fresh_count];
     *fresh = cursor->trail->frames[at];
-    fresh->frame.bp = bp;
-    if (fresh->step.bp_at != TRAIL_BP_KEPT) /* where it was read just now */
-      bp = *(const volatile uintptr_t *)(fresh->frame.sp + fresh->step.bp_at * sizeof bp);
+    fresh->sp &= ~TRAIL_NEEDS_BP; /* of that walk */
+    cursor->trail->fresh_bps[cursor->fresh_count++] = bp;
+    if (trail_bp_at(fresh) != TRAIL_BP_KEPT) /* where it was read just now */
+      bp = *(const volatile uintptr_t *)(trail_sp(fresh) + trail_bp_at(fresh) * sizeof bp);
   }
 }
 
@@ -48,15 +49,20 @@ void trail_note_again(struct trail_cursor *cursor, int first, int last, uintptr_
 static unsigned put_upon(struct trail *trail, unsigned count, unsigned fresh_count)
 {
   uint64_t hash = count > 0 ? trail->hashes[count - 1] : STACKS_HASH_START;
-  bool needs_bp = count > 0 && trail->needs_bp[count - 1];
+  bool needs_bp = count > 0 && trail_needs_bp(&trail->frames[count - 1]);
   for (unsigned left = fresh_count; left-- > 0; count++) {
-    const struct trail_frame *fresh = &trail->fresh[left];
-    needs_bp = fresh->step.counts_from_bp || (needs_bp && fresh->step.bp_at == TRAIL_BP_KEPT);
-    if (LIKELY(!fresh->step.is_hidden))
-      hash = stacks_hash_add(hash, modules_recorded_pc(fresh->frame.pc));
-    trail->frames[count] = *fresh;
+    struct trail_frame fresh = trail->fresh[left];
+    if (UNLIKELY(needs_bp))
+      needs_bp = trail_bp_at(&fresh) == TRAIL_BP_KEPT;
+    if (UNLIKELY(needs_bp || (fresh.sp & TRAIL_COUNTS_FROM_BP) != 0)) {
+      needs_bp = true;
+      trail->bps[count] = trail->fresh_bps[left];
+      fresh.sp |= TRAIL_NEEDS_BP;
+    }
+    if (LIKELY((fresh.sp & TRAIL_IS_HIDDEN) == 0))
+      hash = stacks_hash_add(hash, modules_recorded_pc(trail_pc(&fresh)));
+    trail->frames[count] = fresh;
     trail->hashes[count] = hash;
-    trail->needs_bp[count] = needs_bp;
   }
   return count;
 }

@@ -38,15 +38,20 @@ static ALWAYS_INLINE bool step_usually(const struct stack_window *window, struct
   uintptr_t return_address = *(const volatile uintptr_t *)return_at;
   if (UNLIKELY(return_address == 0))
     return false;
-  *made = (struct trail_step){.return_at = (uint32_t)((return_at - frame->sp) / sizeof cfa),
-                              .bp_at = TRAIL_BP_KEPT,
-                              .counts_from_bp = kind == RULE_BP};
+  uintptr_t return_bytes = return_at - frame->sp, bp_bytes = 0;
+  made->above_sp = (uint64_t)TRAIL_BP_KEPT << TRAIL_ADDRESS_BITS;
   if (saved == RULE_BP_AT_CFA) {
     if (UNLIKELY(bp_at < frame->sp || bp_at - window->low >= span))
       return false;
-    made->bp_at = (uint32_t)((bp_at - frame->sp) / sizeof cfa);
+    bp_bytes = bp_at - frame->sp;
+    made->above_sp = (uint64_t)bp_bytes << TRAIL_BYTES_SHIFT;
     frame->bp = *(const volatile uintptr_t *)bp_at;
   }
+  made->above_pc = (uint64_t)return_bytes << TRAIL_BYTES_SHIFT;
+  if (kind == RULE_BP)
+    made->above_sp |= TRAIL_COUNTS_FROM_BP;
+  if (UNLIKELY(!trail_step_fits(return_bytes, bp_bytes)))
+    *made = TRAIL_STEP_UNUSUAL;
   frame->pc = arch_strip(return_address) - 1;
   frame->sp = cfa;
   return true;
@@ -72,29 +77,63 @@ static ALWAYS_INLINE enum step put_frame(const struct walk *walk, uintptr_t pc)
   return STEP_CALLER;
 }
 
-/* Follows the last walk as far as it went the same way. False: not a single step. */
+/* Records frames[first] outwards to frames[last] of the last walk. */
+static SAMPLED NOINLINE enum step put_frames(const struct walk *walk, const struct trail_frame *frames, int first,
+                                             int last)
+{
+  enum step stepped = STEP_CALLER;
+  for (int at = first; at >= last && stepped == STEP_CALLER; at--)
+    stepped = put_frame(walk, trail_pc(&frames[at]));
+  return stepped;
+}
+
+/* From `known` outwards, as far as the last walk's steps are there still. Where there may be no room for all of them,
+ * they are recorded on the way. */
+static ALWAYS_INLINE int compare_frames(const struct walk *walk, int known, bool has_room, uintptr_t *bp,
+                                        enum step *stepped)
+{
+  const struct trail *trail = walk->trail->trail;
+  while (known > 0 && trail_goes_on(trail, known, walk->window, bp)) {
+    if (UNLIKELY(!has_room) && (*stepped = put_frame(walk, trail_pc(&trail->frames[known - 1]))) != STEP_CALLER)
+      break;
+    known--;
+  }
+  return known;
+}
+
+/* Something is recorded, and all that the last walk found from here on fits beside it. */
+static ALWAYS_INLINE bool has_room_for(const struct walk *walk, int known)
+{
+  unsigned count = walk->room->count;
+  return LIKELY(count > 0 && count + (unsigned)known <= walk->depth);
+}
+
+/* Follows the last walk as far as it went the same way. False: not a single step. What is the same to the end is not
+ * recorded yet: most often the whole stack is known. */
 static ALWAYS_INLINE bool follow_trail(const struct walk *walk, struct frame *frame, enum step *stepped)
 {
   struct trail_cursor *trail = walk->trail;
-  int first = trail_find(trail, frame), known = first;
-  if (known < 0)
+  int first = trail_find(trail, frame);
+  if (first < 0)
     return false;
   const struct trail_frame *frames = trail->trail->frames;
   uintptr_t bp = frame->bp;
-  while (known > 0 && trail_goes_on(trail->trail, known, walk->window, &bp) &&
-         (*stepped = put_frame(walk, frames[known - 1].frame.pc)) == STEP_CALLER)
-    known--;
-  if (frames[known].step.return_at == TRAIL_OUTERMOST)
+  bool has_room = has_room_for(walk, first);
+  int known = compare_frames(walk, first, has_room, &bp, stepped);
+  if (trail_return_at(&frames[known]) == TRAIL_OUTERMOST)
     *stepped = STEP_OUT;
   else if (*stepped == STEP_FULL)
     known--;
-  if (known == 0 && *stepped == (frames[0].step.is_hidden ? STEP_FULL : STEP_OUT))
-    trail->kept_count = (unsigned)first + 1;
-  else
+  if (known == 0 && *stepped == ((frames[0].sp & TRAIL_IS_HIDDEN) != 0 ? STEP_FULL : STEP_OUT)) {
+    trail->kept_count = (uint16_t)(first + 1);
+    trail->left_count = (uint16_t)(has_room ? first : 0);
+  } else {
+    if (has_room)
+      (void)put_frames(walk, frames, first - 1, known);
     trail_note_again(trail, first, known + 1, frame->bp);
+  }
   trail->known = known - 1;
-  *frame = frames[known].frame;
-  frame->bp = bp;
+  *frame = (struct frame){.pc = trail_pc(&frames[known]), .sp = trail_sp(&frames[known]), .bp = bp};
   return known != first || *stepped != STEP_CALLER;
 }
 
@@ -105,7 +144,8 @@ static ALWAYS_INLINE enum step make_usual_step(const struct walk *walk, struct f
   struct trail_step made;
   if (UNLIKELY(!step_usually(walk->window, frame, &made)))
     return STEP_UNUSUAL;
-  made.is_hidden = is_hidden(from.pc);
+  if (UNLIKELY(is_hidden(from.pc)))
+    made.above_sp |= TRAIL_IS_HIDDEN;
   trail_note(walk->trail, &from, made);
   return put_frame(walk, frame->pc);
 }
@@ -117,8 +157,10 @@ static ALWAYS_INLINE enum step walk_usually(const struct walk *walk, struct fram
   for (; stepped == STEP_CALLER && steps < walk->depth + HIDDEN_FRAMES_MAX; steps++)
     if (!follow_trail(walk, &frame, &stepped))
       stepped = make_usual_step(walk, &frame);
-  walk->room->steps = steps;
-  walk->room->frame = frame;
+  if (UNLIKELY(stepped != STEP_OUT)) {
+    walk->room->steps = steps;
+    walk->room->frame = frame;
+  }
   return stepped;
 }
 
@@ -132,8 +174,10 @@ static SAMPLED NOINLINE enum step walk_on_usually(struct stack_window *window, s
 static SAMPLED NOINLINE void begin_unusual_step(struct trail_cursor *trail, struct walk_room *room)
 {
   room->stepping_from = room->frame.pc;
-  trail_note(trail, &room->frame,
-             (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = is_hidden(room->frame.pc)});
+  struct trail_step step = TRAIL_STEP_UNUSUAL;
+  if (is_hidden(room->frame.pc))
+    step.above_sp |= TRAIL_IS_HIDDEN;
+  trail_note(trail, &room->frame, step);
 }
 
 static SAMPLED NOINLINE enum step end_unusual_step(struct trail_cursor *trail, struct walk_room *room, unsigned depth,
@@ -162,15 +206,18 @@ static COLD enum cut cut_by(enum step last, const struct stack_window *window)
   return CUT_no_cfi;
 }
 
-static NOINLINE unsigned end_oddly(const struct unwind_start *start, const struct stack_window *window,
-                                   struct trail_cursor *trail, struct walk_room *room, uint32_t *flags,
-                                   enum step stepped)
+static NOINLINE void end_oddly(const struct unwind_start *start, const struct stack_window *window,
+                               struct trail_cursor *trail, struct walk_room *room, uint32_t *flags, enum step stepped)
 {
-  if ((stepped == STEP_FULL || stepped == STEP_CALLER) && trail->kept_count == 0) /* where it goes on to */
-    trail_note(trail, &room->frame, (struct trail_step){.return_at = TRAIL_UNUSUAL, .is_hidden = true});
+  if ((stepped == STEP_FULL || stepped == STEP_CALLER) && trail->kept_count == 0) { /* where it goes on to */
+    struct trail_step step = TRAIL_STEP_UNUSUAL;
+    step.above_sp |= TRAIL_IS_HIDDEN;
+    trail_note(trail, &room->frame, step);
+  }
   if (stepped != STEP_OUT && (stepped != STEP_END || (*flags & STACK_FRAME_POINTERS) != 0))
     *flags |= cut_flags(cut_by(stepped, window));
-  return LIKELY(room->count > 0) ? room->count : unwind_caller(start, room->pcs, flags);
+  if (UNLIKELY(room->count == 0))
+    room->count = unwind_caller(start, room->pcs, flags);
 }
 
 static bool has_ended(const struct walk_room *room, enum step stepped)
@@ -179,9 +226,9 @@ static bool has_ended(const struct walk_room *room, enum step stepped)
 }
 
 /* By unusual steps, too. Of the application's stack nothing is taken meanwhile that only usual ones need. */
-static SAMPLED NOINLINE unsigned walk_on(const struct unwind_start *start, struct stack_window *window,
-                                         struct trail_cursor *trail, struct walk_room *room, unsigned depth,
-                                         uint32_t *flags)
+static SAMPLED NOINLINE void walk_on(const struct unwind_start *start, struct stack_window *window,
+                                     struct trail_cursor *trail, struct walk_room *room, unsigned depth,
+                                     uint32_t *flags)
 {
   enum step stepped;
   room->careful.is_under_way = false;
@@ -192,16 +239,17 @@ static SAMPLED NOINLINE unsigned walk_on(const struct unwind_start *start, struc
     if (stepped == STEP_CALLER)
       stepped = walk_on_usually(window, trail, room, depth);
   } while (stepped == STEP_UNUSUAL);
-  return has_ended(room, stepped) ? room->count : end_oddly(start, window, trail, room, flags, stepped);
+  if (!has_ended(room, stepped))
+    end_oddly(start, window, trail, room, flags, stepped);
 }
 
-static COLD unsigned end_first(const struct walk *walk, enum step stepped)
+static COLD void end_first(const struct walk *walk, enum step stepped)
 {
-  return end_oddly(walk->start, walk->window, walk->trail, walk->room, walk->flags, stepped);
+  end_oddly(walk->start, walk->window, walk->trail, walk->room, walk->flags, stepped);
 }
 
-unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
-                     struct walk_room *room, unsigned depth, uint32_t *flags)
+void unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
+                 struct walk_room *room, unsigned depth, uint32_t *flags)
 {
   /* In memory: that leaves the registers to the frames. */
   const struct walk walk = {
@@ -211,10 +259,19 @@ unsigned unwind_walk(const struct unwind_start *start, struct stack_window *wind
   enum step stepped = put_frame(&walk, frame.pc);
   stepped = walk_usually(&walk, frame, 0, stepped);
   if (LIKELY(has_ended(room, stepped)))
-    return room->count;
+    return;
   if (stepped == STEP_UNUSUAL)
-    return walk_on(start, window, trail, room, depth, flags);
-  return end_first(&walk, stepped);
+    walk_on(start, window, trail, room, depth, flags);
+  else
+    end_first(&walk, stepped);
+}
+
+unsigned unwind_record_rest(const struct trail_cursor *trail, struct walk_room *room, unsigned depth)
+{
+  const struct walk walk = {.room = room, .depth = depth};
+  if (trail->left_count > 0)
+    (void)put_frames(&walk, trail->trail->frames, (int)trail->left_count - 1, 0);
+  return room->count;
 }
 
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags)
@@ -240,8 +297,9 @@ bool unwind_meets_handler(const struct unwind_start *start)
   (void)stack_window_open(&window, start->sp);
   struct trail_cursor none = trail_begin(NULL);
   uint32_t flags = 0;
-  unsigned depth = unwind_walk(start, &window, &none, &scratch->room, CONFIG_DEPTH_MAX, &flags);
+  unwind_walk(start, &window, &none, &scratch->room, CONFIG_DEPTH_MAX, &flags);
   trail_end(&none);
+  unsigned depth = unwind_record_rest(&none, &scratch->room, CONFIG_DEPTH_MAX);
   bool meets = (flags & STACK_TRUNCATED) != 0;
   for (unsigned i = 0; i < depth && !meets; i++)
     meets = may_be_of_handler(scratch->room.pcs[i]);

@@ -31,10 +31,14 @@ struct unwind_start {
   ((struct unwind_start){                                                                                              \
       .return_address = arch_strip(ARCH_CALLER_RETURN_ADDRESS), .sp = ARCH_CALLER_SP, .bp = ARCH_CALLER_BP})
 
-/* Fills room->pcs, at most `depth` of them; returns how many. *flags gets enum stack_flag. The caller calls trail_begin
- * before and trail_end after. */
-SAMPLED unsigned unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
-                             struct walk_room *room, unsigned depth, uint32_t *flags);
+/* Fills room->pcs, at most `depth` of them. *flags gets enum stack_flag. The caller calls trail_begin before and
+ * trail_end after ... */
+SAMPLED void unwind_walk(const struct unwind_start *start, struct stack_window *window, struct trail_cursor *trail,
+                         struct walk_room *room, unsigned depth, uint32_t *flags);
+
+/* ... and then this, unless trail_stack knows the stack, for frames that the last walk had to its end, too: they are
+ * not recorded before. How many room->pcs there are. */
+SAMPLED unsigned unwind_record_rest(const struct trail_cursor *trail, struct walk_room *room, unsigned depth);
 
 /* The caller alone. */
 unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_t *flags);

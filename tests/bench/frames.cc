@@ -4,7 +4,7 @@
  *   frames time         prints "DEPTH KIND NS" for a pair of malloc and free: first (stacks not seen before, one pair), warm (the same
  *                       stack again), site (two places in one function in turn), moved (the whole stack elsewhere each time),
  *                       two_threads (warm)
- *   frames cold         cold (the same stack again) and cold_moved, each pair after the caches were filled with other memory
+ *   frames cold [BYTES] cold (the same stack again) and cold_moved, each pair after the caches were filled with other memory
  *   frames touch KIND   under valgrind: some pairs 32 frames deep, warm or moved, between stores to a mark; prints where that and
  *                       the stack lie, and /proc/self/maps
  *   frames count N      under callgrind: N pairs at each depth, then 5 N, with a dump of counts after each
@@ -66,9 +66,11 @@ static double now_ns(clockid_t clock)
   return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
+static size_t object_bytes = 64;
+
 __attribute__((always_inline)) static inline void make_pair()
 {
-  void *pointer = malloc(64);
+  void *pointer = malloc(object_bytes);
   __asm__ volatile("" : "+r"(pointer) : : "memory");
   free(pointer);
 }
@@ -245,7 +247,7 @@ int main(int argc, char **argv)
   if (strcmp(mode, "time") == 0)
     time_all();
   else if (strcmp(mode, "cold") == 0)
-    time_cold();
+    object_bytes = argc > 2 ? (size_t)atoi(argv[2]) : object_bytes, time_cold();
   else if (strcmp(mode, "touch") == 0 && argc > 2)
     use_stack(), touch(strcmp(argv[2], "moved") == 0);
   else if (strcmp(mode, "count") == 0 && argc > 2)

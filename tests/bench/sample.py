@@ -23,6 +23,8 @@ FRAME_LIMIT = 56     # instructions a frame; 52
 WARM = {"warm": "heapprof, the same stack again", "site": "heapprof, from two places in turn",
         "moved": "heapprof, on another part of the stack", "two_threads": "heapprof, the same stack in two threads"}
 COLD = {"cold": "heapprof, cold caches", "cold_moved": "heapprof, cold caches, on another part of the stack"}
+COLD_SAMPLED = {"cold": "heapprof, cold caches, R = 4,096", "cold_moved": "heapprof, cold caches, R = 4,096, on another part of the stack"}
+COLD_SAMPLED_BYTES = 40000  # so many intervals that each is a sample, as at the default interval
 COLD_GOAL_NS, COLD_GOAL_DEPTH = 1500, 32
 TOUCHED = {"warm": "the same stack again", "moved": "on another part of the stack"}
 HIT_RATE_PROGRAMS = ("sqlite3", "python3", "g++", "nodejs")
@@ -178,6 +180,7 @@ def measure(bench):
     ours = bench.available("none", "heapprof_exact")
     bench.say("sample: cold caches")
     cold = bench.interleaved(ours, [victim, "cold"], rounds=3, **SETTINGS)
+    cold_sampled = bench.interleaved(ours, [victim, "cold", COLD_SAMPLED_BYTES], rounds=3, **SETTINGS, HEAPPROF_SAMPLE=4096)
     bench.say("sample: instructions")
     counted = instructions_of_samples(bench, victim)
     bench.say("sample: rules in real programs")
@@ -185,12 +188,14 @@ def measure(bench):
     return {"warm": {name: of_kind(runs, name, "warm") for name in present},
             "ours": {kind: of_kind(runs, "heapprof_exact", kind) for kind in WARM},
             "cold": {kind: of_kind(cold, "heapprof_exact", kind) for kind in COLD},
+            "cold_sampled": {kind: of_kind(cold_sampled, "heapprof_exact", kind) for kind in COLD_SAMPLED},
             "touched": {kind: touched(bench, victim, kind) for kind in TOUCHED},
             "first_sight": first_sight(runs), "instructions": counted, "hit_rates": hit_rates(bench)}
 
 
 def page(results):
     kinds = [*((WARM[kind], found) for kind, found in results["ours"].items()), *((COLD[kind], found) for kind, found in results["cold"].items()),
+             *((COLD_SAMPLED[kind], found) for kind, found in results.get("cold_sampled", {}).items()),
              *((EXACT[name], found) for name, found in results["warm"].items() if name != "heapprof_exact")]
     rows = [[label, *(pages.spread(found["total"][str(depth)], 0) for depth in DEPTHS), pages.spread(found["frame"])]
             for label, found in kinds]
@@ -211,6 +216,8 @@ def page(results):
         *hit_rate_table(results["hit_rates"]),
         pages.goal(f"a sample with cold caches, {COLD_GOAL_DEPTH} frames, the same stack again",
                    results["cold"]["cold"]["total"][str(COLD_GOAL_DEPTH)]["median"], COLD_GOAL_NS, "ns"),
+        pages.goal(f"the same at an interval of 4,096, objects of {COLD_SAMPLED_BYTES} bytes",
+                   results["cold_sampled"]["cold"]["total"][str(COLD_GOAL_DEPTH)]["median"] if "cold_sampled" in results else None, COLD_GOAL_NS, "ns"),
         *(pages.goal(f"a frame, warm ({label})", results["ours"][kind]["frame"]["median"], FRAME_GOAL_NS, "ns")
           for kind, label in WARM.items()),
     ]

@@ -62,8 +62,9 @@ static unsigned walk(const struct unwind_start *start, struct walk_room *room, u
   struct stack_window window;
   struct trail *trail = stack_window_open(&window, start->sp) ? trail_take() : NULL;
   struct trail_cursor cursor = trail_begin(trail);
-  unsigned count = unwind_walk(start, &window, &cursor, room, FRAMES, flags);
+  unwind_walk(start, &window, &cursor, room, FRAMES, flags);
   trail_end(&cursor);
+  unsigned count = unwind_record_rest(&cursor, room, FRAMES);
   trail_give_back(trail);
   return count;
 }

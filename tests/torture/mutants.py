@@ -31,10 +31,10 @@ class Mutant:
 
 MUTANTS = [
     Mutant("lock_while_unwinding", "I3, U2, G5: a lock is held while the stack is walked", "core/record.c",
-           "  uint32_t stack = intern(start);\n",
+           "  uint32_t stack = intern(start, decision);\n",
            "  static _Atomic int held;\n"
            "  while (atomic_exchange(&held, 1) != 0)\n    ;\n"
-           "  uint32_t stack = intern(start);\n"
+           "  uint32_t stack = intern(start, decision);\n"
            "  atomic_store(&held, 0);\n",
            ["hazards/test_signals.G5Jump", "hazards/test_unwinding.U3Fork"]),
     Mutant("peak_read_by_who_chose_it", "the highest of noisy totals is read where it is highest", "core/peak.c",
@@ -165,7 +165,12 @@ MUTANTS = [
     Mutant("loader_for_program", "a program that was started by naming the loader is taken for the loader", "interpose/lifecycle.c",
            "  return getauxval(AT_BASE) == 0;\n", "  return false;\n", ["preload/test_names.Running"]),
     Mutant("trail_unchecked", "U8: the last walk is believed without a look at the stack", "core/trail.h",
-           " ||\n      arch_strip(return_address) != next->frame.pc + 1)", ")", ["unit/test_unwind"]),
+           " ||\n      arch_strip(return_address) != trail_pc(next) + 1)", ")", ["unit/test_unwind"]),
+    Mutant("trail_not_recorded", "a stack whose outer frames are those of the last walk loses them", "core/unwind.c",
+           "  if (trail->left_count > 0)\n", "  if (trail->left_count > UINT8_MAX)\n", ["unit/test_unwind"]),
+    Mutant("trail_beyond_depth", "a stack has more frames than are to be kept where its outer ones are those of the last walk", "core/unwind.c",
+           "  return LIKELY(count > 0 && count + (unsigned)known <= walk->depth);\n", "  return LIKELY(count > 0);\n",
+           ["unit/test_unwind"]),
     Mutant("trail_outlives_rules", "U4: the last walk is believed after a library was unloaded", "core/trail.c",
            "    trail->count = 0;\n    trail->generation", "    trail->generation", ["unit/test_unwind"]),
     Mutant("left_lock_stays", "G5: a lock that a frame was left with by siglongjmp stays held", "core/lock.h",

@@ -432,7 +432,9 @@ static NOINLINE unsigned climb(uint64_t *random, unsigned levels);
 
 static NOINLINE unsigned climb_further(uint64_t *random, unsigned levels)
 {
-  volatile char *room = alloca(1 + prng_next(random) % 3 * 48);
+  /* Some larger than a trail tells steps of: it keeps where bp is up to 64 KiB, where the return address is up to 512. */
+  size_t large = prng_next(random) % 8 == 0 ? 65400 + prng_next(random) % 12 * 16 : levels == 9 ? 525 << 10 : 0;
+  volatile char *room = alloca(1 + large + prng_next(random) % 3 * 48);
   room[0] = 0;
   return climb(random, levels - 1) + (unsigned)room[0];
 }

@@ -15,9 +15,9 @@ static inline unsigned walk_on_trail(const struct unwind_start *start, struct tr
   struct stack_window window;
   *flags = 0;
   (void)stack_window_open(&window, start->sp);
-  unsigned count = unwind_walk(start, &window, cursor, room, depth, flags);
+  unwind_walk(start, &window, cursor, room, depth, flags);
   trail_end(cursor);
-  return count;
+  return unwind_record_rest(cursor, room, depth);
 }
 
 /* On the thread's trail. */
