@@ -11,6 +11,7 @@
 #include "core/message.h"
 #include "core/modules.h"
 #include "core/on_stack.h"
+#include "core/peak.h"
 #include "core/pprof.h"
 #include "core/process.h"
 #include "core/profile.h"
@@ -172,6 +173,14 @@ static const char *unwinder_name(void)
   return modules_can_be_found() ? "unwind information" : "frame pointers only: no _dl_find_object (glibc before 2.35)";
 }
 
+static uint64_t peak_bytes(const struct profile *profile, const struct region_header *header)
+{
+  struct peak_moments moments = peak_moments(header);
+  if (moments.is_whole) /* counts what other threads have yet to keep */
+    return (moments.peaks[0] + 8) >> 4;
+  return (uint64_t)(profile->totals[PROFILE_PEAK_SPACE].estimate + 0.5);
+}
+
 static void add_comments(struct profile *profile, struct arena *arena, const char *reason)
 {
   const struct region_header *header = region_header();
@@ -195,7 +204,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
              (uint64_t)(profile->totals[PROFILE_ALLOC_OBJECTS].estimate +
                         profile->totals[PROFILE_ALLOC_SPACE].estimate + 0.5));
   add_standard_errors(profile, arena);
-  add_number(profile, arena, COMMENT_peak_inuse_space, stacks_peak_bytes());
+  add_number(profile, arena, COMMENT_peak_inuse_space, peak_bytes(profile, header));
   add_losses(profile, arena, header);
   add_uncovered(profile, arena, header);
   add_number(profile, arena, COMMENT_own_bytes, atomic_load_explicit(&header->own_bytes, memory_order_relaxed));

@@ -270,46 +270,58 @@ struct peak_moments peak_moments(const struct region_header *header)
   return moments;
 }
 
-/* What the stack holds is read first: if nothing is kept after that, nothing had changed before. */
-static void read_half(const struct stack_record *stack, unsigned which, uint64_t peak, bool is_whole,
+/* What the stack holds is read first: if nothing is kept after that, nothing had changed before. False: nothing is. */
+static bool read_half(const struct stack_record *stack, unsigned which, uint64_t peak, bool is_whole,
                       struct tally_sums *sums)
 {
   struct tally_sums kept;
+  bool is_kept = false;
   read_now(stack, which, is_whole, sums);
   for (unsigned i = 0; i < PEAK_SLOTS; i++)
     if (read_slot(&stack->halves[which].peaks[i], peak | PEAK_IS_OVER, &kept)) {
       kept.samples = 0;
       kept.variance_objects = 0;
       *sums = kept;
+      is_kept = true;
     }
+  return is_kept;
 }
 
 uint64_t peak_read_bytes_q4(const struct stack_record *stack, const struct peak_moments *moments)
 {
   struct tally_sums sums;
-  read_half(stack, 0, moments->peaks[moments->is_whole ? 0 : 1], moments->is_whole, &sums);
+  read_now(stack, 0, true, &sums);
+  uint64_t now = sums.bytes_q4;
+  bool is_kept = read_half(stack, 0, moments->peaks[moments->is_whole ? 0 : 1], moments->is_whole, &sums);
   uint64_t first = sums.bytes_q4;
   if (moments->is_whole)
     return first;
-  read_half(stack, 1, moments->peaks[0], false, &sums);
-  return first + sums.bytes_q4;
+  is_kept |= read_half(stack, 1, moments->peaks[0], false, &sums);
+  return is_kept ? first + sums.bytes_q4 : now;
 }
 
 /* The two moments are the same, or near each other, more often than chance would have it, and each is uncertain by a
  * sample or so: intervals without that hold 92 to 95 % of the time (docs/sampling.md, 9). */
 #define MOMENT_VARIANCE 1.15
 
-struct tally_sums peak_read(const struct stack_record *stack, const struct peak_moments *moments)
+static struct tally_sums sum_of_halves(const struct tally_sums *first, const struct tally_sums *second)
 {
-  struct tally_sums sums, second;
-  read_half(stack, 0, moments->peaks[moments->is_whole ? 0 : 1], moments->is_whole, &sums);
-  if (moments->is_whole)
-    return sums;
-  read_half(stack, 1, moments->peaks[0], false, &second);
-  sums.objects_q16 += second.objects_q16;
-  sums.bytes_q4 += second.bytes_q4;
+  struct tally_sums sums = {.objects_q16 = first->objects_q16 + second->objects_q16,
+                            .bytes_q4 = first->bytes_q4 + second->bytes_q4};
   double objects_a_byte = sums.bytes_q4 > 0 ? (double)sums.objects_q16 / 4096 / (double)sums.bytes_q4 : 0;
-  sums.variance_bytes = MOMENT_VARIANCE * (sums.variance_bytes + second.variance_bytes);
+  sums.variance_bytes = MOMENT_VARIANCE * (first->variance_bytes + second->variance_bytes);
   sums.variance_objects = sums.variance_bytes * objects_a_byte * objects_a_byte;
   return sums;
+}
+
+/* A stack that has not changed since both moments holds what it held: all of its samples tell it. */
+struct tally_sums peak_read(const struct stack_record *stack, const struct peak_moments *moments)
+{
+  struct tally_sums now, first, second;
+  read_now(stack, 0, true, &now);
+  bool is_kept = read_half(stack, 0, moments->peaks[moments->is_whole ? 0 : 1], moments->is_whole, &first);
+  if (moments->is_whole)
+    return first;
+  is_kept |= read_half(stack, 1, moments->peaks[0], false, &second);
+  return is_kept ? sum_of_halves(&first, &second) : now;
 }

@@ -50,7 +50,8 @@ struct peak_moments {
 
 struct peak_moments peak_moments(const struct region_header *header);
 
-/* What a stack held at the peak. `samples` is 0: they are not kept. */
+/* What a stack held at the peak; if it has not changed since, that is what it has in use, to the last bit. `samples` is
+ * 0: they are not kept. */
 struct tally_sums peak_read(const struct stack_record *stack, const struct peak_moments *moments);
 
 /* Its bytes alone, where there is little stack. */

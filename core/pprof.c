@@ -160,7 +160,7 @@ static void put_header(struct encoder *encoder)
 {
   const struct profile *profile = encoder->profile;
   struct packer packer;
-  _Static_assert(PROFILE_COMMENTS_MAX * PACKER_U32_MAX_BYTES + 20 * PACKER_FIELD_MAX_BYTES <= PIECE_BYTES, "it fits");
+  _Static_assert(PROFILE_COMMENTS_MAX * PACKER_U32_MAX_BYTES + 32 * PACKER_FIELD_MAX_BYTES <= PIECE_BYTES, "it fits");
   if (!begin_piece(encoder, 0, &packer))
     return;
   for (unsigned i = 0; i < PROFILE_VALUES; i++)

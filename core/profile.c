@@ -7,14 +7,17 @@
 #include "core/inherited.h"
 #include "core/module_names.h"
 #include "core/modules.h"
+#include "core/peak.h"
+#include "core/region.h"
 #include "core/stacks.h"
 #include "core/text.h"
 
 #include <string.h>
 
-const char *const profile_value_names[PROFILE_VALUES] = {"alloc_objects", "alloc_space", "inuse_objects",
-                                                         "inuse_space"};
-const char *const profile_value_units[PROFILE_VALUES] = {"count", "bytes", "count", "bytes"};
+/* The first four are those of Go's heap profiles, which scrapers expect where they are. */
+const char *const profile_value_names[PROFILE_VALUES] = {"alloc_objects", "alloc_space",  "inuse_objects",
+                                                         "inuse_space",   "peak_objects", "peak_space"};
+const char *const profile_value_units[PROFILE_VALUES] = {"count", "bytes", "count", "bytes", "count", "bytes"};
 
 /* Tables begin small: a process that lived for a few milliseconds pays for each page that it touches. */
 enum { PAGE_BYTES = 4096, TEXTS_FIRST = 128, LOCATIONS_FIRST = 128 };
@@ -153,36 +156,45 @@ static void add_total(struct profile *profile, enum profile_value value, double 
   profile->totals[value].standard_error += variance; /* the root is taken at the end */
 }
 
-static void read_values(struct profile *profile, const struct stack_sums *sums, struct profile_sample *sample)
+static void read_pair(struct profile *profile, const struct tally_sums *sums, enum profile_value objects,
+                      struct profile_sample *sample)
 {
-  const struct tally_sums *kinds[] = {&sums->allocated, &sums->in_use};
-  for (unsigned i = 0; i < 2; i++) {
-    unsigned objects = i == 0 ? PROFILE_ALLOC_OBJECTS : PROFILE_INUSE_OBJECTS, space = objects + 1;
-    sample->values[objects] = (int64_t)((kinds[i]->objects_q16 + (1 << 15)) >> 16);
-    sample->values[space] = (int64_t)((kinds[i]->bytes_q4 + (1 << 3)) >> 4);
-    sample->variances[objects] = (float)kinds[i]->variance_objects;
-    sample->variances[space] = (float)kinds[i]->variance_bytes;
-    add_total(profile, (enum profile_value)objects, (double)kinds[i]->objects_q16 * 0x1p-16,
-              kinds[i]->variance_objects);
-    add_total(profile, (enum profile_value)space, (double)kinds[i]->bytes_q4 * 0x1p-4, kinds[i]->variance_bytes);
-  }
+  enum profile_value space = objects + 1;
+  sample->values[objects] = (int64_t)((sums->objects_q16 + (1 << 15)) >> 16);
+  sample->values[space] = (int64_t)((sums->bytes_q4 + (1 << 3)) >> 4);
+  sample->variances[objects] = (float)sums->variance_objects;
+  sample->variances[space] = (float)sums->variance_bytes;
+  add_total(profile, objects, (double)sums->objects_q16 * 0x1p-16, sums->variance_objects);
+  add_total(profile, space, (double)sums->bytes_q4 * 0x1p-4, sums->variance_bytes);
+}
+
+static void read_values(struct profile *profile, const struct stack_record *stack, const struct peak_moments *moments,
+                        struct profile_sample *sample)
+{
+  struct tally_sums peak = peak_read(stack, moments);
+  struct stack_sums sums = stacks_read(stack);
+  read_pair(profile, &sums.allocated, PROFILE_ALLOC_OBJECTS, sample);
+  read_pair(profile, &sums.in_use, PROFILE_INUSE_OBJECTS, sample);
+  read_pair(profile, &peak, PROFILE_PEAK_OBJECTS, sample);
 }
 
 static bool is_all_zero(const int64_t values[PROFILE_VALUES])
 {
-  return (values[0] | values[1] | values[2] | values[3]) == 0;
+  int64_t any = 0;
+  for (unsigned value = 0; value < PROFILE_VALUES; value++)
+    any |= values[value];
+  return any == 0;
 }
 
 static bool add_sample(struct profile *profile, struct location_set *set, const struct stack_record *stack,
-                       struct arena *arena)
+                       const struct peak_moments *moments, struct arena *arena)
 {
   static const uint64_t stand_in_pc = STAND_IN_ADDRESS;
-  struct stack_sums sums = stacks_read(stack);
   struct profile_sample *sample = &profile->samples[profile->sample_count];
   bool is_stand_in = (stack->flags & STACK_TABLE_FULL) != 0;
   const uint64_t *pcs = is_stand_in ? &stand_in_pc : stack->pcs;
   uint32_t depth = is_stand_in ? 1 : stack->record.constant_words;
-  read_values(profile, &sums, sample);
+  read_values(profile, stack, moments, sample);
   if (is_all_zero(sample->values) || depth == 0)
     return true;
   uint32_t *ids = arena_get_array(arena, depth, sizeof *ids);
@@ -202,6 +214,10 @@ static bool add_sample(struct profile *profile, struct location_set *set, const 
 static bool add_samples(struct profile *profile, struct arena *arena)
 {
   struct location_set set = {.slots = NULL};
+  const struct region_header *header = region_header();
+  struct peak_moments moments = {.is_whole = false};
+  if (header != NULL)
+    moments = peak_moments(header);
   size_t most = 0;
   uint64_t position = 0;
   while (stacks_next(&position) != NULL)
@@ -212,7 +228,7 @@ static bool add_samples(struct profile *profile, struct arena *arena)
   position = 0;
   struct stack_record *stack;
   for (size_t i = 0; i < most && (stack = stacks_next(&position)) != NULL; i++)
-    if (!add_sample(profile, &set, stack, arena))
+    if (!add_sample(profile, &set, stack, &moments, arena))
       return false;
   for (unsigned value = 0; value < PROFILE_VALUES; value++)
     profile->totals[value].standard_error = arch_square_root(profile->totals[value].standard_error);
@@ -408,19 +424,28 @@ static bool add_mappings(struct profile *profile, struct arena *arena)
   return true;
 }
 
+/* Speedscope before 1.25 takes the number of the default's name for the place of its values. So it has that number. */
+static void add_value_types(struct profile *profile, struct arena *arena)
+{
+  for (unsigned value = 0; value < PROFILE_INUSE_SPACE - 1; value++)
+    (void)intern(profile, arena, profile_value_names[value]);
+  (void)intern(profile, arena, profile_value_names[PROFILE_INUSE_SPACE]);
+  for (unsigned value = 0; value < PROFILE_VALUES; value++)
+    profile->value_types[value] =
+        (struct profile_value_type){.name = intern(profile, arena, profile_value_names[value]),
+                                    .unit = intern(profile, arena, profile_value_units[value])};
+}
+
 bool profile_build(struct profile *profile, struct arena *arena)
 {
   memset(profile, 0, sizeof *profile);
   if (!grow_strings(&profile->strings, arena))
     return false;
   (void)intern(profile, arena, ""); /* string 0 */
+  add_value_types(profile, arena);
   if (!add_samples(profile, arena) || !add_mappings(profile, arena))
     return false;
   strip_wrappers(profile);
-  for (unsigned value = 0; value < PROFILE_VALUES; value++)
-    profile->value_types[value] =
-        (struct profile_value_type){.name = intern(profile, arena, profile_value_names[value]),
-                                    .unit = intern(profile, arena, profile_value_units[value])};
   profile->period_type =
       (struct profile_value_type){.name = intern(profile, arena, "space"), .unit = intern(profile, arena, "bytes")};
   profile->cut_key = intern(profile, arena, CUT_LABEL);

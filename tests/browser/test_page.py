@@ -7,7 +7,7 @@ import re
 from browser.browser import BrowserCase
 from cli.views import TYPES, Z95, Views
 from hazards.toolbox import amount
-from harness import made_profile, pprof_reader
+from harness import made_profile, pprof_reader, pprof_writer
 from harness.case import cases, timeout
 
 # Stacks, leaf first; values; variances. grow is inlined into fill; walk calls itself; read and parse call a function each of
@@ -652,6 +652,22 @@ class Content(PageCase):
         self.browser.open(self.out_dir / "page.html")
         self.assertEqual(self.text("#flame"), "There is no inuse_space here.")
         self.assertEqual(self.text("#function-count"), "0 functions")
+        self.check_quiet()
+
+    @timeout(180)
+    def test_peak(self):
+        """A value as the others, which is shown first where next to nothing is in use, with a line that says so."""
+        stacks = [(frames, (*values[:2], 0, 0, 2 * values[0], 2 * values[1]), None) for frames, values, _ in STACKS]
+        self.open_report(self.write(stacks=stacks, types=(*pprof_writer.TYPES, ("peak_objects", "count"), ("peak_space", "bytes")),
+                                    comments=(*COMMENTS, ("reason", "exit"))))
+        self.assertEqual(self.browser.run("return [...document.querySelectorAll('input[name=type]')].map((type) => type.value)"),
+                         [*TYPES, "peak_objects", "peak_space"])
+        self.assertEqual(self.browser.run("return document.querySelector('input[name=type]:checked').value"), "peak_space")
+        self.assertEqual(self.text("#peak"), "In use is 0 at exit: shown is what held the peak of 25MB.")
+        self.assertEqual(self.drawn()[("main", "fill", "grow")][0], 12 << 20)
+        self.choose("type", "alloc_space")
+        self.assertTrue(self.browser.run("return document.getElementById('peak').hidden"))
+        self.assertEqual(self.drawn()[("main", "fill", "grow")][0], 6 << 20)
         self.check_quiet()
 
     @timeout(180)

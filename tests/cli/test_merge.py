@@ -97,7 +97,7 @@ class Merge(Views):
         expected = sum_of(run.shadows.values())
         for kind in TYPES:  # of these the parent has freed one half, and the child the other
             expected[kind] -= min(totals[kind] for totals in both)
-        self.assertEqual(merged.totals(lambda frames: any(name.startswith("victim_") for name in frames)), expected)
+        self.assertEqual(merged.counted(lambda frames: any(name.startswith("victim_") for name in frames)), expected)
         for pid in run.shadows:
             self.assertIn(f"# heapprof pid: {pid}", merged.comments)
         self.assertEqual(merged.comments.count("# heapprof program: fork"), 1)

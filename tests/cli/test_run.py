@@ -636,7 +636,7 @@ class Profiles(RunCase):
         profile = self.profile("signals")[pid]
         expected = {"alloc_objects": 200, "alloc_space": sum(15 * i for i in range(100)), "inuse_objects": 100,
                     "inuse_space": sum(10 * i for i in range(100))}
-        self.assertEqual(profile.totals(lambda frames: "victim_work" in frames), expected)
+        self.assertEqual(profile.counted(lambda frames: "victim_work" in frames), expected)
         self.check_lint(profile)
         self.check_nothing_left()
 

@@ -270,11 +270,11 @@ class Live(Views):
             terminal.type("o")
             self.assertRegex(terminal.screen(r"\n +0 +0%")[3], "(main|_start|libc)")
             terminal.type("os")
-            terminal.screen("alloc_objects")
+            terminal.screen("peak_objects")
             terminal.type(" ")
             terminal.screen("paused")
             self.order(program, "leak 5000000")
-            terminal.type("sss")
+            terminal.type("sssss")
             terminal.screen("inuse_space.*\npaused")
             terminal.type(" \x1b[Z\x01?")  # a key that means nothing is no harm
             terminal.screen(r"\+4\.77MB +victim_place_24")
@@ -339,11 +339,11 @@ class Live(Views):
                 lines = terminal.screen(f"process {program.pid} has ended")
                 self.assertRegex(lines[3], "^97.66kB .* victim_place_24")
                 terminal.type("s")  # one can still look around
-                terminal.screen("alloc_objects")
+                terminal.screen("peak_objects")
                 terminal.type("q")
                 self.assertEqual(terminal.wait(), 0)
                 left = terminal.text[terminal.text.index("\x1b[?1049l"):]
-                self.assertRegex(left, r"Type: alloc_objects(?s:.*)victim_place_24")
+                self.assertRegex(left, r"Type: peak_objects(?s:.*)victim_place_24")
                 self.assertIn(f"process {program.pid} has ended", left)
 
     def test_another_program_behind_the_pid(self):

@@ -267,7 +267,7 @@ class Case(unittest.TestCase):
     def check_exact(self, profile, shadow, where=in_victim):
         """At a sampling interval of 1, the profile says what the victim counted."""
         self.assertGreater(shadow["alloc_objects"], 0, "the victim counted nothing")
-        self.assertEqual(profile.totals(where), shadow, self.describe(profile, where))
+        self.assertEqual(profile.counted(where), shadow, self.describe(profile, where))
         comments = profile.comment_values()
         self.assertEqual(comments.get("sampling_interval_bytes"), 1)
         self.assertEqual(comments.get("lost.total"), 0, comments)

@@ -9,12 +9,13 @@ if __package__:
 else:
     import pprof_reader
 
-SAMPLE_TYPES = [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes")]
+SAMPLE_TYPES = [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"), ("inuse_space", "bytes"),
+                ("peak_objects", "count"), ("peak_space", "bytes")]
 PAGE = 4096
 
 
 def lint_header(profile):
-    if profile.sample_types != SAMPLE_TYPES:
+    if profile.sample_types not in (SAMPLE_TYPES, SAMPLE_TYPES[:4]):  # those of older versions have no peak
         yield f"sample types are {profile.sample_types}"
     if profile.default_sample_type != "inuse_space":
         yield f"default_sample_type is {profile.default_sample_type!r}"
@@ -69,6 +70,8 @@ def lint_samples(profile):
         for kind in ("objects", "space") if not is_delta and (not is_of_peak or profile.period == 1) else ():
             if values.get(f"inuse_{kind}", 0) > values.get(f"alloc_{kind}", 0):
                 yield f"sample {number} has more in use than allocated: {values}"
+            if profile.period == 1 and values.get(f"peak_{kind}", 0) > values.get(f"alloc_{kind}", 0):
+                yield f"sample {number} had more at the peak than was allocated: {values}"
         for name, variance in sample.variances.items():
             if not 0 <= variance < math.inf or profile.period == 1:
                 yield f"sample {number}: the variance of {name} is {variance} at an interval of {profile.period}"

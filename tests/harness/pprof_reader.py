@@ -254,6 +254,10 @@ class Profile:
     def totals(self, where=None):
         return {name: self.total(name, where) for name, _ in self.sample_types}
 
+    def counted(self, where=None):
+        """The totals but for the peak: what a program can count by itself."""
+        return {name: total for name, total in self.totals(where).items() if not name.startswith("peak_")}
+
     def stacks(self, sample_type, where=None):
         """tuple of function names, leaf first -> value"""
         stacks = {}

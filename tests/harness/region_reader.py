@@ -121,23 +121,26 @@ class Region:
                      list(struct.unpack_from(f"<{depth}Q", record, 288)))
 
     def _at_peak(self, record, in_use):
-        """With an interval of 1 what all samples stood for when they did most; else each half at the other one's peak, added up."""
+        """With an interval of 1 what all samples stood for when they did most; else each half at the other one's peak, added up, or
+        what is in use if neither has changed since."""
         if self.sample_interval_bytes == 1:
-            return self._half(record, 0, self.peaks[0], in_use)
+            return self._half(record, 0, self.peaks[0]) or in_use
+        if not any(self._half(record, half, self.peaks[1 - half]) for half in (0, 1)):
+            return in_use
         halves = []
         for half in (0, 1):
             size, variance = struct.unpack_from("<Qd", record, 128 + 80 * half)
             objects = in_use.objects * (size / 16) / in_use.bytes if in_use.bytes else 0
-            halves.append(self._half(record, half, self.peaks[1 - half], Sums(objects, size / 16, 0, variance)))
+            halves.append(self._half(record, half, self.peaks[1 - half]) or Sums(objects, size / 16, 0, variance))
         return Sums(*(sum(getattr(half, field) for half in halves) for field in ("objects", "bytes", "variance_objects", "variance_bytes")))
 
     @staticmethod
-    def _half(record, half, peak, now):
+    def _half(record, half, peak):
         for slot in (0, 1):
             stamp, objects, size, variance = struct.unpack_from("<QQQd", record, 144 + 80 * half + 32 * slot)
             if stamp == peak | PEAK_IS_OVER:
                 return Sums(objects / 65536, size / 16, 0, variance)
-        return now
+        return None
 
     @property
     def in_use_bytes(self):

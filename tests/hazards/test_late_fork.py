@@ -20,5 +20,5 @@ class P5LateFork(AsWithout):
             (pid,) = [pid for pid in run.shadows if f".{pid}." in path.name]
             profile = pprof_reader.load(path)
             self.check_lint(profile)
-            self.assertEqual(profile.totals(in_victim), run.shadows[pid])
+            self.assertEqual(profile.counted(in_victim), run.shadows[pid])
         self.assertEqual(list(self.state_dir.iterdir()), [])

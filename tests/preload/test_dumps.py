@@ -81,7 +81,7 @@ class OnSignal(Case):
                          [(str(run.pid), str(n)) for n in (1, 2, 3, 4)])
         for i, profile in enumerate(run.profiles[:3]):
             self.check_lint(profile)
-            self.assertEqual(profile.totals(in_victim), {"alloc_objects": 200 * (i + 1), "alloc_space": 74250 * (i + 1),
+            self.assertEqual(profile.counted(in_victim), {"alloc_objects": 200 * (i + 1), "alloc_space": 74250 * (i + 1),
                                                          "inuse_objects": 100 * (i + 1), "inuse_space": 49500 * (i + 1)})
         self.check_exact(run.profiles[3], run.shadows[run.pid])
 
@@ -162,7 +162,7 @@ class ByApi(Case):
         run = self.profiled([self.victim("api"), "work", f"dump={path}", "free"], sample=1, dump="none")
         self.assertEqual(run.out.splitlines()[0], "dump 0 ok")
         run.files = [path]
-        self.assertEqual(run.profile.totals(in_victim),
+        self.assertEqual(run.profile.counted(in_victim),
                          {"alloc_objects": 64, "alloc_space": 2016, "inuse_objects": 64, "inuse_space": 2016})
 
     def test_dump_by_the_pattern(self):

@@ -63,7 +63,7 @@ class Exact(Case):
     def test_weights_of_large_objects_are_one(self):
         """At the default interval an object of 64 MiB is sampled for certain, and stands for itself."""
         run = self.profiled([self.victim("leak")], expect=7)
-        totals = run.profile.totals(lambda frames: "victim_large" in frames)
+        totals = run.profile.counted(lambda frames: "victim_large" in frames)
         self.assertEqual(totals, {"alloc_objects": 1, "alloc_space": 64 << 20, "inuse_objects": 1, "inuse_space": 64 << 20})
 
     def test_exact_units(self):

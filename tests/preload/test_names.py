@@ -12,6 +12,7 @@ from harness.case import Case, cases
 from hazards.toolbox import library as hazard_library, program as hazard_program
 
 SAMPLE_TYPES = ("alloc_objects", "alloc_space", "inuse_objects", "inuse_space")
+ALL_TYPES = (*SAMPLE_TYPES, "peak_objects", "peak_space")
 ALLOCATION_FUNCTIONS = re.compile(r"(__libc_|__GI_)?(malloc|calloc|realloc|reallocarray|free|memalign|aligned_alloc|posix_memalign|"
                                   r"v?p?valloc)|operator (new|delete).*|_Zn[wa].*|_Zd[la].*")
 # What to do with a binary before it runs, beside leaving it as it is.
@@ -119,7 +120,7 @@ class Readers(Case):
     def test_raw_says_what_our_reader_says(self, which):
         run = self.profiled([self.victim("churn")], sample=1)
         raw = tools.pprof(which, "-raw", "-symbolize=none", run.files[0])
-        rows = [[int(n) for n in row] for row in re.findall(r"^ +(\d+) +(\d+) +(\d+) +(\d+): [\d ]+$", raw, re.MULTILINE)]
+        rows = [[int(n) for n in row] for row in re.findall(r"^ +" + r" +".join([r"(\d+)"] * len(ALL_TYPES)) + r": [\d ]+$", raw, re.MULTILINE)]
         values = [list(s.values.values()) for s in run.profile.samples]
         self.assertEqual(sorted(rows), sorted(values))
         self.assertIn("inuse_space/bytes[dflt]", raw)

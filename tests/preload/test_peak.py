@@ -22,6 +22,11 @@ class Peak(Case):
         before, peak = said[run.pid]
         self.assertEqual(peak, before + 100 * MIB)
         self.assertEqual(run.profile.comment_values()["peak_inuse_space"], peak)
+        held = {run.profile.frames(sample)[0]: (sample.values["peak_space"], sample.values["peak_objects"], sample.values["inuse_space"])
+                for sample in run.profile.samples}
+        self.assertEqual(held["victim_climb"], (100 * MIB, 100, 0))
+        self.assertEqual(held["victim_climb_again"], (0, 0, 60 * MIB))
+        self.assertEqual(run.profile.total("peak_space"), peak)
 
     def test_unbiased(self):
         """A program that holds 32 MiB and exchanges its blocks 300 times: the highest estimate is 40 % above that. The mean of 32 runs has a

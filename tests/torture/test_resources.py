@@ -134,7 +134,7 @@ class Consumer(Case):
         # Else the program's file could not be read, or not to its end.
         is_named = {"victim_hold", "victim_visit", "victim_descend"} <= names
         if is_named and profile.comment_values()["lost.total"] == 0:
-            self.assertEqual(profile.totals(is_counted), shadow, self.told)
+            self.assertEqual(profile.counted(is_counted), shadow, self.told)
         for sample_type in ("alloc_objects", "alloc_space"):
             self.assertLessEqual(profile.total(sample_type, is_counted), shadow[sample_type], self.told)
 
@@ -468,5 +468,5 @@ class Met(Case):
         (own,) = (profile for path, profile in zip(run.files, run.profiles) if f".{pid}." in path.name)
         if action != "exit":  # while the host goes on
             self.assertEqual(own.comment_values()["lost.total"], 0, told)
-            self.assertEqual(own.totals(self.is_counted), run.shadows[pid], told)
+            self.assertEqual(own.counted(self.is_counted), run.shadows[pid], told)
         self.assertEqual(list(self.state_dir.iterdir()), [], told)

@@ -10,12 +10,13 @@
 
 #include <math.h>
 
-enum { INTERVAL_BYTES = 512 << 10, FULL_BYTES = 32 << 20, STACKS = 5, OBJECTS_MAX = 1 << 14 };
+enum { INTERVAL_BYTES = 512 << 10, FULL_BYTES = 32 << 20, STACKS = 5, STACKS_MANY = 60, OBJECTS_MAX = 1 << 14 };
 enum { TRIALS = 150, ROUNDS_OF_MANY = 10 };
 
 static unsigned trials = TRIALS;
 static uint64_t random_state;
-static uint32_t ids[STACKS];
+static uint32_t ids[STACKS_MANY];
+static unsigned stacks_used;
 
 struct object {
   struct sample_weight weight;
@@ -38,7 +39,7 @@ static double uniform(void)
 static void allocate(struct object *object, uint64_t size_bytes)
 {
   object->weight = sampler_weigh(size_bytes);
-  object->stack = uniform() * (double)object->weight.objects_q16 < 65536 ? ids[below(STACKS)] : 0;
+  object->stack = uniform() * (double)object->weight.objects_q16 < 65536 ? ids[below(stacks_used)] : 0;
   bytes_now += size_bytes;
   if (bytes_now > bytes_at_most)
     bytes_at_most = bytes_now;
@@ -112,32 +113,58 @@ static void saw(uint64_t size_bytes, unsigned times)
   descend(0, count);
 }
 
+/* These are looked at before anything is freed for good: they were killed, or never give back. */
+
+static void killed(uint64_t size_bytes, unsigned times)
+{
+  exchange(climb(0, FULL_BYTES, size_bytes), times);
+}
+
+/* Gives back a tenth of it. */
+static void killed_below(uint64_t size_bytes, unsigned times)
+{
+  unsigned count = climb(0, FULL_BYTES, size_bytes);
+  exchange(count, times);
+  descend(count - count / 10, count);
+}
+
 static const struct program {
   const char *name;
   void (*run)(uint64_t size_bytes, unsigned times);
   uint64_t size_bytes;
-  unsigned times;
+  unsigned times, stacks;
 } programs[] = {
-    {"plateau", plateau, 4 << 10, 100},
-    {"plateau", plateau, 4 << 10, 100000},
-    {"plateau", plateau, 64 << 10, 100},
-    {"plateau", plateau, 64 << 10, 1000},
-    {"plateau", plateau, 64 << 10, 10000},
-    {"plateau", plateau, 64 << 10, 100000},
-    {"plateau", plateau, 512 << 10, 1000},
-    {"plateau", plateau, 1 << 20, 100},
-    {"plateau", plateau, 1 << 20, 10000},
-    {"spike", spike, 4 << 10, 100},
-    {"spike", spike, 4 << 10, 10000},
-    {"spike", spike, 64 << 10, 1000},
-    {"spike", spike, 1 << 20, 10000},
-    {"ramp", saw, 4 << 10, 1},
-    {"ramp", saw, 64 << 10, 1},
-    {"ramp", saw, 1 << 20, 1},
-    {"saw", saw, 4 << 10, 10},
-    {"saw", saw, 64 << 10, 10},
-    {"saw", saw, 64 << 10, 100},
-    {"saw", saw, 1 << 20, 100},
+    {"plateau", plateau, 4 << 10, 100, STACKS},
+    {"plateau", plateau, 4 << 10, 100000, STACKS},
+    {"plateau", plateau, 64 << 10, 100, STACKS},
+    {"plateau", plateau, 64 << 10, 1000, STACKS},
+    {"plateau", plateau, 64 << 10, 10000, STACKS},
+    {"plateau", plateau, 64 << 10, 100000, STACKS},
+    {"plateau", plateau, 512 << 10, 1000, STACKS},
+    {"plateau", plateau, 1 << 20, 100, STACKS},
+    {"plateau", plateau, 1 << 20, 10000, STACKS},
+    {"spike", spike, 4 << 10, 100, STACKS},
+    {"spike", spike, 4 << 10, 10000, STACKS},
+    {"spike", spike, 64 << 10, 1000, STACKS},
+    {"spike", spike, 1 << 20, 10000, STACKS},
+    {"ramp", saw, 4 << 10, 1, STACKS},
+    {"ramp", saw, 64 << 10, 1, STACKS},
+    {"ramp", saw, 1 << 20, 1, STACKS},
+    {"saw", saw, 4 << 10, 10, STACKS},
+    {"saw", saw, 64 << 10, 10, STACKS},
+    {"saw", saw, 64 << 10, 100, STACKS},
+    {"saw", saw, 1 << 20, 100, STACKS},
+    {"killed", killed, 4 << 10, 0, STACKS_MANY},
+    {"killed", killed, 4 << 10, 1000, STACKS_MANY},
+    {"killed", killed, 4 << 10, 10000, STACKS_MANY},
+    {"killed", killed, 64 << 10, 100, STACKS_MANY},
+    {"killed", killed, 64 << 10, 1000, STACKS_MANY},
+    {"killed", killed, 512 << 10, 100, STACKS_MANY},
+    {"killed", killed, 1 << 20, 30, STACKS_MANY},
+    {"killed", killed, 1 << 20, 1000, STACKS},
+    {"killed below", killed_below, 4 << 10, 0, STACKS_MANY},
+    {"killed below", killed_below, 64 << 10, 100, STACKS_MANY},
+    {"killed below", killed_below, 1 << 20, 30, STACKS_MANY},
 };
 
 /* What was seen of it, in parts of the truth. */
@@ -157,7 +184,7 @@ static void look(struct seen *seen)
 {
   struct peak_moments moments = peak_moments(region_header());
   double bytes = 0, variance = 0, truth = (double)bytes_at_most;
-  for (unsigned i = 0; i < STACKS; i++) {
+  for (unsigned i = 0; i < stacks_used; i++) {
     struct tally_sums sums = peak_read((struct stack_record *)region_at(ids[i]), &moments);
     bytes += (double)sums.bytes_q4 / 16;
     variance += sums.variance_bytes;
@@ -177,7 +204,7 @@ static bool is_right(const char *name, uint64_t size_bytes, unsigned times, cons
   bool is_unbiased = fabs(bias) <= 0.02 + 4 * deviation / count;
   bool holds = held >= 0.93 - 4 * sqrt(0.93 * 0.07) / count && held <= 0.97 + 4 * sqrt(0.97 * 0.03) / count;
   if (trials > TRIALS || !is_unbiased || !holds)
-    print_message("%-8s of %7lu bytes, %6u times: %+5.2f %%, %.1f %% of %u intervals hold, %u are far above\n", name,
+    print_message("%-12s of %7lu bytes, %6u times: %+5.2f %%, %.1f %% of %u intervals hold, %u are far above\n", name,
                   (unsigned long)size_bytes, times, 100 * bias, 100 * held, seen->trials, seen->above);
   return is_unbiased && holds && seen->above <= seen->trials * 1e-4 + 4 * sqrt(seen->trials * 1e-4);
 }
@@ -194,6 +221,7 @@ static void peak_is_unbiased(void **state)
     random_state = prng_derive(14, i);
     for (unsigned round = 0; round < rounds; round++) {
       begin_program();
+      stacks_used = program->stacks;
       program->run(program->size_bytes, program->times);
       look(&seen);
     }
@@ -232,7 +260,7 @@ static int set_up(void **state)
   (void)state;
   unit_region();
   sampler_init(INTERVAL_BYTES, 1, true);
-  for (uintptr_t i = 0; i < STACKS; i++)
+  for (uintptr_t i = 0; i < STACKS_MANY; i++)
     require((ids[i] = stacks_intern((uintptr_t[]){0x400000 + i, 0x500000}, 2, 0)) != 0);
   return 0;
 }

@@ -90,20 +90,22 @@ static const char *text_of(const Message *message, int64_t id)
 /* What holds for every profile. */
 static void check_rules(const Message *message)
 {
-  static const char *const types[] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
-  static const char *const units[] = {"count", "bytes", "count", "bytes"};
+  static const char *const types[] = {"alloc_objects", "alloc_space",  "inuse_objects",
+                                      "inuse_space",   "peak_objects", "peak_space"};
+  static const char *const units[] = {"count", "bytes", "count", "bytes", "count", "bytes"};
   require(message->n_string_table > 0 && message->string_table[0][0] == '\0');
   for (size_t i = 0; i < message->n_string_table; i++)
     for (size_t j = 0; j < i && message->n_string_table < 3000; j++)
       require(strcmp(message->string_table[i], message->string_table[j]) != 0);
-  require(message->n_sample_type == 4);
-  for (unsigned i = 0; i < 4; i++) {
+  require(message->n_sample_type == 6);
+  for (unsigned i = 0; i < 6; i++) {
     require(strcmp(text_of(message, message->sample_type[i]->type), types[i]) == 0);
     require(strcmp(text_of(message, message->sample_type[i]->unit), units[i]) == 0);
   }
   require(strcmp(text_of(message, message->period_type->type), "space") == 0);
   require(strcmp(text_of(message, message->period_type->unit), "bytes") == 0);
   require(strcmp(text_of(message, message->default_sample_type), "inuse_space") == 0);
+  require(message->default_sample_type == PROFILE_INUSE_SPACE); /* for readers that take the one for the other */
   require(strncmp(text_of(message, message->drop_frames), "malloc|", 7) == 0);
   require(message->period == 524288 && message->time_nanos == 1700000000000000000);
   for (size_t i = 0; i < message->n_mapping; i++) {
@@ -130,8 +132,8 @@ static void check_rules(const Message *message)
   }
   for (size_t i = 0; i < message->n_sample; i++) {
     const Perftools__Profiles__Sample *sample = message->sample[i];
-    require(sample->n_value == 4 && sample->n_location_id > 0);
-    for (unsigned value = 0; value < 4; value++)
+    require(sample->n_value == 6 && sample->n_location_id > 0);
+    for (unsigned value = 0; value < 6; value++)
       require(sample->value[value] >= 0);
     for (size_t k = 0; k < sample->n_location_id; k++)
       require(sample->location_id[k] >= 1 && sample->location_id[k] <= message->n_location);
@@ -170,10 +172,11 @@ CHILD_TEST(profile_says_what_the_region_holds)
   require(message->n_sample == 2 && message->n_location == 5);
 
   const Perftools__Profiles__Sample *sample = message->sample[0];
-  static const int64_t expected[2][4] = {{4, 1025, 3, 25}, {3, 25, 3, 25}}; /* objects are rounded: 3.5 and 2.5 */
+  /* Objects are rounded: 3.5 and 2.5. Samples that are in no half have no peak, but by what the stack has in use. */
+  static const int64_t expected[2][6] = {{4, 1025, 3, 25, 3, 25}, {3, 25, 3, 25, 3, 25}};
   require(memcmp(sample->value, expected[0], sizeof expected[0]) == 0 && sample->n_label == 0);
-  static const float variances[4] = {3.75f, 375, 3.75f, 375}; /* of `many`: `one` was certain */
-  require(sample->n_variance == 4 && memcmp(sample->variance, variances, sizeof variances) == 0);
+  static const float variances[6] = {3.75f, 375, 3.75f, 375, 3.75f, 375}; /* of `many`: `one` was certain */
+  require(sample->n_variance == 6 && memcmp(sample->variance, variances, sizeof variances) == 0);
   require(sample->n_location_id == 3);
   for (unsigned i = 0; i < 3; i++)
     require(message->location[sample->location_id[i] - 1]->address == known[i]);

@@ -73,7 +73,7 @@ static void settle_in_child(void)
   struct peak_moments moments = peak_moments(region_header());
   require(moments.peaks[0] > 0 && moments.peaks[0] == moments.peaks[1] && moments.peaks[0] % 90 == 0);
   require(region_header()->halves[0].in_use_bytes_q4 == moments.peaks[0]);
-  require(peak_read((const struct stack_record *)region_at(stack), &moments).bytes_q4 == 2 * moments.peaks[0]);
+  require(peak_read((const struct stack_record *)region_at(stack), &moments).bytes_q4 == sums().in_use.bytes_q4);
   record_free(address(50));
   allocate(200);
   require(sums().allocated.samples == 91 && sums().in_use.samples == 90);

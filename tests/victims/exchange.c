@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* exchange BLOCK_BYTES TIMES: holds 32 MiB in blocks of that size, exchanges one after the other for another, and frees all. */
+/* exchange BLOCK_BYTES TIMES [keep]: holds 32 MiB in blocks of that size, exchanges one after the other for another, and frees or keeps
+ * all. */
 #include <stdlib.h>
 
 enum { HELD_BYTES = 32 << 20, BLOCKS_MAX = 1 << 13 };
@@ -21,7 +22,7 @@ int main(int argc, char **argv)
     free(blocks[i]);
     blocks[i] = malloc(size);
   }
-  for (size_t i = 0; i < count; i++)
+  for (size_t i = 0; argc == 3 && i < count; i++)
     free(blocks[i]);
   return EXIT_SUCCESS;
 }

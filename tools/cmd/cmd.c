@@ -179,7 +179,8 @@ static bool has_option(const struct command *command, const char *name)
 
 static bool is_sample_type(const char *name)
 {
-  static const char *const types[] = {"alloc_objects", "alloc_space", "inuse_objects", "inuse_space"};
+  static const char *const types[] = {"alloc_objects", "alloc_space",  "inuse_objects",
+                                      "inuse_space",   "peak_objects", "peak_space"};
   for (size_t i = 0; i < G_N_ELEMENTS(types); i++)
     if (strcmp(types[i], name) == 0)
       return true;

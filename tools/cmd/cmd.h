@@ -43,7 +43,6 @@ struct command {
 /* Options that several commands have mean the same in each. */
 #define CMD_OPTION_OUTPUT {"output", 'o', "FILE", "write FILE; - is standard output"}
 #define CMD_OPTION_FORCE {"force", 'f', NULL, "replace a file that is there"} /* save_replacing() */
-#define CMD_OPTION_SAMPLE_INDEX {"sample-index", 0, "TYPE", "inuse_space, inuse_objects, alloc_space or alloc_objects"}
 #define CMD_OPTION_JSON {"json", 0, NULL, "print JSON"}
 /* clang-format on */
 

@@ -2,6 +2,7 @@
 #include "tools/cmd/filter_options.h"
 #include "tools/cmd/limit_options.h"
 #include "tools/cmd/row_options.h"
+#include "tools/cmd/value_options.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
 #include "tools/views/facts.h"
@@ -14,7 +15,7 @@
 static const struct cmd_option options[] = {
     ROW_OPTION_ROWS,
     {"cum", 'c', NULL, "judge by what a function and those it called allocated"},
-    CMD_OPTION_SAMPLE_INDEX,
+    VALUE_OPTIONS,
     ROW_OPTION_LINES,
     {"all", 'a', NULL, "also what changed no more than sampling explains"},
     {"fail-if", 0, "LIMIT", "end with 3 if growth>PERCENT% or growth>SIZE; may be repeated"},
@@ -118,7 +119,7 @@ static int print_difference(const struct cmd_line *line, const struct heap *old,
 {
   int type, old_type;
   enum rows_order order = cmd_has(line, "cum") ? ROWS_ORDER_CUM : ROWS_ORDER_FLAT;
-  if (!view_find_type(new, cmd_value(line, "sample-index"), &type) ||
+  if (!view_find_type(new, value_options_type(line), &type) ||
       !view_find_type(old, heap_type(new, (uint32_t)type)->name, &old_type))
     return EXIT_FAILED;
   struct rows *rows = rows_of_difference(old, old_type, new, type, row_options_by(line), order);
@@ -143,7 +144,7 @@ static GArray *judge_growth(const struct cmd_line *line, const GArray *limits, c
   int type, old_type;
   filter_drop_empty(filter, old);
   filter_drop_empty(filter, new);
-  if (!view_find_type(new, cmd_value(line, "sample-index"), &type) ||
+  if (!view_find_type(new, value_options_type(line), &type) ||
       !view_find_type(old, heap_type(new, (uint32_t)type)->name, &old_type))
     return NULL;
   return growth_judge(limits, old, old_type, new, type);
@@ -175,6 +176,16 @@ static void put_in_order(struct heap **old, struct heap **new)
   *new = later;
 }
 
+/* A limit is for what is in use, however little that may be, unless the options say so. */
+static void choose_default(struct heap *old, struct heap *new, bool has_limits)
+{
+  view_prefer_the_same(new, old);
+  if (has_limits) {
+    view_prefer_in_use(old);
+    view_prefer_in_use(new);
+  }
+}
+
 static int compare(const struct cmd_line *line, uint32_t count, const GArray *limits)
 {
   struct filter *filter;
@@ -185,6 +196,7 @@ static int compare(const struct cmd_line *line, uint32_t count, const GArray *li
   struct heap *new = old != NULL ? view_open(line->operands[1], filter) : NULL;
   if (new != NULL) {
     put_in_order(&old, &new);
+    choose_default(old, new, limits->len > 0);
     status = print_difference(line, old, new, count);
   }
   if (status == EXIT_OK)
@@ -200,7 +212,7 @@ static int run(const struct cmd_line *line)
   uint32_t count;
   if (line->count != 2)
     return cmd_misused(line, "it takes two profiles, the old one first");
-  if (!row_options_limit(line, &count))
+  if (!value_options_agree(line) || !row_options_limit(line, &count))
     return EXIT_USAGE;
   g_autofree const char **texts = cmd_values(line, "fail-if");
   g_autoptr(GArray) limits = growth_limits_read(texts);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
+#include "tools/cmd/value_options.h"
 #include "tools/terminal/say.h"
 #include "tools/views/cut_share.h"
 #include "tools/views/folded.h"
 #include "tools/views/view.h"
 
+#include <string.h>
+
 static int print(const struct cmd_line *line, const struct heap *heap)
 {
-  const char *name = cmd_value(line, "sample-index");
+  const char *name = value_options_type(line);
   int type = heap_find_type(heap, name);
   if (type < 0) {
     g_autofree char *names = heap_type_names(heap);
@@ -17,6 +20,10 @@ static int print(const struct cmd_line *line, const struct heap *heap)
   g_autofree char *share = cut_share_text(&cut, heap_type(heap, (uint32_t)type)->name);
   if (share != NULL)
     say("%s: its stacks were cut, for %s", heap->name, share);
+  g_autofree char *note = view_peak_note(heap, type);
+  note[0] = g_ascii_tolower(note[0]);
+  if (name == NULL && note[0] != '\0')
+    say("%s: %.*s", heap->name, (int)strcspn(note, "\n"), note);
   folded_print(stdout, heap, type, cmd_has(line, "lines") ? PLACES_BY_LINE : PLACES_BY_FUNCTION);
   return finish_output(EXIT_OK);
 }
@@ -26,7 +33,7 @@ static int run(const struct cmd_line *line)
   if (line->count != 1)
     return cmd_misused(line, "folded takes one FILE or PID, not %d", line->count);
   struct filter *filter;
-  if (!filter_options(line, &filter))
+  if (!value_options_agree(line) || !filter_options(line, &filter))
     return EXIT_USAGE;
   int status = EXIT_FAILED;
   struct heap *heap = view_open(line->operands[0], filter);
@@ -40,7 +47,7 @@ static int run(const struct cmd_line *line)
 }
 
 static const struct cmd_option options[] = {
-    CMD_OPTION_SAMPLE_INDEX,
+    VALUE_OPTIONS,
     {"lines", 'l', NULL, "tell calls on different lines apart"},
     FILTER_OPTIONS,
     CMD_OPTIONS_END,

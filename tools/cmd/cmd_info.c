@@ -89,6 +89,7 @@ static void put_origin(const struct facts *facts)
   put_comments(heap, "command", COMMENT_command);
   put_times(facts);
   put_comments(heap, "merged", COMMENT_merged);
+  put_comments(heap, "peak", COMMENT_peak);
   put_sampling(heap);
   put_comments(heap, "allocator", COMMENT_allocator);
   put_comments(heap, "unwinder", COMMENT_unwinder);
@@ -112,7 +113,8 @@ static void put_totals(const struct facts *facts)
       fputs(" exact", stdout);
     putchar('\n');
   }
-  if (heap_comment_number(heap, COMMENT_peak_inuse_space, &peak_bytes))
+  bool has_peak = heap_find_type(heap, HEAP_PEAK_SPACE) >= 0;
+  if (!has_peak && heap_comment_number(heap, COMMENT_peak_inuse_space, &peak_bytes))
     printf("%-14s %10s\n", "peak in use", quantity((double)peak_bytes, "bytes").text);
 }
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
 #include "tools/cmd/row_options.h"
+#include "tools/cmd/value_options.h"
 #include "tools/filter/expression.h"
 #include "tools/source/source.h"
 #include "tools/views/neighbours.h"
 #include "tools/views/view.h"
 
 static const struct cmd_option options[] = {
-    CMD_OPTION_SAMPLE_INDEX,
+    VALUE_OPTIONS,
     ROW_OPTION_LINES,
     FILTER_OPTIONS,
     CMD_OPTIONS_END,
@@ -129,7 +130,7 @@ static bool *find_wanted(const struct rows *rows, const GRegex *expression, cons
 static int peek(const struct cmd_line *line, const struct heap *heap, const GRegex *expression)
 {
   int type, status = EXIT_FAILED;
-  if (!view_find_type(heap, cmd_value(line, "sample-index"), &type))
+  if (!view_find_type(heap, value_options_type(line), &type))
     return EXIT_FAILED;
   struct rows *rows = rows_of(heap, type, row_options_by(line), ROWS_ORDER_FLAT);
   g_autofree bool *is_wanted = find_wanted(rows, expression, heap->name);
@@ -155,7 +156,7 @@ static int run(const struct cmd_line *line)
   struct filter *filter;
   if (line->count != 2)
     return cmd_misused(line, "it takes an expression, and one process or profile");
-  if (!filter_options(line, &filter))
+  if (!value_options_agree(line) || !filter_options(line, &filter))
     return EXIT_USAGE;
   choose_operands(line, &wanted, &source);
   g_autoptr(GRegex) expression = expression_compile(wanted);

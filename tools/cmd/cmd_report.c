@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
+#include "tools/cmd/value_options.h"
 #include "tools/heap/save.h"
 #include "tools/terminal/say.h"
 #include "tools/views/heap_json.h"
@@ -12,9 +13,8 @@
 static const char default_output[] = "report.html";
 
 static const struct cmd_option options[] = {
-    CMD_OPTION_OUTPUT,       CMD_OPTION_FORCE,
-    CMD_OPTION_SAMPLE_INDEX, {"diff-base", 0, "FILE", "show the difference with FILE"},
-    FILTER_OPTIONS,          CMD_OPTIONS_END,
+    CMD_OPTION_OUTPUT, CMD_OPTION_FORCE, VALUE_OPTIONS, {"diff-base", 0, "FILE", "show the difference with FILE"},
+    FILTER_OPTIONS,    CMD_OPTIONS_END,
 };
 
 static bool has_value(const struct heap *heap, int type)
@@ -29,7 +29,7 @@ static bool has_value(const struct heap *heap, int type)
  * may be. */
 static bool choose_type(const struct cmd_line *line, const struct heap *heap, int *type)
 {
-  const char *wanted = cmd_value(line, "sample-index");
+  const char *wanted = value_options_type(line);
   if (!view_find_type(heap, wanted, type))
     return false;
   for (int other = (int)heap->types->len; wanted == NULL && !has_value(heap, *type) && other-- > 0;)
@@ -83,10 +83,12 @@ static int report(const struct cmd_line *line, const char *name, const char *bas
 {
   int status = EXIT_FAILED;
   struct filter *filter;
-  if (!filter_options(line, &filter))
+  if (!value_options_agree(line) || !filter_options(line, &filter))
     return EXIT_USAGE;
   struct heap *base = base_name != NULL ? open_with_owners(base_name, filter) : NULL;
   struct heap *heap = base_name == NULL || base != NULL ? open_with_owners(name, filter) : NULL;
+  if (heap != NULL && base != NULL)
+    view_prefer_the_same(heap, base);
   g_autoptr(GBytes) page = heap != NULL ? make_page(line, heap, base) : NULL;
   heap_free(heap);
   heap_free(base);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
 #include "tools/cmd/row_options.h"
+#include "tools/cmd/value_options.h"
 #include "tools/filter/expression.h"
 #include "tools/source/source.h"
 #include "tools/views/listing.h"
@@ -13,7 +14,7 @@
 static const struct cmd_option options[] = {
     ROW_OPTION_ROWS,
     {"cum", 'c', NULL, "sort by what a function and those it called allocated"},
-    CMD_OPTION_SAMPLE_INDEX,
+    VALUE_OPTIONS,
     {"diff-base", 0, "FILE", "show the difference with FILE"},
     ROW_OPTION_LINES,
     CMD_OPTION_JSON,
@@ -79,7 +80,7 @@ static bool print(const struct cmd_line *line, const struct top *top)
 /* `base` is NULL, or what to compare with. */
 static int print_table(const struct cmd_line *line, const struct heap *heap, const struct heap *base, uint32_t count)
 {
-  const char *wanted = cmd_value(line, "sample-index");
+  const char *wanted = value_options_type(line);
   int type, base_type = 0;
   if (!view_find_type(heap, wanted, &type))
     return EXIT_FAILED;
@@ -101,6 +102,8 @@ static int print_source(const struct cmd_line *line, uint32_t count, const struc
   const char *base_name = cmd_value(line, "diff-base");
   if (heap != NULL && base_name != NULL)
     base = view_open(base_name, filter);
+  if (base != NULL)
+    view_prefer_the_same(heap, base);
   if (heap != NULL && (base_name == NULL || base != NULL))
     status = print_table(line, heap, base, count);
   heap_free(base);
@@ -131,7 +134,7 @@ static int run(const struct cmd_line *line)
   struct filter *filter;
   if (line->count != 1)
     return cmd_misused(line, "it takes one process or profile");
-  if (!row_options_limit(line, &count))
+  if (!value_options_agree(line) || !row_options_limit(line, &count))
     return EXIT_USAGE;
   if (cmd_has(line, "list") + cmd_has(line, "traces") + cmd_has(line, "json") > 1)
     return cmd_misused(line, "--list, --traces and --json are three ways to show it: choose one");
@@ -139,7 +142,7 @@ static int run(const struct cmd_line *line)
     return cmd_misused(line, "--traces shows one profile, without --diff-base");
   if (!filter_options(line, &filter))
     return EXIT_USAGE;
-  struct watch_options watched = {.type = cmd_value(line, "sample-index"),
+  struct watch_options watched = {.type = value_options_type(line),
                                   .by = row_options_by(line),
                                   .order = order_of(line),
                                   .rows_max = cmd_has(line, "rows") ? count : UINT32_MAX,

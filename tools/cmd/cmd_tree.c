@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
+#include "tools/cmd/value_options.h"
 #include "tools/terminal/quantity.h"
 #include "tools/views/call_tree.h"
 #include "tools/views/view.h"
@@ -11,7 +12,7 @@ enum { DEPTH_DEFAULT = 40, DEPTH_MAX = 1000 };
 static const double SMALL_PERCENT = 1;
 
 static const struct cmd_option options[] = {
-    CMD_OPTION_SAMPLE_INDEX,
+    VALUE_OPTIONS,
     {"depth", 'd', "N", "branch at most N times on a path (default: 40)"},
     {"min", 'm', "PERCENT", "fold what is below PERCENT of the total (default: 1)"},
     {"inverted", 'i', NULL, "begin with the owners, their callers below"},
@@ -189,7 +190,7 @@ static bool parse_percent(const struct cmd_line *line, double *percent)
 static int show(const struct cmd_line *line, const struct heap *heap, uint32_t depth_max, double percent)
 {
   int type;
-  if (!view_find_type(heap, cmd_value(line, "sample-index"), &type))
+  if (!view_find_type(heap, value_options_type(line), &type))
     return EXIT_FAILED;
   struct call_tree *tree = call_tree_of(heap, type, cmd_has(line, "inverted"));
   if (tree->is_cut)
@@ -208,7 +209,7 @@ static int run(const struct cmd_line *line)
     return cmd_misused(line, "it takes one process or profile");
   if (!cmd_number(line, "depth", 0, DEPTH_MAX, DEPTH_DEFAULT, &depth_max) || !parse_percent(line, &percent))
     return EXIT_USAGE;
-  if (!filter_options(line, &filter))
+  if (!value_options_agree(line) || !filter_options(line, &filter))
     return EXIT_USAGE;
   struct heap *heap = view_open(line->operands[0], filter);
   int status = heap != NULL ? show(line, heap, (uint32_t)depth_max, percent) : EXIT_FAILED;

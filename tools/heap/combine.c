@@ -302,16 +302,31 @@ static bool refuse_type(GError **error, const char *what, const struct heap *one
   return false;
 }
 
+static bool refuse_count(GError **error, const struct heap *one, const struct heap *other)
+{
+  g_set_error(error, COMBINE_ERROR, 0, "%s has %u values for each stack where %s has %u: they cannot be added",
+              other->name, other->types->len, one->name, one->types->len);
+  return false;
+}
+
+/* All from there on. */
+static bool are_of_peak(const struct heap *heap, uint32_t first)
+{
+  bool all = true;
+  for (uint32_t i = first; i < heap->types->len; i++)
+    all = all && heap_is_of_peak(heap_type(heap, i));
+  return all;
+}
+
+/* One of them may lack the peak: those of version 0.1.0 do. */
 static bool is_alike(const struct heap *one, const struct heap *other, GError **error)
 {
-  for (uint32_t i = 0; i < MIN(one->types->len, other->types->len); i++)
+  uint32_t both = MIN(one->types->len, other->types->len);
+  for (uint32_t i = 0; i < both; i++)
     if (!is_same_type(heap_type(one, i), heap_type(other, i)))
       return refuse_type(error, "values of", one, heap_type(one, i), other, heap_type(other, i));
-  if (one->types->len != other->types->len) {
-    g_set_error(error, COMBINE_ERROR, 0, "%s has %u values for each stack where %s has %u: they cannot be added",
-                other->name, other->types->len, one->name, one->types->len);
-    return false;
-  }
+  if (both == 0 ? one->types->len != other->types->len : !are_of_peak(one, both) || !are_of_peak(other, both))
+    return refuse_count(error, one, other);
   if (!is_same_type(&one->period_type, &other->period_type))
     return refuse_type(error, "a period of", one, &one->period_type, other, &other->period_type);
   return true;
@@ -367,6 +382,7 @@ bool combiner_add(struct combiner *combiner, const struct heap *heap, GError **e
     begin(combiner, heap);
   else if (!is_alike(combiner->heap, heap, error))
     return false;
+  heap_keep_types(combiner->heap, heap->types->len);
   add_head(combiner->heap, heap);
   add_samples(combiner, heap);
   comment_sums_add(combiner->comments, heap);

@@ -169,8 +169,11 @@ void comment_sums_apply(const struct comment_sums *sums, struct heap *heap)
   for (guint i = 0; i < sums->lines->len; i++)
     put_line(sums, g_ptr_array_index(sums->lines, i), heap);
   put_standard_errors(sums, heap);
-  if (sums->merged > 1)
-    heap_add_comment(heap, COMMENT_merged, "%" G_GUINT64_FORMAT " profiles", sums->merged);
+  if (sums->merged <= 1)
+    return;
+  heap_add_comment(heap, COMMENT_merged, "%" G_GUINT64_FORMAT " profiles", sums->merged);
+  if (heap_find_type(heap, HEAP_PEAK_SPACE) >= 0)
+    heap_add_comment(heap, COMMENT_peak, "those of all profiles, added up: no more was in use at any one time");
 }
 
 void comment_sums_free(struct comment_sums *sums)

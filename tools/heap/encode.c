@@ -92,6 +92,17 @@ static Perftools__Profiles__ValueType value_type(struct encoder *encoder, const 
   return result;
 }
 
+/* Speedscope before 1.25 takes the number of the default's name for the place of its values. So it has that number. */
+static void number_default(struct encoder *encoder)
+{
+  const struct heap *heap = encoder->heap;
+  int type = heap_find_type(heap, NULL);
+  for (int i = 0; i < type - 1; i++)
+    (void)string_id(encoder, heap_type(heap, (uint32_t)i)->name);
+  if (type > 0)
+    (void)string_id(encoder, heap_type(heap, (uint32_t)type)->name);
+}
+
 static void put_header(struct encoder *encoder)
 {
   const struct heap *heap = encoder->heap;
@@ -258,6 +269,7 @@ static void put_all(struct encoder *encoder)
 {
   const struct heap *heap = encoder->heap;
   (void)string_id(encoder, ""); /* string 0 */
+  number_default(encoder);
   put_header(encoder);
   put_samples(encoder);
   for (uint32_t i = 0; i < heap->mappings->len; i++)

@@ -65,16 +65,51 @@ const char *heap_text_of_bytes(struct heap *heap, const char *bytes, size_t size
   return g_string_chunk_insert_const(heap->strings, valid);
 }
 
+static void add_types(struct heap *heap, const struct heap_type *types, size_t count)
+{
+  for (size_t i = 0; i < count; i++) {
+    struct heap_type type = {heap_text(heap, types[i].name), heap_text(heap, types[i].unit)};
+    g_array_append_val(heap->types, type);
+  }
+}
+
 void heap_set_usual_types(struct heap *heap)
 {
   static const struct heap_type usual[] = {
       {"alloc_objects", "count"}, {"alloc_space", "bytes"}, {"inuse_objects", "count"}, {"inuse_space", "bytes"}};
-  for (size_t i = 0; i < G_N_ELEMENTS(usual); i++) {
-    struct heap_type type = {heap_text(heap, usual[i].name), heap_text(heap, usual[i].unit)};
-    g_array_append_val(heap->types, type);
-  }
+  add_types(heap, usual, G_N_ELEMENTS(usual));
   heap->default_type = heap_text(heap, "inuse_space");
   heap->period_type = (struct heap_type){heap_text(heap, "space"), heap_text(heap, "bytes")};
+}
+
+void heap_add_peak_types(struct heap *heap)
+{
+  static const struct heap_type peak[] = {{"peak_objects", "count"}, {HEAP_PEAK_SPACE, "bytes"}};
+  add_types(heap, peak, G_N_ELEMENTS(peak));
+}
+
+bool heap_is_of_peak(const struct heap_type *type)
+{
+  return g_str_has_prefix(type->name, "peak_");
+}
+
+static void keep_columns(GArray *array, uint32_t rows, uint32_t columns, uint32_t kept)
+{
+  guint size = g_array_get_element_size(array);
+  for (uint32_t i = 0; i < rows; i++)
+    memmove(array->data + (size_t)i * kept * size, array->data + (size_t)i * columns * size, (size_t)kept * size);
+  g_array_set_size(array, rows * kept);
+}
+
+void heap_keep_types(struct heap *heap, uint32_t count)
+{
+  uint32_t types = heap->types->len;
+  if (count >= types)
+    return;
+  keep_columns(heap->values, heap->samples->len, types, count);
+  if (heap->variances != NULL)
+    keep_columns(heap->variances, heap->samples->len, types, count);
+  g_array_set_size(heap->types, count);
 }
 
 uint32_t heap_add_mapping(struct heap *heap, struct heap_mapping mapping)

@@ -96,6 +96,12 @@ const char *heap_text_of_bytes(struct heap *heap, const char *bytes, size_t size
 /* The four types of a heap profile, in pprof's order: alloc_objects, alloc_space, inuse_objects, inuse_space; the
  * last is the default. */
 void heap_set_usual_types(struct heap *heap);
+/* And behind them what was in use at the peak: peak_objects, peak_space. */
+#define HEAP_PEAK_SPACE "peak_space"
+void heap_add_peak_types(struct heap *heap);
+bool heap_is_of_peak(const struct heap_type *type);
+/* Drops all behind the first `count`, and their values. */
+void heap_keep_types(struct heap *heap, uint32_t count);
 
 /* Each returns the index of what was added. Texts given are interned. */
 uint32_t heap_add_mapping(struct heap *heap, struct heap_mapping mapping);

@@ -78,12 +78,20 @@ static void add_names(struct heap *heap, enum detail detail, bool shows_progress
     process_heap_add_names(heap, &options, geteuid(), true);
 }
 
-/* Names what owns most of the peak. */
-static void find_peak_site(struct heap *peak, int type, struct collected_profile *profile)
+static void measure_peak(const struct heap *heap, const struct left_state *left, struct collected_profile *profile)
 {
-  source_drop_frames(peak);
-  filter_apply(NULL, peak, NULL);
-  struct rows *rows = rows_of(peak, type, ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
+  int type = heap_find_type(heap, HEAP_PEAK_SPACE);
+  profile->peak_bytes = left->summary.peak_bytes;
+  for (guint i = 0; i < heap->samples->len; i++)
+    profile->peak_variance += heap_variance(heap, i, type);
+}
+
+/* Names what owns most of the peak. */
+static void find_peak_site(struct heap *heap, struct collected_profile *profile)
+{
+  source_drop_frames(heap);
+  filter_apply(NULL, heap, NULL);
+  struct rows *rows = rows_of(heap, heap_find_type(heap, HEAP_PEAK_SPACE), ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
   if (rows->rows->len > 0) {
     const struct row *row = &g_array_index(rows->rows, struct row, 0);
     g_autofree char *name = view_row_name(row);
@@ -93,31 +101,13 @@ static void find_peak_site(struct heap *peak, int type, struct collected_profile
   rows_free(rows);
 }
 
-/* The estimate of the peak as the peak's own profile has it: with its variance. */
-static void measure_peak(const struct collection *collection, const struct left_state *left, enum detail detail,
-                         struct collected_profile *profile)
-{
-  profile->peak_bytes = left->summary.peak_bytes;
-  struct heap *peak = region_file_read(left->file, REGION_PEAK, "peak", NULL);
-  int type = peak != NULL ? heap_find_type(peak, "inuse_space") : -1;
-  for (guint i = 0; type >= 0 && i < peak->samples->len; i++)
-    profile->peak_variance += heap_variance(peak, i, type);
-  if (type >= 0 && profile->peak_bytes > collection->peak_limit_bytes) {
-    add_names(peak, detail, collection->has_ended);
-    wrappers_strip(peak);
-    find_peak_site(peak, type, profile);
-  }
-  if (peak != NULL)
-    heap_free(peak);
-}
-
 static struct heap *read_profile(const struct collection *collection, const struct left_state *left, enum detail detail,
                                  struct report *report, GError **error)
 {
   struct heap *heap = region_file_read(left->file, REGION_NOW, "heapprof run", error);
   if (heap == NULL)
     return NULL;
-  measure_peak(collection, left, detail, &report->profile);
+  measure_peak(heap, left, &report->profile);
   add_names(heap, detail, collection->has_ended);
   wrappers_strip(heap);
   return heap;
@@ -141,8 +131,11 @@ static void collect_one(const struct collection *collection, const struct left_s
   set_interruptible(false);
   if (heap != NULL)
     path = output_save(heap, collection->pattern, left->summary.program, left->summary.pid, &error);
+  /* It is saved, and may be changed. */
+  if (path != NULL && report.profile.peak_bytes > collection->peak_limit_bytes)
+    find_peak_site(heap, &report.profile);
   if (path != NULL && collection->finds_leaks && report.profile.has_status)
-    leaks_measure(heap, collection->ignored, &report.profile.leaks); /* it is saved, and may be changed */
+    leaks_measure(heap, collection->ignored, &report.profile.leaks);
   if (path != NULL)
     run_folder_remove_file(left);
   report.is_saved = path != NULL;

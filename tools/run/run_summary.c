@@ -11,6 +11,7 @@
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 #include "tools/views/rows.h"
+#include "tools/views/view.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -39,6 +40,21 @@ static const struct collected_profile *main_profile(const struct collection *col
       best = profile;
   }
   return best;
+}
+
+/* What heapprof top shows of it. */
+struct shown_rows {
+  const char *label;
+  const struct rows *rows;
+};
+
+static struct shown_rows choose_rows(const struct rows *in_use, const struct rows *peak, const struct rows *allocated)
+{
+  if (view_is_next_to_nothing(in_use->total, peak->total))
+    return (struct shown_rows){"top at the peak", peak};
+  if (in_use->total > 0)
+    return (struct shown_rows){"top in use", in_use};
+  return (struct shown_rows){"top allocated", allocated};
 }
 
 /* Lines. */
@@ -74,12 +90,18 @@ static void put_peak(FILE *text, const struct collected_profile *profile, bool i
   fprintf(text, ", %d%s)\n", profile->pid, profile->is_whole ? "" : ", incomplete: its state file could not grow");
 }
 
-static void put_in_use(FILE *text, const struct rows *in_use, const struct rows *allocated, int wait_status,
-                       bool is_program)
+/* Two estimates may be in the wrong order, by chance (docs/sampling.md, 9). */
+static void put_in_use(FILE *text, const struct rows *in_use, const struct rows *peak, const struct rows *allocated)
 {
   begin_line(text, "in use at exit");
   put_estimate(text, in_use->total, in_use->total_variance);
   fprintf(text, " of %s allocated", quantity(allocated->total, "bytes").text);
+  if (in_use->total > peak->total)
+    fputs("; as much as at the peak", text);
+}
+
+static void put_end(FILE *text, int wait_status, bool is_program)
+{
   if (is_program && WIFSIGNALED(wait_status))
     fprintf(text, "; killed by SIG%s", sigabbrev_np(WTERMSIG(wait_status)));
   fputc('\n', text);
@@ -100,12 +122,11 @@ static void put_resident(FILE *text, const struct collected_profile *profile)
   fputc('\n', text);
 }
 
-static void put_top(FILE *text, const struct rows *in_use, const struct rows *allocated)
+static void put_top(FILE *text, const struct shown_rows *shown)
 {
-  const struct rows *rows = in_use->total > 0 ? in_use : allocated;
-  begin_line(text, rows == in_use ? "top in use" : "top allocated");
-  for (guint i = 0; i < rows->rows->len && i < TOP; i++) {
-    const struct row *row = &g_array_index(rows->rows, struct row, i);
+  begin_line(text, shown->label);
+  for (guint i = 0; i < shown->rows->rows->len && i < TOP; i++) {
+    const struct row *row = &g_array_index(shown->rows->rows, struct row, i);
     if (row->flat <= 0)
       break;
     fprintf(text, "%s%s ", i > 0 ? ", " : "", quantity(row->flat, "bytes").text);
@@ -114,9 +135,8 @@ static void put_top(FILE *text, const struct rows *in_use, const struct rows *al
   fputc('\n', text);
 }
 
-static void put_cut(FILE *text, const struct rows *in_use, const struct rows *allocated)
+static void put_cut(FILE *text, const struct rows *rows)
 {
-  const struct rows *rows = in_use->total > 0 ? in_use : allocated;
   g_autofree char *share = cut_share_text(&rows->cut, rows->type_name);
   if (share == NULL)
     return;
@@ -169,20 +189,24 @@ static void put_lines(FILE *text, const struct run_result *result, const struct 
 {
   source_drop_frames(heap);
   filter_apply(NULL, heap, NULL);
-  struct rows *in_use = rows_of_type(heap, "inuse_space"), *allocated = rows_of_type(heap, "alloc_space");
+  struct rows *in_use = rows_of_type(heap, "inuse_space"), *allocated = rows_of_type(heap, "alloc_space"),
+              *peak = rows_of_type(heap, HEAP_PEAK_SPACE);
+  struct shown_rows shown = choose_rows(in_use, peak, allocated);
   bool is_alone = result->collection->profiles->len == 1;
   if (!is_alone)
     put_tree_peak(text, result);
   put_peak(text, profile, is_alone);
-  put_in_use(text, in_use, allocated, result->wait_status, profile->pid == result->collection->program);
+  put_in_use(text, in_use, peak, allocated);
+  put_end(text, result->wait_status, profile->pid == result->collection->program);
   put_resident(text, profile);
-  put_top(text, in_use, allocated);
-  put_cut(text, in_use, allocated);
+  put_top(text, &shown);
+  put_cut(text, shown.rows);
   put_files(text, result, profile, written);
   put_next(text, result, profile);
   if (!is_alone)
     process_table_put(text, result->collection, result->wait_status, stderr);
   rows_free(in_use);
+  rows_free(peak);
   rows_free(allocated);
 }
 

@@ -12,7 +12,11 @@ void served_heap_add_names(struct heap *heap, const struct target *target)
 
 struct heap *served_heap_read(const struct target *target, enum region_moment moment, GError **error)
 {
-  return target_read(target, moment, "serve", error);
+  enum { AS_GO = 4 };
+  struct heap *heap = target_read(target, moment, "serve", error);
+  if (heap != NULL)
+    heap_keep_types(heap, AS_GO);
+  return heap;
 }
 
 void served_heap_finish(struct heap *heap, const struct target *target)

@@ -13,13 +13,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { VALUES = 4, PAGE_BYTES = 4096, ATTEMPTS = 4 };
+enum { VALUES = 6, PAGE_BYTES = 4096, ATTEMPTS = 4 };
 
 /* Stands for the stacks that found no room in the region; an address no program has. */
 static const uint64_t stand_in_pc = PAGE_BYTES;
 
-/* Objects in 1/65536 and bytes in 1/16, in the order of the usual types. */
-static const unsigned fraction_bits[VALUES] = {16, 4, 16, 4};
+/* Objects in 1/65536 and bytes in 1/16, in the order of the types. */
+static const unsigned fraction_bits[VALUES] = {16, 4, 16, 4, 16, 4};
 
 struct stack {
   uint64_t sums[VALUES];
@@ -72,13 +72,12 @@ static struct tally_sums sums_at_peak(struct region_log *log, const struct stack
 }
 
 static void read_sums(struct region_log *log, struct stack *stack, const struct stack_record *record,
-                      struct peak_moments *peak)
+                      struct peak_moments *moments)
 {
+  struct tally_sums peak = sums_at_peak(log, record, moments);
   struct stack_sums sums = tally_read(&record->allocated, &record->freed);
-  if (peak != NULL)
-    sums.in_use = sums_at_peak(log, record, peak);
-  const struct tally_sums *kinds[] = {&sums.allocated, &sums.in_use};
-  for (unsigned i = 0; i < 2; i++) {
+  const struct tally_sums *kinds[] = {&sums.allocated, &sums.in_use, &peak};
+  for (unsigned i = 0; i < G_N_ELEMENTS(kinds); i++) {
     stack->sums[2 * i] = kinds[i]->objects_q16;
     stack->sums[2 * i + 1] = kinds[i]->bytes_q4;
     stack->variances[2 * i] = region_log_variance(kinds[i]->variance_objects);
@@ -125,7 +124,7 @@ static void add_frame(struct stacks *stacks, uint64_t pc)
   stacks->id_bytes += id_bytes;
 }
 
-/* `peak`: the peak that was in force last; NULL: what is in use now. */
+/* `peak`: the peak that was in force last. */
 static void add_stack(struct stacks *stacks, struct region_log *log, const struct stack_record *record,
                       struct peak_moments *peak, const GArray *pcs)
 {
@@ -223,7 +222,7 @@ static bool has_too_many_addresses(const struct stacks *stacks)
   return stacks->location_bytes + stacks->id_bytes > LOAD_BYTES_MAX;
 }
 
-static void collect_stacks(struct stacks *stacks, struct region_log *log, struct peak_moments *peak)
+static void collect_at(struct stacks *stacks, struct region_log *log, struct peak_moments *peak)
 {
   g_autoptr(GArray) pcs = g_array_new(FALSE, FALSE, sizeof(uint64_t));
   const struct stack_record *record;
@@ -237,15 +236,27 @@ static void collect_stacks(struct stacks *stacks, struct region_log *log, struct
 
 /* All at one peak, if a few tries find that it does not move meanwhile. While a heap grows every sample is a new peak;
  * what is read then is what is in use now, as good as at one. */
-static void collect_stacks_at_peak(struct stacks *stacks, struct region_log *log)
+static void collect_stacks(struct stacks *stacks, struct region_log *log)
 {
   struct peak_moments peak = region_log_moments(log), before = {.peaks = {0}};
   for (int attempt = 0; attempt < ATTEMPTS && (attempt == 0 || !is_same(&before, &peak)); attempt++) {
     before = peak;
     if (attempt > 0)
       stacks_clear(stacks);
-    collect_stacks(stacks, log, &peak);
+    collect_at(stacks, log, &peak);
     peak = region_log_moments(log);
+  }
+}
+
+static void put_peak_in_use(struct stacks *stacks)
+{
+  enum { IN_USE = 2, PEAK = 4 };
+  for (guint i = 0; i < stacks->all->len; i++) {
+    struct stack *stack = stack_at(stacks, i);
+    for (unsigned k = 0; k < 2; k++) {
+      stack->sums[IN_USE + k] = stack->sums[PEAK + k];
+      stack->variances[IN_USE + k] = stack->variances[PEAK + k];
+    }
   }
 }
 
@@ -366,7 +377,7 @@ static void add_sample(struct heap *heap, const struct stack *stack)
   for (unsigned value = 0; value < VALUES; value++)
     values[value] = rounded(stack->sums[value], fraction_bits[value]);
   memcpy(variances, stack->variances, sizeof stack->variances);
-  values[VALUES] = rounded(stack->rounding_q4, fraction_bits[VALUES - 1]); /* where the heap has a fifth */
+  values[VALUES] = rounded(stack->rounding_q4, fraction_bits[VALUES - 1]); /* where the heap has a seventh */
   heap_add_sample_of(heap, stack->first_frame, stack->depth, values, variances);
   if (stack->cut != NULL)
     heap_add_label(heap, CUT_LABEL, stack->cut, 0, "");
@@ -480,6 +491,7 @@ static struct heap *new_heap(const struct region_summary *summary, const char *n
 {
   struct heap *heap = heap_new(name);
   heap_set_usual_types(heap);
+  heap_add_peak_types(heap);
   heap->variances = g_array_new(FALSE, TRUE, sizeof(double));
   heap->period = (int64_t)MIN(summary->sample_interval_bytes, (uint64_t)INT64_MAX);
   heap->time_unix_ns = g_get_real_time() * 1000;
@@ -498,10 +510,9 @@ struct heap *region_heap_of_log(struct region_log *log, const struct region_summ
 {
   struct stacks stacks;
   /* Stacks first: the modules they run through were recorded before them. */
+  collect_stacks(&stacks, log);
   if (moment == REGION_PEAK)
-    collect_stacks_at_peak(&stacks, log);
-  else
-    collect_stacks(&stacks, log, NULL);
+    put_peak_in_use(&stacks);
   if (has_too_many_addresses(&stacks)) {
     stacks_clear(&stacks);
     save_fail_too_large(name, error);

@@ -12,9 +12,9 @@
 #define REGION_ROUNDING_TYPE "rounding_space"
 
 enum region_moment {
-  REGION_NOW,      /* values at the moment of reading */
-  REGION_PEAK,     /* inuse_* at the last peak of in-use bytes; alloc_* now */
-  REGION_ROUNDING, /* the first, and a fifth value: what the allocator gave of inuse_space beyond what was asked for */
+  REGION_NOW,      /* inuse_* at the moment of reading */
+  REGION_PEAK,     /* inuse_* as peak_*: at the last peak of in-use bytes */
+  REGION_ROUNDING, /* the first, and a seventh value: what the allocator gave of inuse_space beyond what was wanted */
 };
 
 /* Walks the log to its end. What is not sound in it is left out. NULL and *error: the profile would be too large to be

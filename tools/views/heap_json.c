@@ -6,6 +6,7 @@
 #include "tools/views/change.h"
 #include "tools/views/cut_share.h"
 #include "tools/views/page_tree.h"
+#include "tools/views/view.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -225,6 +226,14 @@ static void append_cut(GString *out, const char *key, const struct heap *heap, i
   append_json(out, json_string(share != NULL ? share : ""));
 }
 
+static void append_peak(GString *out, const struct heap *heap, int type)
+{
+  g_autofree char *note = view_peak_note(heap, type);
+  g_strdelimit(g_strchomp(note), "\n", ';');
+  g_string_append(out, ",\"peak\":");
+  append_json(out, json_string(note));
+}
+
 static void append_type(GString *out, const struct page_tree *tree, const struct heap *heap, const struct heap *base,
                         int type)
 {
@@ -235,6 +244,7 @@ static void append_type(GString *out, const struct page_tree *tree, const struct
   append_json(out, json_string(of_heap->name));
   g_string_append(out, ",\"unit\":");
   append_json(out, json_string(of_heap->unit));
+  append_peak(out, heap, type);
   append_cut(out, "cut", heap, type);
   if (base != NULL)
     append_cut(out, "base_cut", base, column.base_type);

@@ -1,22 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/view.h"
 
+#include "core/comments.h"
+
 #include "tools/source/source.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
 
 #include <math.h>
+#include <string.h>
 #include <time.h>
+
+static double total_of(const struct heap *heap, int type)
+{
+  double total = 0;
+  for (uint32_t i = 0; i < heap->samples->len; i++)
+    total += (double)heap_values(heap, i)[type];
+  return total;
+}
+
+bool view_is_next_to_nothing(double in_use_bytes, double peak_bytes)
+{
+  return peak_bytes > 0 && in_use_bytes <= peak_bytes / 100;
+}
+
+static bool is_freed(const struct heap *heap)
+{
+  int in_use = heap_find_type(heap, "inuse_space"), peak = heap_find_type(heap, HEAP_PEAK_SPACE);
+  return in_use >= 0 && peak >= 0 && view_is_next_to_nothing(total_of(heap, in_use), total_of(heap, peak));
+}
+
+void view_prefer_peak_if_freed(struct heap *heap)
+{
+  if (strcmp(heap->default_type, "inuse_space") == 0 && is_freed(heap))
+    heap->default_type = heap_text(heap, HEAP_PEAK_SPACE);
+}
+
+void view_prefer_in_use(struct heap *heap)
+{
+  if (strcmp(heap->default_type, HEAP_PEAK_SPACE) == 0)
+    heap->default_type = heap_text(heap, "inuse_space");
+}
+
+void view_prefer_the_same(struct heap *heap, struct heap *base)
+{
+  if (strcmp(heap->default_type, base->default_type) == 0)
+    return;
+  view_prefer_in_use(heap);
+  view_prefer_in_use(base);
+}
 
 struct heap *view_open(const char *argument, const struct filter *filter)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GString) unmatched = g_string_new(NULL);
   struct heap *heap = source_open(argument, SYMBOLS_LINES, &error);
-  if (heap == NULL)
+  if (heap == NULL) {
     say("%s", error->message);
-  else
-    filter_apply(filter, heap, unmatched);
+    return NULL;
+  }
+  view_prefer_peak_if_freed(heap);
+  filter_apply(filter, heap, unmatched);
   if (unmatched->len > 0)
     say("%s: nothing matches %s", heap->name, unmatched->str);
   return heap;
@@ -44,6 +88,31 @@ static void append_line(GString *text, const char *what, const char *value)
   g_string_append_printf(text, "%s: %s\n", what, shown);
 }
 
+/* When what is in use was. */
+static const char *moment_of(const struct heap *heap)
+{
+  const char *reason = heap_comment(heap, COMMENT_reason);
+  if (reason == NULL || heap_comment(heap, COMMENT_merged) != NULL)
+    return "";
+  bool has_ended = strcmp(reason, "exit") == 0 || strcmp(reason, "heapprof run") == 0;
+  return has_ended ? " at exit" : strcmp(reason, "recover") == 0 ? " at the end" : "";
+}
+
+char *view_peak_note(const struct heap *heap, int type)
+{
+  GString *note = g_string_new(NULL);
+  if (!heap_is_of_peak(heap_type(heap, (uint32_t)type)))
+    return g_string_free(note, FALSE);
+  if (is_freed(heap))
+    g_string_append_printf(note, "In use is %s%s: shown is what held the peak of %s\n",
+                           quantity(total_of(heap, heap_find_type(heap, "inuse_space")), "bytes").text, moment_of(heap),
+                           quantity(total_of(heap, heap_find_type(heap, HEAP_PEAK_SPACE)), "bytes").text);
+  const char *of = heap_comment(heap, COMMENT_peak);
+  if (of != NULL)
+    append_line(note, "Peak", of);
+  return g_string_free(note, FALSE);
+}
+
 void view_append_header(GString *text, const struct heap *heap, int type)
 {
   const char *path = heap->mappings->len > 0 ? heap_mapping(heap, 0)->path : "";
@@ -58,6 +127,8 @@ void view_append_header(GString *text, const struct heap *heap, int type)
     g_autofree char *time = g_date_time_format(local, "%Y-%m-%d %H:%M:%S %Z");
     append_line(text, "Time", time);
   }
+  g_autofree char *note = view_peak_note(heap, type);
+  g_string_append(text, note);
 }
 
 bool view_has_errors(bool has_variances, double total_variance)

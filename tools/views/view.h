@@ -14,13 +14,23 @@
 #include "tools/views/rows.h"
 
 /* A source with names, inlined frames and lines, as the filter (NULL: nothing asked for) has it; NULL after a
- * message. */
+ * message. Its default type is the peak if next to nothing is in use: whoever freed all asks what held that. */
 struct heap *view_open(const char *argument, const struct filter *filter);
+void view_prefer_peak_if_freed(struct heap *heap);
+/* Back to what is in use. */
+void view_prefer_in_use(struct heap *heap);
+/* Two that are compared: the peak is the default of both or of none. */
+void view_prefer_the_same(struct heap *heap, struct heap *base);
+bool view_is_next_to_nothing(double in_use_bytes, double peak_bytes);
 
 /* The sample type of that name, NULL for the default. False after a message that lists what there is. */
 bool view_find_type(const struct heap *heap, const char *name, int *type);
 
-/* Lines as pprof begins its reports with: File, Type, Time. */
+/* What there is to say of a type of the peak, in whole lines: why it is shown, and what it is of. "": nothing. A new
+ * text. */
+char *view_peak_note(const struct heap *heap, int type);
+
+/* Lines as pprof begins its reports with: File, Type, Time; and the note on the peak. */
 void view_append_header(GString *text, const struct heap *heap, int type);
 
 /* How far off a total can be: one line. */

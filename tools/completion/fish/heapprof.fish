@@ -23,7 +23,7 @@ end
 function __heapprof_values -a argument
     switch $argument
         case TYPE
-            printf '%s\n' alloc_objects alloc_space inuse_objects inuse_space
+            printf '%s\n' alloc_objects alloc_space inuse_objects inuse_space peak_objects peak_space
         case SIGNAL
             printf '%s\n' USR1 USR2 PROF none
         case ALLOCATOR

@@ -63,12 +63,17 @@ function everything(profile) {
   ];
 }
 
-/** Which share of the type that is shown is in stacks that were cut, if it is worth a word. */
-export function showCut(type) {
+function showNotice(id, text) {
+  byId(id).textContent = text;
+  byId(id).hidden = text === "";
+}
+
+/** Of the type that is shown: why it is the peak, and which share is in stacks that were cut, if these are worth a word. */
+export function showNotices(type) {
   const texts = [type.cut && `Cut stacks, whose outer callers are missing: ${type.cut}.`,
     type.base_cut && `In the profile compared with: ${type.base_cut}.`].filter(Boolean);
-  byId("cut").textContent = texts.join(" ");
-  byId("cut").hidden = texts.length === 0;
+  showNotice("peak", type.peak && `${type.peak}.`);
+  showNotice("cut", texts.join(" "));
 }
 
 export function showHeader({ profiles, tool, isDifference }) {

@@ -6,7 +6,7 @@ import { changeText, frameLines, placesText, valueText } from "./describe.js";
 import { byId, element } from "./dom.js";
 import { Flame } from "./flame.js";
 import { functionRows, matcher, quoted, sumOfMatches, whyNotExpression } from "./functions.js";
-import { showCut, showHeader } from "./header.js";
+import { showNotices, showHeader } from "./header.js";
 import { Profile, SUMS } from "./profile.js";
 import { errorText, percentage, quantity } from "./quantity.js";
 import { Table } from "./table.js";
@@ -54,7 +54,7 @@ function plant() {
   zoomed = before?.constructor === tree.constructor ? sameNode(tree, zoomed, choice.measure) : tree.root;
   byId("reset").disabled = zoomed === tree.root;
   rows = functionRows(profile, sums);
-  showCut(profile.types.find((type) => type.name === choice.type));
+  showNotices(profile.types.find((type) => type.name === choice.type));
   search();
 }
 
