@@ -240,7 +240,7 @@ class Runtimes(Case):
         run = self.profiled(["java", "-Xbatch", "-XX:+PreserveFramePointer", "-XX:+UnlockDiagnosticVMOptions", "-XX:+DumpPerfMapAtExit", "-cp",
                              self.dir, "Hold"], sample="64K")
         folded = self.symbolized(run)
-        self.assertRegex(folded, r"start_thread;.*;JavaMain;.*;Interpreter;.*long Hold\.holdOuter\(int, int\);.*;Unsafe_AllocateMemory0;")
+        self.assertRegex(folded, r"start_thread;.*;JavaMain;.*;Interpreter;.*long Hold\.holdOuter\(int, int\);.*;Unsafe_AllocateMemory0 ")
 
     @timeout(300)
     def test_erlang(self):
