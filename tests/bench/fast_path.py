@@ -77,7 +77,7 @@ def count_pairs(bench, victim, contender, pairs=4096, **settings):
 
 def count_live_page(bench, victim):
     """Instructions that a free on a page with live samples takes more than one on a page without."""
-    environment = bench.environment(bench.contenders["heapprof"], HEAPPROF_SAMPLE="1", HEAPPROF_SEED="1", HEAPPROF_DUMP="signal")
+    environment = bench.environment(bench.contenders["heapprof"], HEAPPROF_SAMPLE="2", HEAPPROF_SEED="1", HEAPPROF_DUMP="signal")
     found = per_pair(bench.instructions_by_case([victim, "live_count", "4096", str(FEW_HELD)], environment), 4096)
     return found["pair_with"] - found["pair_without"]
 
@@ -86,7 +86,7 @@ def time_live_pages(bench, victim, held):
     """ns that a free takes more: of one object again and again, and of objects spread over many pages, where one object of each page is
     a live sample, or all that is held."""
     contender = bench.contenders["heapprof"]
-    rounds = {mode: [parse(bench.run(contender, [victim, mode, "15", str(held)], HEAPPROF_SAMPLE="1", HEAPPROF_DUMP="signal"))
+    rounds = {mode: [parse(bench.run(contender, [victim, mode, "15", str(held)], HEAPPROF_SAMPLE="2", HEAPPROF_DUMP="signal"))
                      for _ in range(11)] for mode in ("live", "live_dense")}
 
     def added(mode, kind):
@@ -96,8 +96,8 @@ def time_live_pages(bench, victim, held):
 
 WRITES = {
     "unsampled": {"HEAPPROF_SAMPLE": "256M"},
-    "live_page": {"HEAPPROF_SAMPLE": "1"},
-    "sampled": {"HEAPPROF_SAMPLE": "1"},
+    "live_page": {"HEAPPROF_SAMPLE": "2"},
+    "sampled": {"HEAPPROF_SAMPLE": "2"},
 }
 
 

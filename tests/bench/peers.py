@@ -47,6 +47,7 @@ def all_contenders(empty_interposer):
         Contender("empty", "empty interposer", pathlib.Path(empty_interposer)),
         Contender("heapprof", "heapprof", paths.LIB, HEAPPROF_FILES),
         Contender("heapprof_exact", "heapprof, R = 1", paths.LIB, {**HEAPPROF_FILES, "HEAPPROF_SAMPLE": "1"}),
+        Contender("heapprof_dense", "heapprof, R = 2", paths.LIB, {**HEAPPROF_FILES, "HEAPPROF_SAMPLE": "2"}),
         Contender("jemalloc", "jemalloc", settings={"MALLOC_CONF": "prof:false"}, **jemalloc),
         Contender("jemalloc_prof", "jemalloc, prof 512 KiB",
                   settings={"MALLOC_CONF": "prof:true,lg_prof_sample:19,prof_prefix:{folder}/jeprof"}, **jemalloc),
