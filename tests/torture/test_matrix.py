@@ -88,7 +88,7 @@ class Driver(Case):
         for claim in claims:
             profile = profiles[claim.file]
             totals = dict(claim.totals)
-            for key, value in profile.totals(is_stand_in).items():
+            for key, value in profile.counted(is_stand_in).items():
                 totals[key] -= value
             self.check_exact(profile, totals, claim.where)
             self.check_lint(profile)
