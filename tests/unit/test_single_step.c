@@ -486,11 +486,21 @@ static void many_places(void **state)
   assert_in_range(places, 4000, PLACES);
 }
 
+/* The thread sanitizer's own locks are held at some of the instructions, and what samples there would wait for them. */
+static void is_left_out(void **state)
+{
+  (void)state;
+  skip();
+}
+
 int main(int count, char **arguments)
 {
   (void)count;
   (void)unit_directory();
   stack_bounds_init_main((uintptr_t)arguments);
+  const struct CMUnitTest none[] = {cmocka_unit_test(is_left_out)};
+  if (UNIT_IS_THREAD_SANITIZED)
+    return cmocka_run_group_tests(none, NULL, NULL);
   unit_region();
   static char path[4096];
   if (readlink("/proc/self/exe", path, sizeof path - 1) <= 0)
