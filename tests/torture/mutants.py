@@ -511,11 +511,11 @@ MUTANTS = [
            "  return difference == 0;", "  return difference == 0 || digest[0] != '\\0';", ["cli/test_serve.Access.test_token"]),
     Mutant("serve_delta_of_nothing", "a delta has all since the start", "tools/serve/marks.c",
            "    subtract(heap, i, &then);", "    (void)subtract;", ["cli/test_serve.Deltas.test_seconds"]),
-    Mutant("serve_slow_client_stays", "who sends byte by byte keeps its connection", "tools/serve/visitors.c",
+    Mutant("serve_slow_client_stays", "who sends byte by byte keeps its connection", "tools/http/visitors.c",
            "    (void)shutdown(visitor->fd, SHUT_RDWR);", "    (void)visitor->fd;", ["cli/test_serve.Patience.test_who_sends"]),
     Mutant("serve_names_without_end", "every owner that ever was becomes a series", "tools/serve/sites.c",
            "if (*names >= names_max)", "if (*names >= names_max && false)", ["cli/test_serve.Metrics.test_sites_are"]),
-    Mutant("serve_gone_client_waits", "a delta goes on for a client that has gone", "tools/serve/exchange.c",
+    Mutant("serve_gone_client_waits", "a delta goes on for a client that has gone", "tools/http/exchange.c",
            "(GIOCondition)(POLLRDHUP | G_IO_HUP | G_IO_ERR)", "G_IO_ERR", ["cli/test_serve.Deltas.test_nobody"]),
 ]
 

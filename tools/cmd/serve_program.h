@@ -7,7 +7,7 @@
 #define HEAPPROF_SERVE_PROGRAM_H
 
 #include "tools/cmd/cmd.h"
-#include "tools/serve/serve.h"
+#include "tools/http/serve.h"
 
 /* Returns the exit status. */
 int serve_program(const struct cmd_line *line, const struct serve_options *options);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* serve/: a heap server. What a request asks for, who may ask, and the answers; the parts that speak HTTP are linked
- * into heapprof-serve only. One thread; a failure is an answer to who asked, and the server goes on.
+/* serve/: what a heap server is asked for, who may ask, and what is answered. One thread; a failure is an answer to who
+ * asked, and the server goes on.
  *
  * What a request names: a path and a query. Both may be anything.
  *

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/exchange.h"
+#include "tools/http/exchange.h"
 
-#include "tools/serve/answer.h"
+#include "tools/http/answer.h"
+#include "tools/http/refusal.h"
 #include "tools/serve/numbers.h"
-#include "tools/serve/refusal.h"
 #include "tools/serve/route.h"
 #include "tools/serve/uri.h"
 

@@ -4,8 +4,8 @@
 #ifndef HEAPPROF_REFUSAL_H
 #define HEAPPROF_REFUSAL_H
 
+#include "tools/http/answer.h"
 #include "tools/serve/access.h"
-#include "tools/serve/answer.h"
 
 enum { REFUSAL_BODY_BYTES_MAX = 64 << 10 };
 

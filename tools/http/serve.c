@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/serve.h"
+#include "tools/http/serve.h"
 
-#include "tools/serve/exchange.h"
-#include "tools/serve/http_source.h"
-#include "tools/serve/listener.h"
+#include "tools/http/exchange.h"
+#include "tools/http/http_source.h"
+#include "tools/http/listener.h"
+#include "tools/http/server_user.h"
 #include "tools/serve/served.h"
-#include "tools/serve/server_user.h"
 #include "tools/terminal/exit_status.h"
 #include "tools/terminal/say.h"
 

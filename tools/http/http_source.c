@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/http_source.h"
+#include "tools/http/http_source.h"
 
 #include <string.h>
 

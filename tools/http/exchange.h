@@ -7,9 +7,9 @@
 #ifndef HEAPPROF_EXCHANGE_H
 #define HEAPPROF_EXCHANGE_H
 
+#include "tools/http/visitors.h"
 #include "tools/serve/access.h"
 #include "tools/serve/clients.h"
-#include "tools/serve/visitors.h"
 #include "tools/serve/workers.h"
 
 #include <microhttpd.h>

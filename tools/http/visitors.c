@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/visitors.h"
+#include "tools/http/visitors.h"
 
 #include <sys/socket.h>
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The server: one thread that waits for connections, workers and signals, and never for any one of them.
+/* http/: the server of heapprof-serve, which libmicrohttpd is linked into alone.
+ *
+ * The server: one thread that waits for connections, workers and signals, and never for any one of them.
  *
  * Signals: SIGTERM, SIGINT and SIGHUP end it. Failure: an exit status, after a message.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/listener.h"
+#include "tools/http/listener.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/refusal.h"
+#include "tools/http/refusal.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/server_user.h"
+#include "tools/http/server_user.h"
 
 #include <errno.h>
 #include <grp.h>

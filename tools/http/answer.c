@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/answer.h"
+#include "tools/http/answer.h"
 
 #include <fcntl.h>
 #include <string.h>
