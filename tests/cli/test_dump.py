@@ -51,8 +51,10 @@ class LikeItsOwn(StateCase):
         unequal = [key for key in one.keys() | other.keys() if one.get(key) != other.get(key)]
         self.assertEqual([(key, one.get(key), other.get(key)) for key in unequal], [])
         self.assertEqual(mappings_of(outside), mappings_of(inside))
-        self.assertIn("//anon", {mapping.filename for mapping in outside.mappings})
-        self.assertIn("libplugin.so", {os.path.basename(mapping.filename) for mapping in outside.mappings})
+        files = {os.path.basename(mapping.filename) for mapping in outside.mappings}
+        self.assertIn("holds", files)
+        if interval == 1:  # else chance chooses
+            self.assertLessEqual({"anon", "libplugin.so"}, files)
         for what in ("sample_types", "default_sample_type", "period", "period_type", "duration_nanos", "drop_frames"):
             self.assertEqual(getattr(outside, what), getattr(inside, what), what)
         self.assertEqual(any(sample.variances for sample in outside.samples), interval > 1)

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import zlib
 
 from . import lint, paths, pprof_reader
 
@@ -193,6 +194,11 @@ class Case(unittest.TestCase):
             self.fail(f"{path} is not built: make check-build")
         return str(path)
 
+    @property
+    def seed(self):
+        """Of the sampler in all that this test runs, so that its result repeats; tests/run --seed N tries others."""
+        return zlib.crc32(f"{os.environ.get('TEST_SEED', 0)} {self.id()}".encode())
+
     def environment(self, preload=True, allocator="glibc", sample=None, extra_preload=(), **settings):
         """settings: HEAPPROF_ variables without the prefix, or others with their full name; None unsets."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("HEAPPROF_", "LD_PRELOAD", "MALLOC_"))}
@@ -203,6 +209,7 @@ class Case(unittest.TestCase):
             libraries.insert(0, str(paths.LIB))
             environment["HEAPPROF_STATE_DIR"] = str(self.state_dir)
             environment["HEAPPROF_OUT"] = f"{self.out_dir}/heapprof.%e.%p.%n.pb.gz"
+            environment["HEAPPROF_SEED"] = str(self.seed)
             if sample is not None:
                 environment["HEAPPROF_SAMPLE"] = str(sample)
         libraries = [library for library in libraries if library]
@@ -236,7 +243,8 @@ class Case(unittest.TestCase):
     def tool_environment(self, **variables):
         """variables: by their full name; None unsets"""
         environment = {**self.environment(preload=False), "HEAPPROF_STATE_DIR": str(self.state_dir), "NO_COLOR": "1",
-                       "LC_ALL": "C.UTF-8", "DEBUGINFOD_URLS": "", "XDG_CACHE_HOME": str(self.dir / "cache")}
+                       "HEAPPROF_SEED": str(self.seed), "LC_ALL": "C.UTF-8", "DEBUGINFOD_URLS": "",
+                       "XDG_CACHE_HOME": str(self.dir / "cache")}
         environment.update({k: str(v) for k, v in variables.items() if v is not None})
         return {k: v for k, v in environment.items() if variables.get(k, v) is not None}
 

@@ -225,6 +225,7 @@ def main(arguments):
     parser.add_argument("--keep", action="store_true", help="keep the directories of the tests")
     parser.add_argument("--until-failure", action="store_true", help="begin no test after one has failed")
     parser.add_argument("--table", action="store_true", help="end with a table: hazards, matrix, resources, programs, soak")
+    parser.add_argument("--seed", type=int, default=0, help="another one of the samplers: no result may hang on it (0)")
     parser.add_argument("--jobs", type=int, default=2, help="tests at a time (2)")
     parser.add_argument("parts", nargs="*", metavar="NAME PART", help="run only tests whose name contains one of these")
     options = parser.parse_args(arguments)
@@ -232,6 +233,7 @@ def main(arguments):
     if options.list:
         print("\n".join(job.name for job in jobs))
         return 0
+    os.environ["TEST_SEED"] = str(options.seed)
     report = Report()
 
     def run_and_report(job):

@@ -61,6 +61,18 @@ class Runner(Case):
             self.assertEqual(runner.main(["--jobs=1", *options]), 1)
         self.assertEqual(run_job.call_count, begun)
 
+    def test_seed(self):
+        """Chance chooses the same in each run of a test, and differs from test to test and from seed to seed."""
+        def seen(method, seed):
+            with unittest.mock.patch.dict(os.environ, TEST_SEED=str(seed)):
+                case = Runner(method)
+                case.dir = case.out_dir = case.state_dir = self.dir
+                given = {case.environment()["HEAPPROF_SEED"], case.tool_environment()["HEAPPROF_SEED"]}
+                return given.pop() if len(given) == 1 else given
+
+        self.assertEqual(seen("test_seed", 1), seen("test_seed", 1))
+        self.assertEqual(len({seen("test_seed", 1), seen("test_seed", 2), seen("test_figures", 1)}), 3)
+
     def test_nothing_run_is_a_failure(self):
         self.assertEqual(runner.main(["a name that no test has"]), 1)
         self.assertTrue(issubclass(Case, unittest.TestCase))
