@@ -2,8 +2,8 @@
 /* cmd/: the command line. A command parses, asks the rooms below, prints, and returns the exit status; it computes
  * nothing itself.
  *
- * A subcommand: one file cmd_NAME.c, one const entry in the table of heapprof.c. Usage texts, completions and the check
- * of the manual come from these entries.
+ * A subcommand: one file cmd_NAME.c, one const entry in the table of programs/heapprof.c. Usage texts, completions and
+ * the check of the manual come from these entries.
  *
  * Failure: one line on standard error that names what was given and what is accepted; EXIT_USAGE for the command line,
  * EXIT_FAILED for everything else.
@@ -76,7 +76,7 @@ bool cmd_number(const struct cmd_line *line, const char *option, uint64_t low, u
 /* Says what is wrong and which option shows help; returns EXIT_USAGE. */
 int cmd_misused(const struct cmd_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The commands, ending with NULL; defined in heapprof.c. */
+/* The commands, ending with NULL; defined by each of programs/. */
 extern const struct command *const commands[];
 
 /* Finds the command of argv[0], parses, runs. */
