@@ -515,7 +515,7 @@ MUTANTS = [
            "    (void)shutdown(visitor->fd, SHUT_RDWR);", "    (void)visitor->fd;", ["cli/test_serve.Patience.test_who_sends"]),
     Mutant("serve_names_without_end", "every owner that ever was becomes a series", "tools/serve/sites.c",
            "if (*names >= names_max)", "if (*names >= names_max && false)", ["cli/test_serve.Metrics.test_sites_are"]),
-    Mutant("serve_gone_client_waits", "a delta goes on for a client that has gone", "tools/http/exchange.c",
+    Mutant("serve_gone_client_waits", "a delta goes on for a client that has gone", "tools/http/sleep.c",
            "(GIOCondition)(POLLRDHUP | G_IO_HUP | G_IO_ERR)", "G_IO_ERR", ["cli/test_serve.Deltas.test_nobody"]),
 ]
 

@@ -7,24 +7,9 @@
 #ifndef HEAPPROF_EXCHANGE_H
 #define HEAPPROF_EXCHANGE_H
 
-#include "tools/http/visitors.h"
-#include "tools/serve/access.h"
-#include "tools/serve/clients.h"
-#include "tools/serve/workers.h"
+#include "tools/http/service.h"
 
 #include <microhttpd.h>
-
-/* What all exchanges share. */
-struct service {
-  struct access access;
-  struct visitors visitors;
-  struct workers *workers;
-  struct clients *clients;
-  unsigned sites;       /* of metrics */
-  struct parcel *shown; /* their names; NULL: none yet */
-  GHashTable *sleeping; /* struct exchange * */
-  bool has_woken;       /* one of them: libmicrohttpd looks after it when it runs next, and does not say so */
-};
 
 /* As libmicrohttpd calls them: a connection came or went, a request line is there, more of the request is, it is over.
  * The first argument is the service. */
@@ -32,11 +17,8 @@ void exchange_connection(void *service, struct MHD_Connection *connection, void 
                          enum MHD_ConnectionNotificationCode what);
 void *exchange_begin(void *service, const char *uri, struct MHD_Connection *connection);
 enum MHD_Result exchange_step(void *service, struct MHD_Connection *connection, const char *url, const char *method,
-                              const char *version, const char *upload, size_t *upload_size, void **exchange);
-void exchange_end(void *service, struct MHD_Connection *connection, void **exchange,
+                              const char *version, const char *upload, size_t *upload_size, void **request);
+void exchange_end(void *service, struct MHD_Connection *connection, void **request,
                   enum MHD_RequestTerminationCode how);
-
-/* Wakes all that sleep: the server ends. */
-void exchange_wake_all(struct service *service);
 
 #endif

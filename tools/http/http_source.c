@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/http/http_source.h"
 
+#include "tools/http/exchange.h"
+#include "tools/http/sleep.h"
+
 #include <string.h>
 
 enum { CONNECTIONS_MAX = 256, CONNECTION_BYTES = 16 << 10 };
@@ -90,7 +93,7 @@ struct http_source *http_source_new(int fd, struct service *service)
 
 void http_source_free(struct http_source *http)
 {
-  exchange_wake_all(http->service);
+  sleep_wake_all(http->service);
   (void)MHD_run(http->daemon);
   MHD_stop_daemon(http->daemon);
   g_source_destroy(http->source);

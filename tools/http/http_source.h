@@ -6,7 +6,7 @@
 #ifndef HEAPPROF_HTTP_SOURCE_H
 #define HEAPPROF_HTTP_SOURCE_H
 
-#include "tools/http/exchange.h"
+#include "tools/http/service.h"
 
 struct http_source;
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/http/serve.h"
 
-#include "tools/http/exchange.h"
 #include "tools/http/http_source.h"
 #include "tools/http/listener.h"
 #include "tools/http/server_user.h"

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/http/body.h"
+
+#include <string.h>
+
+static const char html[] = "text/html; charset=utf-8", plain_text[] = "text/plain; charset=utf-8",
+                  any_bytes[] = "application/octet-stream";
+
+static const struct {
+  const char *type, *file_name;
+} bodies[] = {
+    [ORDER_LIST] = {html, NULL},
+    [ORDER_METRICS] = {"text/plain; version=0.0.4; charset=utf-8", NULL},
+    [ORDER_INDEX] = {html, NULL},
+    [ORDER_HEAP] = {any_bytes, "heap"},
+    [ORDER_ALLOCS] = {any_bytes, "allocs"},
+    [ORDER_PEAK] = {any_bytes, "peak"},
+    [ORDER_CMDLINE] = {plain_text, NULL},
+    [ORDER_SYMBOL] = {plain_text, NULL},
+    [ORDER_HEAP_DELTA] = {any_bytes, "heap-delta"},
+    [ORDER_ALLOCS_DELTA] = {any_bytes, "allocs-delta"},
+};
+
+/* Whoever knows it says so; the text is the same. */
+static bool takes_open_metrics(const struct request *request)
+{
+  const char *accept = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+  return accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
+}
+
+struct answer body_of(const struct request *request, struct parcel *parcel)
+{
+  enum order_kind kind = request->order.kind;
+  if (request->wants_text)
+    return answer_parcel(parcel, plain_text, NULL);
+  if (request->client != NULL)
+    return answer_parcel(parcel, any_bytes, "delta_heap");
+  if (kind == ORDER_METRICS && takes_open_metrics(request))
+    return answer_parcel(parcel, "application/openmetrics-text; version=1.0.0; charset=utf-8", NULL);
+  struct answer answer = answer_parcel(parcel, bodies[kind].type, bodies[kind].file_name);
+  if (kind == ORDER_LIST)
+    answer_add_header(&answer, "Content-Security-Policy",
+                      "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+  return answer;
+}

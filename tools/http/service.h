@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* What all requests share.
+ *
+ * Threads: that of the default main context.
+ */
+#ifndef HEAPPROF_SERVICE_H
+#define HEAPPROF_SERVICE_H
+
+#include "tools/http/visitors.h"
+#include "tools/serve/access.h"
+#include "tools/serve/clients.h"
+#include "tools/serve/workers.h"
+
+struct service {
+  struct access access;
+  struct visitors visitors;
+  struct workers *workers;
+  struct clients *clients;
+  unsigned sites;       /* of metrics */
+  struct parcel *shown; /* their names; NULL: none yet */
+  GHashTable *sleeping; /* struct exchange * */
+  bool has_woken;       /* one of them: libmicrohttpd looks after it when it runs next, and does not say so */
+};
+
+#endif
