@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The page of heapprof report, as a person meets it: in a browser, with a mouse or a keyboard."""
+import json
 import math
+import os
 import random
 import re
+import signal
 
 from browser.browser import BrowserCase
 from cli.views import TYPES, Z95, Views
 from hazards.toolbox import amount
 from harness import made_profile, pprof_reader, pprof_writer
 from harness.case import cases, timeout
+from harness.states import status_of, wait_until
 
 # Stacks, leaf first; values; variances. grow is inlined into fill; walk calls itself; read and parse call a function each of
 # the same name.
@@ -172,6 +176,18 @@ class Graph(PageCase):
                 self.assertAlmostEqual(float(parts[-1].rstrip("%")), 100 * row[key] / total, delta=0.05)
         label = self.browser.run(f"return {NAMED}[0].getAttribute('aria-label')", "all")
         self.assertIn(f"Value {quantity(total, unit)} {error(variance, unit)} (100% of all)", label)
+        self.check_quiet()
+
+    @timeout(180)
+    def test_ties(self):
+        """What is between two numbers of two digits is the same on the page as in a terminal."""
+        eighths = {f"f{eighth}": (8 + eighth) << 17 for eighth in range(8)}
+        path = self.write(stacks=[([(name, "a.c", 1)], (1, value, 1, value), None) for name, value in eighths.items()])
+        self.open_report(path)
+        shown = {row[0]: row[2].split(" ")[0] for row in self.rows()}
+        terminal = {name: flat for flat, name in re.findall(r"(?m)^ *(\S+) .* (f\d)", self.tool("top", path).stdout)}
+        self.assertEqual(shown, {name: quantity(value, "bytes") for name, value in eighths.items()})
+        self.assertEqual(shown, terminal)
         self.check_quiet()
 
     CUT = [(*STACKS[0], ("truncated", "depth")), *STACKS[1:]]  # 5 of 9 MB in use, 6 of 12.5 allocated
@@ -547,10 +563,14 @@ class Looks(PageCase):
     @timeout(180)
     def test_size(self, width, font):
         self.open_report(self.write(), self.write("new", stacks=LATER), size=(width, 900))
-        self.assertEqual(self.browser.run("return document.documentElement.scrollWidth"), width, "nothing sticks out")
+        self.check_fits(width)
         self.assertGreaterEqual(self.browser.run("return parseFloat(getComputedStyle(document.body).fontSize)"), font)
         left, _, drawn, _ = self.box("all")
         self.assertGreater(drawn, 0.9 * width)
+        self.check_quiet()
+
+    def check_fits(self, width):
+        self.assertEqual(self.browser.run("return document.documentElement.scrollWidth"), width, "nothing sticks out")
         sticking = self.browser.run("""
           const sticksOut = (box) => box.width > 1 && box.right > innerWidth + 1;
           return [...document.querySelectorAll('body *')].filter((node) => sticksOut(node.getBoundingClientRect()))
@@ -560,7 +580,6 @@ class Looks(PageCase):
           const isSmall = (node) => node.getClientRects().length && parseFloat(getComputedStyle(node).fontSize) < 11;
           return [...document.querySelectorAll('body :not(script, style, noscript *)')].filter(isSmall).length;""")
         self.assertEqual(small, 0)
-        self.check_quiet()
 
     @timeout(180)
     def test_window_is_resized(self):
@@ -569,6 +588,73 @@ class Looks(PageCase):
         self.browser.wait(f"{NAMED}[0].getBoundingClientRect().width < 700", "all")
         self.wait_drawn()
         self.assertGreater(self.box("all")[2], 600)
+        self.check_quiet()
+
+    def resident(self):
+        """The page's rows: the part, its bytes, share and what it is; the colours of part and bar; the widths in the bar."""
+        return self.browser.run("""
+          const part = (node) => [...node.classList].find((name) => name.startsWith('part-')).slice(5);
+          const shown = [...document.querySelectorAll('#resident-parts li')];
+          const slices = [...document.querySelectorAll('.slice')];
+          return [shown.map((row) => [part(row), ...[...row.children].map((cell) => cell.textContent)]),
+            Object.fromEntries(shown.map((row) => [part(row), getComputedStyle(row, '::before').backgroundColor])),
+            Object.fromEntries(slices.map((slice) => [part(slice), getComputedStyle(slice).backgroundColor])),
+            Object.fromEntries(slices.map((slice) => [part(slice), slice.getBoundingClientRect().width])),
+            document.getElementById('resident-bar').getBoundingClientRect().width]""")
+
+    @cases(("light", 400), ("dark", 400), ("light", 1280), ("dark", 1280))
+    @timeout(180)
+    def test_resident(self, theme, width):
+        """Of a process: the same parts as heapprof rss has, told apart in both themes, that add up to the whole."""
+        with self.start([self.victim("resident"), "small", "large", "threads", "direct", "shared"], sample=1) as program:
+            program.read_until("ready")
+            os.kill(program.pid, signal.SIGSTOP)
+            wait_until(lambda: status_of(program.pid) == "T", "the program is stopped")
+            self.open_report(program.pid, theme=theme, size=(width, 900))
+            terminal = self.tool("rss", program.pid).stdout
+        told = json.loads(self.browser.run("return document.getElementById('profile').textContent"))["resident"]
+        parts, total = {key.removesuffix("_bytes"): value for key, value in told["parts"].items()}, told["resident_bytes"]
+        rows, keys, colours, widths, whole = self.resident()
+        self.assertEqual([row[:2] for row in rows], [[part, quantity(value, "bytes")] for part, value in parts.items()])
+        self.assertEqual([row[3] for row in rows], re.findall(r"(?m)^ +\S+ +\S+%  \S (.*)$", terminal), "said as in a terminal")
+        for part, _, share, _ in rows:
+            self.assertAlmostEqual(float(share.rstrip("%")), 100 * parts[part] / total, delta=0.1)
+        self.assertEqual(sum(parts.values()), total)
+        self.assertEqual(self.text("#resident-total"), f"{quantity(total, 'bytes')} now, "
+                                                       f"{quantity(told['resident_most_bytes'], 'bytes')} at most")
+        self.assertEqual(set(widths), {part for part, value in parts.items() if value})
+        self.assertAlmostEqual(sum(widths.values()), whole, delta=0.5)
+        for part, drawn in widths.items():
+            self.assertAlmostEqual(drawn, whole * parts[part] / total, delta=1.5, msg=part)
+        self.assertEqual(len(set(keys.values())), 8)
+        self.assertEqual(colours, {part: keys[part] for part in widths})
+        surface = self.browser.run("return getComputedStyle(document.body).backgroundColor")
+        for part, colour in keys.items():
+            self.assertGreaterEqual(contrast(colour, surface), 3, part)
+        texts = ["#resident-total", "#resident-parts .value", "#resident-parts .percent", "#resident-parts .what"]
+        for what, text, behind in self.browser.run(self.BACKGROUND, texts):
+            self.assertGreaterEqual(contrast(text, behind), 4.5, what)
+        self.check_fits(width)
+        self.check_quiet()
+
+    @timeout(180)
+    def test_resident_notes(self):
+        """What else is known of it; a profile of a file has nothing of all that."""
+        path = self.write()
+        self.open_report(path)
+        self.assertTrue(self.browser.run("return document.getElementById('resident').hidden"))
+        parts = dict.fromkeys(("in_use_bytes", "rounding_bytes", "allocator_bytes", "stacks_bytes", "files_bytes", "direct_bytes",
+                               "shared_bytes", "profiler_bytes"), 1 << 20)
+        says = {"allocated": 1 << 20, "active": 2 << 20, "metadata": 1024, "retained": 0}
+        told = {"resident_bytes": 8 << 20, "resident_most_bytes": 9 << 20, "swapped_bytes": 4096, "parts": parts,
+                "asked_for_and_absent_bytes": 3 << 20, "allocator_says": says}
+        page = self.out_dir / "page.html"
+        page.write_text(page.read_text().replace('id="profile">{', f'id="profile">{{"resident":{json.dumps(told)},'))
+        self.browser.open(page)
+        self.wait_drawn()
+        self.assertEqual(re.split("\n+", self.text("#resident-notes")), [
+            "3MB more was asked for and is not resident: never written to, or swapped out.", "4kB is swapped out.",
+            "When heapprof_dump was last called, the allocator said: allocated 1MB, active 2MB, metadata 1kB, retained 0."])
         self.check_quiet()
 
 

@@ -74,6 +74,7 @@ class Report(Views):
     def test_holds_the_profile(self):
         _, path = self.profile_app()
         profile, data = pprof_reader.load(path), self.data(self.page(path))
+        self.assertNotIn("resident", data, "it is of a file")
         for sample_type in TYPES:
             expected, variances = {}, {}
             for sample in profile.samples:
@@ -155,6 +156,10 @@ class Report(Views):
         with self.start([compile(paths.TESTS / "cli/app.cc"), "60"], sample=4096) as program:
             program.wait_for_files(1)
             data = self.data(self.page(program.pid))
+        resident = data["resident"]
+        self.assertGreater(resident["resident_bytes"], 0)
+        self.assertEqual(sum(resident["parts"].values()), resident["resident_bytes"])
+        self.assertEqual(resident["pid"], program.pid)
         self.assertEqual(dict(data["profiles"][0]["comments"])["pid"], str(program.pid))
         self.assertTrue(any("shop::load_item" in stack for stack in self.stacks(data, "value", "inuse_space")))
 
@@ -195,7 +200,7 @@ class Build(Views):
     def test_without(self):
         """The same command, linked without the page."""
         program = self.dir / "heapprof"
-        source = [paths.SOURCE / "tools" / name for name in ("cmd/heapprof.c", "cmd/serve_program.c", "views/report_page.c")]
+        source = [paths.SOURCE / "tools" / name for name in ("programs/heapprof.c", "programs/serve_program.c", "programs/become.c", "views/report_page.c")]
         flags = [*make_variable("TOOLS_CFLAGS").split(), *make_variable("SANITIZE").split(), "-D_GNU_SOURCE",
                  f"-I{paths.SOURCE}"]
         libraries = [*make_variable("TOOLS_LIBS").split(), "-liberty", "-lm", "-ldl"]

@@ -93,6 +93,8 @@ MUTANTS = [
     Mutant("page_knows_no_owner", "the page's stacks have no owners", "tools/views/page_tree.c",
            "  stack.owner = stack_owner(places, stack.frame_count);\n", "  stack.owner = 0;\n",
            ["unit/test_heap_json", "cli/test_report.Report.test_owners"]),
+    Mutant("page_without_resident", "the page of a process tells nothing of its resident memory", "tools/views/heap_json.c",
+           "  if (resident == NULL)\n", "  if (resident != NULL)\n", ["cli/test_report.Report.test_of_a_process"]),
     Mutant("unmatched_unsaid", "nobody says that an expression matches nothing", "tools/filter/expression.c",
            "  if (unmatched != NULL)\n", "  if (unmatched != NULL && unmatched->len > 1000)\n",
            ["cli/test_top.Live.test_filter", "cli/test_pprof_language"]),

@@ -8,7 +8,7 @@
 static json_t *json_of(const struct heap *heap, const struct heap *base)
 {
   g_autoptr(GError) error = NULL;
-  GString *text = heap_json(heap, base, (struct page_start){.type = INUSE_SPACE}, &error);
+  GString *text = heap_json(heap, base, NULL, (struct page_start){.type = INUSE_SPACE}, &error);
   assert_non_null(text);
   assert_null(error);
   assert_null(strpbrk(text->str, "<>&"));
@@ -153,7 +153,7 @@ static void only_types_that_both_have(void **state)
   struct heap *heap = make_heap(true), *cpu = heap_new("cpu");
   struct heap_type type = {heap_text(cpu, "cpu"), heap_text(cpu, "nanoseconds")};
   g_array_append_val(cpu->types, type);
-  assert_null(heap_json(heap, cpu, (struct page_start){.type = INUSE_SPACE}, &error));
+  assert_null(heap_json(heap, cpu, NULL, (struct page_start){.type = INUSE_SPACE}, &error));
   assert_string_equal(error->message, "test and cpu count different things");
   type = (struct heap_type){heap_text(cpu, "alloc_space"), heap_text(cpu, "bytes")};
   g_array_append_val(cpu->types, type);

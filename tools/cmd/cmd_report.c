@@ -2,9 +2,11 @@
 #include "tools/cmd/filter_options.h"
 #include "tools/cmd/value_options.h"
 #include "tools/heap/save.h"
+#include "tools/source/source.h"
 #include "tools/terminal/say.h"
 #include "tools/views/heap_json.h"
 #include "tools/views/report_page.h"
+#include "tools/views/resident_view.h"
 #include "tools/views/view.h"
 
 #include <stdio.h>
@@ -38,14 +40,26 @@ static bool choose_type(const struct cmd_line *line, const struct heap *heap, in
   return true;
 }
 
+/* NULL: it is no process that runs, or not for us to look at. */
+static json_t *resident_of(const char *name)
+{
+  struct target *target = source_find_process(name, NULL);
+  struct resident_memory *memory = target != NULL && target->is_alive ? resident_memory_of(target, NULL) : NULL;
+  json_t *json = memory != NULL ? resident_view_json(target, memory, NULL, 0, false) : NULL;
+  resident_memory_free(memory);
+  target_free(target);
+  return json;
+}
+
 /* NULL after a message. */
-static GBytes *make_page(const struct cmd_line *line, const struct heap *heap, const struct heap *base)
+static GBytes *make_page(const struct cmd_line *line, const struct heap *heap, const struct heap *base,
+                         json_t *resident)
 {
   g_autoptr(GError) error = NULL;
   struct page_start start = {.is_by_leaf = cmd_has(line, "leaf")};
   if (!choose_type(line, heap, &start.type))
     return NULL;
-  GString *json = heap_json(heap, base, start, &error);
+  GString *json = heap_json(heap, base, resident, start, &error);
   if (json == NULL) {
     say("%s", error->message);
     return NULL;
@@ -89,7 +103,9 @@ static int report(const struct cmd_line *line, const char *name, const char *bas
   struct heap *heap = base_name == NULL || base != NULL ? open_with_owners(name, filter) : NULL;
   if (heap != NULL && base != NULL)
     view_prefer_the_same(heap, base);
-  g_autoptr(GBytes) page = heap != NULL ? make_page(line, heap, base) : NULL;
+  json_t *resident = heap != NULL ? resident_of(name) : NULL;
+  g_autoptr(GBytes) page = heap != NULL ? make_page(line, heap, base, resident) : NULL;
+  json_decref(resident);
   heap_free(heap);
   heap_free(base);
   filter_free(filter);

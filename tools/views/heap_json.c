@@ -8,7 +8,6 @@
 #include "tools/views/page_tree.h"
 #include "tools/views/view.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,7 +311,17 @@ static void append_ends(GString *out, const struct page_tree *tree)
   end_numbers(out);
 }
 
-GString *heap_json(const struct heap *heap, const struct heap *base, struct page_start start, GError **error)
+static void append_resident(GString *out, json_t *resident)
+{
+  if (resident == NULL)
+    return;
+  append_key(out, "resident");
+  append_json(out, json_incref(resident));
+  g_string_append_c(out, ',');
+}
+
+GString *heap_json(const struct heap *heap, const struct heap *base, json_t *resident, struct page_start start,
+                   GError **error)
 {
   struct page_tree *tree = page_tree_new(heap, base, error);
   if (tree == NULL)
@@ -329,6 +338,7 @@ GString *heap_json(const struct heap *heap, const struct heap *base, struct page
   g_string_append_c(out, ',');
   append_profiles(out, heap, base);
   g_string_append_c(out, ',');
+  append_resident(out, resident);
   append_places(out, tree->places);
   g_string_append_c(out, ',');
   append_nodes(out, tree);

@@ -10,6 +10,8 @@
 
 #include "tools/heap/heap.h"
 
+#include <jansson.h>
+
 #define HEAP_JSON_ERROR g_quark_from_static_string("heapprof-heap-json")
 
 /* What the page shows first. */
@@ -18,8 +20,9 @@ struct page_start {
   bool is_by_leaf; /* what is allocated counts for the innermost function, not for the owner */
 };
 
-/* `base` may be NULL. NULL and *error: the two count different things, or there is too much for a page
- * (page_tree.h). */
-GString *heap_json(const struct heap *heap, const struct heap *base, struct page_start start, GError **error);
+/* `base` may be NULL, and `resident` (resident_view.h) is so if the heap is not of a live process. NULL and *error: the
+ * two count different things, or there is too much for a page (page_tree.h). */
+GString *heap_json(const struct heap *heap, const struct heap *base, json_t *resident, struct page_start start,
+                   GError **error);
 
 #endif

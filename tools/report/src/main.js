@@ -9,6 +9,7 @@ import { functionRows, matcher, quoted, sumOfMatches, whyNotExpression } from ".
 import { showNotices, showHeader } from "./header.js";
 import { Profile, SUMS } from "./profile.js";
 import { errorText, percentage, quantity } from "./quantity.js";
+import { showResident } from "./resident.js";
 import { Table } from "./table.js";
 import { CalleeTree, CallerTree, sameNode } from "./trees.js";
 
@@ -155,6 +156,7 @@ function onResize() {
 }
 
 showHeader(profile);
+showResident(profile.resident);
 byId("types").append(...profile.types.map(valueCard));
 document.body.classList.toggle("difference", profile.isDifference);
 listen();

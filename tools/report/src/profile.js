@@ -10,6 +10,7 @@ export class Profile {
     this.tool = json.tool;
     this.shown = json.shown;
     this.profiles = json.profiles;
+    this.resident = json.resident;
     this.isDifference = json.profiles.length > 1;
     this.types = json.types;
     this.by = json.by;

@@ -14,6 +14,12 @@ const UNITS = {
   seconds: [1e9, TIMES], s: [1e9, TIMES],
 };
 
+/** With two digits behind the point, as C writes them: what is in the middle goes to the even one, where toFixed goes up. */
+function twoDigits(number) {
+  const isTie = (Math.abs(number) * 8) % 4 === 1; // n.125 and n.625; elsewhere the even one is up
+  return (isTie ? number - Math.sign(number) / 1000 : number).toFixed(2);
+}
+
 export function quantity(value, unit) {
   if (!Object.hasOwn(UNITS, unit)) {
     return count(Number(value.toFixed(0)) + 0);
@@ -21,7 +27,7 @@ export function quantity(value, unit) {
   const [factor, steps] = UNITS[unit];
   const scaled = value * factor;
   const [name, size] = steps.findLast(([, least]) => Math.abs(scaled) >= least) ?? steps[0];
-  const digits = (scaled / size).toFixed(2).replace(/\.00$/, "");
+  const digits = twoDigits(scaled / size).replace(/\.00$/, "");
   return /^-?0$/.test(digits) ? "0" : digits + name;
 }
 
@@ -48,7 +54,7 @@ export function percentage(part, whole) {
   if (size >= 99.95 && size <= 100.05) {
     return `${percent.toFixed(0)}%`;
   }
-  return size >= 1 ? `${percent.toFixed(2)}%` : `${Number(percent.toPrecision(2)) + 0}%`;
+  return size >= 1 ? `${twoDigits(percent)}%` : `${Number(percent.toPrecision(2)) + 0}%`;
 }
 
 export function count(number) {
