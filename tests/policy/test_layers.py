@@ -18,7 +18,7 @@ def rooms_of(hacking):
     """Rooms of tools/ and the rooms that each may include, from the layout."""
     layout = re.search(r"^  tools/.*\n((?:    .*\n)+)", hacking, re.MULTILINE).group(1)
     rooms = {}
-    for name, uses in re.findall(r"^    (\w+)/ .*?  ((?:\w+ ?)+|-)$", layout, re.MULTILINE):
+    for name, uses in re.findall(r"^    (\w+)/ .*?  ((?:\w+ )*\w+|-)$", layout, re.MULTILINE):
         rooms[name] = set() if uses == "-" else set(uses.split())
     return rooms
 

@@ -511,7 +511,7 @@ MUTANTS = [
            ["cli/test_serve.Access.test_a_page"]),
     Mutant("serve_any_token", "any token is the right one", "tools/serve/access.c",
            "  return difference == 0;", "  return difference == 0 || digest[0] != '\\0';", ["cli/test_serve.Access.test_token"]),
-    Mutant("serve_delta_of_nothing", "a delta has all since the start", "tools/serve/marks.c",
+    Mutant("serve_delta_of_nothing", "a delta has all since the start", "tools/scrape/marks.c",
            "    subtract(heap, i, &then);", "    (void)subtract;", ["cli/test_serve.Deltas.test_seconds"]),
     Mutant("serve_slow_client_stays", "who sends byte by byte keeps its connection", "tools/http/visitors.c",
            "    (void)shutdown(visitor->fd, SHUT_RDWR);", "    (void)visitor->fd;", ["cli/test_serve.Patience.test_who_sends"]),

@@ -4,7 +4,7 @@
 #include "tools/http/http_source.h"
 #include "tools/http/listener.h"
 #include "tools/http/server_user.h"
-#include "tools/serve/served.h"
+#include "tools/scrape/served.h"
 #include "tools/terminal/exit_status.h"
 #include "tools/terminal/say.h"
 

@@ -2,7 +2,7 @@
 #include "tools/serve/metrics.h"
 
 #include "core/losses.h"
-#include "tools/serve/served_heap.h"
+#include "tools/scrape/served_heap.h"
 #include "tools/state/targets.h"
 
 #include <math.h>
@@ -155,7 +155,7 @@ static void append_losses(GString *text, const GPtrArray *targets)
 
 static void append_sites_of(GString *text, const struct target *target, uint32_t count, struct sites_shown *shown)
 {
-  struct heap *heap = served_heap_read(target, REGION_NOW, NULL);
+  struct heap *heap = served_heap_read(target, REGION_NOW, "serve", NULL);
   if (heap == NULL)
     return;
   served_heap_finish(heap, target);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/serve/symbol_answer.h"
 
+#include "tools/scrape/served_heap.h"
 #include "tools/serve/numbers.h"
-#include "tools/serve/served_heap.h"
 #include "tools/terminal/say.h"
 
 #include <string.h>

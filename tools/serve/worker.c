@@ -2,13 +2,13 @@
 #include "tools/serve/worker.h"
 
 #include "tools/heap/save.h"
+#include "tools/scrape/marks.h"
+#include "tools/scrape/served.h"
+#include "tools/scrape/served_heap.h"
 #include "tools/serve/go_text.h"
-#include "tools/serve/marks.h"
 #include "tools/serve/metrics.h"
 #include "tools/serve/order.h"
 #include "tools/serve/pages.h"
-#include "tools/serve/served.h"
-#include "tools/serve/served_heap.h"
 #include "tools/serve/symbol_answer.h"
 #include "tools/state/process_maps.h"
 
@@ -64,7 +64,7 @@ static GBytes *profile(const struct target *target, const struct order *order, c
                        GBytes **marks, GError **error)
 {
   GBytes *bytes;
-  struct heap *heap = served_heap_read(target, order->kind == ORDER_PEAK ? REGION_PEAK : REGION_NOW, error);
+  struct heap *heap = served_heap_read(target, order->kind == ORDER_PEAK ? REGION_PEAK : REGION_NOW, "serve", error);
   if (heap == NULL)
     return NULL;
   if (is_delta(order))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/marks.h"
+#include "tools/scrape/marks.h"
 
 #include "core/comments.h"
 

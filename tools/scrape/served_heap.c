@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/served_heap.h"
+#include "tools/scrape/served_heap.h"
 
 #include "tools/heap/wrappers.h"
 #include "tools/source/process_heap.h"
@@ -10,10 +10,11 @@ void served_heap_add_names(struct heap *heap, const struct target *target)
   process_heap_add_names(heap, &names, target->owner, false);
 }
 
-struct heap *served_heap_read(const struct target *target, enum region_moment moment, GError **error)
+struct heap *served_heap_read(const struct target *target, enum region_moment moment, const char *reason,
+                              GError **error)
 {
   enum { AS_GO = 4 };
-  struct heap *heap = target_read(target, moment, "serve", error);
+  struct heap *heap = target_read(target, moment, reason, error);
   if (heap != NULL)
     heap_keep_types(heap, AS_GO);
   return heap;

@@ -10,7 +10,9 @@
 #include "tools/heap/heap.h"
 #include "tools/state/targets.h"
 
-struct heap *served_heap_read(const struct target *target, enum region_moment moment, GError **error);
+/* `reason` goes into the comments. */
+struct heap *served_heap_read(const struct target *target, enum region_moment moment, const char *reason,
+                              GError **error);
 
 /* Names for what was read, and what goes by them. */
 void served_heap_finish(struct heap *heap, const struct target *target);

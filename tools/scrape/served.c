@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/serve/served.h"
+#include "tools/scrape/served.h"
 
 #include "tools/state/process_maps.h"
 #include "tools/state/target_names.h"

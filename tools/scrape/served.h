@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Which processes are served: those that were named when the server was started, else all that its user may read.
+/* scrape/: living processes that are read again and again for others: which, their heaps as scrapers get them, and what
+ * was allocated since the last time. One thread; failures are NULL or false and *error.
+ *
+ * Which processes are served: those that were named when the server was started, else all that its user may read.
  *
  * A process that is asked for by its number is looked for at once; names, and the list of all, are of at most a second
  * ago.
