@@ -73,7 +73,7 @@ class EveryCommand(Usage):
     def test_there_are_all(self):
         self.assertEqual(commands(),
                          ["run", "ls", "rss", "dump", "recover", "top", "tree", "peek", "symbolize", "merge", "diff", "folded",
-                                      "info", "report", "serve"])
+                                      "info", "report", "serve", "record", "recording"])
 
     def test_help(self):
         for command in commands():
@@ -106,6 +106,7 @@ class EveryCommand(Usage):
                 arguments.setdefault(name, set()).add(bool(argument))
                 if letter:
                     letters.setdefault(name, set()).add(letter)
+        self.assertEqual(arguments.pop("--keep"), {False, True})  # recover keeps a file, record so much time
         for found in (letters, arguments):
             self.assertEqual({name: values for name, values in found.items() if len(values) > 1}, {})
 
@@ -214,7 +215,7 @@ class BadFiles(StateCase, Usage):
         self.assertGreater(len(readers), 8)
         for command in readers:
             done = self.tool(*call(command, path), expect=None)
-            self.check_failed(done, path, *(words if command != "recover" else []))
+            self.check_failed(done, path, *(words if command not in ("recover", "recording") else []))
             self.assertEqual(self.snapshot(), before, f"{command} has changed something")
 
     @cases("missing", "directory", "empty", "text", "cut.pb.gz")
@@ -271,7 +272,7 @@ class BadProcesses(StateCase, Usage):
         for command in ("dump", "rss"):
             self.check_says(self.tool(command, pid, expect=None), 1, pid, "recover")
         self.check_failed(self.tool("serve", pid, expect=None), pid)
-        for command in set(readers_of("PID")) - {"dump", "recover", "rss", "serve"}:
+        for command in set(readers_of("PID")) - {"dump", "recover", "rss", "serve", "record"}:
             done = self.tool(*call(command, str(pid)), expect=None)
             self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
         self.assertTrue(self.state_file(pid).exists())

@@ -143,8 +143,9 @@ class StateCase(Case):
         folder.chmod(0o755)
         for path in (paths.TOOL, paths.LIB, self.victim("holds"), self.victim("libplugin.so")):
             shutil.copy(path, folder)
-        if (server := paths.BUILD / "heapprof-serve").exists():
-            shutil.copy(server, folder)
+        for program in ("heapprof-serve", "heapprof-record"):
+            if (paths.BUILD / program).exists():
+                shutil.copy(paths.BUILD / program, folder)
         return folder
 
     def tool_as_nobody(self, folder, *arguments, expect=0, **variables):

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
 #include "tools/cmd/limit_options.h"
+#include "tools/cmd/moment_options.h"
 #include "tools/cmd/row_options.h"
 #include "tools/cmd/value_options.h"
 #include "tools/terminal/quantity.h"
@@ -20,6 +21,9 @@ static const struct cmd_option options[] = {
     {"all", 'a', NULL, "also what changed no more than sampling explains"},
     {"fail-if", 0, "LIMIT", "end with 3 if growth>PERCENT% or growth>SIZE; may be repeated"},
     LIMIT_OPTION_JUNIT,
+    {"from", 0, "TIME", "with --to: two moments of the recording FILE, as 10:00"},
+    {"to", 0, "TIME", "the later one; the last moment if not given"},
+    MOMENT_OPTION_PROCESS,
     CMD_OPTION_JSON,
     FILTER_OPTIONS,
     CMD_OPTIONS_END,
@@ -186,14 +190,23 @@ static void choose_default(struct heap *old, struct heap *new, bool has_limits)
   }
 }
 
+/* Of one recording two moments, else two operands. NULL after a message. */
+static char *name_of(const struct cmd_line *line, int index)
+{
+  if (!cmd_has(line, "from"))
+    return moment_options_at(line, line->operands[index], NULL);
+  return moment_options_at(line, line->operands[0], cmd_value(line, index == 0 ? "from" : "to"));
+}
+
 static int compare(const struct cmd_line *line, uint32_t count, const GArray *limits)
 {
   struct filter *filter;
   int status = EXIT_FAILED;
   if (!filter_options(line, &filter))
     return EXIT_USAGE;
-  struct heap *old = view_open(line->operands[0], filter);
-  struct heap *new = old != NULL ? view_open(line->operands[1], filter) : NULL;
+  g_autofree char *old_name = name_of(line, 0), *new_name = old_name != NULL ? name_of(line, 1) : NULL;
+  struct heap *old = new_name != NULL ? view_open(old_name, filter) : NULL;
+  struct heap *new = old != NULL ? view_open(new_name, filter) : NULL;
   if (new != NULL) {
     put_in_order(&old, &new);
     choose_default(old, new, limits->len > 0);
@@ -210,8 +223,10 @@ static int compare(const struct cmd_line *line, uint32_t count, const GArray *li
 static int run(const struct cmd_line *line)
 {
   uint32_t count;
-  if (line->count != 2)
-    return cmd_misused(line, "it takes two profiles, the old one first");
+  if (cmd_has(line, "to") && !cmd_has(line, "from"))
+    return cmd_misused(line, "--to is the later of two moments; --from is missing");
+  if (cmd_has(line, "from") ? line->count != 1 : line->count != 2)
+    return cmd_misused(line, "it takes two profiles, the old one first, or a recording with --from");
   if (!value_options_agree(line) || !row_options_limit(line, &count))
     return EXIT_USAGE;
   g_autofree const char **texts = cmd_values(line, "fail-if");

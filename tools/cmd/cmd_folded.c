@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
+#include "tools/cmd/moment_options.h"
 #include "tools/cmd/value_options.h"
 #include "tools/terminal/say.h"
 #include "tools/views/cut_share.h"
@@ -36,7 +37,8 @@ static int run(const struct cmd_line *line)
   if (!value_options_agree(line) || !filter_options(line, &filter))
     return EXIT_USAGE;
   int status = EXIT_FAILED;
-  struct heap *heap = view_open(line->operands[0], filter);
+  g_autofree char *name = moment_options(line, line->operands[0]);
+  struct heap *heap = name != NULL ? view_open(name, filter) : NULL;
   if (heap != NULL) {
     filter_drop_empty(filter, heap);
     status = print(line, heap);
@@ -47,9 +49,7 @@ static int run(const struct cmd_line *line)
 }
 
 static const struct cmd_option options[] = {
-    VALUE_OPTIONS,
-    {"lines", 'l', NULL, "tell calls on different lines apart"},
-    FILTER_OPTIONS,
+    VALUE_OPTIONS,   {"lines", 'l', NULL, "tell calls on different lines apart"}, MOMENT_OPTIONS, FILTER_OPTIONS,
     CMD_OPTIONS_END,
 };
 

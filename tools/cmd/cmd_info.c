@@ -2,6 +2,7 @@
 #include "core/comments.h"
 #include "tools/cmd/cmd.h"
 #include "tools/heap/load.h"
+#include "tools/source/recorded_moment.h"
 #include "tools/source/source.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
@@ -286,8 +287,9 @@ static struct heap *open_source(const char *argument, GError **error)
   struct target *target = source_find_process(argument, &problem);
   bool is_process = target != NULL || problem != NULL;
   target_free(target);
-  return is_process || source_is_state_file(argument) ? source_open(argument, SYMBOLS_NAMES, error)
-                                                      : load_file(argument, error);
+  return is_process || source_is_state_file(argument) || recorded_moment_is(argument)
+             ? source_open(argument, SYMBOLS_NAMES, error)
+             : load_file(argument, error);
 }
 
 /* Where its memory is now, if that is a process which runs and may be looked into: printed, or put into `json`. */

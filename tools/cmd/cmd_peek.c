@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
+#include "tools/cmd/moment_options.h"
 #include "tools/cmd/row_options.h"
 #include "tools/cmd/value_options.h"
 #include "tools/filter/expression.h"
@@ -8,10 +9,7 @@
 #include "tools/views/view.h"
 
 static const struct cmd_option options[] = {
-    VALUE_OPTIONS,
-    ROW_OPTION_LINES,
-    FILTER_OPTIONS,
-    CMD_OPTIONS_END,
+    VALUE_OPTIONS, ROW_OPTION_LINES, MOMENT_OPTIONS, FILTER_OPTIONS, CMD_OPTIONS_END,
 };
 
 struct peek {
@@ -160,7 +158,8 @@ static int run(const struct cmd_line *line)
     return EXIT_USAGE;
   choose_operands(line, &wanted, &source);
   g_autoptr(GRegex) expression = expression_compile(wanted);
-  struct heap *heap = expression != NULL ? view_open(source, filter) : NULL;
+  g_autofree char *name = expression != NULL ? moment_options(line, source) : NULL;
+  struct heap *heap = name != NULL ? view_open(name, filter) : NULL;
   int status = heap != NULL ? peek(line, heap, expression) : EXIT_FAILED;
   heap_free(heap);
   filter_free(filter);

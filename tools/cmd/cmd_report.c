@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
+#include "tools/cmd/moment_options.h"
 #include "tools/cmd/value_options.h"
 #include "tools/heap/save.h"
 #include "tools/source/source.h"
@@ -15,8 +16,8 @@
 static const char default_output[] = "report.html";
 
 static const struct cmd_option options[] = {
-    CMD_OPTION_OUTPUT, CMD_OPTION_FORCE, VALUE_OPTIONS, {"diff-base", 0, "FILE", "show the difference with FILE"},
-    FILTER_OPTIONS,    CMD_OPTIONS_END,
+    CMD_OPTION_OUTPUT, CMD_OPTION_FORCE, VALUE_OPTIONS,   {"diff-base", 0, "FILE", "show the difference with FILE"},
+    MOMENT_OPTIONS,    FILTER_OPTIONS,   CMD_OPTIONS_END,
 };
 
 static bool has_value(const struct heap *heap, int type)
@@ -100,7 +101,8 @@ static int report(const struct cmd_line *line, const char *name, const char *bas
   if (!value_options_agree(line) || !filter_options(line, &filter))
     return EXIT_USAGE;
   struct heap *base = base_name != NULL ? open_with_owners(base_name, filter) : NULL;
-  struct heap *heap = base_name == NULL || base != NULL ? open_with_owners(name, filter) : NULL;
+  g_autofree char *meant = base_name == NULL || base != NULL ? moment_options(line, name) : NULL;
+  struct heap *heap = meant != NULL ? open_with_owners(meant, filter) : NULL;
   if (heap != NULL && base != NULL)
     view_prefer_the_same(heap, base);
   json_t *resident = heap != NULL ? resident_of(name) : NULL;

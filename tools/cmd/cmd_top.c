@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
+#include "tools/cmd/moment_options.h"
 #include "tools/cmd/row_options.h"
 #include "tools/cmd/value_options.h"
 #include "tools/filter/expression.h"
@@ -21,6 +22,7 @@ static const struct cmd_option options[] = {
     FILTER_OPTIONS,
     {"list", 0, "REGEX", "show the source of functions that match, with what each line allocated"},
     {"traces", 0, NULL, "show every stack, the largest first"},
+    MOMENT_OPTIONS,
     CMD_OPTIONS_END,
 };
 
@@ -98,7 +100,8 @@ static int print_table(const struct cmd_line *line, const struct heap *heap, con
 static int print_source(const struct cmd_line *line, uint32_t count, const struct filter *filter)
 {
   int status = EXIT_FAILED;
-  struct heap *heap = view_open(line->operands[0], filter), *base = NULL;
+  g_autofree char *name = moment_options(line, line->operands[0]);
+  struct heap *heap = name != NULL ? view_open(name, filter) : NULL, *base = NULL;
   const char *base_name = cmd_value(line, "diff-base");
   if (heap != NULL && base_name != NULL)
     base = view_open(base_name, filter);
@@ -124,8 +127,8 @@ static bool find_pid(const char *operand, int *pid)
 
 static bool may_watch(const struct cmd_line *line, int *pid)
 {
-  return !cmd_has(line, "json") && !cmd_has(line, "diff-base") && !cmd_has(line, "list") && !cmd_has(line, "traces") &&
-         watch_is_possible() && find_pid(line->operands[0], pid);
+  return !cmd_has(line, "at") && !cmd_has(line, "process") && !cmd_has(line, "json") && !cmd_has(line, "diff-base") &&
+         !cmd_has(line, "list") && !cmd_has(line, "traces") && watch_is_possible() && find_pid(line->operands[0], pid);
 }
 
 static int run(const struct cmd_line *line)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/filter_options.h"
+#include "tools/cmd/moment_options.h"
 #include "tools/cmd/value_options.h"
 #include "tools/terminal/quantity.h"
 #include "tools/views/call_tree.h"
@@ -16,6 +17,7 @@ static const struct cmd_option options[] = {
     {"depth", 'd', "N", "branch at most N times on a path (default: 40)"},
     {"min", 'm', "PERCENT", "fold what is below PERCENT of the total (default: 1)"},
     {"inverted", 'i', NULL, "begin with the owners, their callers below"},
+    MOMENT_OPTIONS,
     FILTER_OPTIONS,
     CMD_OPTIONS_END,
 };
@@ -211,7 +213,8 @@ static int run(const struct cmd_line *line)
     return EXIT_USAGE;
   if (!value_options_agree(line) || !filter_options(line, &filter))
     return EXIT_USAGE;
-  struct heap *heap = view_open(line->operands[0], filter);
+  g_autofree char *name = moment_options(line, line->operands[0]);
+  struct heap *heap = name != NULL ? view_open(name, filter) : NULL;
   int status = heap != NULL ? show(line, heap, (uint32_t)depth_max, percent) : EXIT_FAILED;
   heap_free(heap);
   filter_free(filter);

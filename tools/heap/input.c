@@ -158,6 +158,7 @@ const char *input_kind(const uint8_t *bytes, size_t size)
            "a program or library"),
       KIND("#!", "a script"),
       KIND("PERFILE2", "a recording of perf"),
+      KIND("SQLite format 3", "a database; of a recording, heapprof recording -o writes a profile"),
       KIND("PK\003\004", "a zip archive"),
       KIND("\xfd"
            "7zXZ",

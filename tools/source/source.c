@@ -4,6 +4,7 @@
 #include "tools/heap/input.h"
 #include "tools/heap/load.h"
 #include "tools/source/process_heap.h"
+#include "tools/source/recorded_moment.h"
 #include "tools/state/target_names.h"
 
 #include <fcntl.h>
@@ -85,7 +86,8 @@ struct target *source_find_process(const char *argument, GError **error)
 bool source_exists(const char *argument)
 {
   struct target *target = source_find_process(argument, NULL);
-  bool exists = target != NULL || strcmp(argument, "-") == 0 || access(argument, F_OK) == 0;
+  bool exists =
+      target != NULL || strcmp(argument, "-") == 0 || access(argument, F_OK) == 0 || recorded_moment_is(argument);
   target_free(target);
   return exists;
 }
@@ -102,7 +104,9 @@ static struct heap *open_process(const struct target *target, enum region_moment
 static struct heap *open_file(const char *path, enum symbols_detail detail, GError **error)
 {
   uid_t owner = source_owner(path);
-  struct heap *heap = source_is_state_file(path) ? process_heap_of_file(path, error) : load_file(path, error);
+  struct heap *heap = source_is_state_file(path) ? process_heap_of_file(path, error)
+                      : recorded_moment_is(path) ? recorded_moment_read(path, error)
+                                                 : load_file(path, error);
   if (heap != NULL)
     add_symbols(heap, detail, NULL, 0, owner);
   return heap;

@@ -2,8 +2,8 @@
 /* source/: what a person names (a process, a state file, a profile) becomes a heap with names. One thread; failures are
  * NULL and *error.
  *
- * What the viewing commands take: a process id, a state file, or a profile. Frames that profiles ask readers to drop
- * are dropped, so that the leaf is the caller of malloc.
+ * What the viewing commands take: a process id, a state file, a profile, or a moment of a recording. Frames that
+ * profiles ask readers to drop are dropped, so that the leaf is the caller of malloc.
  */
 #ifndef HEAPPROF_SOURCE_H
 #define HEAPPROF_SOURCE_H

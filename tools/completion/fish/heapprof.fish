@@ -15,7 +15,7 @@ end
 
 function __heapprof_profiles
     set -l start (commandline -ct)
-    for file in $start*.pb.gz $start*.pb $start*.heapprof $start*/
+    for file in $start*.pb.gz $start*.pb $start*.heapprof $start*.hpr $start*/
         echo $file
     end
 end

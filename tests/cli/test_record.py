@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: MIT
+"""heapprof record and recording: what a recording gives back, and what is left alone."""
+import contextlib
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import unittest
+
+from harness import paths, pprof_reader
+from harness.case import cases, in_victim
+from harness.states import NOBODY, NOGROUP, StateCase, need_root, patch, wait_until
+
+RECORDER = paths.BUILD / "heapprof-record"
+APPLICATION_AT, VERSION_AT = 68, 60
+
+
+def counted(frames):
+    """Is it among what victims/holds counts itself? dlopen allocates, too."""
+    return frames[0].startswith("victim_") or "victim_code" in frames
+
+
+def need_recorder():
+    if not RECORDER.exists():
+        raise unittest.SkipTest("built --without-record")
+
+
+class RecordCase(StateCase):
+    def setUp(self):
+        super().setUp()
+        need_recorder()
+        self.path = self.out_dir / "a.hpr"
+
+    def record(self, *processes, moments=1, expect=0, **options):
+        return self.tool("record", "--every", "0.01s", "--moments", moments, "-o", self.path, *processes, expect=expect, **options)
+
+    def moment(self, *options):
+        path = self.out_dir / "moment.pb.gz"
+        self.tool("recording", "-f", "-o", path, *options, self.path)
+        return self.read(path)
+
+    def sql(self, *statements):
+        """Rows of the last one."""
+        with contextlib.closing(sqlite3.connect(self.path)) as database, database:
+            for statement in statements:
+                rows = database.execute(statement).fetchall()
+        return rows
+
+    def moments(self):
+        return self.sql("SELECT count(*) FROM moment")[0][0]
+
+
+class Moments(RecordCase):
+    """Of a program that is stopped, a recording and a dump are of the same moment."""
+    def two_moments(self):
+        """The program, recorded twice, and dumps of the same moments."""
+        program = self.holder("work")
+        self.addCleanup(program.__exit__)
+        dumps = []
+        for name in ("one.pb.gz", "two.pb.gz"):
+            self.stop(program)
+            self.record(program.pid)
+            self.tool("dump", "-o", name, program.pid)
+            dumps.append(self.out_dir / name)
+            os.kill(program.pid, signal.SIGCONT)
+            if name == "one.pb.gz":
+                program.say("peak")
+                program.read_until("done")
+        return program, dumps
+
+    def test_is_what_a_dump_is(self):
+        program, dumps = self.two_moments()
+        for time, dump in zip(("first", "last"), dumps):
+            moment, dumped = self.moment("--at", time), self.read(dump)
+            self.assertEqual(moment.sample_types, dumped.sample_types)
+            for kind in moment.totals():
+                stacks = [{stack: value for stack, value in profile.stacks(kind).items() if value} for profile in (moment, dumped)]
+                self.assertEqual(*stacks, (time, kind))
+            self.assertEqual([mapping.build_id for mapping in moment.mappings if mapping.has_functions],
+                             [mapping.build_id for mapping in dumped.mappings if mapping.has_functions])
+            values = [profile.comment_values() for profile in (moment, dumped)]
+            for key in ("pid", "created_unix_ns", "program", "exact_units", "samples", "lost.total", "command"):
+                self.assertEqual(values[0].get(key), values[1].get(key), key)
+        program.say("end")
+        run = program.end()
+        self.check_exact(moment, run.shadows[run.pid], counted)
+
+    def test_views_show_it_as_a_file(self):
+        _, dumps = self.two_moments()
+        for time, dump in zip(("first", "last"), dumps):
+            for command in (["top", "-n", "0"], ["tree"], ["folded"], ["top", "--traces"], ["peek"]):
+                words = ["victim_news"] if command == ["peek"] else []
+                shown = [self.tool(*command, *words, self.path, "--at", time).stdout, self.tool(*command, *words, f"{self.path}@{time}").stdout,
+                         self.tool(*command, *words, dump).stdout]
+                shown = [re.sub(r"(?m)^Time: .*\n", "", text) for text in shown]
+                self.assertIn("victim_", shown[2])
+                self.assertEqual(shown[0], shown[2], command)
+                self.assertEqual(shown[1], shown[2], command)
+            self.assertIn("samples", self.tool("info", f"{self.path}@{time}").stdout)
+            self.tool("report", "-f", self.path, "--at", time)
+            self.assertIn("victim_news", (self.out_dir / "report.html").read_text())
+
+    def test_difference_of_two_moments(self):
+        _, dumps = self.two_moments()
+        options = ["--json", "--sample-index", "alloc_space", "--all"]
+        expected = json.loads(self.tool("diff", *options, *dumps).stdout)
+        self.assertTrue(any(row["function"].startswith("victim_") for row in expected["rows"]), expected)
+        for words in ([self.path, "--from", "first", "--to", "last"], [self.path, "--from", "first"],
+                      [f"{self.path}@first", f"{self.path}@last"]):
+            self.assertEqual(json.loads(self.tool("diff", *options, *words).stdout), expected)
+
+    def test_a_time_of_day(self):
+        """The end of a second or minute is meant, so the listed times find what they are of."""
+        self.two_moments()
+        self.sql("UPDATE moment SET time_ns = time_ns - 600000000000 WHERE time_ns = chain_ns",
+                 "UPDATE moment SET chain_ns = chain_ns - 600000000000")
+        listed = self.tool("recording", self.path, TZ="UTC").stdout.splitlines()[1].split()
+        start, end = listed[2], listed[4]
+        self.assertNotEqual(start, end)
+        totals = {time: self.tool("top", "--json", self.path, "--at", time, TZ="UTC").stdout for time in ("first", "last")}
+        self.assertNotEqual(totals["first"], totals["last"])
+        day = listed[1]
+        for time in (start, f"{day} {start}", f"{day}T{start}"):
+            self.assertEqual(self.tool("top", "--json", self.path, "--at", time, TZ="UTC").stdout, totals["first"], time)
+        self.assertEqual(self.tool("top", "--json", f"{self.path}@{end}", TZ="UTC").stdout, totals["last"])
+        done = self.tool("top", self.path, "--at", f"{int(day[:4]) - 1}{day[4:]} {start}", TZ="UTC", expect=1)
+        self.check_one_line(done, self.path, start, end)
+
+    def test_the_largest(self):
+        program = self.holder("work")
+        self.addCleanup(program.__exit__)
+        for bytes_in_use in (5, 9, 7):
+            self.record(program.pid)
+            self.sql(f"UPDATE moment SET in_use = {bytes_in_use} WHERE time_ns = (SELECT max(time_ns) FROM moment)")
+        times = [time for time, in self.sql("SELECT time_ns FROM moment ORDER BY time_ns")]
+        self.assertEqual(self.moment("--at", "largest").time_nanos, times[1])
+
+
+class Processes(RecordCase):
+    def test_several(self):
+        programs = [self.holder("work"), self.holder("work", "peak")]
+        for program in programs:
+            self.addCleanup(program.__exit__)
+        pids = [program.pid for program in programs]
+        self.record(*pids, moments=2)
+        listed = self.tool("recording", self.path).stdout
+        for pid in pids:
+            self.assertRegex(listed, rf"(?m)^ *{pid} .* 2 .*holds")
+            self.assertEqual(self.moment("--process", pid).comment_values()["pid"], pid)
+            self.assertIn(f"pid {pid}\n", self.tool("info", f"{self.path}@{pid}@last").stdout)
+        for words in (["top", self.path], ["top", f"{self.path}@holds"], ["top", self.path, "--process", "holds"]):
+            self.check_one_line(self.tool(*words, expect=1), "2 processes", *pids, "--process")
+        self.check_one_line(self.tool("top", self.path, "--process", "none", expect=1), "'none'")
+
+    def test_a_name_and_an_end(self):
+        """Who has ended keeps its place; who comes next under that name is another one."""
+        name = f"holds{os.getpid()}"
+        program = self.dir / name
+        program.hardlink_to(self.victim("holds"))
+        pids = []
+        for _ in range(2):
+            running = self.start([program, self.victim("libplugin.so")], sample=1)
+            running.read_until("ready")
+            running.say("work")
+            running.read_until("done")
+            pids.append(running.pid)
+            self.record(name)
+            running.__exit__()
+        self.record(name)
+        listed = self.tool("recording", self.path).stdout.splitlines()[1:]
+        self.assertEqual([int(line.split()[0]) for line in listed], pids)
+        self.assertEqual(["ended" in line for line in listed], [True, True])
+        self.assertEqual([self.moment("--process", name, "--at", time).comment_values()["pid"] for time in ("first", "last")], pids)
+
+    def test_last_words(self):
+        """Of a process that was killed while it was recorded, what it left is its last moment."""
+        with self.holder("work") as program:
+            self.record(program.pid)
+            program.say("peak")
+            program.read_until("done")
+            self.tool("dump", "-o", "last.pb.gz", program.pid)
+        self.record("holds")
+        last = self.read("last.pb.gz")
+        self.assertEqual(self.moment("--process", program.pid).total("alloc_objects", in_victim), last.total("alloc_objects", in_victim))
+
+    def test_signals_end_it(self):
+        with self.holder("work") as program:
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                recorder = subprocess.Popen([paths.TOOL, "record", "--every", "1h", "-o", self.path, str(program.pid)],
+                                            cwd=self.out_dir, env=self.tool_environment(), stderr=subprocess.DEVNULL)
+                self.addCleanup(recorder.kill)
+                before = self.moments() if self.path.exists() else 0
+                wait_until(lambda: self.has_more_than(before), "a moment is stored")
+                recorder.send_signal(number)
+                self.assertEqual(recorder.wait(timeout=200), 0)
+        self.assertEqual(self.moments(), 3)
+
+    def has_more_than(self, count):
+        try:
+            return self.moments() > count
+        except sqlite3.OperationalError:  # there is no table yet
+            return False
+
+
+class Refusals(RecordCase):
+    """What is no recording, or not ours: one line, and not a byte of it is changed."""
+    def made(self):
+        with self.holder("work") as program:
+            self.record(program.pid)
+
+    def check_left_alone(self, *words, target=None):
+        target = target or self.path
+        before = target.read_bytes()
+        done = self.tool("record", "--all", "--moments", "1", "-o", target, expect=1)
+        self.check_one_line(done, target, *words)
+        self.assertEqual(target.read_bytes(), before)
+        self.assertEqual([path.name for path in target.parent.iterdir() if path.name.startswith(f"{target.name}-")], [])
+
+    @cases(("a text\n", "a text"), ("SQLite format 4", "recording"), ("\x7fELF", "program"))
+    def test_other_files(self, start, words):
+        self.path.write_text(start * 100)
+        self.check_left_alone(words, "not a recording")
+        self.check_one_line(self.tool("recording", self.path, expect=1), self.path, words)
+
+    def test_databases_of_others(self):
+        self.sql("CREATE TABLE text(id INTEGER)")
+        self.check_left_alone("another program")
+        for words in (["recording", self.path], ["top", self.path]):
+            self.check_one_line(self.tool(*words, expect=1), self.path, "another program")
+
+    def test_another_version(self):
+        self.made()
+        patch(self.path, VERSION_AT, b"\0\0\0\x07")
+        self.check_left_alone("version 7", "version 1")
+        self.check_one_line(self.tool("top", self.path, expect=1), self.path, "version 7")
+
+    def test_other_tables(self):
+        """A view or trigger could run for ever, or lie."""
+        self.made()
+        self.sql("CREATE TRIGGER t AFTER INSERT ON moment BEGIN DELETE FROM moment; END")
+        self.check_left_alone("tables")
+        self.check_one_line(self.tool("top", self.path, expect=1), self.path, "tables")
+
+    def test_two_recorders(self):
+        with self.holder("work") as program:
+            first = subprocess.Popen([paths.TOOL, "record", "--every", "1h", "-o", self.path, str(program.pid)], cwd=self.out_dir,
+                                     env=self.tool_environment(), stderr=subprocess.PIPE, text=True)
+            self.addCleanup(first.stderr.close)
+            self.addCleanup(first.kill)
+            first.stderr.readline()
+            self.check_one_line(self.record(program.pid, expect=1), self.path, "another heapprof record")
+            first.send_signal(signal.SIGTERM)
+            self.assertEqual(first.wait(timeout=200), 0)
+            self.record(program.pid)
+
+    def test_of_another_user(self):
+        need_root()
+        self.made()
+        os.chown(self.path, NOBODY, NOGROUP)
+        self.check_left_alone(f"user {NOBODY}")
+        self.assertIn("victim_", self.tool("top", self.path).stdout)
+
+    def test_links_and_folders(self):
+        self.made()
+        link = self.out_dir / "link.hpr"
+        link.symlink_to(self.path)
+        self.check_one_line(self.tool("record", "--all", "-o", link, expect=1), link)
+        self.check_one_line(self.tool("record", "--all", "-o", self.out_dir, expect=1), self.out_dir)
+        self.check_one_line(self.tool("record", "--all", "-o", self.out_dir / "no/file", expect=1), "no/file")
+
+    def test_read_only_folder(self):
+        """At rest it can be read wherever it lies."""
+        self.made()
+        shown = self.tool("top", self.path).stdout
+        self.path.chmod(0o444)
+        self.out_dir.chmod(0o555)
+        self.addCleanup(self.out_dir.chmod, 0o755)
+        self.assertEqual(self.tool("top", self.path).stdout, shown)
+
+    def test_mode(self):
+        self.made()
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+
+    @cases(
+        (["-o", "x.hpr"], "which processes"),
+        (["-o", "x.hpr", "--all", "1"], "not both"),
+        (["--all"], "into which file"),
+        (["--all", "-o", "x.hpr", "--every", "0s"], "0s"),
+        (["--all", "-o", "x.hpr", "--every", "soon"], "soon"),
+        (["--all", "-o", "x.hpr", "--keep", "1y"], "1y"),
+        (["--all", "-o", "x.hpr", "--size", "1M"], "1M"),
+        (["--all", "-o", "x.hpr", "--size", "lots"], "lots"),
+        (["-o", "x.hpr", "a/b"], "a/b"),
+    )
+    def test_wrong_options(self, words, about):
+        self.check_one_line(self.tool("record", *words, expect=2), about)
+        self.assertFalse((self.out_dir / "x.hpr").exists())
+
+    def test_moments_of_what_has_none(self):
+        (self.out_dir / "a.txt").write_text("no recording")
+        for words in (["top", "--at", "10:31"], ["top", "--process", "1"], ["diff", "--from", "10:31"]):
+            self.check_one_line(self.tool(*words, "a.txt", expect=1), "a.txt")
+        self.made()
+        for time in ("25:00", "yesterday", "10:31:99:1", "kept:0", "kept:x"):
+            self.check_one_line(self.tool("recording", "-o", "-", "--at", time, self.path, expect=1), "" if time == "25:00" else time.removeprefix("kept:"))

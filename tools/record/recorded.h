@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* A recording as it is read: which processes it has, and which moment of which is meant.
+ *
+ * Failure: NULL or false and *error.
+ */
+#ifndef HEAPPROF_RECORDED_H
+#define HEAPPROF_RECORDED_H
+
+#include "tools/record/process_row.h"
+
+struct recorded {
+  struct store *store;
+  struct texts *texts;
+  GArray *processes; /* struct process_row, by their first moments */
+};
+
+struct recorded *recorded_open(const char *path, GError **error);
+void recorded_free(struct recorded *recorded);
+
+/* What is meant by words. NULL: the only process there is; the last moment. */
+struct recorded_words {
+  const char *process; /* its number or name */
+  const char *time;    /* as amount.h has it, "first", "last" or "largest" */
+};
+
+/* The heap of that moment. Where a number or a name was used again, the process is the one that ran then. */
+struct heap *recorded_heap(struct recorded *recorded, const struct recorded_words *words, GError **error);
+
+/* The profile that a condition has kept under this number. */
+GBytes *recorded_kept(struct recorded *recorded, int64_t number, GError **error);
+
+#endif

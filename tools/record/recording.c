@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/record/recording.h"
+
+#include "tools/heap/save.h"
+#include "tools/record/amount.h"
+#include "tools/record/recorded.h"
+#include "tools/terminal/exit_status.h"
+#include "tools/terminal/quantity.h"
+#include "tools/terminal/table.h"
+
+#include <string.h>
+
+#define KEPT "kept:"
+
+/* --- listing --- */
+
+static void put_time(struct table *table, int64_t time_ns)
+{
+  g_autofree char *shown = time_ns > 0 ? amount_shown_time(time_ns) : g_strdup("");
+  table_put(table, shown);
+}
+
+static void put_number(struct table *table, int64_t number)
+{
+  g_autofree char *shown = g_strdup_printf("%" G_GINT64_FORMAT, number);
+  table_put(table, shown);
+}
+
+/* At its last moment. */
+static bool in_use_of(struct recorded *recorded, const struct process_row *row, int64_t *bytes, GError **error)
+{
+  return store_number(recorded->store, error, bytes, 0, "SELECT in_use FROM moment WHERE process = ? AND time_ns = ?",
+                      "ii", row->id, row->last_ns);
+}
+
+static bool list_processes(struct recorded *recorded, GError **error)
+{
+  static const char *const titles[] = {"PID", "FROM", "TO", "MOMENTS", "IN USE", "STATE"};
+  struct table *table = table_new();
+  bool is_sound = true;
+  for (size_t i = 0; i < G_N_ELEMENTS(titles); i++)
+    table_add_column(table, titles[i], TABLE_RIGHT);
+  table_add_column(table, "COMMAND", TABLE_LEFT);
+  for (guint i = 0; is_sound && i < recorded->processes->len; i++) {
+    int64_t in_use;
+    const struct process_row *row = &g_array_index(recorded->processes, struct process_row, i);
+    is_sound = in_use_of(recorded, row, &in_use, error);
+    table_begin_row(table, COLOUR_NONE);
+    put_number(table, row->pid);
+    put_time(table, row->first_ns);
+    put_time(table, row->last_ns);
+    put_number(table, row->moments);
+    table_put(table, quantity((double)in_use, "bytes").text);
+    table_put(table, row->ended_ns != 0 ? "ended" : "");
+    table_put(table, row->command[0] != '\0' ? row->command : row->program);
+  }
+  if (is_sound)
+    table_print(table, stdout);
+  table_free(table);
+  return is_sound;
+}
+
+static void put_kept(struct table *table, sqlite3_stmt *query)
+{
+  g_autofree char *name = g_strdup_printf(KEPT "%" G_GINT64_FORMAT, (int64_t)sqlite3_column_int64(query, 0));
+  g_autofree char *program = store_text(query, 2), *condition = store_text(query, 3);
+  table_begin_row(table, COLOUR_NONE);
+  table_put(table, name);
+  put_time(table, sqlite3_column_int64(query, 1));
+  table_put(table, condition);
+  put_number(table, sqlite3_column_int64(query, 5));
+  table_put(table, program);
+}
+
+static bool list_kept(struct recorded *recorded, GError **error)
+{
+  g_autoptr(GError) problem = NULL;
+  unsigned count = 0;
+  struct table *table = table_new();
+  table_add_column(table, "KEPT", TABLE_LEFT);
+  table_add_column(table, "TIME", TABLE_RIGHT);
+  table_add_column(table, "CONDITION", TABLE_LEFT);
+  table_add_column(table, "PID", TABLE_RIGHT);
+  table_add_column(table, "PROGRAM", TABLE_LEFT);
+  g_autoptr(sqlite3_stmt) query =
+      store_query(recorded->store, &problem,
+                  "SELECT kept.id, time_ns, kept.program, condition, value, pid FROM kept LEFT JOIN process ON "
+                  "process.id = kept.process ORDER BY kept.id",
+                  "");
+  for (; query != NULL && store_next(recorded->store, query, &problem); count++)
+    put_kept(table, query);
+  if (problem == NULL && count > 0) {
+    (void)fputs("\n", stdout);
+    table_print(table, stdout);
+  }
+  table_free(table);
+  if (problem == NULL)
+    return true;
+  g_propagate_error(error, g_steal_pointer(&problem));
+  return false;
+}
+
+int recording_list(const char *path)
+{
+  g_autoptr(GError) error = NULL;
+  struct recorded *recorded = recorded_open(path, &error);
+  if (recorded != NULL && recorded->processes->len == 0)
+    (void)fputs("It has no processes yet\n", stdout);
+  else if (recorded != NULL && list_processes(recorded, &error))
+    (void)list_kept(recorded, &error);
+  recorded_free(recorded);
+  if (error == NULL)
+    return finish_output(EXIT_OK);
+  say("%s", error->message);
+  return EXIT_FAILED;
+}
+
+/* --- writing --- */
+
+static bool write_bytes(GBytes *bytes, const struct recording_options *options, GError **error)
+{
+  return options->replaces ? save_file_replacing(bytes, options->output, error)
+                           : save_file_new(bytes, options->output, error);
+}
+
+static GBytes *bytes_of_moment(struct recorded *recorded, const struct recording_options *options, GError **error)
+{
+  struct recorded_words words = {.process = options->process, .time = options->time};
+  struct heap *heap = recorded_heap(recorded, &words, error);
+  GBytes *bytes = heap != NULL ? save_bytes(heap, error) : NULL;
+  if (heap != NULL)
+    heap_free(heap);
+  return bytes;
+}
+
+static GBytes *bytes_of(struct recorded *recorded, const struct recording_options *options, GError **error)
+{
+  gint64 number;
+  if (options->time == NULL || !g_str_has_prefix(options->time, KEPT))
+    return bytes_of_moment(recorded, options, error);
+  const char *text = options->time + strlen(KEPT);
+  if (!g_ascii_string_to_signed(text, 10, 1, G_MAXINT64, &number, error))
+    return NULL;
+  return recorded_kept(recorded, number, error);
+}
+
+int recording_export(const struct recording_options *options)
+{
+  g_autoptr(GError) error = NULL;
+  struct recorded *recorded = recorded_open(options->path, &error);
+  g_autoptr(GBytes) bytes = recorded != NULL ? bytes_of(recorded, options, &error) : NULL;
+  bool is_written = bytes != NULL && write_bytes(bytes, options, &error);
+  recorded_free(recorded);
+  if (!is_written) {
+    say("%s", error->message);
+    return EXIT_FAILED;
+  }
+  if (strcmp(options->output, "-") != 0)
+    put_name(options->output);
+  return finish_output(EXIT_OK);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* What keeps a recording small: of what is older than an hour a moment each minute stays, of what is older than a day
+ * one every ten minutes, than a week one an hour; what is too old goes, and the oldest where the file is too large.
+ *
+ * Failure: false and *error; the file is whole.
+ */
+#ifndef HEAPPROF_UPKEEP_H
+#define HEAPPROF_UPKEEP_H
+
+#include "tools/record/store.h"
+
+struct upkeep {
+  int64_t keep_ns;
+  uint64_t size_bytes; /* of the file and what lies beside it */
+  bool has_swept;      /* texts went: who holds some has to read them again */
+  unsigned removed;    /* processes, since texts were swept last */
+  int64_t looked_ns;   /* when ages were looked at last */
+};
+
+/* Ages are looked at once a minute, the size each time. */
+bool upkeep_run(struct upkeep *upkeep, struct store *store, int64_t now_ns, GError **error);
+
+#endif
