@@ -287,6 +287,14 @@ static bool read_half(const struct stack_record *stack, unsigned which, uint64_t
   return is_kept;
 }
 
+void peak_read_half(const struct stack_record *stack, unsigned half, const struct peak_moments *moments,
+                    struct tally_sums *now, struct tally_sums *then)
+{
+  unsigned which = moments->is_whole ? 0 : half;
+  read_now(stack, which, moments->is_whole, now);
+  (void)read_half(stack, which, moments->peaks[moments->is_whole ? 0 : 1 - which], moments->is_whole, then);
+}
+
 uint64_t peak_read_bytes_q4(const struct stack_record *stack, const struct peak_moments *moments)
 {
   struct tally_sums sums;

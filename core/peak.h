@@ -57,6 +57,10 @@ struct tally_sums peak_read(const struct stack_record *stack, const struct peak_
 /* Its bytes alone, where there is little stack. */
 uint64_t peak_read_bytes_q4(const struct stack_record *stack, const struct peak_moments *moments);
 
+/* One half alone: now, and at the moment that the other one chose. With one moment: the whole. */
+void peak_read_half(const struct stack_record *stack, unsigned half, const struct peak_moments *moments,
+                    struct tally_sums *now, struct tally_sums *then);
+
 /* A peak of its own for whoever measures a part of an exact run (interval 1): the highest total since the mark, the one
  * at that moment included. One at a time. */
 void peak_set_mark(void);

@@ -25,7 +25,7 @@ class Answers(Views):
         (self.out_dir / "one.cc").write_text("#include <map>\nstd::map<int, int> m;\n")
         (self.out_dir / "other.cc").write_text("#include <regex>\nbool f(std::string s) { return std::regex_match(s, std::regex(s)); }\n")
         done = self.tool("run", "-s", "64K", "-o", "profiles/", "--", "make", "-j2")
-        self.assertRegex(done.stderr, r"\Aheapprof: peak of all +[\d.]+MB in \d+ processes at a moment\n +largest +[\d.]+MB ±\S+ \(cc1plus, ")
+        self.assertRegex(done.stderr, r"\Aheapprof: peak of all +[\d.]+MB ±\S+ in \d+ processes at a moment\n +largest +[\d.]+MB ±\S+ \(cc1plus, ")
         self.assertEqual(len(re.findall(r"(?m)cc1plus\.\d+\.1\.pb\.gz  cc1plus ", done.stderr)), 2)
 
     @timeout(200)

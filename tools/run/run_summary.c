@@ -71,14 +71,20 @@ static void put_estimate(FILE *text, double value, double variance)
   fprintf(text, "%s%s%s", quantity(value, "bytes").text, variance == 0 && value != 0 ? ", " : " ", error.text);
 }
 
+/* Of one process and of all there are two estimates, and where the others hold next to nothing they may be in the wrong
+ * order, by chance: then the former is the better one (docs/sampling.md, 9). */
 static void put_tree_peak(FILE *text, const struct run_result *result)
 {
-  double bytes = tree_peak_bytes(result->tree_peak);
-  for (guint i = 0; i < result->collection->profiles->len; i++)
-    bytes =
-        MAX(bytes, ((const struct collected_profile *)g_ptr_array_index(result->collection->profiles, i))->peak_bytes);
+  struct region_half peak = tree_peak_of(result->tree_peak);
+  for (guint i = 0; i < result->collection->profiles->len; i++) {
+    const struct collected_profile *profile = g_ptr_array_index(result->collection->profiles, i);
+    if (profile->peak_bytes > peak.bytes)
+      peak = (struct region_half){profile->peak_bytes, profile->peak_variance};
+  }
   begin_line(text, "peak of all");
-  fprintf(text, "%s in %u processes at a moment\n", quantity(bytes, "bytes").text, result->collection->profiles->len);
+  put_estimate(text, peak.bytes, peak.variance);
+  fprintf(text, "%s in %u processes at a moment\n", peak.variance == 0 && peak.bytes != 0 ? "," : "",
+          result->collection->profiles->len);
 }
 
 static void put_peak(FILE *text, const struct collected_profile *profile, bool is_alone)

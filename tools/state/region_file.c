@@ -103,6 +103,15 @@ bool region_file_summarize(struct region_file *file, struct region_summary *summ
   return end(file, &log, error);
 }
 
+bool region_file_read_halves(struct region_file *file, struct region_halves *halves, GError **error)
+{
+  struct region_log log;
+  if (!begin(file, &log, error))
+    return false;
+  region_halves_read(&log, halves);
+  return end(file, &log, error);
+}
+
 struct heap *region_file_read(struct region_file *file, enum region_moment moment, const char *reason, GError **error)
 {
   struct region_log log;

@@ -11,6 +11,7 @@
 #ifndef HEAPPROF_REGION_FILE_H
 #define HEAPPROF_REGION_FILE_H
 
+#include "tools/state/region_halves.h"
 #include "tools/state/region_heap.h"
 
 #include <stdbool.h>
@@ -30,6 +31,8 @@ const struct stat *region_file_status(const struct region_file *file);
 struct region_file *region_file_of_bytes(const void *bytes, size_t size, const char *name, GError **error);
 
 bool region_file_summarize(struct region_file *file, struct region_summary *summary, GError **error);
+
+bool region_file_read_halves(struct region_file *file, struct region_halves *halves, GError **error);
 
 /* Of the process now, where somebody can tell: else it is what the process has last said itself. */
 void region_file_set_cpu_ns(struct region_file *file, uint64_t cpu_ns);
