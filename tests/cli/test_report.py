@@ -104,6 +104,37 @@ class Report(Views):
             change = self.json("top", new, f"--diff-base={old}", "--sample-index=alloc_space")
             self.assertAlmostEqual(Z95 * math.sqrt(variance), change["change_error"], delta=1e-5 * change["change_error"])
 
+    def of_one_process(self, **stacks):
+        """name -> at each of two moments, value and standard error of what was allocated, in use, and held at the peak; -> how uncertain the change of the peak is"""
+        types = [f"{kind}_{what}" for kind in ("alloc", "inuse", "peak") for what in ("objects", "space")]
+        for i, name in enumerate(("old", "new")):
+            self.make(name, {(function, "main"): [n for value, _ in moments[i] for n in (0, value)] for function, moments in stacks.items()},
+                      variances={(function, "main"): [n for _, error in moments[i] for n in (0, error ** 2)]
+                                 for function, moments in stacks.items()},
+                      types=types, time_ns=i + 1, comments=[("pid", "77"), ("created_unix_ns", "5")])
+        data = self.data(self.page("old.pb.gz", "new.pb.gz"))
+        return {stack[0]: math.sqrt(variance) for stack, variance in self.stacks(data, "change_variance", "peak_space").items()}
+
+    def test_peaks_of_one_process(self):
+        """Seen to fail: a peak that had not moved was uncertain, and a leak no less than one of another process."""
+        kept, grown = ((900, 9), (100, 3), (500, 8)), ((990, 10), (150, 4), (500, 8))
+        held, freed = ((900, 9), (300, 4), (300, 4)), ((950, 9.5), (200, 3), (310, 5))
+        # The peak is the same: of what has changed since it is known as well, of what changed between the profiles by other samples.
+        self.assertEqual(self.of_one_process(churn=(kept, grown), idle=(kept, kept)), {"churn": 0, "idle": 0})
+        found = self.of_one_process(churn=(kept, grown), late=(held, freed))
+        self.assertEqual(found["churn"], 0)
+        self.assertAlmostEqual(found["late"], (4 ** 2 + 5 ** 2) ** 0.5, places=3)
+        # It has moved, though some stack has the same value by chance.
+        moved = ((990, 10), (150, 4), (600, 9))
+        found = self.of_one_process(churn=(kept, grown), other=(kept, moved), idle=(kept, kept))
+        self.assertAlmostEqual(found["churn"], (2 * 8 ** 2) ** 0.5, places=3)
+        self.assertAlmostEqual(found["other"], (8 ** 2 + 9 ** 2) ** 0.5, places=3)
+        self.assertEqual(found["idle"], 0)
+        # It is now, both times: what was allocated since then is uncertain, no more.
+        before, after = ((500, 5), (500, 5), (500, 5)), ((900, 6), (900, 6), (900, 6))
+        found = self.of_one_process(leak=(before, after), other=(kept, moved))
+        self.assertAlmostEqual(found["leak"], (6 ** 2 - 5 ** 2) ** 0.5, places=3)
+
     def test_one_file_that_asks_nothing_of_the_network(self):
         page = self.page(self.make("m", {("f", "main"): (1, 2, 3, 4)}))
         policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]

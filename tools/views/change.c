@@ -8,10 +8,14 @@
 #include <math.h>
 #include <string.h>
 
+/* A value of a stack, and its variance. */
+struct number {
+  double value, variance;
+};
+
 /* What a profile says about one stack. */
 struct moment {
-  double allocated; /* the value, to see whether it changed */
-  double variance_allocated, variance_in_use;
+  struct number allocated, in_use, peak;
 };
 
 /* A stack in two profiles of one process, where its addresses are the same. Equal stacks of one profile are one. */
@@ -87,61 +91,142 @@ static struct shared_stack *find_stack(GHashTable *stacks, const struct heap *he
   return stack;
 }
 
-/* Types of the pair that a type belongs to: alloc_space and inuse_space. */
-struct type_pair {
-  int allocated, in_use;
+enum kind { KIND_ALLOCATED, KIND_IN_USE, KIND_PEAK, KINDS };
+
+static const char *const kind_starts[KINDS] = {"alloc_", "inuse_", "peak_"};
+
+/* Types that belong together: alloc_space, inuse_space and, -1 if it has none, peak_space. */
+struct kinds {
+  int types[KINDS];
+  enum kind kind; /* which of them is meant */
 };
 
-static bool find_pair(const struct heap *heap, int type, struct type_pair *pair)
+static bool find_kinds(const struct heap *heap, int type, struct kinds *kinds)
 {
   const char *name = heap_type(heap, (uint32_t)type)->name;
-  if (!g_str_has_prefix(name, "alloc_") && !g_str_has_prefix(name, "inuse_"))
+  kinds->kind = KIND_ALLOCATED;
+  while (kinds->kind < KINDS && !g_str_has_prefix(name, kind_starts[kinds->kind]))
+    kinds->kind++;
+  if (kinds->kind == KINDS)
     return false;
-  const char *what = name + strlen("alloc_");
-  g_autofree char *allocated = g_strconcat("alloc_", what, NULL), *in_use = g_strconcat("inuse_", what, NULL);
-  *pair = (struct type_pair){heap_find_type(heap, allocated), heap_find_type(heap, in_use)};
-  return pair->allocated >= 0 && pair->in_use >= 0;
+  const char *what = name + strlen(kind_starts[kinds->kind]);
+  for (unsigned kind = 0; kind < KINDS; kind++) {
+    g_autofree char *other = g_strconcat(kind_starts[kind], what, NULL);
+    kinds->types[kind] = heap_find_type(heap, other);
+  }
+  return kinds->types[KIND_ALLOCATED] >= 0 && kinds->types[KIND_IN_USE] >= 0;
 }
 
-static void add_moment(struct moment *moment, const struct heap *heap, uint32_t sample, struct type_pair pair)
+static void add_number(struct number *number, const struct heap *heap, uint32_t sample, int type)
 {
-  moment->allocated += (double)heap_values(heap, sample)[pair.allocated];
-  moment->variance_allocated += heap_variance(heap, sample, pair.allocated);
-  moment->variance_in_use += heap_variance(heap, sample, pair.in_use);
+  if (type < 0)
+    return;
+  number->value += (double)heap_values(heap, sample)[type];
+  number->variance += heap_variance(heap, sample, type);
+}
+
+static void add_moment(struct moment *moment, const struct heap *heap, uint32_t sample, const struct kinds *kinds)
+{
+  add_number(&moment->allocated, heap, sample, kinds->types[KIND_ALLOCATED]);
+  add_number(&moment->in_use, heap, sample, kinds->types[KIND_IN_USE]);
+  add_number(&moment->peak, heap, sample, kinds->types[KIND_PEAK]);
 }
 
 /* Files hold variances in single precision: the difference of two may be off by a step of the larger. */
 static double variance_of_allocations(const struct moment *old, const struct moment *new)
 {
-  if (old->allocated == new->allocated)
+  if (old->allocated.value == new->allocated.value)
     return 0;
-  return fmax(new->variance_allocated - old->variance_allocated, 0) + FLT_EPSILON * new->variance_allocated;
+  return fmax(new->allocated.variance - old->allocated.variance, 0) + FLT_EPSILON * new->allocated.variance;
 }
 
 static double variance_of_in_use(const struct moment *old, const struct moment *new)
 {
   double allocations = variance_of_allocations(old, new);
-  double frees = fmax(allocations - (new->variance_in_use - old->variance_in_use), 0);
-  return fmin(old->variance_in_use + new->variance_in_use, allocations + frees);
+  double frees = fmax(allocations - (new->in_use.variance - old->in_use.variance), 0);
+  return fmin(old->in_use.variance + new->in_use.variance, allocations + frees);
 }
 
-static struct change_variances *
-variances_of_one_process(const struct heap *old, struct type_pair old_pair, const struct heap *new,
-                         struct type_pair new_pair, double (*variance)(const struct moment *, const struct moment *))
+/* Peaks. */
+
+static bool is_equal(struct number one, struct number other)
 {
-  g_autoptr(GHashTable) stacks = g_hash_table_new_full(hash_stack, is_same_stack, g_free, NULL);
-  struct change_variances *variances = variances_new(old, new);
+  return one.value == other.value && one.variance == other.variance;
+}
+
+/* It has not changed since the peak: these come from the same samples. */
+static bool is_as_at_peak(const struct moment *moment)
+{
+  return is_equal(moment->peak, moment->in_use);
+}
+
+static bool is_untouched(const struct moment *old, const struct moment *new)
+{
+  return is_equal(old->allocated, new->allocated) && is_equal(old->in_use, new->in_use);
+}
+
+/* Is what both profiles say of the peak of one moment? Of stacks that have changed since it is the same then; and some
+ * may have changed between the profiles. */
+static bool is_one_peak(GHashTable *stacks)
+{
+  GHashTableIter iterator;
+  gpointer key;
+  bool is_one = false;
+  g_hash_table_iter_init(&iterator, stacks);
+  while (g_hash_table_iter_next(&iterator, &key, NULL)) {
+    const struct moment *old = &((const struct shared_stack *)key)->old,
+                        *new = &((const struct shared_stack *)key)->new;
+    if (is_equal(old->peak, new->peak))
+      is_one |= !is_as_at_peak(old) && !is_as_at_peak(new);
+    else if (!is_as_at_peak(old) || is_as_at_peak(new) || is_untouched(old, new))
+      return false;
+  }
+  return is_one;
+}
+
+/* Where both peaks are what was in use when the profiles were taken, they are two moments of that. Else nobody knows
+ * what was held at both peaks: it is in both with the same samples, so two processes would be further apart. */
+static double variance_of_peak(const struct moment *old, const struct moment *new, bool is_one)
+{
+  if (is_equal(old->peak, new->peak) && (is_one || is_untouched(old, new)))
+    return 0;
+  return is_as_at_peak(old) && is_as_at_peak(new) ? variance_of_in_use(old, new)
+                                                  : old->peak.variance + new->peak.variance;
+}
+
+/* One process. */
+
+static GHashTable *shared_stacks(const struct heap *old, const struct kinds *old_kinds, const struct heap *new,
+                                 const struct kinds *new_kinds)
+{
+  GHashTable *stacks = g_hash_table_new_full(hash_stack, is_same_stack, g_free, NULL);
   for (uint32_t i = 0; i < old->samples->len; i++)
-    add_moment(&find_stack(stacks, old, i)->old, old, i, old_pair);
+    add_moment(&find_stack(stacks, old, i)->old, old, i, old_kinds);
   for (uint32_t i = 0; i < new->samples->len; i++)
-    add_moment(&find_stack(stacks, new, i)->new, new, i, new_pair);
+    add_moment(&find_stack(stacks, new, i)->new, new, i, new_kinds);
+  return stacks;
+}
+
+static double variance_of(const struct shared_stack *stack, enum kind kind, bool is_one)
+{
+  return kind == KIND_ALLOCATED ? variance_of_allocations(&stack->old, &stack->new)
+         : kind == KIND_IN_USE  ? variance_of_in_use(&stack->old, &stack->new)
+                                : variance_of_peak(&stack->old, &stack->new, is_one);
+}
+
+static struct change_variances *variances_of_one_process(const struct heap *old, const struct kinds *old_kinds,
+                                                         const struct heap *new, const struct kinds *new_kinds)
+{
+  g_autoptr(GHashTable) stacks = shared_stacks(old, old_kinds, new, new_kinds);
+  struct change_variances *variances = variances_new(old, new);
+  bool is_one = is_one_peak(stacks);
   GHashTableIter iterator;
   gpointer key;
   g_hash_table_iter_init(&iterator, stacks);
   while (g_hash_table_iter_next(&iterator, &key, NULL)) {
     const struct shared_stack *stack = key;
     double *carrier = stack->heap == old ? variances->old : variances->new;
-    carrier[stack->sample] = variance(&stack->old, &stack->new);
+    carrier[stack->sample] = variance_of(stack, old_kinds->kind, is_one);
   }
   return variances;
 }
@@ -152,21 +237,18 @@ static bool is_of_peak(const struct heap *heap)
   return heap_comment(heap, COMMENT_moment) != NULL;
 }
 
-static bool share_samples(const struct heap *old, const struct heap *new, bool of_in_use)
+static bool share_samples(const struct heap *old, const struct heap *new, enum kind kind)
 {
-  return facts_same_process(old, new) && !(of_in_use && (is_of_peak(old) || is_of_peak(new)));
+  return facts_same_process(old, new) && (kind == KIND_ALLOCATED || !(is_of_peak(old) || is_of_peak(new)));
 }
 
 struct change_variances *change_variances_new(const struct heap *old, int old_type, const struct heap *new,
                                               int new_type)
 {
-  struct type_pair old_pair, new_pair;
-  if (find_pair(old, old_type, &old_pair) && find_pair(new, new_type, &new_pair)) {
-    bool of_in_use = old_type == old_pair.in_use;
-    if (of_in_use == (new_type == new_pair.in_use) && share_samples(old, new, of_in_use))
-      return variances_of_one_process(old, old_pair, new, new_pair,
-                                      of_in_use ? variance_of_in_use : variance_of_allocations);
-  }
+  struct kinds old_kinds, new_kinds;
+  if (find_kinds(old, old_type, &old_kinds) && find_kinds(new, new_type, &new_kinds) &&
+      old_kinds.kind == new_kinds.kind && share_samples(old, new, old_kinds.kind))
+    return variances_of_one_process(old, &old_kinds, new, &new_kinds);
   struct change_variances *variances = variances_new(old, new);
   copy_variances(variances->old, old, old_type);
   copy_variances(variances->new, new, new_type);
