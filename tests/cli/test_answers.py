@@ -2,6 +2,7 @@
 """The jobs of docs/answers.md, as a user does them: the commands that are told there, and who they name. The leak in a service is
 browser/test_demo, the kill for want of memory test_oom, the benchmark test_benchmarks."""
 import re
+import shutil
 import subprocess
 
 from cli.views import Views
@@ -47,12 +48,16 @@ class Answers(Views):
         self.assertRegex(" ".join(owners), "create|process|db[A-Z]")
 
     def test_python_extension(self):
-        library = compile(SOURCES / "tally.c", "-shared", "-fPIC")
-        script = (f"import ctypes\ntally = ctypes.CDLL({str(library)!r})\n"
-                  "for number in range(100_000): tally.tally_add(b'request %d, ' % number * 10)\n")
-        self.check_top_in_use(self.tool("run", "-o", "python.pb.gz", "--", "/usr/bin/python3", "-c", script), "new_record")
+        """A module of Debian's Python, built as its own tool says."""
+        includes = subprocess.run(["/usr/bin/python3-config", "--includes"], capture_output=True, text=True, check=True).stdout.split()
+        shutil.copy(compile(SOURCES / "tally.c", "-shared", "-fPIC", *includes), self.out_dir / "tally.so")
+        (self.out_dir / "app.py").write_text("import tally\nfor number in range(100_000):\n    tally.add(f'request {number}, ' * 10)\n")
+        done = self.tool("run", "-o", "python.pb.gz", "--", "/usr/bin/python3", "app.py")
+        self.check_top_in_use(done, "new_record")
         text = self.tool("top", "--list", "new_record", "python.pb.gz").stdout
         self.assertRegex(text, r"(?m)^ +[\d.]+MB +[\d.]+MB +\d+:  record->text = strdup\(text\);$")
+        tree = self.tool("tree", "--focus=new_record", "python.pb.gz").stdout
+        self.assertRegex(tree, r"tally_add\n")
 
     @timeout(200)
     def test_rust(self):

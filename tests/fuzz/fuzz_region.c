@@ -59,6 +59,18 @@ static void check_moment(struct region_file *file, enum region_moment moment)
   heap_free(heap);
 }
 
+static void check_halves(struct region_file *file)
+{
+  struct region_halves halves;
+  if (!region_file_read_halves(file, &halves, NULL))
+    return;
+  for (unsigned half = 0; half < HALVES; half++) {
+    MUST(halves.now[half].bytes >= 0 && halves.now[half].variance >= 0);
+    MUST(halves.then[half].bytes >= 0 && halves.then[half].variance >= 0);
+    MUST(halves.inherited[half].bytes >= 0 && halves.moments[half] >= 0);
+  }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
   g_autoptr(GError) error = NULL;
@@ -69,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   struct region_summary summary;
   if (region_file_summarize(file, &summary, NULL))
     MUST(summary.in_use_bytes >= 0 && summary.in_use_bytes_variance >= 0);
+  check_halves(file);
   check_moment(file, REGION_NOW);
   check_moment(file, REGION_PEAK);
   region_file_close(file);

@@ -9,6 +9,7 @@
 #include "tools/heap/save.h"
 #include "tools/heap/sums.h"
 #include "tools/source/source.h"
+#include "tools/views/change.h"
 #include "tools/views/facts.h"
 #include "tools/views/folded.h"
 
@@ -80,6 +81,17 @@ static inline void check_shown(const struct heap *heap, FILE *nowhere)
   folded_print(nowhere, heap, heap_find_type(heap, NULL), PLACES_BY_LINE);
 }
 
+/* From itself: as of one process, if it says which. */
+static inline void check_difference(const struct heap *heap)
+{
+  for (int type = 0; heap->variances != NULL && type < (int)heap->types->len; type++) {
+    struct change_variances *variances = change_variances_new(heap, type, heap, type);
+    for (guint i = 0; i < heap->samples->len; i++)
+      MUST(variances->old[i] >= 0 && variances->new[i] >= 0);
+    change_variances_free(variances);
+  }
+}
+
 /* Reads the bytes; what becomes a heap is checked. */
 static inline void check_input(const uint8_t *data, size_t size)
 {
@@ -97,6 +109,7 @@ static inline void check_input(const uint8_t *data, size_t size)
   check_locations(heap);
   check_written(heap);
   check_combined(heap);
+  check_difference(heap);
   check_shown(heap, nowhere);
   source_drop_frames(heap);
   check_samples(heap);
