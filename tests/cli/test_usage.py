@@ -40,7 +40,8 @@ def call(command, what):
     words = [word for word in re.sub(r"\[|\]|\.\.\.|\|NAME", "", operands_of(command)).split() if word != "--"]
     if not any(name in words for name in ("FILE", "PID", "PID|FILE", "FILE|PID", "OLD", "NEW")):
         return None
-    return [command, *("main" if word == "REGEX" else what for word in words)]
+    needed = {"push": ["--to=http://127.0.0.1:1"]}.get(command, [])
+    return [command, *needed, *("main" if word == "REGEX" else what for word in words)]
 
 
 def readers_of(kind):
@@ -73,7 +74,7 @@ class EveryCommand(Usage):
     def test_there_are_all(self):
         self.assertEqual(commands(),
                          ["run", "ls", "rss", "dump", "recover", "top", "tree", "peek", "symbolize", "merge", "diff", "folded",
-                                      "info", "report", "serve", "record", "recording"])
+                                      "info", "report", "serve", "record", "recording", "push"])
 
     def test_help(self):
         for command in commands():
@@ -262,7 +263,7 @@ class BadProcesses(StateCase, Usage):
         for command in readers:
             words = call(command, pid)
             if pid.startswith("-"):
-                words.insert(1, "--")
+                words.insert(words.index(pid), "--")
             self.check_failed(self.tool(*words, expect=None), pid)
         self.assertEqual(list(self.out_dir.iterdir()), [])
 
@@ -272,7 +273,7 @@ class BadProcesses(StateCase, Usage):
         for command in ("dump", "rss"):
             self.check_says(self.tool(command, pid, expect=None), 1, pid, "recover")
         self.check_failed(self.tool("serve", pid, expect=None), pid)
-        for command in set(readers_of("PID")) - {"dump", "recover", "rss", "serve", "record"}:
+        for command in set(readers_of("PID")) - {"dump", "recover", "rss", "serve", "record", "push"}:
             done = self.tool(*call(command, str(pid)), expect=None)
             self.assertEqual(done.returncode, 0, f"{command}: {done.stderr}")
         self.assertTrue(self.state_file(pid).exists())

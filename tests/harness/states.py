@@ -143,7 +143,7 @@ class StateCase(Case):
         folder.chmod(0o755)
         for path in (paths.TOOL, paths.LIB, self.victim("holds"), self.victim("libplugin.so")):
             shutil.copy(path, folder)
-        for program in ("heapprof-serve", "heapprof-record"):
+        for program in ("heapprof-serve", "heapprof-record", "heapprof-push"):
             if (paths.BUILD / program).exists():
                 shutil.copy(paths.BUILD / program, folder)
         return folder

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A request whose answer has to be worked out sleeps until a worker is done, or its client goes. Of a difference it sleeps
- * twice: until its begin is known, and for as long as it takes.
+/* A request whose answer has to be worked out sleeps until a worker is done, or its client goes. Of a difference it
+ * sleeps twice: until its begin is known, and for as long as it takes.
  *
  * Threads: that of the default main context.
  */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads processes into the queue, round after round: what each has allocated since it was read last, and what it has in
+ * use. What cannot be put in (the queue or the disk is full) is not lost: the marks stay what they were, so the next
+ * profile that can has it.
+ *
+ * Failure: said once, until it is over.
+ */
+#ifndef HEAPPROF_GATHER_H
+#define HEAPPROF_GATHER_H
+
+#include "tools/push/queue.h"
+#include "tools/scrape/served.h"
+
+enum { GATHER_FAILURES_MAX = 2 }; /* then it is left out */
+
+struct gather_options {
+  const struct queue *queue;
+  char *const *operands; /* processes, and NULL */
+  GTree *labels;         /* that were given */
+  GHashTable *failures;  /* pid -> how often who read it failed */
+};
+
+struct gather;
+
+struct gather *gather_new(const struct gather_options *options);
+void gather_free(struct gather *gather);
+
+/* `announce` is told whose turn it is, and 0 at the end. */
+void gather_round(struct gather *gather, void (*announce)(int pid, void *context), void *context);
+
+#endif
