@@ -73,7 +73,10 @@ class Browser:
         self.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
 
     def open(self, path):
-        self.url = pathlib.Path(path).as_uri()
+        self.open_address(pathlib.Path(path).as_uri())
+
+    def open_address(self, url):
+        self.url = url
         self.ask("POST", "/url", {"url": self.url})
 
     def run(self, script, *arguments):
@@ -87,8 +90,11 @@ class Browser:
         self.point(x, y, {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0})
 
     def point(self, x, y, *more):
-        move = {"type": "pointerMove", "x": round(x), "y": round(y), "duration": 0}
-        self.ask("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": [move, *more]}]})
+        self.act([{"type": "pointerMove", "x": round(x), "y": round(y), "duration": 0}, *more])
+
+    def act(self, actions):
+        """Of the mouse."""
+        self.ask("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": actions}]})
 
     def type(self, *keys):
         strokes = [{"type": kind, "value": KEYS.get(key, key)} for key in keys for kind in ("keyDown", "keyUp")]

@@ -276,7 +276,7 @@ class LikeGo(ServedCase):
         self.assertNotIn("x-go-pprof", answer.headers)
 
     @cases(("/debug/pprof", "/debug/pprof/"), ("/debug/pprof?x=1&y", "/debug/pprof/?x=1&y"), ("//debug/pprof/heap", "/debug/pprof/heap"),
-           ("/debug/./x/../pprof/heap?a", "/debug/pprof/heap?a"), ("/app", "/app/"), ("/app/", "/app/debug/pprof/"),
+           ("/debug/./x/../pprof/heap?a", "/debug/pprof/heap?a"), ("/app", "/app/"),
            ("/app/debug/pprof", "/app/debug/pprof/"), ("//example.org//", "/example.org/"), ("/../..//a/", "/a/"))
     def test_redirections(self, path, location):
         answer = self.server.get(path)
@@ -316,7 +316,8 @@ class LikeGo(ServedCase):
 
     def test_pages_for_people(self):
         listed = self.server.get("/").text
-        self.assertIn(f'<a href="{self.program.pid}/debug/pprof/">{self.program.pid}</a>', listed)
+        self.assertIn(f'<a href="{self.program.pid}/">{self.program.pid}</a>', listed)
+        self.assertIn(f'<a href="{self.program.pid}/debug/pprof/">profiles</a>', listed)
         self.assertIn("heap?debug=1", self.server.get("/debug/pprof/").text)
         self.assertIn("This is a heap profiler", self.server.get("/debug/pprof/").text)
         self.assertEqual(self.server.get("/healthz").text, "ok\n")

@@ -15,13 +15,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_route(const char *uri)
 {
   struct route route = route_of(uri);
-  MUST((route.end == ROUTE_REDIRECT) == (route.location != NULL));
+  MUST((route.end == ROUTE_REDIRECT || route.end == ROUTE_PAGE) == (route.location != NULL));
   MUST(route.process != NULL);
   if (route.location != NULL)
     MUST(route.location[0] == '/' && route.location[1] != '/' && route.location[1] != '\\');
   if (route.end == ROUTE_REDIRECT) { /* what it leads to leads to no third place, but for the slashes at the end */
     struct route next = route_of(route.location);
-    MUST(next.location == NULL || strlen(next.location) > strlen(route.location));
+    MUST(next.end != ROUTE_REDIRECT || strlen(next.location) > strlen(route.location));
     route_clear(&next);
   }
   route_clear(&route);

@@ -543,6 +543,12 @@ MUTANTS = [
            "if (*names >= names_max)", "if (*names >= names_max && false)", ["cli/test_serve.Metrics.test_sites_are"]),
     Mutant("serve_gone_client_waits", "a delta goes on for a client that has gone", "tools/http/sleep.c",
            "(GIOCondition)(POLLRDHUP | G_IO_HUP | G_IO_ERR)", "G_IO_ERR", ["cli/test_serve.Deltas.test_nobody"]),
+    Mutant("live_history_grows", "what is remembered has no bound", "tools/live/history.c",
+           "while (history->moment_bytes > HISTORY_MOMENT_BYTES_MAX)", "while (false)", ["unit/test_history"]),
+    Mutant("live_change_of_now", "what changed is what is there now", "tools/serve/live_answer.c",
+           "  moment_put(heap, keys, moment, pulse->moment_bytes);", "  (void)moment;", ["cli/test_serve_page.Timeline.test_what_changed"]),
+    Mutant("live_forgets_zoom", "a refresh shows all again", "tools/report/src/app.js",
+           "sameNode(tree, pathOf(zoomed), choice.measure)", "tree.root", ["browser/test_live.Refresh.test_what_was"]),
 ]
 
 

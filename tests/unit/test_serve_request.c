@@ -171,6 +171,11 @@ static void knows_the_ways(void **state)
   assert_route("/debug/debug/pprof/symbol", ROUTE_SYMBOL, "debug");
   assert_route("/x/debug/pprof/goroutine", ROUTE_UNKNOWN_PROFILE, "x");
   assert_route("/x/y", ROUTE_NOTHING, "x");
+  assert_route("/x/?y", ROUTE_PAGE, "x");
+  assert_route("/12/live/heap", ROUTE_LIVE_HEAP, "12");
+  assert_route("/12/live/timeline", ROUTE_LIVE_TIMELINE, "12");
+  assert_route("/12/live/change?from=1", ROUTE_LIVE_CHANGE, "12");
+  assert_route("/12/live/", ROUTE_NOTHING, "12");
 }
 
 static void assert_access(const struct access *access, const char *host, const char *authorization,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/serve_program.h"
+#include "tools/http/pulse_clock.h"
 #include "tools/serve/sites.h"
 
 #include <glib.h>
@@ -16,10 +17,12 @@ static int run(const struct cmd_line *line)
                                   .user = cmd_value(line, "user"),
                                   .hosts = hosts,
                                   .operands = line->operands};
-  uint64_t sites;
-  if (!cmd_number(line, "sites", 0, SITES_MAX, 0, &sites))
+  uint64_t sites, history_seconds;
+  if (!cmd_number(line, "sites", 0, SITES_MAX, 0, &sites) ||
+      !cmd_number(line, "history", 0, PULSE_SECONDS_MAX, PULSE_SECONDS, &history_seconds))
     return EXIT_USAGE;
   options.sites = (unsigned)sites;
+  options.history_seconds = (unsigned)history_seconds;
   if (options.token_file != NULL && options.has_no_auth)
     return cmd_misused(line, "--token-file or --no-auth, not both");
   for (int i = 0; i < line->count; i++)
@@ -34,6 +37,9 @@ static const struct cmd_option options[] = {
     {.name = "no-auth", .help = "other machines may ask without a token"},
     {.name = "host", .argument = "NAME", .help = "a name by which the server may be asked, besides its own"},
     {.name = "sites", .argument = "K", .help = "put the K largest owners of each process into /metrics"},
+    {.name = "history",
+     .argument = "SECONDS",
+     .help = "remember what all have in use every SECONDS, for an hour; 0: not"},
     {.name = "user", .argument = "USER", .help = "become USER, and serve that user's processes"},
     CMD_OPTIONS_END,
 };

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const char html[] = "text/html; charset=utf-8", plain_text[] = "text/plain; charset=utf-8",
-                  any_bytes[] = "application/octet-stream";
+                  any_bytes[] = "application/octet-stream", json[] = "application/json";
 
 static const struct {
   const char *type, *file_name;
@@ -19,6 +19,10 @@ static const struct {
     [ORDER_SYMBOL] = {plain_text, NULL},
     [ORDER_HEAP_DELTA] = {any_bytes, "heap-delta"},
     [ORDER_ALLOCS_DELTA] = {any_bytes, "allocs-delta"},
+    [ORDER_PAGE] = {html, NULL},
+    [ORDER_LIVE_HEAP] = {json, NULL},
+    [ORDER_LIVE_TIMELINE] = {json, NULL},
+    [ORDER_LIVE_CHANGE] = {json, NULL},
 };
 
 /* Whoever knows it says so; the text is the same. */
@@ -41,5 +45,7 @@ struct answer body_of(const struct request *request, struct parcel *parcel)
   if (kind == ORDER_LIST)
     answer_add_header(&answer, "Content-Security-Policy",
                       "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+  if (kind == ORDER_PAGE) /* it has a policy of its own, but for this, which is for headers only */
+    answer_add_header(&answer, "Content-Security-Policy", "frame-ancestors 'none'");
   return answer;
 }

@@ -2,9 +2,11 @@
 #include "tools/http/question.h"
 
 #include "tools/http/sleep.h"
+#include "tools/live/live_page.h"
 #include "tools/serve/numbers.h"
 #include "tools/serve/uri.h"
 
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -30,8 +32,17 @@ static struct answer place_order(struct request *request, enum order_kind kind, 
   }
   request->order.wants_text = request->wants_text;
   request->order.sites = request->sites;
+  request->order.interval_seconds = pulse_clock_interval(request->service->clock);
   sleep_until_done(request, input);
   return no_answer();
+}
+
+/* Takes the parcel. */
+static struct answer place_order_with(struct request *request, enum order_kind kind, struct parcel *input)
+{
+  struct answer answer = place_order(request, kind, input);
+  parcel_release(input);
+  return answer;
 }
 
 static struct answer place_symbol_order(struct request *request)
@@ -40,9 +51,7 @@ static struct answer place_symbol_order(struct request *request)
   bool is_posted = request->body->len > 0;
   struct parcel *input =
       is_posted ? parcel_of_bytes(request->body->data, request->body->len) : parcel_of_bytes(query, strlen(query));
-  struct answer answer = place_order(request, ORDER_SYMBOL, input);
-  parcel_release(input);
-  return answer;
+  return place_order_with(request, ORDER_SYMBOL, input);
 }
 
 /* What a profile is asked for, in the order in which Go looks at it: `delta` is ORDER_MARKS where there is none. */
@@ -96,11 +105,65 @@ static struct answer place_metrics_order(struct request *request)
   return place_order(request, ORDER_METRICS, service->sites > 0 ? service->shown : NULL);
 }
 
+/* Pages, and what they ask for. */
+
+static struct answer answer_page(struct request *request)
+{
+  if (live_page_exists())
+    return place_order(request, ORDER_PAGE, NULL);
+  return answer_redirect(request->route.location, request->has_body_in_answer);
+}
+
+/* 0: it was asked for by name, and pages do not. */
+static int number_of(const char *process)
+{
+  guint64 number;
+  return g_ascii_string_to_unsigned(process, 10, 1, INT_MAX, &number, NULL) ? (int)number : 0;
+}
+
+static struct answer answer_timeline(struct request *request)
+{
+  struct parcel *past = pulse_clock_past(request->service->clock, number_of(request->route.process));
+  return place_order_with(request, ORDER_LIVE_TIMELINE, past);
+}
+
+static bool time_of(const struct request *request, const char *key, int64_t *time_unix_ns)
+{
+  enum { NS_OF_MS = 1000000 };
+  g_autofree char *text = uri_value(uri_query(request->uri), key);
+  guint64 time_ms;
+  if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, PULSE_TIME_MAX / NS_OF_MS, &time_ms, NULL))
+    return false;
+  *time_unix_ns = (int64_t)time_ms * NS_OF_MS;
+  return true;
+}
+
+static struct answer answer_change(struct request *request)
+{
+  int64_t from_unix_ns, to_unix_ns;
+  if (!time_of(request, "from", &from_unix_ns) || !time_of(request, "to", &to_unix_ns))
+    return answer_problem(MHD_HTTP_BAD_REQUEST, "from and to must be times, in milliseconds since 1970");
+  struct parcel *pair =
+      pulse_clock_pair(request->service->clock, number_of(request->route.process), from_unix_ns, to_unix_ns);
+  if (pair == NULL)
+    return answer_problem(MHD_HTTP_NOT_FOUND, "no two moments of it are remembered");
+  return place_order_with(request, ORDER_LIVE_CHANGE, pair);
+}
+
+static struct answer answer_list(struct request *request)
+{
+  return place_order_with(request, ORDER_LIST, pulse_clock_past_of_all(request->service->clock));
+}
+
 struct answer question_answer(struct request *request)
 {
   switch (request->route.end) {
   case ROUTE_REDIRECT: return answer_redirect(request->route.location, request->has_body_in_answer);
-  case ROUTE_LIST: return place_order(request, ORDER_LIST, NULL);
+  case ROUTE_LIST: return answer_list(request);
+  case ROUTE_PAGE: return answer_page(request);
+  case ROUTE_LIVE_HEAP: return place_order(request, ORDER_LIVE_HEAP, NULL);
+  case ROUTE_LIVE_TIMELINE: return answer_timeline(request);
+  case ROUTE_LIVE_CHANGE: return answer_change(request);
   case ROUTE_HEALTH: return answer_text(MHD_HTTP_OK, "ok");
   case ROUTE_METRICS: return place_metrics_order(request);
   case ROUTE_INDEX: return place_order(request, ORDER_INDEX, NULL);

@@ -88,7 +88,7 @@ static void run_until_signal(int signals)
   g_main_loop_unref(loop);
 }
 
-static int run_service(struct service *service, const struct listener *listener)
+static int run_service(struct service *service, const struct serve_options *options, const struct listener *listener)
 {
   int signals = hold_signals();
   struct http_source *http = http_source_new(listener->fd, service);
@@ -96,9 +96,11 @@ static int run_service(struct service *service, const struct listener *listener)
     say("the server cannot be started");
     return EXIT_FAILED;
   }
+  service->clock = pulse_clock_new(service->workers, options->history_seconds);
   say("serving %s", listener->shown);
   run_until_signal(signals);
   http_source_free(http);
+  pulse_clock_free(service->clock);
   visitors_clear(&service->visitors);
   (void)close(signals);
   return EXIT_OK;
@@ -114,7 +116,7 @@ static int serve_at(const struct serve_options *options, const struct listener *
   service.sleeping = g_hash_table_new(g_direct_hash, g_direct_equal);
   int status = set_access(&service.access, options, listener);
   if (status == EXIT_OK)
-    status = become_user(options->user, listener, &error) ? run_service(&service, listener) : fail(error);
+    status = become_user(options->user, listener, &error) ? run_service(&service, options, listener) : fail(error);
   workers_free(service.workers);
   clients_free(service.clients);
   parcel_release(service.shown);

@@ -15,6 +15,7 @@ struct serve_options {
   const char *token_file;   /* NULL: none */
   bool has_no_auth;         /* other machines may ask without a token */
   unsigned sites;           /* of each process, in its metrics */
+  unsigned history_seconds; /* between the values that are remembered; 0: none are */
   const char *user;         /* NULL: stay who we are */
   const char *const *hosts; /* names that the server may be asked by, and NULL */
   char *const *operands;    /* processes, and NULL */

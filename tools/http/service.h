@@ -6,6 +6,7 @@
 #ifndef HEAPPROF_SERVICE_H
 #define HEAPPROF_SERVICE_H
 
+#include "tools/http/pulse_clock.h"
 #include "tools/http/visitors.h"
 #include "tools/serve/access.h"
 #include "tools/serve/clients.h"
@@ -16,6 +17,7 @@ struct service {
   struct visitors visitors;
   struct workers *workers;
   struct clients *clients;
+  struct pulse_clock *clock;
   unsigned sites;       /* of metrics */
   struct parcel *shown; /* their names; NULL: none yet */
   GHashTable *sleeping; /* struct exchange * */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Makes the page: node build.mjs PACKAGES PAGE, where PACKAGES is the folder of node_modules and PAGE the file to write.
+// Makes a page: node build.mjs PACKAGES PAGE NAME, where PACKAGES is the folder of node_modules, PAGE the file to write, and NAME
+// "report" or "live".
 // The result depends on the sources and on package-lock.json alone.
 
 import { createHash } from "node:crypto";
@@ -8,7 +9,13 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const [packages, page] = process.argv.slice(2).map((path) => resolve(path));
+const [packages, page] = process.argv.slice(2, 4).map((path) => resolve(path));
+const { entry, sheet, connect, without } = {
+  report: { entry: "main.js", sheet: "style.css", connect: [],
+    without: "This page needs scripts to show the profile. It holds all it needs and asks nothing of any network." },
+  live: { entry: "live.js", sheet: "live.css", connect: ["connect-src 'self'"],
+    without: "This page needs scripts to show the profile. It asks nothing but the server that it came from." },
+}[process.argv[4]];
 const source = join(dirname(fileURLToPath(import.meta.url)), "src");
 const require = createRequire(join(packages, "package.json"));
 const esbuild = require("esbuild");
@@ -16,18 +23,19 @@ const esbuild = require("esbuild");
 // Names of classes are kept: d3-flame-graph asks for one.
 const common = { bundle: true, write: false, minify: true, keepNames: true, legalComments: "none", target: "es2022",
   absWorkingDir: source, nodePaths: [join(packages, "node_modules")], logLevel: "warning" };
-const script = esbuild.buildSync({ ...common, entryPoints: ["main.js"], format: "iife", metafile: true,
+const script = esbuild.buildSync({ ...common, entryPoints: [entry], format: "iife", metafile: true,
   loader: { ".css": "empty" } }); // the library's style sheet is for one theme
-const style = esbuild.buildSync({ ...common, entryPoints: ["style.css"], target: "chrome123" });
+const style = esbuild.buildSync({ ...common, entryPoints: [sheet], target: "chrome123" });
 
 // `</script>` in a string of the script would end it.
 const texts = {
   SCRIPT: script.outputFiles[0].text.trim().replace(/<(?=\/script|!--|script)/gi, "\\x3c"),
   STYLE: style.outputFiles[0].text.trim(),
+  WITHOUT: without,
   LICENCES: escaped(licences(Object.keys(script.metafile.inputs))),
 };
 texts.POLICY = ["default-src 'none'", `script-src ${hash(texts.SCRIPT)}`, `style-src ${hash(texts.STYLE)}`, "img-src data:",
-  "base-uri 'none'", "form-action 'none'"].join("; ");
+  ...connect, "base-uri 'none'", "form-action 'none'"].join("; ");
 
 const template = readFileSync(join(source, "index.html"), "utf8");
 const made = template.replace(/@(\w+)@/g, (mark, name) => texts[name] ?? mark);

@@ -2,10 +2,11 @@
 #include "tools/scrape/marks.h"
 
 #include "core/comments.h"
+#include "tools/scrape/stack_keys.h"
 
 #include <string.h>
 
-enum { KEY_BYTES = 16, ALLOC_OBJECTS = 0, ALLOC_SPACE = 1, TYPES = 2 };
+enum { ALLOC_OBJECTS = 0, ALLOC_SPACE = 1, TYPES = 2 };
 
 static const char magic[8] = "hpmarks";
 
@@ -16,7 +17,7 @@ struct marks_header {
 };
 
 struct mark {
-  uint8_t key[KEY_BYTES];
+  struct stack_key key;
   int64_t allocated[TYPES];
   double variances[TYPES];
 };
@@ -30,35 +31,11 @@ static struct marks_header header_of(const struct heap *heap)
   return header;
 }
 
-static void add_text(GChecksum *sum, const char *text)
-{
-  g_checksum_update(sum, (const guchar *)text, (gssize)strlen(text) + 1);
-}
-
-/* A digest of its addresses and labels: whoever chose them cannot make two stacks one. */
-static void set_key(const struct heap *heap, uint32_t index, uint8_t key[KEY_BYTES])
-{
-  const struct heap_sample *sample = heap_sample(heap, index);
-  const uint32_t *frames = heap_frames(heap, sample);
-  g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
-  for (uint32_t i = 0; i < sample->frame_count; i++)
-    g_checksum_update(sum, (const guchar *)&heap_location(heap, frames[i])->address, sizeof(uint64_t));
-  for (uint32_t i = 0; i < sample->label_count; i++) {
-    const struct heap_label *label = &g_array_index(heap->labels, struct heap_label, sample->first_label + i);
-    add_text(sum, label->key);
-    add_text(sum, label->text);
-  }
-  guint8 digest[32];
-  gsize size = sizeof digest;
-  g_checksum_get_digest(sum, digest, &size);
-  memcpy(key, digest, KEY_BYTES);
-}
-
 static struct mark mark_of(const struct heap *heap, uint32_t sample)
 {
   struct mark mark;
   memset(&mark, 0, sizeof mark);
-  set_key(heap, sample, mark.key);
+  mark.key = stack_key_of(heap, sample);
   for (int type = 0; type < TYPES; type++) {
     mark.allocated[type] = heap_values(heap, sample)[type];
     mark.variances[type] = heap_variance(heap, sample, type);
@@ -80,22 +57,10 @@ GBytes *marks_of(const struct heap *heap)
 
 /* Subtracting. */
 
-static guint hash_mark(gconstpointer mark)
-{
-  guint hash;
-  memcpy(&hash, mark, sizeof hash);
-  return hash;
-}
-
-static gboolean is_same_stack(gconstpointer a, gconstpointer b)
-{
-  return memcmp(a, b, KEY_BYTES) == 0;
-}
-
 /* Marks by their keys, which begin them. They belong to `bytes`. */
 static GHashTable *marks_by_key(GBytes *bytes)
 {
-  GHashTable *marks = g_hash_table_new(hash_mark, is_same_stack);
+  GHashTable *marks = g_hash_table_new(stack_key_hash, stack_key_equal);
   gsize size;
   const char *start = g_bytes_get_data(bytes, &size);
   for (gsize at = sizeof(struct marks_header); at + sizeof(struct mark) <= size; at += sizeof(struct mark))
@@ -131,9 +96,8 @@ static void subtract_all(struct heap *heap, GBytes *bytes)
 {
   g_autoptr(GHashTable) marks = marks_by_key(bytes);
   for (uint32_t i = 0; i < heap->samples->len; i++) {
-    uint8_t key[KEY_BYTES];
-    set_key(heap, i, key);
-    const void *found = g_hash_table_lookup(marks, key);
+    struct stack_key key = stack_key_of(heap, i);
+    const void *found = g_hash_table_lookup(marks, &key);
     if (found == NULL)
       continue;
     struct mark then;
@@ -142,8 +106,7 @@ static void subtract_all(struct heap *heap, GBytes *bytes)
   }
 }
 
-/* What counts from the start of the process is not of this time. */
-static void drop_comments(struct heap *heap)
+void marks_drop_totals(struct heap *heap)
 {
   static const char *const keys[] = {COMMENT_samples, COMMENT_exact_units, COMMENT_estimated_units,
                                      COMMENT_standard_error};
@@ -168,7 +131,7 @@ void marks_subtract(struct heap *heap, GBytes *marks)
     subtract_all(heap, marks);
   heap->time_unix_ns = has_marks ? then.time_unix_ns : (int64_t)MIN(created_unix_ns, (uint64_t)now_unix_ns);
   heap->duration_ns = now_unix_ns - heap->time_unix_ns;
-  drop_comments(heap);
+  marks_drop_totals(heap);
   heap_add_comment(heap, COMMENT_delta, "alloc_* of %.3f s%s, inuse_* of their end", (double)heap->duration_ns / 1e9,
                    has_marks ? "" : ", since the start");
 }

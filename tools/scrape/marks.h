@@ -17,4 +17,7 @@ GBytes *marks_of(const struct heap *heap);
  * comment, and is of that time. `marks` may be NULL. */
 void marks_subtract(struct heap *heap, GBytes *marks);
 
+/* Takes out the comments on what counts from the start of the process, for a heap of another time. */
+void marks_drop_totals(struct heap *heap);
+
 #endif

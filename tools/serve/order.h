@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 enum order_kind {
-  ORDER_LIST,    /* the page of all processes */
+  ORDER_LIST,    /* the page of all processes, with their past in the parcel */
   ORDER_METRICS, /* of all; the names that were shown are in the parcel, and come back as marks */
   ORDER_INDEX,   /* the page of one */
   ORDER_HEAP,
@@ -23,6 +23,11 @@ enum order_kind {
   ORDER_MARKS,      /* what it has allocated, for a delta */
   ORDER_HEAP_DELTA, /* with the marks in the parcel; none: since the start */
   ORDER_ALLOCS_DELTA,
+  ORDER_PULSE, /* what is known of all, to be remembered (live/pulse.h) */
+  ORDER_PAGE,  /* the page of one, and what it asks for: the past and pairs of moments are in the parcel */
+  ORDER_LIVE_HEAP,
+  ORDER_LIVE_TIMELINE,
+  ORDER_LIVE_CHANGE,
 };
 
 enum { ORDER_PROCESS_BYTES = 256, ORDER_PROBLEM_BYTES = 1024 };
@@ -31,6 +36,7 @@ struct order {
   enum order_kind kind;
   bool wants_text;                   /* debug=1 */
   unsigned sites;                    /* of metrics */
+  unsigned interval_seconds;         /* of pulses, for the timeline */
   char process[ORDER_PROCESS_BYTES]; /* ends with NUL, and NULs follow */
 };
 

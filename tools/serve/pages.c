@@ -1,17 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/serve/pages.h"
 
+#include "tools/live/sparklines.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 
-static void append_start(GString *page, const char *title)
+static const char style[] =
+    ":root { color-scheme: light dark; font-size: clamp(14px, 11px + 0.23vw, 20px); --line: light-dark(#d9dde3, "
+    "#363b46);\n"
+    "  --quiet: light-dark(#5a6270, #a2a9b6); --accent: light-dark(#1f5fd0, #7fb0ff) }\n"
+    "body { margin: 0; padding: 1.5rem clamp(.75rem, 2vw, 3rem); font: 1rem/1.45 system-ui, sans-serif;\n"
+    "  background: light-dark(#fff, #16181d); color: light-dark(#1b1f27, #e6e8ec); overflow-wrap: anywhere }\n"
+    "a { color: var(--accent) }\n"
+    "table { border-collapse: collapse }\n"
+    "td, th { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: "
+    "middle }\n"
+    "th { color: var(--quiet) } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums "
+    "}\n"
+    "svg { display: block; width: 10rem; height: 2rem } polyline { fill: none; stroke: var(--accent); stroke-width: "
+    "1.5 }\n"
+    "@media (max-width: 700px) { thead { display: none } tr { display: block; padding: .5rem 0;\n"
+    "  border-bottom: 1px solid var(--line) } td, td.number { display: inline-block; border: 0; padding: 0 1rem 0 0 }\n"
+    "  td.command { display: block } }\n";
+
+static void append_start(GString *page, const char *title, const char *more)
 {
-  g_string_append_printf(
-      page,
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>%s</title>\n"
-      "<style>body { font-family: sans-serif; margin: 2em } td, th { padding: .2em 1em; text-align: left } "
-      "td.number { text-align: right }</style>\n</head>\n<body>\n<h1>%s</h1>\n",
-      title, title);
+  g_string_append_printf(page,
+                         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n%s"
+                         "<title>%s</title>\n<style>%s</style>\n</head>\n<body>\n<h1>%s</h1>\n",
+                         more, title, style, title);
 }
 
 static void append_end(GString *page)
@@ -25,29 +43,38 @@ static char *escaped(const char *text)
   return g_markup_escape_text(shown, -1);
 }
 
-static void append_target(GString *page, const struct target *target)
+static void append_target(GString *page, const struct target *target, const struct sparklines *sparklines)
 {
   g_autofree char *plain = target_command(target), *command = escaped(plain);
-  g_autofree char *path = g_strdup_printf("%d/debug/pprof/", target->pid);
   g_string_append_printf(page,
-                         "<tr><td class=\"number\"><a href=\"%s\">%d</a></td><td>%s</td><td class=\"number\">%s</td>"
-                         "<td class=\"number\">%s</td></tr>\n",
-                         path, target->pid, command, quantity(target->summary.in_use_bytes, "bytes").text,
+                         "<tr><td class=\"number\"><a href=\"%d/\">%d</a></td><td class=\"command\">%s</td>"
+                         "<td class=\"number\">%s</td><td class=\"number\">%s</td><td>",
+                         target->pid, target->pid, command, quantity(target->summary.in_use_bytes, "bytes").text,
                          quantity(target->summary.allocated_bytes, "bytes").text);
+  sparklines_append(page, sparklines, target->pid, target->summary.created_unix_ns);
+  g_string_append_printf(page, "</td><td><a href=\"%d/debug/pprof/\">profiles</a></td></tr>\n", target->pid);
 }
 
-GString *pages_list(const GPtrArray *targets)
+static void append_table(GString *page, const GPtrArray *targets, GBytes *past)
+{
+  struct sparklines *sparklines = sparklines_new(past);
+  g_string_append(page,
+                  "<table>\n<thead><tr><th class=\"number\">process</th><th>command</th><th class=\"number\">in use"
+                  "</th><th class=\"number\">allocated</th><th>in use, the last hour</th><th></th></tr></thead>\n");
+  for (guint i = 0; i < targets->len; i++)
+    append_target(page, g_ptr_array_index(targets, i), sparklines);
+  g_string_append(page, "</table>\n");
+  sparklines_free(sparklines);
+}
+
+GString *pages_list(const GPtrArray *targets, GBytes *past)
 {
   GString *page = g_string_new(NULL);
-  append_start(page, "heapprof");
+  append_start(page, "heapprof", "<meta http-equiv=\"refresh\" content=\"10\">\n");
   if (targets->len == 0)
     g_string_append(page, "<p>No profiled process runs: heapprof run -- COMMAND starts one.</p>\n");
   else
-    g_string_append(page, "<table>\n<tr><th>process</th><th>command</th><th>in use</th><th>allocated</th></tr>\n");
-  for (guint i = 0; i < targets->len; i++)
-    append_target(page, g_ptr_array_index(targets, i));
-  if (targets->len > 0)
-    g_string_append(page, "</table>\n");
+    append_table(page, targets, past);
   append_end(page);
   return page;
 }
@@ -68,7 +95,7 @@ GString *pages_index(const struct target *target)
 {
   GString *page = g_string_new(NULL);
   g_autofree char *plain = target_command(target), *command = escaped(plain);
-  append_start(page, "/debug/pprof/");
+  append_start(page, "/debug/pprof/", "");
   g_string_append_printf(page, "<p>Process %d: %s</p>\n<table>\n", target->pid, command);
   for (size_t i = 0; i < G_N_ELEMENTS(profiles); i++)
     g_string_append_printf(page, "<tr><td><a href=\"%s\">%s</a></td><td>%s</td></tr>\n", profiles[i].link,

@@ -8,7 +8,8 @@
 
 #include "tools/state/targets.h"
 
-GString *pages_list(const GPtrArray *targets);
+/* `past`: points of all (live/history.h). */
+GString *pages_list(const GPtrArray *targets, GBytes *past);
 GString *pages_index(const struct target *target);
 
 #endif

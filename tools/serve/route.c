@@ -21,9 +21,21 @@ static const struct {
     {"symbol", ROUTE_SYMBOL},
 };
 
+static const struct {
+  const char *path;
+  enum route_end end;
+} parts[] = {
+    {"/live/heap", ROUTE_LIVE_HEAP},
+    {"/live/timeline", ROUTE_LIVE_TIMELINE},
+    {"/live/change", ROUTE_LIVE_CHANGE},
+};
+
 /* Of what stands behind the process. */
 static enum route_end end_of(const char *rest)
 {
+  for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
+    if (strcmp(rest, parts[i].path) == 0)
+      return parts[i].end;
   if (!g_str_has_prefix(rest, profiles))
     return ROUTE_NOTHING;
   for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
@@ -52,8 +64,6 @@ static struct route route_of_process(const char *path, const char *uri)
   g_autofree char *element = g_strndup(path + 1, (gsize)(rest - path - 1));
   if (rest[0] == '\0')
     return redirection(path, "/", uri);
-  if (strcmp(rest, "/") == 0)
-    return redirection(path, profiles + 1, uri);
   if (strcmp(rest, "/debug/pprof") == 0)
     return redirection(path, "/", uri);
   char *process = uri_decoded(element);
@@ -61,7 +71,14 @@ static struct route route_of_process(const char *path, const char *uri)
     g_free(process);
     return fixed(ROUTE_NOTHING);
   }
-  return (struct route){.end = end_of(rest), .process = process};
+  struct route route = {.end = end_of(rest), .process = process};
+  if (strcmp(rest, "/") == 0) {
+    struct route elsewhere = redirection(path, profiles + 1, uri);
+    route.end = ROUTE_PAGE;
+    route.location = g_steal_pointer(&elsewhere.location);
+    route_clear(&elsewhere);
+  }
+  return route;
 }
 
 /* As it was asked for, to see whether it had to be cleaned. */

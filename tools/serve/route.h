@@ -5,6 +5,8 @@
  *   /healthz, /metrics
  *   /debug/pprof/NAME                     of the first process
  *   /PROCESS/debug/pprof/NAME             of one, by its number or the name of its program
+ *   /PROCESS/                             its page
+ *   /PROCESS/live/NAME                    what that asks for
  *
  * Memory: a route owns its texts.
  */
@@ -25,12 +27,16 @@ enum route_end {
   ROUTE_CMDLINE,
   ROUTE_SYMBOL,
   ROUTE_UNKNOWN_PROFILE,
+  ROUTE_PAGE, /* or, where there are none, to `location` */
+  ROUTE_LIVE_HEAP,
+  ROUTE_LIVE_TIMELINE,
+  ROUTE_LIVE_CHANGE,
 };
 
 struct route {
   enum route_end end;
   char *process;  /* as it was named; "": the first */
-  char *location; /* of a redirection, else NULL */
+  char *location; /* of a redirection, or NULL */
 };
 
 struct route route_of(const char *uri);

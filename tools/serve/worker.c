@@ -2,10 +2,13 @@
 #include "tools/serve/worker.h"
 
 #include "tools/heap/save.h"
+#include "tools/live/live_page.h"
+#include "tools/live/pulse.h"
 #include "tools/scrape/marks.h"
 #include "tools/scrape/served.h"
 #include "tools/scrape/served_heap.h"
 #include "tools/serve/go_text.h"
+#include "tools/serve/live_answer.h"
 #include "tools/serve/metrics.h"
 #include "tools/serve/order.h"
 #include "tools/serve/pages.h"
@@ -28,6 +31,7 @@ enum {
   STATUS_BROKEN = 500,
   INPUT_BYTES_MAX = 1 << 20,
   SHOWN_BYTES_MAX = 16 << 20,
+  PAST_BYTES_MAX = 64 << 20,
   MARKS_BYTES_MAX = 512 << 20,  /* of more stacks than a profile can have */
   RESIDENT_PAGES_MAX = 8 << 10, /* of 4 KiB; where more stays after an order a fresh worker takes over */
 };
@@ -99,6 +103,26 @@ static GBytes *symbols(const struct target *target, const struct parcel *input, 
   return NULL;
 }
 
+/* NULL: there is none. */
+static GBytes *past_of(const struct parcel *input)
+{
+  return input != NULL ? parcel_bytes(input, PAST_BYTES_MAX) : NULL;
+}
+
+static GBytes *live_answer(const struct target *target, const struct order *order, const struct parcel *input,
+                           GError **error)
+{
+  g_autoptr(GBytes) past = past_of(input);
+  if (order->kind == ORDER_LIVE_HEAP)
+    return bytes_of(live_answer_heap(target, error));
+  if (order->kind == ORDER_LIVE_TIMELINE)
+    return bytes_of(live_answer_timeline(target, past, order->interval_seconds, error));
+  if (past != NULL)
+    return bytes_of(live_answer_change(target, past, error));
+  g_set_error(error, SERVED_ERROR, STATUS_BROKEN, "what is remembered cannot be read");
+  return NULL;
+}
+
 static GBytes *answer_of_target(const struct target *target, const struct order *order, const struct parcel *input,
                                 GBytes **marks, GError **error)
 {
@@ -106,6 +130,10 @@ static GBytes *answer_of_target(const struct target *target, const struct order 
   case ORDER_INDEX: return bytes_of(pages_index(target));
   case ORDER_CMDLINE: return command_line(target, error);
   case ORDER_SYMBOL: return symbols(target, input, error);
+  case ORDER_PAGE: return live_page_of(target->pid);
+  case ORDER_LIVE_HEAP:
+  case ORDER_LIVE_TIMELINE:
+  case ORDER_LIVE_CHANGE: return live_answer(target, order, input, error);
   default: return profile(target, order, input, marks, error);
   }
 }
@@ -121,11 +149,19 @@ static GBytes *metrics(struct served *served, const struct order *order, const s
   return bytes;
 }
 
+static GBytes *list(struct served *served, const struct parcel *input)
+{
+  g_autoptr(GBytes) past = past_of(input), none = g_bytes_new(NULL, 0);
+  return bytes_of(pages_list(served_all(served), past != NULL ? past : none));
+}
+
 static GBytes *answer(struct served *served, const struct order *order, const struct parcel *input, GBytes **marks,
                       GError **error)
 {
   if (order->kind == ORDER_LIST)
-    return bytes_of(pages_list(served_all(served)));
+    return list(served, input);
+  if (order->kind == ORDER_PULSE)
+    return pulses_of(served_all(served));
   if (order->kind == ORDER_METRICS)
     return metrics(served, order, input, marks);
   struct target *target = served_find(served, order->process, error);

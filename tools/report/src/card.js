@@ -9,10 +9,12 @@ const GAP_PX = 12;
 export class Card {
   constructor(card) {
     this.card = card;
+    this.node = null; // that it tells about
     document.addEventListener("pointermove", (event) => this.follow(event.clientX, event.clientY));
   }
 
   show(view, node, frame) {
+    this.node = node;
     const place = placesText(view.profile, node) + (isInlined(node) ? " (inlined)" : "");
     this.card.replaceChildren(
       element("strong", {}, node.name),
@@ -29,6 +31,7 @@ export class Card {
   }
 
   hide() {
+    this.node = null;
     this.card.hidden = true;
   }
 

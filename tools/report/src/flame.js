@@ -7,6 +7,7 @@ import { select } from "d3-selection";
 
 import { tone } from "./colours.js";
 import { element } from "./dom.js";
+import { pathOf } from "./trees.js";
 import { Queue } from "./queue.js";
 
 const MIN_WIDTH_PX = 1;
@@ -21,6 +22,7 @@ export class Flame {
   constructor(container, options) {
     this.container = container;
     this.options = options;
+    this.drawn = new Map();
     this.tooltip = () => {};
     this.tooltip.show = () => {};
     this.tooltip.hide = () => {};
@@ -36,6 +38,7 @@ export class Flame {
     const width = this.container.clientWidth;
     const cellHeight = Math.round(1.5 * parseFloat(getComputedStyle(document.documentElement).fontSize));
     this.container.replaceChildren();
+    this.drawn = new Map();
     if (!(view.zoomed.total[view.measure] > 0)) {
       this.container.append(element("p", { class: "nothing" }, `There is no ${view.tree.sums.name} here.`));
       return;
@@ -97,7 +100,6 @@ export class Flame {
 
   /** Gives the frames what the library leaves to its user. */
   decorate(cellHeight) {
-    this.drawn = new Map();
     this.levels = [];
     const { matches, zoomed } = this.view;
     const flame = this;
@@ -122,6 +124,18 @@ export class Flame {
   point(target) {
     const drawn = target?.closest?.("g.frame") ?? null;
     this.options.onPoint(drawn === null ? null : select(drawn).datum().data.node, drawn);
+  }
+
+  /** The names on the way to the frame that has the focus; null: none has. */
+  focusedPath() {
+    const drawn = this.container.contains(document.activeElement) ? document.activeElement.closest("g.frame") : null;
+    return drawn === null ? null : pathOf(select(drawn).datum().data.node);
+  }
+
+  /** What is drawn of the node at the end of such a path. */
+  frameAt(path) {
+    const wanted = JSON.stringify(path);
+    return [...this.drawn].find(([frame]) => path !== null && JSON.stringify(pathOf(frame.data.node)) === wanted)?.[1];
   }
 
   focus(node) {

@@ -110,15 +110,20 @@ export class CallerTree {
   }
 }
 
-/** The node of `tree` that is reached by the same names as `node` of another tree, or the last one on the way. */
-export function sameNode(tree, node, measure) {
+/** The names on the way from the root to a node. */
+export function pathOf(node) {
   const path = [];
   for (let at = node; at.parent !== null; at = at.parent) {
-    path.unshift(at.number);
+    path.unshift(at.name);
   }
+  return path;
+}
+
+/** The node of `tree` that is reached by these names, or the last one on the way. */
+export function sameNode(tree, path, measure) {
   let found = tree.root;
-  for (const number of path) {
-    const next = tree.children(found, measure, 0).find((child) => child.number === number);
+  for (const name of path) {
+    const next = tree.children(found, measure, 0).find((child) => child.name === name);
     if (next === undefined) {
       break;
     }

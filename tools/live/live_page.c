@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/live/live_page.h"
+
+#include "tools/views/built_page.h"
+
+#ifdef HEAPPROF_REPORT
+
+BUILT_PAGE(live_page, "tools/report/live.html");
+
+bool live_page_exists(void)
+{
+  return true;
+}
+
+GBytes *live_page_of(int pid)
+{
+  g_autoptr(GString) json = g_string_new(NULL);
+  g_string_printf(json, "{\"pid\":%d}", pid);
+  return built_page_with(live_page_start, live_page_end, json);
+}
+
+#else
+
+bool live_page_exists(void)
+{
+  return false;
+}
+
+GBytes *live_page_of(int pid)
+{
+  (void)pid;
+  return NULL;
+}
+
+#endif

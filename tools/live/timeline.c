@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "tools/live/timeline.h"
+
+#include "tools/live/pulse.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+/* Columns of the points. */
+struct columns {
+  json_t *times, *in_use, *resident, *allocated, *is_known;
+};
+
+static void add_number(json_t *column, double value)
+{
+  json_array_append_new(column, json_integer((json_int_t)MIN(value + 0.5, 9e15)));
+}
+
+static void add_points(const struct columns *columns, struct owners *owners, GBytes *pulses, uint64_t created_unix_ns)
+{
+  struct pulse_reader reader = pulses_begin_kept(pulses);
+  struct pulse pulse;
+  const void *moment;
+  while (pulses_next(&reader, &pulse, &moment)) {
+    if (pulse.created_unix_ns != created_unix_ns)
+      continue;
+    json_array_append_new(columns->times, json_integer(pulse.time_unix_ns / 1000000));
+    add_number(columns->in_use, pulse.in_use_bytes);
+    add_number(columns->resident, pulse.resident_bytes);
+    add_number(columns->allocated, pulse.allocated_bytes);
+    json_array_append_new(columns->is_known, json_boolean(pulse.moment_bytes > 0));
+    if (pulse.moment_bytes > 0)
+      owners_add_moment(owners, moment, pulse.moment_bytes);
+  }
+}
+
+/* By point; null where it is not known. */
+static json_t *values_of(const struct owner_past *past, const json_t *is_known)
+{
+  json_t *values = json_array();
+  size_t moment = 0;
+  for (size_t i = 0; i < json_array_size(is_known); i++)
+    if (json_is_true(json_array_get(is_known, i)))
+      add_number(values, past->bytes[moment++]);
+    else
+      json_array_append_new(values, json_null());
+  return values;
+}
+
+static json_t *owners_json(struct owners *owners, const json_t *is_known)
+{
+  json_t *all = json_array();
+  g_autoptr(GArray) shown = owners_shown(owners);
+  for (guint i = 0; i < shown->len; i++) {
+    const struct owner_past *past = &g_array_index(shown, struct owner_past, i);
+    json_array_append_new(all, json_pack("{ss sb so}", "name", past->name, "is_rest", past->is_rest, "values",
+                                         values_of(past, is_known)));
+  }
+  return all;
+}
+
+GString *timeline_json(struct owners *owners, GBytes *pulses, uint64_t created_unix_ns, unsigned interval_seconds)
+{
+  struct columns columns = {json_array(), json_array(), json_array(), json_array(), json_array()};
+  add_points(&columns, owners, pulses, created_unix_ns);
+  json_t *shown = owners_json(owners, columns.is_known);
+  json_t *all = json_pack("{si so so so so so so}", "interval_s", (int)interval_seconds, "times", columns.times,
+                          "in_use", columns.in_use, "resident", columns.resident, "allocated", columns.allocated,
+                          "is_known", columns.is_known, "owners", shown);
+  char *text = json_dumps(all, JSON_COMPACT | JSON_ENSURE_ASCII);
+  json_decref(all);
+  GString *json = g_string_new(text);
+  free(text);
+  return json;
+}
