@@ -57,6 +57,15 @@ class Recover(StateCase):
         self.assertEqual(profile.total("alloc_objects", counted), WORK_OBJECTS)
         self.assertEqual(profile.comment_values()["reason"], "recover")
 
+    def test_nobody_could_say_that_it_was_not_written(self):
+        """ls closes its standard error before it ends, so no line appears: the state stays, is listed, and becomes the profile."""
+        run = self.profiled(["/bin/ls", "/"], sample=1, out=f"{self.dir}/missing/%p.pb.gz")
+        self.assertEqual((run.err, self.profile_files()), ("", []))
+        state, = self.states()
+        pid = int(state.partition(".")[0])
+        self.assertEqual(self.listed()[pid]["program"], "ls")
+        self.assertGreater(self.recover(pid).total("alloc_space"), 0)
+
     @cases(signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)
     def test_killed(self, number):
         with self.holder(preload=True) as program:

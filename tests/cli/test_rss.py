@@ -221,6 +221,11 @@ class Resident(StateCase):
     def test_not_profiled(self):
         self.check_one_line(self.tool("rss", os.getpid(), expect=1), os.getpid(), "not profiled")
 
+    def test_not_profiled_and_closed(self):
+        """Of a container's first process even root may not read the memory map. Seen to fail there: that was all that was said."""
+        need_root()
+        self.check_one_line(self.tool("rss", 1, expect=1), "process 1 is not profiled")
+
     def test_no_process(self):
         self.check_one_line(self.tool("rss", "no-such-program", expect=1), "'no-such-program'")
         process = subprocess.Popen(["true"])

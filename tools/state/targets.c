@@ -292,15 +292,33 @@ static struct target *latest_dead(int pid)
   return NULL;
 }
 
+static bool has_state(int pid)
+{
+  g_autofree char *directory = targets_state_directory(NULL);
+  g_autofree char *path = directory != NULL ? g_strdup_printf("%s/%d" STATE_FILE_SUFFIX, directory, pid) : g_strdup("");
+  return access(path, F_OK) == 0;
+}
+
+/* Its memory map is not for us to read. */
+static void explain_closed(int pid, uid_t owner, GError **error)
+{
+  if (geteuid() != 0 && owner != geteuid())
+    g_set_error(error, TARGETS_ERROR, EPERM,
+                "process %d belongs to user %u: only that user and root may read its state", pid, (unsigned)owner);
+  else if (has_state(pid))
+    g_set_error(error, TARGETS_ERROR, EPERM, "process %d of user %u: its memory map cannot be read", pid,
+                (unsigned)owner);
+  else
+    g_set_error(error, TARGETS_ERROR, EPERM,
+                "process %d is not profiled, as far as can be seen: there is no state of it, and its memory map cannot "
+                "be read",
+                pid);
+}
+
 static void explain_absence(int pid, const struct process_maps *maps, bool has_parents_region, GError **error)
 {
   if (maps->closed->len > 0) {
-    const struct closed_process *closed = &g_array_index(maps->closed, struct closed_process, 0);
-    bool is_ours = geteuid() == 0 || closed->owner == geteuid();
-    g_set_error(error, TARGETS_ERROR, EPERM,
-                is_ours ? "process %d of user %u: its memory map cannot be read"
-                        : "process %d belongs to user %u: only that user and root may read its state",
-                pid, (unsigned)closed->owner);
+    explain_closed(pid, g_array_index(maps->closed, struct closed_process, 0).owner, error);
   } else if (!process_runs(pid))
     g_set_error(error, TARGETS_ERROR, ESRCH, "there is no process %d, and no state of one that has ended", pid);
   else if (has_parents_region)
