@@ -50,76 +50,16 @@ static void begin(void)
   live_init(true);
 }
 
-static struct live_entry entry(unsigned number)
-{
-  return (struct live_entry){.stack = number + 1, .size_bytes = number + 5000};
-}
-
-static void add(unsigned number)
-{
-  explorer_require(live_add(pointers[number], entry(number)));
-}
-
-static void add_before(unsigned number)
-{
-  require(live_add(pointers[number], entry(number)));
-}
-
-static void expect_entry(const struct live_entry *got, unsigned number)
-{
-  explorer_require(got->stack == number + 1 && got->size_bytes == number + 5000);
-}
-
-static void expect_removed(unsigned number)
-{
-  struct live_entry got = {.stack = 0};
-  explorer_require(live_may_hold(pointers[number]));
-  explorer_require(live_remove(pointers[number], &got));
-  expect_entry(&got, number);
-}
-
-/* At the end: exactly these are there, then nothing is, and each node is in the free list once. */
-
-static void expect_nodes_free(void)
-{
-  bool is_free[16] = {false};
-  unsigned used = atomic_load_explicit(&nodes_used, memory_order_relaxed), count = 1;
-  explorer_require(atomic_load_explicit(&deferred_nodes, memory_order_relaxed) << 32 == 0);
-  for (uint32_t node; count <= used && (node = live_node_pop(&free_lists[0].nodes)) != 0; count++) {
-    explorer_require(node < used && !is_free[node]);
-    is_free[node] = true;
-  }
-  explorer_require(count == used);
-}
-
-static void expect_only(const unsigned *numbers, unsigned count)
+static void expect_nothing_held(void)
 {
   struct live_entry got;
-  explorer_require(live_count() == count);
-  for (unsigned i = 0; i < count; i++)
-    expect_removed(numbers[i]);
-  explorer_require(live_count() == 0);
   for (unsigned i = 0; i < POINTERS; i++)
     explorer_require(!live_remove(pointers[i], &got));
-  expect_nodes_free();
 }
 
-#define EXPECT_ONLY(name, ...)                                                                                         \
-  static void name(void)                                                                                               \
-  {                                                                                                                    \
-    static const unsigned numbers[] = {__VA_ARGS__};                                                                   \
-    expect_only(numbers, COUNT_OF(numbers));                                                                           \
-  }
-#define ADDER(name, number)                                                                                            \
-  static void name(void)                                                                                               \
-  {                                                                                                                    \
-    add(number);                                                                                                       \
-  }
-#define REMOVER(name, number)                                                                                          \
-  static void name(void)                                                                                               \
-  {                                                                                                                    \
-    expect_removed(number);                                                                                            \
-  }
+enum { ENTRY_LEAST_BYTES = 5000 };
+#include "live_order.h"
+
 #define HOLDER(name, ...)                                                                                              \
   static void name(void)                                                                                               \
   {                                                                                                                    \
@@ -232,40 +172,14 @@ static const struct explorer_scenario freed_twice = {.name = "freed twice",
                                                      .threads = {remove_0_perhaps_and_add_2, remove_0_perhaps},
                                                      .finish = expect_0_removed_once};
 
-/* Whoever walks sees whole entries. */
-
-static void expect_whole(struct live_entry got)
-{
-  expect_entry(&got, got.stack - 1);
-}
-
-static void visit_all(void)
-{
-  live_adopt_each(expect_whole);
-}
-
 static const struct explorer_scenario walked = {
     .name = "a walk while an entry with a node is added", .set_up = hold_0, .threads = {add_4, visit_all}};
 
 /* The walk sees what was there, when a shelf is put up meanwhile, too. */
 
-static _Atomic int visits[POINTERS], frees[POINTERS], is_settled;
-
-static void visit(struct live_entry got)
-{
-  expect_entry(&got, got.stack - 1);
-  atomic_fetch_add_explicit(&visits[got.stack - 1], 1, memory_order_relaxed);
-}
-
 static void visit_each(void)
 {
   live_adopt_each(visit);
-}
-
-static void expect_balance_of(unsigned number, int balance)
-{
-  int visited = atomic_load_explicit(&visits[number], memory_order_relaxed);
-  explorer_require(visited - atomic_load_explicit(&frees[number], memory_order_relaxed) == balance && visited <= 1);
 }
 
 static void expect_0_and_1_visited(void)
@@ -279,29 +193,6 @@ static const struct explorer_scenario walked_in_growth = {.name = "a walk while 
                                                           .set_up = hold_0_and_1,
                                                           .threads = {add_2, visit_each},
                                                           .finish = expect_0_and_1_visited};
-
-/* Adoption: what was visited and removed is freed, once; what was not visited is not. */
-
-static void free_deferred(struct live_entry got)
-{
-  expect_entry(&got, got.stack - 1);
-  atomic_fetch_add_explicit(&frees[got.stack - 1], 1, memory_order_relaxed);
-}
-
-static void adopt(void)
-{
-  live_adopt_each(visit);
-  atomic_store_explicit(&is_settled, 1, memory_order_release);
-  live_adopt_settle(free_deferred);
-}
-
-/* As settle_defer_free does. */
-static void defer(unsigned number)
-{
-  explorer_require(live_remove_during_adoption(pointers[number]));
-  if (atomic_load_explicit(&is_settled, memory_order_acquire) == 1)
-    live_adopt_settle(free_deferred);
-}
 
 static void defer_0(void)
 {

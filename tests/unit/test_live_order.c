@@ -63,80 +63,14 @@ static void make_pointers(void)
   }
 }
 
-static struct live_entry entry(unsigned number)
-{
-  return (struct live_entry){.stack = number + 1, .size_bytes = number + 10};
-}
-
-static void add(unsigned number)
-{
-  explorer_require(live_add(pointers[number], entry(number)));
-}
-
-static void add_before(unsigned number)
-{
-  require(live_add(pointers[number], entry(number)));
-}
-
-static void expect_entry(const struct live_entry *got, unsigned number)
-{
-  explorer_require(got->stack == number + 1 && got->size_bytes == number + 10);
-}
-
-static void expect_removed(unsigned number)
-{
-  struct live_entry got = {.stack = 0};
-  explorer_require(live_may_hold(pointers[number]));
-  explorer_require(live_remove(pointers[number], &got));
-  expect_entry(&got, number);
-}
-
-/* At the end: exactly these are there. Then nothing is: no slot, no filter; and every node is in the free list once. */
-
-static void expect_nodes_free(void)
-{
-  bool is_free[16] = {false};
-  unsigned used = atomic_load_explicit(&nodes_used, memory_order_relaxed), count = 1;
-  explorer_require(atomic_load_explicit(&deferred_nodes, memory_order_relaxed) << 32 == 0);
-  for (uint32_t node; count <= used && (node = live_node_pop(&free_lists[0].nodes)) != 0; count++) {
-    explorer_require(node < used && !is_free[node]);
-    is_free[node] = true;
-  }
-  explorer_require(count == used);
-}
-
-static void expect_filters_empty(void)
+static void expect_nothing_held(void)
 {
   for (unsigned i = 0; i < POINTERS; i++)
     explorer_require(!live_filter_may_be(pointers[i]) && !live_may_hold(pointers[i]));
 }
 
-static void expect_only(const unsigned *numbers, unsigned count)
-{
-  explorer_require(live_count() == count);
-  for (unsigned i = 0; i < count; i++)
-    expect_removed(numbers[i]);
-  explorer_require(live_count() == 0);
-  expect_filters_empty();
-  expect_nodes_free();
-}
-
-#define EXPECT_ONLY(name, ...)                                                                                         \
-  static void name(void)                                                                                               \
-  {                                                                                                                    \
-    static const unsigned numbers[] = {__VA_ARGS__};                                                                   \
-    expect_only(numbers, COUNT_OF(numbers));                                                                           \
-  }
-#define ADDER(name, number)                                                                                            \
-  static void name(void)                                                                                               \
-  {                                                                                                                    \
-    add(number);                                                                                                       \
-  }
-#define REMOVER(name, number)                                                                                          \
-  static void name(void)                                                                                               \
-  {                                                                                                                    \
-    expect_removed(number);                                                                                            \
-  }
+enum { ENTRY_LEAST_BYTES = 10 };
+#include "live_order.h"
 
 ADDER(add_4, 4)
 REMOVER(remove_0, 0)
@@ -341,56 +275,12 @@ static const struct explorer_scenario came_late = {.name = "an entry that comes 
                                                    .threads = {grow_once, put_1},
                                                    .finish = expect_indexed_0_and_1};
 
-/* Whoever walks the index sees whole entries. */
-
-static void expect_whole(struct live_entry got)
-{
-  expect_entry(&got, got.stack - 1);
-}
-
-static void visit_all(void)
-{
-  live_adopt_each(expect_whole);
-}
-
 static const struct explorer_scenario walked = {
     .name = "a walk while an entry is added", .set_up = hold_0, .threads = {add_4, visit_all}};
 
-/* Adoption: what was visited and removed is freed, once; what was not visited is not. */
-
-static _Atomic int visits[POINTERS], frees[POINTERS], is_settled;
-
-static void visit(struct live_entry got)
-{
-  expect_entry(&got, got.stack - 1);
-  atomic_fetch_add_explicit(&visits[got.stack - 1], 1, memory_order_relaxed);
-}
-
-static void free_deferred(struct live_entry got)
-{
-  expect_entry(&got, got.stack - 1);
-  atomic_fetch_add_explicit(&frees[got.stack - 1], 1, memory_order_relaxed);
-}
-
-static void adopt(void)
-{
-  live_adopt_each(visit);
-  atomic_store_explicit(&is_settled, 1, memory_order_release);
-  live_adopt_settle(free_deferred);
-}
-
-/* As settle_defer_free does. */
 static void defer_0(void)
 {
-  explorer_require(live_remove_during_adoption(pointers[0]));
-  if (atomic_load_explicit(&is_settled, memory_order_acquire) == 1)
-    live_adopt_settle(free_deferred);
-}
-
-static void expect_balance_of(unsigned number, int balance)
-{
-  int visited = atomic_load_explicit(&visits[number], memory_order_relaxed);
-  explorer_require(visited - atomic_load_explicit(&frees[number], memory_order_relaxed) == balance && visited <= 1);
+  defer(0);
 }
 
 EXPECT_ONLY(expect_1, 1)
