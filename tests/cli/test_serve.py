@@ -480,11 +480,11 @@ class Metrics(ServeCase):
 
 class Prometheus:
     """One that scrapes a server every second."""
-    def __init__(self, case, target):
+    def __init__(self, case, target=None, config=None):
         folder = case.dir / "prometheus"
         folder.mkdir()
-        (folder / "config.yml").write_text(f"scrape_configs:\n- job_name: heapprof\n  scrape_interval: 1s\n  static_configs:\n"
-                                           f"  - targets: ['{target}']\n")
+        (folder / "config.yml").write_text(config or f"scrape_configs:\n- job_name: heapprof\n  scrape_interval: 1s\n  static_configs:\n"
+                                                     f"  - targets: ['{target}']\n")
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self.log = open(folder / "log", "w")

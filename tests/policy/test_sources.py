@@ -98,6 +98,7 @@ class Sources(Case):
         by each of putchar(*path), write(STDOUT_FILENO, path, 3), g_warning("%s", path) and printf("%5s", path)."""
         known = {
             "cmd/cmd.c": 8, "cmd/cmd_diff.c": 1, "cmd/cmd_top.c": 1, "cmd/cmd_tree.c": 1, "cmd/cmd_peek.c": 1, "cmd/cmd_info.c": 7, "cmd/cmd_rss.c": 1,
+            "cmd/cmd_serve.c": 1,
             "views/watch.c": 1, "views/folded.c": 3, "run/process_table.c": 1, "run/run_summary.c": 9,
             "views/rows_json.c": 1,  # ASCII
         }

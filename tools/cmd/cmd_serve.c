@@ -2,11 +2,28 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/serve_program.h"
 #include "tools/http/pulse_clock.h"
+#include "tools/serve/scrape_config.h"
 #include "tools/serve/sites.h"
+#include "tools/terminal/say.h"
 
 #include <glib.h>
 
 static const char default_listen[] = "127.0.0.1:6060";
+
+static int print_config(const struct cmd_line *line, const struct serve_options *options)
+{
+  g_autoptr(GError) error = NULL;
+  const char *kind = cmd_value(line, "print-config");
+  struct scrape_config config = {options->listen, options->token_file, options->operands};
+  if (!scrape_config_knows(kind))
+    return cmd_misused(line, "--print-config knows " SCRAPE_CONFIG_KINDS ", not '%s'", kind);
+  GString *text = scrape_config_text(kind, &config, &error);
+  if (text == NULL)
+    return cmd_misused(line, "%s", error->message);
+  (void)fputs(text->str, stdout);
+  g_string_free(text, TRUE);
+  return finish_output(EXIT_OK);
+}
 
 static int run(const struct cmd_line *line)
 {
@@ -28,7 +45,7 @@ static int run(const struct cmd_line *line)
   for (int i = 0; i < line->count; i++)
     if (line->operands[i][0] == '\0')
       return cmd_misused(line, "'' is neither the number nor the name of a process");
-  return serve_program(line, &options);
+  return cmd_has(line, "print-config") ? print_config(line, &options) : serve_program(line, &options);
 }
 
 static const struct cmd_option options[] = {
@@ -40,6 +57,7 @@ static const struct cmd_option options[] = {
     {.name = "history",
      .argument = "SECONDS",
      .help = "remember what all have in use every SECONDS, for an hour; 0: not"},
+    {.name = "print-config", .argument = "WHOSE", .help = "print what makes " SCRAPE_CONFIG_KINDS " ask, and end"},
     {.name = "user", .argument = "USER", .help = "become USER, and serve that user's processes"},
     CMD_OPTIONS_END,
 };
