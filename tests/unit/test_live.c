@@ -4,23 +4,6 @@
 #include "core/prng.h"
 #include "unit.h"
 
-/* Addresses are only compared, never followed. */
-static const void *address(uint64_t number, uint64_t stride)
-{
-  return (const void *)(uintptr_t)(0x7f0000001010 + number * stride);
-}
-
-static struct live_entry entry(uint64_t number)
-{
-  return (struct live_entry){.stack = (uint32_t)number + 1, .halves = number % 4, .size_bytes = number * 3};
-}
-
-static bool is_entry(const struct live_entry *got, uint64_t number)
-{
-  struct live_entry expected = entry(number);
-  return got->stack == expected.stack && got->halves == expected.halves && got->size_bytes == expected.size_bytes;
-}
-
 static unsigned count_of(const void *pointer)
 {
   return *live_filter_of(pointer) & LIVE_FILTER_COUNT_MAX;
@@ -33,6 +16,14 @@ static bool filter_is_empty(void)
       return false;
   return true;
 }
+
+static void expect_nothing_held(void)
+{
+  require(filter_is_empty());
+}
+
+enum { ENTRY_HALVES = 3, SHADOW_STRIDE = 16, ADOPTED_STRIDE = 640, FREED_STRIDE = 64 };
+#include "live_entries.h"
 
 CHILD_TEST(what_was_added_can_be_removed_once)
 {
@@ -117,55 +108,9 @@ CHILD_TEST(churn_does_not_grow_it)
   require(live_count() == LIVE && region_header()->own_bytes <= full + 64 * LIVE);
 }
 
-/* Threads: whoever wins the state of a pointer owns it, as with malloc and free. */
-
-enum { THREADS = 8, POINTERS = 3000, ROUNDS = 500000 };
-enum { ABSENT, PRESENT, BUSY };
-static _Atomic int shadow[POINTERS];
-static _Atomic uint64_t removed_elsewhere;
-static _Atomic unsigned started;
-static uint8_t adder[POINTERS];
-
-static void *add_and_remove(void *number)
-{
-  uint64_t random = (uintptr_t)number + 100;
-  uint8_t self = (uint8_t)(uintptr_t)number;
-  atomic_fetch_add(&started, 1);
-  while (started < THREADS)
-    ;
-
-  for (int i = 0; i < ROUNDS; i++) {
-    uint64_t pointer = prng_next(&random) % POINTERS;
-    struct live_entry got;
-    int state = atomic_load(&shadow[pointer]);
-    if (state == BUSY || !atomic_compare_exchange_strong(&shadow[pointer], &state, BUSY))
-      continue;
-    if (state == ABSENT) {
-      require(live_add(address(pointer, 16), entry(pointer)));
-      adder[pointer] = self;
-    } else {
-      require(live_filter_may_hold(address(pointer, 16)));
-      require(live_remove(address(pointer, 16), &got) && is_entry(&got, pointer));
-      require(!live_remove(address(pointer, 16), &got));
-      atomic_fetch_add_explicit(&removed_elsewhere, adder[pointer] != self, memory_order_relaxed);
-    }
-    atomic_store(&shadow[pointer], state == ABSENT ? PRESENT : ABSENT);
-  }
-  return NULL;
-}
-
 CHILD_TEST(threads_agree_with_the_shadow)
 {
-  uint64_t expected = 0;
-  struct live_entry got;
-  unit_run_threads(THREADS, add_and_remove);
-  for (uint64_t i = 0; i < POINTERS; i++)
-    expected += shadow[i] == PRESENT;
-  require(live_count() == expected && expected > 0);
-  require(removed_elsewhere > POINTERS);
-  for (uint64_t i = 0; i < POINTERS; i++)
-    require(live_remove(address(i, 16), &got) == (shadow[i] == PRESENT));
-  require(live_count() == 0);
+  agree_with_the_shadow();
   for (uint64_t i = 0; i < POINTERS; i++) /* 256 pointers a page: what reached 15 stays, the rest is zero */
     require(*live_filter_of(address(i, 16)) == 0 || count_of(address(i, 16)) == LIVE_FILTER_COUNT_MAX);
 }
@@ -254,94 +199,6 @@ CHILD_TEST(filter_of_an_address_is_that_of_its_page)
   require(live_filter_of((void *)0x7f1234568000) == live_filter_of((void *)0x7f1234567000) + 1);
   require(live_filter_of((void *)0x7fffffffffff) == &live_filter[LIVE_FILTER_BYTES - 1]);
   require(live_filter_of((void *)0) == live_filter);
-}
-
-/* Adoption. */
-
-static uint64_t visited, settled;
-static unsigned visits[2000], frees[2000];
-
-static void visit(struct live_entry got)
-{
-  require(is_entry(&got, got.stack - 1));
-  visits[got.stack - 1]++;
-  visited++;
-}
-
-static void settle(struct live_entry got)
-{
-  require(is_entry(&got, got.stack - 1));
-  frees[got.stack - 1]++;
-  settled++;
-}
-
-CHILD_TEST(adoption_counts_what_it_saw_and_lost)
-{
-  for (int generation = 0; generation < 5; generation++) { /* a child of a child of a child */
-    struct live_entry got;
-    visited = settled = 0;
-    memset(visits, 0, sizeof visits);
-    memset(frees, 0, sizeof frees);
-    for (uint64_t i = 0; i < 1000; i++)
-      require(live_add(address(i, 640), entry(i)));
-    for (uint64_t i = 0; i < 100; i++) /* freed before it was visited */
-      require(live_remove_during_adoption(address(i, 640)));
-    require(!live_remove_during_adoption(address(5, 640)) && !live_remove_during_adoption(address(5000, 640)));
-    live_adopt_each(visit);
-    require(visited == 900);
-    for (uint64_t i = 100; i < 150; i++) /* freed after */
-      require(live_remove_during_adoption(address(i, 640)));
-    live_adopt_settle(settle);
-    require(settled == 50 && live_count() == 850);
-    for (uint64_t i = 0; i < 1000; i++)
-      require(visits[i] == (i >= 100) && frees[i] == (i >= 100 && i < 150));
-    live_adopt_settle(settle);
-    require(settled == 50);
-    for (uint64_t i = 0; i < 2000; i++) /* an entry that was added later is not of that adoption */
-      require(live_add(address(i + 5000, 800), entry(i)));
-    require(live_remove_during_adoption(address(5007, 800)));
-    live_adopt_settle(settle);
-    require(settled == 50);
-    for (uint64_t i = 0; i < 2000; i++)
-      require(live_remove(address(i + 5000, 800), &got) == (i != 7));
-    for (uint64_t i = 150; i < 1000; i++)
-      require(live_remove(address(i, 640), &got) && is_entry(&got, i));
-    require(live_count() == 0 && filter_is_empty());
-  }
-}
-
-static _Atomic bool is_adopted;
-
-static void *free_meanwhile(void *number)
-{
-  uint64_t first = 250 * (uint64_t)(uintptr_t)number;
-  for (uint64_t i = first; i < first + 250; i++) {
-    require(live_remove_during_adoption(address(i, 64)));
-    if (is_adopted)
-      live_adopt_settle(settle);
-  }
-  return NULL;
-}
-
-/* Three threads free while one adopts: what was visited is freed once, what was not is not. */
-static void *adopt_or_free(void *number)
-{
-  if ((uintptr_t)number < 3)
-    return free_meanwhile(number);
-  live_adopt_each(visit);
-  live_adopt_settle(settle);
-  return NULL;
-}
-
-CHILD_TEST(frees_during_adoption_are_not_lost)
-{
-  for (uint64_t i = 0; i < 1000; i++)
-    require(live_add(address(i, 64), entry(i)));
-  unit_run_threads(4, adopt_or_free);
-  live_adopt_settle(settle);
-  require(live_count() == 250 && visited >= 250 && visited - settled == 250);
-  for (uint64_t i = 0; i < 1000; i++)
-    require(visits[i] - frees[i] == (i >= 750));
 }
 
 CHILD_TEST(refused_memory_drops_the_entry)
