@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +13,7 @@ import unittest
 
 from harness import paths, pprof_reader
 from harness.case import cases, in_victim
-from harness.states import NOBODY, NOGROUP, StateCase, need_root, patch, wait_until
+from harness.states import NOBODY, NOGROUP, StateCase, need_mount_namespaces, need_root, patch, wait_until
 
 RECORDER = paths.BUILD / "heapprof-record"
 APPLICATION_AT, VERSION_AT = 68, 60
@@ -202,6 +204,50 @@ class Processes(RecordCase):
             return self.moments() > count
         except sqlite3.OperationalError:  # there is no table yet
             return False
+
+
+class FullDisk(RecordCase):
+    def test_goes_on_when_there_is_room(self):
+        """On a file system of 3 MiB that is filled and emptied while it is recorded into."""
+        need_root()
+        need_mount_namespaces()
+        folder = self.dir / "small"
+        folder.mkdir()
+        errors = self.dir / "errors"
+        with self.holder("work") as program, open(errors, "wb") as err:
+            script = f'mount -t tmpfs -o size=3m none {folder} && exec "$@"'
+            recorder = subprocess.Popen(["unshare", "-m", "sh", "-c", script, "sh", paths.TOOL, "record", "--every", "0.01s", "-o", folder / "a.hpr",
+                                         str(program.pid)], env=self.tool_environment(), stderr=err, cwd=self.out_dir)
+            self.addCleanup(recorder.wait)
+            self.addCleanup(recorder.kill)
+            inside = pathlib.Path(f"/proc/{recorder.pid}/root{folder}")
+            self.wait_for(errors, "recording into")
+            self.fill(inside / "filler")
+            self.wait_for(errors, "there is no room")
+            (inside / "filler").unlink()
+            self.wait_for(errors, "is recorded again")
+            self.path = self.dir / "copy.hpr"
+            recorder.send_signal(signal.SIGSTOP)
+            for suffix in ("", "-wal"):
+                shutil.copy(inside / f"a.hpr{suffix}", f"{self.path}{suffix}")
+            recorder.send_signal(signal.SIGCONT)
+            recorder.send_signal(signal.SIGTERM)
+            self.assertEqual(recorder.wait(timeout=200), 0, errors.read_text())
+        said = errors.read_text().splitlines()
+        self.assertTrue(all(line.startswith("heapprof: ") for line in said), said)
+        self.assertEqual(sum("there is no room" in line for line in said), sum("recorded again" in line for line in said))
+        self.assertEqual(self.sql("PRAGMA integrity_check"), [("ok",)])
+        self.assertIn("victim_news", self.tool("top", self.path).stdout)
+
+    @staticmethod
+    def wait_for(path, words):
+        wait_until(lambda: words in path.read_text(), words)
+
+    @staticmethod
+    def fill(path):
+        with contextlib.suppress(OSError), open(path, "wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
 
 
 class Refusals(RecordCase):

@@ -4,6 +4,7 @@
 #include "tools/heap/save.h"
 #include "tools/record/amount.h"
 #include "tools/record/moment.h"
+#include "tools/record/pack.h"
 #include "tools/record/recorded.h"
 #include "tools/record/recorder.h"
 
@@ -14,8 +15,10 @@
 
 #include <cmocka.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -72,12 +75,18 @@ static struct made *made_new(uint32_t stacks)
   return made;
 }
 
-static void add_places(struct heap *heap)
+/* Few stacks run through few places, so that the tests are quick. */
+static uint32_t places_of(const struct made *made)
+{
+  return made->stacks > 100 ? PLACES : 64;
+}
+
+static void add_places(struct heap *heap, uint32_t count)
 {
   uint32_t program = heap_add_mapping(
       heap,
       (struct heap_mapping){.start = 0x400000, .limit = 0x800000, .path = "/usr/bin/made", .build_id = "0123abcd"});
-  for (uint32_t i = 0; i < PLACES; i++)
+  for (uint32_t i = 0; i < count; i++)
     heap_add_location(heap, 0x400000 + 64 * i, program);
 }
 
@@ -90,7 +99,8 @@ static struct heap *heap_of(const struct made *made, int64_t time_ns)
   heap->variances = g_array_new(FALSE, TRUE, sizeof(double));
   heap->time_unix_ns = time_ns;
   heap->period = 524288;
-  add_places(heap);
+  uint32_t places = places_of(made);
+  add_places(heap, places);
   heap_add_comment(heap, "pid", "12");
   heap_add_comment(heap, "created_unix_ns", "34");
   heap_add_comment(heap, "resident_bytes", "4096");
@@ -98,9 +108,9 @@ static struct heap *heap_of(const struct made *made, int64_t time_ns)
     uint32_t frames[FRAMES];
     double variances[TYPES];
     for (uint32_t i = 0; i < FRAMES; i++)
-      frames[i] = (stack * (i + 1) + i) % PLACES;
-    frames[0] = stack % PLACES;
-    frames[1] = stack / PLACES;
+      frames[i] = (stack * (i + 1) + i) % places;
+    frames[0] = stack % places;
+    frames[1] = stack / places;
     for (unsigned i = 0; i < TYPES; i++)
       variances[i] = (double)made->variances[stack][i];
     heap_add_sample(heap, frames, FRAMES, made->values[stack], variances);
@@ -161,6 +171,12 @@ static void put(struct recorder *recorder, const struct made *made, int pid, int
 {
   g_autoptr(GError) error = NULL;
   must(try_put(recorder, made, pid, time_ns, &error), error);
+}
+
+static void keep_up(struct recorder *recorder, int64_t now_ns)
+{
+  g_autoptr(GError) error = NULL;
+  must(recorder_keep_up(recorder, now_ns, &error), error);
 }
 
 /* --- reading it --- */
@@ -335,6 +351,477 @@ static void a_day_is_small(void **state)
   g_free(made);
 }
 
+/* --- thinning --- */
+
+/* Values that follow from the number of the moment, so that any one can be told. */
+static void make_moment(struct made *made, uint32_t number)
+{
+  made->random = number;
+  for (uint32_t stack = 0; stack < made->stacks; stack++) {
+    uint64_t step = number / (1 + stack % 7), mixed = (step + 1) * 2654435761u + stack * 40503u;
+    for (unsigned i = 0; i < TYPES; i++) {
+      made->values[stack][i] = (int64_t)(mixed >> i) & 0xffffff;
+      made->variances[stack][i] = (float)(mixed >> (i + 3) & 0xffff);
+    }
+  }
+}
+
+static int64_t time_of(uint32_t number)
+{
+  return start_ns + (int64_t)number * MINUTE * AMOUNT_SECOND_NS;
+}
+
+/* Every moment that there is, of those that were put a minute apart. Returns how many; marks them. */
+static unsigned check_moments(struct made *made, uint8_t *found)
+{
+  g_autoptr(GError) error = NULL;
+  g_autoptr(GArray) times = g_array_new(FALSE, FALSE, sizeof(int64_t));
+  struct recorded *recorded = open_recorded();
+  sqlite3_stmt *query = store_query(recorded->store, &error, "SELECT time_ns FROM moment ORDER BY time_ns", "");
+  while (store_next(recorded->store, query, &error)) {
+    int64_t time_ns = sqlite3_column_int64(query, 0);
+    g_array_append_val(times, time_ns);
+  }
+  (void)sqlite3_finalize(query);
+  assert_null(error);
+  for (guint i = 0; i < times->len; i++) {
+    int64_t time_ns = g_array_index(times, int64_t, i);
+    uint32_t number = (uint32_t)((time_ns - start_ns) / (MINUTE * AMOUNT_SECOND_NS));
+    assert_int_equal(time_of(number), time_ns);
+    make_moment(made, number);
+    assert_int_equal(fingerprint_at(recorded, time_ns), fingerprint_of_made(made));
+    if (found != NULL)
+      found[number] = true;
+  }
+  recorded_free(recorded);
+  return times->len;
+}
+
+static unsigned count_between(const uint8_t *found, int from, int to)
+{
+  unsigned count = 0;
+  for (int i = MAX(from, 0); i < to; i++)
+    count += found[i];
+  return count;
+}
+
+/* Each minute of a day, ten minutes of a week: moments come each minute for three days. */
+static void thins_out_with_age(void **state)
+{
+  enum { MOMENTS = 3 * 24 * 60, DAY = 24 * 60 };
+  static uint8_t found[MOMENTS];
+  struct made *made = made_new(20);
+  (void)state;
+  memset(found, 0, sizeof found);
+  struct recorder *recorder = open_recorder(INT64_MAX / 2, UINT64_MAX);
+  for (uint32_t i = 0; i < MOMENTS; i++) {
+    make_moment(made, i);
+    put(recorder, made, 12, time_of(i));
+    keep_up(recorder, time_of(i));
+  }
+  recorder_free(recorder);
+  check_moments(made, found);
+  assert_int_equal(count_between(found, MOMENTS - DAY, MOMENTS), DAY);
+  assert_int_equal(count_between(found, MOMENTS - 3 * DAY, MOMENTS - 2 * DAY), DAY / 10);
+  g_free(made);
+}
+
+/* The same with moments that come faster than minutes, and what is too old goes. */
+static void forgets_what_is_too_old(void **state)
+{
+  enum { MOMENTS = 6 * 3 * 60, KEEP = 2 * HOUR };
+  struct made *made = made_new(20);
+  int64_t oldest_ns, count;
+  (void)state;
+  struct recorder *recorder = open_recorder(KEEP * AMOUNT_SECOND_NS, UINT64_MAX);
+  for (int i = 0; i < 3 * MOMENTS; i++) {
+    change_stack(made, (uint32_t)i % 20);
+    put(recorder, made, 12, start_ns + i * 10 * AMOUNT_SECOND_NS);
+    keep_up(recorder, start_ns + i * 10 * AMOUNT_SECOND_NS);
+  }
+  int64_t now_ns = start_ns + (3 * MOMENTS - 1) * 10 * AMOUNT_SECOND_NS;
+  assert_true(store_number(recorder->store, NULL, &oldest_ns, 0, "SELECT min(time_ns) FROM moment", ""));
+  assert_in_range(now_ns - oldest_ns, KEEP * AMOUNT_SECOND_NS, (KEEP + HOUR + MINUTE) * AMOUNT_SECOND_NS);
+  assert_true(store_number(recorder->store, NULL, &count, 0, "SELECT count(*) FROM moment WHERE time_ns > ?", "i",
+                           now_ns - HOUR * AMOUNT_SECOND_NS));
+  assert_int_equal(count, 360);
+  assert_true(store_number(recorder->store, NULL, &count, 0, "SELECT count(*) FROM moment WHERE time_ns < ?", "i",
+                           now_ns - 2 * HOUR * AMOUNT_SECOND_NS));
+  assert_in_range(count, 0, 61);
+  recorder_free(recorder);
+  g_free(made);
+}
+
+/* --- size --- */
+
+static void stays_within_its_size(void **state)
+{
+  enum { SIZE = 8 << 20, MOMENTS = 300 };
+  uint64_t written = 0, expected = 0;
+  struct made *made = made_new(STACKS);
+  (void)state;
+  struct recorder *recorder = open_recorder(INT64_MAX / 2, SIZE);
+  for (int i = 0; i < MOMENTS; i++) {
+    for (uint32_t stack = 0; stack < STACKS; stack++)
+      change_stack(made, stack);
+    put(recorder, made, 12, start_ns + i * 10 * AMOUNT_SECOND_NS);
+    keep_up(recorder, start_ns + i * 10 * AMOUNT_SECOND_NS);
+    written += 40000;
+    assert_true(store_bytes(recorder->store) <= SIZE);
+  }
+  assert_true(written > SIZE);
+  expected = fingerprint_of_made(made);
+  recorder_free(recorder);
+  struct recorded *recorded = open_recorded();
+  assert_int_equal(fingerprint_at(recorded, INT64_MAX), expected);
+  recorded_free(recorded);
+  g_free(made);
+}
+
+static int64_t number_of(struct recorder *recorder, const char *sql)
+{
+  int64_t number;
+  g_autoptr(GError) error = NULL;
+  must(store_number(recorder->store, &error, &number, -1, sql, ""), error);
+  return number;
+}
+
+/* Processes that have ended leave nothing behind, and the space is given back. */
+static void forgets_processes_that_ended(void **state)
+{
+  struct made *made = made_new(500);
+  (void)state;
+  struct recorder *recorder = open_recorder(HOUR * AMOUNT_SECOND_NS, UINT64_MAX);
+  put(recorder, made, 1, start_ns);
+  keep_up(recorder, start_ns);
+  int64_t one = number_of(recorder, "PRAGMA page_count");
+  for (int pid = 2; pid < 30; pid++)
+    put(recorder, made, pid, start_ns);
+  assert_true(number_of(recorder, "SELECT count(*) FROM process") == 29);
+  assert_true(recorder_begin(recorder, NULL));
+  for (int64_t process = 1; process < 30; process++)
+    assert_true(recorder_end_process(recorder, process, NULL));
+  assert_true(recorder_end(recorder, NULL));
+  keep_up(recorder, start_ns);
+  int64_t all = number_of(recorder, "PRAGMA page_count");
+  put(recorder, made, 50, start_ns + 3 * HOUR * AMOUNT_SECOND_NS);
+  keep_up(recorder, start_ns + 3 * HOUR * AMOUNT_SECOND_NS);
+  assert_int_equal(number_of(recorder, "SELECT count(*) FROM process"), 1);
+  assert_int_equal(number_of(recorder, "SELECT count(*) FROM part"), 1);
+  assert_int_equal(number_of(recorder, "SELECT count(*) FROM moment"), 1);
+  assert_true(all > 3 * one);
+  assert_true(number_of(recorder, "PRAGMA page_count") <= 2 * one);
+  assert_true(file_bytes() <= 2 * (uint64_t)(one * number_of(recorder, "PRAGMA page_size")));
+  put(recorder, made, 51, start_ns + 3 * HOUR * AMOUNT_SECOND_NS);
+  recorder_free(recorder);
+  struct recorded *recorded = open_recorded();
+  for (guint i = 0; i < recorded->processes->len; i++) {
+    int64_t time_ns = INT64_MAX;
+    struct heap *heap = moment_read(recorded->store, recorded->texts,
+                                    g_array_index(recorded->processes, struct process_row, i).id, &time_ns, NULL);
+    assert_non_null(heap);
+    assert_int_equal(fingerprint(heap), fingerprint_of_made(made));
+    heap_free(heap);
+  }
+  recorded_free(recorded);
+  g_free(made);
+}
+
+/* Texts that nobody uses any more are forgotten, and those that are used are not. */
+static void forgets_texts(void **state)
+{
+  struct made *made = made_new(50);
+  g_autoptr(GError) error = NULL;
+  (void)state;
+  struct recorder *recorder = open_recorder(HOUR * AMOUNT_SECOND_NS, UINT64_MAX);
+  put(recorder, made, 1, start_ns);
+  int64_t texts = number_of(recorder, "SELECT count(*) FROM text");
+  assert_true(texts > 50);
+  assert_true(recorder_begin(recorder, NULL));
+  assert_true(recorder_end_process(recorder, 1, NULL));
+  assert_true(recorder_end(recorder, NULL));
+  keep_up(recorder, start_ns + 3 * HOUR * AMOUNT_SECOND_NS);
+  assert_int_equal(number_of(recorder, "SELECT count(*) FROM text"), 0);
+  put(recorder, made, 2, start_ns + 4 * HOUR * AMOUNT_SECOND_NS);
+  assert_int_equal(number_of(recorder, "SELECT count(*) FROM text"), texts);
+  recorder_free(recorder);
+  g_free(made);
+}
+
+/* --- what goes wrong --- */
+
+static void limit_pages(struct recorder *recorder, int64_t more)
+{
+  g_autofree char *sql =
+      g_strdup_printf("PRAGMA max_page_count=%" G_GINT64_FORMAT, number_of(recorder, "PRAGMA page_count") + more);
+  assert_true(store_do(recorder->store, NULL, sql, ""));
+}
+
+/* A moment for which there is no room is lost, whole; the next one for which there is some is stored. */
+static void goes_on_after_a_full_disk(void **state)
+{
+  unsigned lost = 0, stored = 0;
+  struct made *made = made_new(50);
+  (void)state;
+  struct recorder *recorder = open_recorder(INT64_MAX / 2, UINT64_MAX);
+  for (uint32_t i = 0; i < 60; i++) {
+    g_autoptr(GError) error = NULL;
+    made->stacks = 50 + i * 10;
+    make_moment(made, i);
+    if (i % 20 == 5)
+      limit_pages(recorder, 3);
+    if (i % 20 == 15)
+      limit_pages(recorder, 1 << 20);
+    bool is_stored = try_put(recorder, made, 12, time_of(i), &error);
+    stored += is_stored;
+    lost += !is_stored;
+    if (!is_stored) {
+      assert_true(error->domain == STORE_ERROR);
+      assert_int_equal(error->code, STORE_ERROR_NO_ROOM);
+      assert_non_null(strstr(error->message, path));
+    }
+    assert_true(is_stored || i % 20 < 15);
+  }
+  recorder_free(recorder);
+  assert_true(lost >= 20);
+  made->stacks = 0; /* how many there were goes by the number */
+  struct recorded *recorded = open_recorded();
+  const struct process_row *row = &g_array_index(recorded->processes, struct process_row, 0);
+  assert_int_equal(row->moments, stored);
+  for (uint32_t i = 0; i < 60; i++) {
+    int64_t time_ns = time_of(i);
+    struct heap *heap = moment_read(recorded->store, recorded->texts, row->id, &time_ns, NULL);
+    assert_non_null(heap);
+    uint32_t number = (uint32_t)((time_ns - start_ns) / (MINUTE * AMOUNT_SECOND_NS));
+    made->stacks = 50 + number * 10;
+    make_moment(made, number);
+    assert_int_equal(fingerprint(heap), fingerprint_of_made(made));
+    heap_free(heap);
+  }
+  recorded_free(recorded);
+  g_free(made);
+}
+
+static uint32_t moments_so_far(void)
+{
+  if (access(path, F_OK) != 0)
+    return 0;
+  g_autoptr(GError) error = NULL;
+  struct recorded *recorded = recorded_open(path, &error);
+  if (recorded == NULL) /* killed before there was anything in it */
+    return 0;
+  int64_t last_ns = 0;
+  assert_true(store_number(recorded->store, NULL, &last_ns, 0, "SELECT max(time_ns) FROM moment", ""));
+  recorded_free(recorded);
+  return last_ns == 0 ? 0 : (uint32_t)((last_ns - start_ns) / (MINUTE * AMOUNT_SECOND_NS)) + 1;
+}
+
+/* Records until it is killed; tells of each moment. */
+static void record_for_ever(struct made *made, uint32_t number, int pipe)
+{
+  struct recorder *recorder = open_recorder(2 * HOUR * AMOUNT_SECOND_NS, UINT64_MAX);
+  for (;; number++) {
+    make_moment(made, number);
+    put(recorder, made, 12, time_of(number));
+    keep_up(recorder, time_of(number));
+    if (write(pipe, "", 1) != 1)
+      _exit(1);
+  }
+}
+
+/* Of whatever the recorder was doing. What it has told of is there. */
+static void kill_one(struct made *made, uint64_t *random)
+{
+  int ends[2];
+  char byte;
+  uint32_t before = moments_so_far(), told = 0;
+  assert_int_equal(pipe(ends), 0);
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0)
+    record_for_ever(made, before, ends[1]);
+  (void)close(ends[1]);
+  *random = *random * 6364136223846793005u + 1442695040888963407u;
+  for (uint32_t wanted = *random >> 60; told <= wanted && read(ends[0], &byte, 1) == 1; told++) {
+  }
+  for (volatile uint32_t spin = (*random >> 33) % 2000000; spin > 0; spin--) {
+  }
+  (void)kill(child, SIGKILL);
+  assert_int_equal(waitpid(child, NULL, 0), child);
+  while (read(ends[0], &byte, 1) == 1)
+    told++;
+  (void)close(ends[0]);
+  assert_true(moments_so_far() >= before + told);
+}
+
+/* Fifty times, at any moment, thinning and forgetting included: the file opens, and each moment in it is whole. */
+static void survives_kills(void **state)
+{
+  enum { KILLS = 50 };
+  uint64_t random = 50;
+  struct made *made = made_new(40);
+  (void)state;
+  for (int i = 0; i < KILLS; i++) {
+    kill_one(made, &random);
+    assert_true(check_moments(made, NULL) > 0);
+  }
+  struct recorder *recorder = open_recorder(INT64_MAX / 2, UINT64_MAX);
+  sqlite3_stmt *query = store_query(recorder->store, NULL, "PRAGMA integrity_check", "");
+  assert_true(store_next(recorder->store, query, NULL));
+  assert_string_equal((const char *)sqlite3_column_text(query, 0), "ok");
+  (void)sqlite3_finalize(query);
+  recorder_free(recorder);
+  g_free(made);
+}
+
+/* --- damage --- */
+
+static void read_everything(void)
+{
+  static const char *const times[] = {"first", "last", "largest"};
+  g_autoptr(GError) problem = NULL;
+  struct recorded *recorded = recorded_open(path, &problem);
+  assert_true((recorded == NULL) == (problem != NULL));
+  for (size_t i = 0; recorded != NULL && i < G_N_ELEMENTS(times); i++) {
+    g_autoptr(GError) error = NULL;
+    struct recorded_words words = {.time = times[i]};
+    struct heap *heap = recorded_heap(recorded, &words, &error);
+    assert_true((heap == NULL) == (error != NULL));
+    if (error != NULL)
+      assert_null(strchr(error->message, '\n'));
+    g_autoptr(GBytes) bytes = heap != NULL ? save_bytes(heap, NULL) : NULL;
+    if (heap != NULL)
+      heap_free(heap);
+  }
+  recorded_free(recorded);
+}
+
+/* Whatever bytes are changed, it is read, or refused with a line. */
+static void reads_damaged_files(void **state)
+{
+  enum { TRIES = 400, CHANGED_MAX = 6 };
+  struct made *made = made_new(30);
+  gsize size;
+  g_autofree char *bytes = NULL;
+  (void)state;
+  struct recorder *recorder = open_recorder(INT64_MAX / 2, UINT64_MAX);
+  feed(recorder, made, 12, NULL);
+  recorder_free(recorder);
+  assert_true(g_file_get_contents(path, &bytes, &size, NULL));
+  for (int i = 0; i < TRIES; i++) {
+    g_autofree char *damaged = g_memdup2(bytes, size);
+    for (uint32_t change = 1 + next_random(made) % CHANGED_MAX; change > 0; change--)
+      damaged[next_random(made) % size] = (char)next_random(made);
+    gsize cut = i % 4 == 0 ? next_random(made) % size : size;
+    assert_true(g_file_set_contents(path, damaged, (gssize)cut, NULL));
+    read_everything();
+  }
+  g_free(made);
+}
+
+/* Blobs alone: what SQLite would not notice. */
+static void reads_damaged_values(void **state)
+{
+  enum { TRIES = 2000, TEXTS = 3 };
+  struct made *made = made_new(30);
+  struct heap *heap = heap_of(made, start_ns);
+  struct values *values = values_new(TYPES);
+  (void)state;
+  values_set_count(values, 30);
+  for (uint32_t i = 0; i < 30; i++)
+    values_set(values, i, heap_values(heap, i), &g_array_index(heap->variances, double, i *TYPES));
+  g_autoptr(GBytes) packed = values_pack(values, true);
+  g_autoptr(GByteArray) plain =
+      pack_inflate(g_bytes_get_data(packed, NULL), g_bytes_get_size(packed), 1 << 20, "values", NULL);
+  for (int i = 0; i < TRIES; i++) {
+    g_autoptr(GByteArray) damaged = g_byte_array_sized_new(plain->len);
+    g_byte_array_append(damaged, plain->data, i % 3 == 0 ? next_random(made) % plain->len : plain->len);
+    if (damaged->len > 0)
+      damaged->data[next_random(made) % damaged->len] = (uint8_t)next_random(made);
+    g_autoptr(GBytes) repacked = pack_deflate(damaged);
+    g_autoptr(GError) error = NULL;
+    struct values *back = values_new(TYPES);
+    bool is_read =
+        values_unpack(back, g_bytes_get_data(repacked, NULL), g_bytes_get_size(repacked), 1000, "it", &error);
+    assert_true(is_read == (error == NULL));
+    assert_true(values_count(back) <= 1000);
+    values_free(back);
+  }
+  values_free(values);
+  heap_free(heap);
+  g_free(made);
+}
+
+/* --- how people write amounts --- */
+
+static void reads_amounts(void **state)
+{
+  static const struct {
+    const char *text;
+    int64_t ns;
+  } durations[] = {{"10s", 10000000000},
+                   {"5m", 300000000000},
+                   {"24h", 86400000000000},
+                   {"0.5s", 500000000},
+                   {"90", 90000000000},
+                   {"0", 0},
+                   {"-1s", 0},
+                   {"s", 0},
+                   {"1w", 0},
+                   {"1e30d", 0},
+                   {"", 0}};
+  static const struct {
+    const char *text;
+    uint64_t bytes;
+  } sizes[] = {{"8M", 8 << 20}, {"1.5K", 1536}, {"1GiB", 1 << 30}, {"100", 100}, {"2kb", 2048},
+               {"0", 0},        {"M", 0},       {"1X", 0},         {"1M1", 0},   {"1e30", 0}};
+  (void)state;
+  for (size_t i = 0; i < G_N_ELEMENTS(durations); i++) {
+    int64_t ns = 0;
+    assert_int_equal(amount_duration(durations[i].text, &ns), durations[i].ns != 0);
+    if (durations[i].ns != 0)
+      assert_int_equal(ns, durations[i].ns);
+  }
+  for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+    uint64_t bytes = 0;
+    assert_int_equal(amount_size(sizes[i].text, &bytes), sizes[i].bytes != 0);
+    if (sizes[i].bytes != 0)
+      assert_int_equal(bytes, sizes[i].bytes);
+  }
+}
+
+/* UTC 2023-11-14 22:13:20 is 1700000000. */
+static void reads_times(void **state)
+{
+  static const struct {
+    const char *text;
+    int64_t seconds; /* the end of it; 0: none */
+  } times[] = {{"22:13", 1700000040},
+               {"22:13:20", 1700000001},
+               {"22:13:19", 1700000000},
+               {"22:13:21", 1700000002 - 86400},
+               {"23:00", 1700002860 - 86400},
+               {"00:00", 1699920060},
+               {"2023-11-14 22:13", 1700000040},
+               {"2023-11-14T22:13:25", 1700000006},
+               {"2023-11-13 00:00:00", 1699833601},
+               {"24:00", 0},
+               {"10:60", 0},
+               {"10", 0},
+               {"10:31x", 0},
+               {"2023-13-01 10:00", 0},
+               {"2023-11-14", 0},
+               {"", 0}};
+  (void)state;
+  for (size_t i = 0; i < G_N_ELEMENTS(times); i++) {
+    int64_t time_ns = 0;
+    bool is_time = amount_time(times[i].text, 1700000000 * AMOUNT_SECOND_NS, &time_ns);
+    assert_int_equal(is_time, times[i].seconds != 0);
+    if (is_time)
+      assert_int_equal(time_ns, times[i].seconds * AMOUNT_SECOND_NS - 1);
+  }
+}
+
 static int make_folder(void **state)
 {
   (void)state;
@@ -362,10 +849,15 @@ static int remove_folder(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(gives_back_what_it_got),
-      TEST(goes_on_after_a_restart),
-      TEST(clock_may_go_back),
-      TEST(a_day_is_small),
+      TEST(gives_back_what_it_got),  TEST(goes_on_after_a_restart),
+      TEST(clock_may_go_back),       TEST(a_day_is_small),
+      TEST(thins_out_with_age),      TEST(forgets_what_is_too_old),
+      TEST(stays_within_its_size),   TEST(forgets_processes_that_ended),
+      TEST(forgets_texts),           TEST(goes_on_after_a_full_disk),
+      TEST(survives_kills),          TEST(reads_damaged_files),
+      TEST(reads_damaged_values),    cmocka_unit_test(reads_amounts),
+      cmocka_unit_test(reads_times),
   };
+  (void)setenv("TZ", "UTC", 1);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ bool chain_add(struct chain *chain, struct store *store, struct values *values, 
 {
   *time_ns = MAX(*time_ns, chain->last_ns + 1);
   bool begins =
-      chain->moments == 0 || chain->moments >= CHAIN_MOMENTS_MAX || *time_ns - chain->start_ns >= CHAIN_NS_MAX;
+      chain->moments == 0 || chain->moments >= CHAIN_MOMENTS_MAX || *time_ns / CHAIN_NS != chain->start_ns / CHAIN_NS;
   struct chain next = *chain;
   next.start_ns = begins ? *time_ns : chain->start_ns;
   next.moments = begins ? 1 : chain->moments + 1;

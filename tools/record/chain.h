@@ -11,7 +11,8 @@
 #include "tools/record/values.h"
 
 enum { CHAIN_MOMENTS_MAX = 360 };
-#define CHAIN_NS_MAX (3600 * INT64_C(1000000000))
+/* Of full hours: no step of a thinned chain reaches over its end. */
+#define CHAIN_NS (3600 * INT64_C(1000000000))
 
 /* The chain that a process has last. */
 struct chain {

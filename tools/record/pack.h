@@ -21,6 +21,12 @@ struct unpack {
   bool is_broken;
 };
 
+/* Of all of them, from the start. */
+static inline struct unpack unpack_of(const GByteArray *bytes)
+{
+  return (struct unpack){.at = bytes->data, .end = bytes->len > 0 ? bytes->data + bytes->len : bytes->data};
+}
+
 uint64_t unpack_number(struct unpack *unpack);
 int64_t unpack_signed(struct unpack *unpack);
 /* Neither negative nor none: broken. */

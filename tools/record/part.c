@@ -214,7 +214,7 @@ static bool read_part(struct unpacker *unpacker, const void *bytes, size_t size,
   g_autoptr(GByteArray) whole = pack_inflate(bytes, size, LOAD_BYTES_MAX, name, error);
   if (whole == NULL)
     return false;
-  unpacker->from = (struct unpack){.at = whole->data, .end = whole->data + whole->len};
+  unpacker->from = unpack_of(whole);
   if (unpack_all(unpacker))
     return true;
   g_set_error(error, PART_ERROR, 0, "%s is damaged: the stacks of a process cannot be read", name);

@@ -157,18 +157,17 @@ static int64_t now_boot_ns(void)
   return now.tv_sec * AMOUNT_SECOND_NS + now.tv_nsec;
 }
 
-/* False: a signal asked for the end. */
+/* False: a signal asked for the end, perhaps before there was anything to wait for. */
 static bool wait_until(int64_t end_ns, const sigset_t *signals)
 {
-  int64_t left_ns;
-  while ((left_ns = end_ns - now_boot_ns()) > 0) {
+  for (;;) {
+    int64_t left_ns = MAX(end_ns - now_boot_ns(), 0);
     struct timespec left = {.tv_sec = left_ns / AMOUNT_SECOND_NS, .tv_nsec = left_ns % AMOUNT_SECOND_NS};
     if (sigtimedwait(signals, NULL, &left) > 0)
       return false;
     if (errno == EAGAIN)
-      break;
+      return true;
   }
-  return true;
 }
 
 /* A moment that took longer than the time between two is followed by the next at once, not by several. */

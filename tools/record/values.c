@@ -162,7 +162,7 @@ bool values_unpack(struct values *values, const void *bytes, size_t size, uint32
   g_autoptr(GByteArray) whole = pack_inflate(bytes, size, BYTES_MAX, name, error);
   if (whole == NULL)
     return false;
-  struct unpack unpack = {.at = whole->data, .end = whole->data + whole->len};
+  struct unpack unpack = unpack_of(whole);
   if (unpack_index(&unpack, 2) != 0)
     forget(values);
   unpack_comments(&unpack, values);
