@@ -206,6 +206,45 @@ class Processes(RecordCase):
             return False
 
 
+class Conditions(RecordCase):
+    def kept(self):
+        return [line.split()[0] for line in self.tool("recording", self.path).stdout.splitlines() if line.startswith("kept:")]
+
+    def test_what_is_kept_is_a_whole_profile(self):
+        with self.holder("work") as program:
+            self.stop(program)
+            self.record("--at", "inuse>1K", "--at", "inuse>1T", program.pid)
+            self.tool("dump", "-o", "dump.pb.gz", program.pid)
+        self.assertEqual(self.kept(), ["kept:1"])
+        kept, dumped = self.moment("--at", "kept:1"), self.read("dump.pb.gz")
+        for kind in dumped.totals():
+            self.assertEqual({stack: value for stack, value in kept.stacks(kind).items() if value},
+                             {stack: value for stack, value in dumped.stacks(kind).items() if value}, kind)
+        self.assertIn("victim_news", self.tool("top", self.path, "--at", "kept:1").stdout)
+        self.check_one_line(self.tool("top", self.path, "--at", "kept:2", expect=1), self.path, "2")
+
+    def test_first_largest_and_last(self):
+        """Each recorder sees it come true anew."""
+        with self.holder("work") as program:
+            for turn in range(1, 7):
+                self.record("--at", "inuse>1K", "--last", 2, program.pid)
+                if turn == 3:
+                    self.sql("UPDATE kept SET value = 1e12 WHERE id = 3")
+        self.assertEqual(self.kept(), ["kept:1", "kept:3", "kept:5", "kept:6"])
+
+    def test_growth(self):
+        with self.holder("work") as program:
+            for condition, kept in (("growth>50K/10m", 0), ("growth>1G/10m", 0), ("growth>50K/10m", 1)):
+                self.record("--at", condition, program.pid)
+                self.assertEqual(len(self.kept()), kept, condition)
+                program.say("work")
+                program.read_until("done")
+
+    @cases("inuse", "inuse>90%", "growth>1M", "cgroup>1M", "psi>200%", "other>1")
+    def test_none(self, condition):
+        self.check_one_line(self.tool("record", "--all", "-o", self.path, "--at", condition, expect=2), condition, "growth>100M/10m")
+
+
 class FullDisk(RecordCase):
     def test_goes_on_when_there_is_room(self):
         """On a file system of 3 MiB that is filled and emptied while it is recorded into."""

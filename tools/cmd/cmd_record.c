@@ -2,13 +2,14 @@
 #include "tools/cmd/cmd.h"
 #include "tools/cmd/record_program.h"
 #include "tools/record/amount.h"
+#include "tools/record/condition.h"
 #include "tools/terminal/say.h"
 
 #include <glib.h>
 #include <string.h>
 
 static const char default_every[] = "10s", default_keep[] = "24h", default_size[] = "1G";
-enum { LEAST_SIZE_BYTES = 8 << 20 };
+enum { LEAST_SIZE_BYTES = 8 << 20, LAST_USUAL = 3, LAST_MAX = 1000 };
 
 static const char *value_or(const struct cmd_line *line, const char *option, const char *fallback)
 {
@@ -54,7 +55,13 @@ static int misused_without_file(const struct cmd_line *line)
 
 static int run(const struct cmd_line *line)
 {
-  struct record_options options = {.path = cmd_value(line, "output"), .operands = line->operands};
+  uint64_t last;
+  g_autofree const char **texts = cmd_values(line, "at");
+  g_autoptr(GArray) conditions = conditions_read(texts);
+  if (conditions == NULL || !cmd_number(line, "last", 0, LAST_MAX, LAST_USUAL, &last))
+    return EXIT_USAGE;
+  struct record_options options = {
+      .conditions = conditions, .last = (unsigned)last, .path = cmd_value(line, "output"), .operands = line->operands};
   if (!duration(line, "every", default_every, &options.every_ns) ||
       !duration(line, "keep", default_keep, &options.keep_ns) || !size(line, &options.size_bytes) ||
       !cmd_number(line, "moments", 1, INT64_MAX, 0, &options.moments))
@@ -71,6 +78,10 @@ static const struct cmd_option options[] = {
     {.name = "keep", .argument = "TIME", .help = "forget what is older; 24h if not given"},
     {.name = "size", .argument = "SIZE", .help = "forget the oldest where FILE has more; 1G if not given"},
     {.name = "moments", .argument = "N", .help = "end after N moments"},
+    {.name = "at",
+     .argument = "CONDITION",
+     .help = "keep a profile when inuse>2G, growth>100M/10m, cgroup>90%, psi>10%"},
+    {.name = "last", .argument = "K", .help = "of each condition, besides the first and the largest: 3 if not given"},
     {.name = "all", .letter = 'a', .help = "all processes that this user may read, as they come"},
     CMD_OPTIONS_END,
 };

@@ -4,6 +4,7 @@
 #include "tools/heap/wrappers.h"
 #include "tools/record/amount.h"
 #include "tools/record/recorder.h"
+#include "tools/record/watch.h"
 #include "tools/source/process_heap.h"
 #include "tools/source/source.h"
 #include "tools/state/target_names.h"
@@ -18,6 +19,7 @@
 struct record {
   const struct record_options *options;
   struct recorder *recorder;
+  struct watch *watch;
   uint64_t lost; /* moments that found no room, one after the other */
 };
 
@@ -57,7 +59,8 @@ static bool put(struct record *record, struct target *target, int64_t *process, 
                                  .command = command};
   *process = recorder_put(record->recorder, &who, heap, add_names, target, error);
   heap_free(heap);
-  return *process != 0;
+  return *process != 0 &&
+         watch_check(record->watch, record->recorder, *process, target->pid, target->summary.program, error);
 }
 
 /* int64_t: those that have not been seen to end. */
@@ -128,6 +131,7 @@ static bool store_moment(struct record *record, GError **error)
       end_unseen(record, living, seen, error))
     return recorder_end(record->recorder, error);
   recorder_give_up(record->recorder);
+  watch_forget(record->watch);
   return false;
 }
 
@@ -218,7 +222,9 @@ int record_run(const struct record_options *options)
     say("%s", error->message);
     return EXIT_FAILED;
   }
+  record.watch = watch_new(options->conditions, options->last);
   int status = run(&record);
+  watch_free(record.watch);
   recorder_free(record.recorder);
   return status;
 }

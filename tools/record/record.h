@@ -6,6 +6,7 @@
 #ifndef HEAPPROF_RECORD_H
 #define HEAPPROF_RECORD_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,8 +14,10 @@ struct record_options {
   const char *path;
   int64_t every_ns, keep_ns;
   uint64_t size_bytes;
-  uint64_t moments;      /* so many, then it ends; 0: without end */
-  char *const *operands; /* processes, and NULL; none: all */
+  uint64_t moments;         /* so many, then it ends; 0: without end */
+  char *const *operands;    /* processes, and NULL; none: all */
+  const GArray *conditions; /* struct condition */
+  unsigned last;            /* how many profiles of each are kept beside the first and the largest */
 };
 
 int record_run(const struct record_options *options);
