@@ -289,6 +289,11 @@ class LikeGo(ServedCase):
         answer = self.server.request(method, "/debug/pprof/heap")
         self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, HEAD, POST"))
 
+    @cases("/", "/healthz", "/metrics", "/holds/", "/holds/live/heap", "/holds/live/timeline", "/holds/live/change?from=1&to=2")
+    def test_nothing_is_posted_to_what_go_has_not(self, path):
+        answer = self.server.request("POST", path, "x")
+        self.assertEqual((answer.status, answer.headers["allow"], answer.text), (405, "GET, HEAD", "405 method not allowed\n"))
+
     def test_processes_by_number_and_name(self):
         pid = self.program.pid
         for path in (f"/{pid}/debug/pprof/heap", "/holds/debug/pprof/heap", "/%68olds/debug/pprof/heap"):

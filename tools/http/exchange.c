@@ -49,8 +49,7 @@ static enum MHD_Result take_headers(struct request *request, const char *method)
   request->is_head = strcmp(method, "HEAD") == 0;
   request->has_body_in_answer = strcmp(method, "POST") != 0;
   request->route = route_of(request->uri);
-  request->answer =
-      refusal_of(request->connection, &request->service->access, method, request->route.end == ROUTE_HEALTH);
+  request->answer = refusal_of(request->connection, &request->service->access, method, request->route.end);
   return request->answer.response != NULL ? send_answer(request) : MHD_YES;
 }
 

@@ -15,15 +15,30 @@ static struct answer refuse_without_token(void)
   return answer;
 }
 
-static bool is_method_known(const char *method)
+/* Go's handlers take it for GET, and who has nothing to say says so to all. */
+static bool takes_post(enum route_end end)
 {
-  return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "POST") == 0;
+  switch (end) {
+  case ROUTE_LIST:
+  case ROUTE_HEALTH:
+  case ROUTE_METRICS:
+  case ROUTE_PAGE:
+  case ROUTE_LIVE_HEAP:
+  case ROUTE_LIVE_TIMELINE:
+  case ROUTE_LIVE_CHANGE: return false;
+  default: return true;
+  }
 }
 
-static struct answer refuse_method(void)
+static bool is_allowed(const char *method, enum route_end end)
+{
+  return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || (strcmp(method, "POST") == 0 && takes_post(end));
+}
+
+static struct answer refuse_method(enum route_end end)
 {
   struct answer answer = answer_text(MHD_HTTP_METHOD_NOT_ALLOWED, "405 method not allowed");
-  answer_add_header(&answer, MHD_HTTP_HEADER_ALLOW, "GET, HEAD, POST");
+  answer_add_header(&answer, MHD_HTTP_HEADER_ALLOW, takes_post(end) ? "GET, HEAD, POST" : "GET, HEAD");
   return answer;
 }
 
@@ -35,16 +50,16 @@ static bool is_too_long(const char *content_length)
 }
 
 struct answer refusal_of(struct MHD_Connection *connection, const struct access *access, const char *method,
-                         bool needs_no_token)
+                         enum route_end end)
 {
   enum access_verdict verdict =
       access_check(access, header(connection, MHD_HTTP_HEADER_HOST), header(connection, MHD_HTTP_HEADER_AUTHORIZATION));
-  if (verdict == ACCESS_NO_TOKEN && !needs_no_token)
+  if (verdict == ACCESS_NO_TOKEN && end != ROUTE_HEALTH)
     return refuse_without_token();
   if (verdict == ACCESS_FOREIGN_HOST)
     return answer_text(MHD_HTTP_FORBIDDEN, "this is not served by that name; heapprof serve --host NAME does");
-  if (!is_method_known(method))
-    return refuse_method();
+  if (!is_allowed(method, end))
+    return refuse_method(end);
   if (is_too_long(header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH)))
     return answer_text(MHD_HTTP_CONTENT_TOO_LARGE, "413 request too large");
   return (struct answer){.response = NULL};

@@ -6,11 +6,12 @@
 
 #include "tools/http/answer.h"
 #include "tools/serve/access.h"
+#include "tools/serve/route.h"
 
 enum { REFUSAL_BODY_BYTES_MAX = 64 << 10 };
 
 /* The answer's response is NULL if it may. */
 struct answer refusal_of(struct MHD_Connection *connection, const struct access *access, const char *method,
-                         bool needs_no_token);
+                         enum route_end end);
 
 #endif
