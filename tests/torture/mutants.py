@@ -527,7 +527,7 @@ MUTANTS = [
            "    subtract(heap, i, &then);", "    (void)subtract;", ["cli/test_serve.Deltas.test_seconds"]),
     Mutant("push_marks_apart", "a profile of differences is kept without what it was taken from", "tools/push/gather.c",
            "  note_newest(gather, source, name);\n}\n\nstatic void gather_one", "}\n\nstatic void gather_one",
-           ["cli/test_push.Deltas.test_what_was"]),
+           ["cli/test_push.Outage.test_nothing_is"]),
     Mutant("push_follows", "a redirection takes profiles and a token to somebody else", "tools/push/post.c",
            "CURLOPT_FOLLOWLOCATION, 0L", "CURLOPT_FOLLOWLOCATION, 1L", ["cli/test_push.Answers.test_a_redirection"]),
     Mutant("push_takes_any_page", "a page with status 200 is taken for a yes", "tools/push/verdict.c",
