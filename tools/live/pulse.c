@@ -53,21 +53,20 @@ static void append_target(GByteArray *bytes, const struct target *target)
   heap_free(heap);
 }
 
-static int64_t cpu_us(void)
+int64_t pulses_cpu_us(void)
 {
   struct timespec time;
   (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
   return (int64_t)time.tv_sec * G_USEC_PER_SEC + time.tv_nsec / 1000;
 }
 
-GBytes *pulses_of(const GPtrArray *targets)
+GBytes *pulses_of(const GPtrArray *targets, int64_t start_cpu_us)
 {
-  int64_t start_us = cpu_us();
   GByteArray *bytes = g_byte_array_new();
-  g_byte_array_set_size(bytes, sizeof start_us);
+  g_byte_array_set_size(bytes, sizeof start_cpu_us);
   for (guint i = 0; i < targets->len; i++)
     append_target(bytes, g_ptr_array_index(targets, i));
-  int64_t took_us = cpu_us() - start_us;
+  int64_t took_us = pulses_cpu_us() - start_cpu_us;
   memcpy(bytes->data, &took_us, sizeof took_us);
   return g_byte_array_free_to_bytes(bytes);
 }

@@ -21,8 +21,11 @@ struct pulse {
 enum { PULSE_MOMENT_BYTES_MAX = 4 << 20 };
 #define PULSE_TIME_MAX (INT64_MAX / 4) /* so that times can be subtracted */
 
-/* Of all these processes, now; before the first stands what it took. */
-GBytes *pulses_of(const GPtrArray *targets);
+/* The processor time of this process, to begin with: to find them takes longer than to read them. */
+int64_t pulses_cpu_us(void);
+
+/* Of all these processes, now; before the first stands what it took since then. */
+GBytes *pulses_of(const GPtrArray *targets, int64_t start_cpu_us);
 
 struct pulse_reader {
   const char *at;

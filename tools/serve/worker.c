@@ -155,13 +155,19 @@ static GBytes *list(struct served *served, const struct parcel *input)
   return bytes_of(pages_list(served_all(served), past != NULL ? past : none));
 }
 
+static GBytes *pulses(struct served *served)
+{
+  int64_t start_cpu_us = pulses_cpu_us();
+  return pulses_of(served_all(served), start_cpu_us);
+}
+
 static GBytes *answer(struct served *served, const struct order *order, const struct parcel *input, GBytes **marks,
                       GError **error)
 {
   if (order->kind == ORDER_LIST)
     return list(served, input);
   if (order->kind == ORDER_PULSE)
-    return pulses_of(served_all(served));
+    return pulses(served);
   if (order->kind == ORDER_METRICS)
     return metrics(served, order, input, marks);
   struct target *target = served_find(served, order->process, error);
