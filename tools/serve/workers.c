@@ -168,8 +168,15 @@ static bool start(struct worker *worker)
 
 static void give(struct worker *worker, struct job *job)
 {
+  bool was_idle = worker->pid != 0;
   job->tries++;
-  if (!start(worker) || !order_send(worker->socket, &job->order, job->input)) {
+  if (start(worker) && !order_send(worker->socket, &job->order, job->input)) {
+    end_worker(worker);
+    job->tries -= was_idle; /* it had died before: this was no try */
+    try_again(worker->workers, job);
+    return;
+  }
+  if (worker->pid == 0) {
     g_autofree char *problem = g_strdup_printf("no process to read it in: %s", g_strerror(errno));
     tell_problem(job, STATUS_BROKEN, problem);
     return;
