@@ -199,7 +199,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
   add_text(profile, arena, COMMENT_unwinder, unwinder_name());
   add_number(profile, arena, COMMENT_samples, stacks_samples());
   add_number(profile, arena, COMMENT_stacks, atomic_load_explicit(&header->stacks, memory_order_relaxed));
-  add_number(profile, arena, COMMENT_exact_units, atomic_load_explicit(&header->exact_units, memory_order_relaxed));
+  add_number(profile, arena, COMMENT_exact_units, stacks_exact_units());
   add_number(profile, arena, COMMENT_estimated_units,
              (uint64_t)(profile->totals[PROFILE_ALLOC_OBJECTS].estimate +
                         profile->totals[PROFILE_ALLOC_SPACE].estimate + 0.5));

@@ -3,6 +3,8 @@
 
 #include "core/arch/arch.h"
 #include "core/compiler.h"
+#include "core/lanes/lanes.h"
+#include "core/lanes/spares.h"
 #include "core/region.h"
 
 /* Totals. */
@@ -23,11 +25,34 @@ static uint64_t raise_to(_Atomic uint64_t *peak_bytes_q4, uint64_t total)
   return peak;
 }
 
+/* What is in use where lanes have something to spare. Above the peak nobody adds to that, so the same twice is what
+ * there was in between. */
+static uint64_t total_without_spares(const struct half_total *half)
+{
+  enum { ATTEMPTS = 8 };
+  uint64_t total = 0, spared = spares_of_all(), before;
+  for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+    before = spared;
+    total = atomic_load_explicit(&half->in_use_bytes_q4, memory_order_acquire);
+    spared = spares_of_all();
+    if (spared == before)
+      break;
+  }
+  return total - spared;
+}
+
+static COLD uint64_t raise_late(struct half_total *half, uint64_t total)
+{
+  return raise_to(&half->peak_bytes_q4, lanes_have_met() ? total_without_spares(half) : total);
+}
+
 /* The peak in force. The total may have passed it a moment ago, in a thread that has yet to move it: what we are about
  * to change would then be missing from the value at the peak. */
 static uint64_t peak_now(struct half_total *half)
 {
-  return raise_to(&half->peak_bytes_q4, atomic_load_explicit(&half->in_use_bytes_q4, memory_order_acquire));
+  uint64_t total = atomic_load_explicit(&half->in_use_bytes_q4, memory_order_acquire),
+           peak = atomic_load_explicit(&half->peak_bytes_q4, memory_order_acquire);
+  return LIKELY((int64_t)total <= (int64_t)peak_of(peak)) ? peak : raise_late(half, total);
 }
 
 static void end_peak(struct half_total *half)
@@ -40,23 +65,26 @@ static void end_peak(struct half_total *half)
 }
 
 /* Since the mark, of all samples. In no region: only the process itself asks. */
-static _Atomic uint64_t since_mark_bytes_q4;
+static struct {
+  _Alignas(
+      LANE_LINE_BYTES) _Atomic uint64_t bytes_q4; /* on a line that is hardly ever written, once the peak is over */
+} since_mark;
 
 static uint64_t whole_total(void)
 {
-  return atomic_load_explicit(&region_header()->halves[0].in_use_bytes_q4, memory_order_relaxed);
+  return total_without_spares(&region_header()->halves[0]);
 }
 
 /* What is allocated before the first line may still raise the old one, and after it finds the new one. */
 void peak_set_mark(void)
 {
-  atomic_store_explicit(&since_mark_bytes_q4, 0, memory_order_relaxed);
-  (void)raise_to(&since_mark_bytes_q4, whole_total());
+  atomic_store_explicit(&since_mark.bytes_q4, 0, memory_order_relaxed);
+  (void)raise_to(&since_mark.bytes_q4, whole_total());
 }
 
 uint64_t peak_since_mark_bytes(void)
 {
-  return raise_to(&since_mark_bytes_q4, whole_total()) >> 4;
+  return raise_to(&since_mark.bytes_q4, whole_total()) >> 4;
 }
 
 /* Slots. */
@@ -197,10 +225,15 @@ static void add_variance(struct stack_half *half, double variance)
     ;
 }
 
+static uint64_t add_to_total(struct half_total *half, uint64_t bytes_q4)
+{
+  return bytes_q4 + atomic_fetch_add_explicit(&half->in_use_bytes_q4, bytes_q4, memory_order_acq_rel);
+}
+
 /* Returns the total. */
 static uint64_t raise_total(struct half_total *half, uint64_t bytes_q4)
 {
-  uint64_t total = bytes_q4 + atomic_fetch_add_explicit(&half->in_use_bytes_q4, bytes_q4, memory_order_acq_rel);
+  uint64_t total = add_to_total(half, bytes_q4);
   (void)raise_to(&half->peak_bytes_q4, total);
   return total;
 }
@@ -244,10 +277,69 @@ static SAMPLED NOINLINE void take_shares(struct stack_record *stack, struct samp
       take_share(stack, half, share);
 }
 
+/* With an interval of 1. As long as the total, with all that lanes have to spare, is no higher than the peak, nobody
+ * has to know what is in use, and who frees leaves the total as it is. Above it, each gives back what it has. */
+
+static ALWAYS_INLINE bool is_above_peak(const struct half_total *half, uint64_t total)
+{
+  uint64_t peak = atomic_load_explicit(&half->peak_bytes_q4, memory_order_relaxed),
+           mark = atomic_load_explicit(&since_mark.bytes_q4, memory_order_relaxed);
+  return (int64_t)total > (int64_t)peak_of(peak) || (int64_t)total > (int64_t)mark;
+}
+
+static SAMPLED_EXACT NOINLINE void add_in_lane(struct half_total *half, uint64_t bytes_q4)
+{
+  uint64_t rest = bytes_q4 - spare_take(bytes_q4);
+  uint64_t total =
+      rest > 0 ? add_to_total(half, rest) : atomic_load_explicit(&half->in_use_bytes_q4, memory_order_relaxed);
+  if (LIKELY(!is_above_peak(half, total)))
+    return;
+  total = total_without_spares(half);
+  (void)raise_to(&half->peak_bytes_q4, total);
+  (void)raise_to(&since_mark.bytes_q4, total);
+}
+
+/* The total first: who adds up between the two steps finds too little in use, and makes no peak of it. */
+static void give_back(struct half_total *half, uint64_t bytes_q4)
+{
+  uint64_t spare = spare_add(0);
+  lower_total(half, bytes_q4 + spare);
+  if (spare != 0)
+    (void)spare_add(-spare);
+}
+
+static SAMPLED_EXACT NOINLINE void take_in_lane(struct half_total *half, uint64_t bytes_q4)
+{
+  enum { SPARE_MAX_Q4 = 16 << 10 << 4 };
+  uint64_t total = atomic_load_explicit(&half->in_use_bytes_q4, memory_order_relaxed);
+  if (UNLIKELY(bytes_q4 > SPARE_MAX_Q4 || is_above_peak(half, total)))
+    give_back(half, bytes_q4);
+  else if (UNLIKELY((int64_t)spare_add(bytes_q4) > SPARE_MAX_Q4))
+    give_back(half, 0);
+}
+
+static ALWAYS_INLINE void add_whole(uint64_t bytes_q4)
+{
+  struct half_total *half = &region_header()->halves[0];
+  if (lanes_have_met())
+    add_in_lane(half, bytes_q4);
+  else
+    (void)raise_to(&since_mark.bytes_q4, raise_total(half, bytes_q4));
+}
+
+static ALWAYS_INLINE void take_whole(uint64_t bytes_q4)
+{
+  struct half_total *half = &region_header()->halves[0];
+  if (lanes_have_met())
+    take_in_lane(half, bytes_q4);
+  else
+    lower_total(half, bytes_q4);
+}
+
 void peak_count_allocation(struct stack_record *stack, struct sample_weight weight)
 {
   if (weight.halves == HALF_NONE)
-    (void)raise_to(&since_mark_bytes_q4, raise_total(&region_header()->halves[0], tally_bytes_q4(weight)));
+    add_whole(tally_bytes_q4(weight));
   else
     add_shares(stack, weight);
 }
@@ -255,7 +347,7 @@ void peak_count_allocation(struct stack_record *stack, struct sample_weight weig
 void peak_count_free(struct stack_record *stack, struct sample_weight weight)
 {
   if (weight.halves == HALF_NONE)
-    lower_total(&region_header()->halves[0], tally_bytes_q4(weight));
+    take_whole(tally_bytes_q4(weight));
   else
     take_shares(stack, weight);
 }

@@ -25,6 +25,10 @@
  * left by siglongjmp, or killed, leaves its slot unfinished: for that stack and this one peak, readers take what it
  * holds now.
  *
+ * With an interval of 1, threads that meet (core/lanes/lanes.h) leave the total alone below the peak. A handler that
+ * leaves by siglongjmp while its thread gives back what it had to spare, one of many frees, makes the total up to 16
+ * KiB too low; else it is off by one sample, as without that.
+ *
  * Threads, signals: lock-free, never waits. Fork: an adopted region starts with a peak of 0 and counts what it
  * inherits.
  */

@@ -5,6 +5,7 @@
 #include "core/compiler.h"
 #include "core/cuts.h"
 #include "core/inherited.h"
+#include "core/lanes/own_stacks.h"
 #include "core/module_names.h"
 #include "core/modules.h"
 #include "core/peak.h"
@@ -186,6 +187,33 @@ static bool is_all_zero(const int64_t values[PROFILE_VALUES])
   return any == 0;
 }
 
+/* Samples lie in the order of their records. */
+static struct profile_sample *find_sample(const struct profile *profile, uint32_t stack)
+{
+  size_t low = 0, high = profile->sample_count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (profile->samples[middle].stack < stack)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low < profile->sample_count && profile->samples[low].stack == stack ? &profile->samples[low] : NULL;
+}
+
+/* What some threads counted apart. False: there is no sample of the others. */
+static bool add_to_shared(const struct profile *profile, const struct profile_sample *own)
+{
+  struct profile_sample *shared = find_sample(profile, own_stacks_shared(own->stack));
+  if (shared == NULL)
+    return false;
+  for (unsigned value = 0; value < PROFILE_VALUES; value++) {
+    shared->values[value] += own->values[value];
+    shared->variances[value] += own->variances[value];
+  }
+  return true;
+}
+
 static bool add_sample(struct profile *profile, struct location_set *set, const struct stack_record *stack,
                        const struct peak_moments *moments, struct arena *arena)
 {
@@ -196,6 +224,8 @@ static bool add_sample(struct profile *profile, struct location_set *set, const 
   uint32_t depth = is_stand_in ? 1 : stack->record.constant_words;
   read_values(profile, stack, moments, sample);
   if (is_all_zero(sample->values) || depth == 0)
+    return true;
+  if (UNLIKELY((stack->flags & STACK_OWN) != 0) && add_to_shared(profile, sample))
     return true;
   uint32_t *ids = arena_get_array(arena, depth, sizeof *ids);
   if (ids == NULL)
@@ -227,9 +257,12 @@ static bool add_samples(struct profile *profile, struct arena *arena)
     return false;
   position = 0;
   struct stack_record *stack;
-  for (size_t i = 0; i < most && (stack = stacks_next(&position)) != NULL; i++)
+  for (size_t i = 0; i < most && (stack = stacks_next(&position)) != NULL; i++) {
+    profile->samples[profile->sample_count].stack =
+        (uint32_t)((position - stack->record.size_bytes) / REGION_GRANULE_BYTES);
     if (!add_sample(profile, &set, stack, &moments, arena))
       return false;
+  }
   for (unsigned value = 0; value < PROFILE_VALUES; value++)
     profile->totals[value].standard_error = arch_square_root(profile->totals[value].standard_error);
   return true;

@@ -42,6 +42,7 @@ struct profile_sample {
   const uint32_t *locations;       /* ids, innermost first */
   uint32_t location_count;
   profile_string cut; /* why outermost frames are missing, 0: none are */
+  uint32_t stack;     /* the number of its record */
   bool is_inherited;  /* inherited.h */
 };
 

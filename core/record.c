@@ -3,15 +3,25 @@
 
 #include "core/ahead.h"
 #include "core/cuts.h"
+#include "core/lanes/own_stacks.h"
 #include "core/process.h"
 #include "core/settle.h"
 #include "core/timing.h"
 
 static unsigned depth_limit = 1;
+static uint64_t told_by_stacks; /* a mask: all bits in exact mode, else none */
+
+/* Other threads write the lines of this one, too. */
+static void leave_shared(uint32_t stack)
+{
+  trail_replace_stack(stack, stacks_part(stack));
+}
 
 void record_init(unsigned depth)
 {
   depth_limit = depth;
+  stacks_when_threads_meet(leave_shared);
+  told_by_stacks = sampler_interval() == 1 ? UINT64_MAX : 0;
 }
 
 static COLD void count_cut(uint32_t flags)
@@ -38,6 +48,8 @@ static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, stru
   unsigned depth = unwind_record_rest(&cursor, room, depth_limit);
   uint64_t hash = trail_hash(&cursor);
   stack = hash != 0 ? stacks_intern_hashed(hash, room->pcs, depth, flags) : stacks_intern(room->pcs, depth, flags);
+  if (lanes_have_met())
+    stack = own_stack_of(stack);
   if (LIKELY(!stacks_is_stand_in(stack))) /* which counts each time */
     trail_set_stack(trail, stack);
   return stack;
@@ -104,6 +116,19 @@ static SAMPLED_EXACT NOINLINE void forget_stale(const void *pointer)
     count_free(stale);
 }
 
+/* Units of a sample that nobody has to add up: its stack tells them. */
+static ALWAYS_INLINE uint64_t units_told(size_t size_bytes)
+{
+  return ((uint64_t)size_bytes + 1) & told_by_stacks;
+}
+
+/* No stack will tell of it. */
+static COLD void lose(enum loss loss, size_t size_bytes)
+{
+  region_lose(loss);
+  record_exact_units(units_told(size_bytes));
+}
+
 /* Apart from what walks the stack, which needs all that may be taken of it. */
 static SAMPLED NOINLINE void count_new(const void *pointer, size_t size_bytes, uint32_t stack, unsigned coins)
 {
@@ -112,7 +137,7 @@ static SAMPLED NOINLINE void count_new(const void *pointer, size_t size_bytes, u
   if (UNLIKELY(live_filter_may_hold(pointer)) && live_may_hold(pointer))
     forget_stale(pointer);
   if (!live_add(pointer, (struct live_entry){.stack = stack, .halves = weight.halves, .size_bytes = size_bytes})) {
-    region_lose(LOSS_live_table);
+    lose(LOSS_live_table, size_bytes);
     return;
   }
   stacks_count_allocation(stack, weight, pointer);
@@ -124,12 +149,16 @@ static void record(const void *pointer, size_t size_bytes, const struct unwind_s
 {
   if (UNLIKELY(region_header() == NULL || !process_is_settled()) && !settle_for_sample()) {
     settle_lose_sample();
+    record_exact_units(decision->units_counted);
     return;
   }
+  uint64_t units = decision->units_counted - units_told(size_bytes);
+  if (units != 0)
+    record_exact_units(units);
   live_prefetch(pointer);
   uint32_t stack = intern(start, decision);
   if (stack == 0) {
-    region_lose(LOSS_region);
+    lose(LOSS_region, size_bytes);
     return;
   }
   count_new(pointer, size_bytes, stack, decision->coins);
@@ -140,7 +169,6 @@ void record_allocation(const void *pointer, size_t size_bytes, const struct unwi
 {
   uint64_t begin = timing_begin_sample(decision->ticks);
   record(pointer, size_bytes, start, decision);
-  record_exact_units(decision->units_counted);
   timing_end_sample(begin, decision->ticks);
 }
 

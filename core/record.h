@@ -19,14 +19,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* From the constructor. */
+/* From the constructor, after sampler_init. */
 void record_init(unsigned depth);
 
 /* The sample that was decided on, and its exact units. */
 SAMPLED void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,
                                const struct sampler_decision *decision);
 
-/* Adds to the exact count that every profile carries as its own check. */
+/* Adds to the exact count that every profile carries as its own check. In exact mode it is of what no stack tells. */
 SAMPLED void record_exact_units(uint64_t units);
 
 /* For a pointer whose page the page filter holds. */

@@ -41,7 +41,7 @@ struct uncovered_name {
 
 /* See core/peak.h. */
 struct half_total {
-  _Atomic uint64_t in_use_bytes_q4; /* estimated, in 1/16 bytes; below 0 counts as 0 */
+  _Atomic uint64_t in_use_bytes_q4; /* estimated, in 1/16 bytes; below 0 counts as 0; may be too high: lanes/spares.h */
   _Atomic uint64_t peak_bytes_q4;   /* the highest value that ever had; with PEAK_IS_OVER, something was freed since */
 };
 
@@ -79,9 +79,11 @@ struct region_header {
   char allocator[256]; /* path of the object that provides malloc */
 
   /* Writers: any thread of the owner. */
-  _Atomic uint64_t log_end;     /* first byte never reserved */
-  _Atomic uint64_t file_end;    /* the log goes on in private memory behind this; 0: there is no file */
-  _Atomic uint64_t exact_units; /* bytes allocated, plus one for each allocation, within one interval per thread */
+  _Atomic uint64_t log_end;  /* first byte never reserved */
+  _Atomic uint64_t file_end; /* the log goes on in private memory behind this; 0: there is no file */
+  _Atomic uint64_t
+      exact_units; /* bytes allocated, plus one for each allocation, within one interval per thread; with an
+                                 * interval of 1, without what the tallies of stacks tell */
   _Atomic uint64_t lost[REGION_LOSSES]; /* by enum loss */
   _Atomic uint64_t own_bytes;           /* mapped by the shim beyond its own image */
   _Atomic uint64_t timed_samples;       /* samples that were timed ... */
@@ -235,6 +237,7 @@ enum stack_flag {
   STACK_INHERITED = 8,      /* of a forked child: what the parent allocated */
   STACK_CUT_SHIFT = 8,      /* with STACK_TRUNCATED: why, from here on (core/cuts.h) */
   STACK_CUT_MASK = 0xff00,
+  STACK_OWN = 0x10000, /* what some threads counted apart, of a stack that has another record, too (core/lanes) */
 };
 
 struct stack_record {

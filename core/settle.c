@@ -125,6 +125,8 @@ static void count_inherited(struct live_entry entry)
  * 6). */
 static void inherit_units(void)
 {
+  if (sampler_interval() == 1) /* the stacks tell them */
+    return;
   uint64_t objects = (inherited.objects_q16 + (1 << 15)) >> 16, bytes = (inherited.bytes_q4 + (1 << 3)) >> 4;
   atomic_fetch_add_explicit(&region_header()->exact_units, objects + bytes, memory_order_relaxed);
 }

@@ -3,6 +3,9 @@
 
 #include "core/compiler.h"
 #include "core/cuts.h"
+#include "core/lanes/lanes.h"
+#include "core/lanes/own_stacks.h"
+#include "core/lanes/spares.h"
 #include "core/peak.h"
 #include "core/sys.h"
 
@@ -19,6 +22,8 @@ static LARGE _Atomic uint64_t second_level[SECOND_LEVEL_SLOTS];
 static _Atomic(_Atomic uint64_t *) levels[LEVELS] = {first_level, second_level};
 
 static size_t (*usable_size)(void *pointer); /* of the allocator */
+
+static void (*threads_meet)(uint32_t stack);
 
 static _Atomic uint32_t full_stack; /* the stand-in for stacks that found no room */
 
@@ -162,26 +167,49 @@ static void note_rounding(struct stack_record *stack, uint64_t samples, uint64_t
   atomic_store_explicit(&stack->rounding_q16, now, memory_order_relaxed);
 }
 
-static COLD void note(struct stack_record *stack, uint64_t samples, uint64_t size_bytes, const void *pointer)
+/* Where large objects lay, which have mappings of their own, and a few of the others. */
+enum { LARGE_BYTES = 64 << 10, SOME = 255 };
+
+static COLD void note(uint32_t id, uint64_t samples, struct sample_weight weight, const void *pointer)
 {
   if (pointer == NULL || samples == 0)
     return;
   region_note_seen(pointer);
   if ((samples & (samples - 1)) == 0)
-    note_rounding(stack, samples, size_bytes, pointer);
+    note_rounding(stack_at(id), samples, weight.size_bytes, pointer);
+  if (weight.halves == HALF_NONE && (samples & SOME) == 0 && lanes_meet_at(id) && threads_meet != NULL)
+    threads_meet(id);
 }
 
-/* Where large objects lay, which have mappings of their own, and a few of the others. */
 void stacks_count_allocation(uint32_t id, struct sample_weight weight, const void *pointer)
 {
-  enum { LARGE_BYTES = 64 << 10, SOME = 255 };
   struct stack_record *stack = stack_at(id);
   peak_keep_before_allocation(stack, weight);
   tally_count(&stack->allocated, weight);
   peak_count_allocation(stack, weight);
   uint64_t samples = atomic_load_explicit(&stack->allocated.begun, memory_order_relaxed);
   if (UNLIKELY((samples & (samples - 1) & SOME) == 0 || weight.size_bytes >= LARGE_BYTES))
-    note(stack, samples, weight.size_bytes, pointer);
+    note(id, samples, weight, pointer);
+}
+
+void stacks_when_threads_meet(void (*function)(uint32_t stack))
+{
+  threads_meet = function;
+}
+
+uint32_t stacks_part(uint32_t id)
+{
+  const struct stack_record *stack = stack_at(id);
+  if ((stack->flags & (STACK_OWN | STACK_TABLE_FULL | STACK_INHERITED)) != 0)
+    return id;
+  _Atomic uint32_t *claimed = own_stacks_claim(id);
+  if (claimed == NULL)
+    return own_stack_of(id);
+  uint32_t own = append(stack->pcs, stack->record.constant_words, stack->flags | STACK_OWN);
+  if (own == 0)
+    return id;
+  own_stacks_set(claimed, own);
+  return own;
 }
 
 void stacks_count_free(uint32_t id, struct sample_weight weight)
@@ -213,6 +241,18 @@ uint64_t stacks_samples(void)
   return samples;
 }
 
+/* In exact mode a stack knows what it was asked for. */
+uint64_t stacks_exact_units(void)
+{
+  const struct region_header *header = region_header();
+  uint64_t units = atomic_load_explicit(&header->exact_units, memory_order_relaxed), position = 0;
+  const struct stack_record *stack;
+  while (header->sample_interval_bytes == 1 && (stack = stacks_next(&position)) != NULL)
+    units += (atomic_load_explicit(&stack->allocated.bytes_q4, memory_order_relaxed) >> 4) +
+             (atomic_load_explicit(&stack->allocated.objects_q16, memory_order_relaxed) >> 16);
+  return units;
+}
+
 uint64_t stacks_peak_bytes(void)
 {
   struct peak_moments moments = peak_moments(region_header());
@@ -235,6 +275,7 @@ void stacks_inherit(void)
 {
   struct stack_record *stack;
   uint64_t position = 0;
+  spares_reset();
   while ((stack = stacks_next(&position)) != NULL) {
     memset(&stack->allocated, 0, sizeof stack->allocated);
     memset(&stack->freed, 0, sizeof stack->freed);

@@ -36,6 +36,13 @@ SAMPLED bool stacks_is_stand_in(uint32_t stack);
 SAMPLED void stacks_count_allocation(uint32_t stack, struct sample_weight weight, const void *pointer);
 SAMPLED void stacks_count_free(uint32_t stack, struct sample_weight weight);
 
+/* In exact mode, from time to time: what to do where threads meet. From the constructor. */
+void stacks_when_threads_meet(void (*function)(uint32_t stack));
+
+/* A record of the same frames for the calling thread's lane (core/lanes/lanes.h); the same one where there is no room
+ * for that. And the lane's, if it has one. */
+uint32_t stacks_part(uint32_t stack);
+
 /* The allocator's malloc_usable_size; NULL: it has none. From the constructor. */
 void stacks_set_usable_size(size_t (*function)(void *pointer));
 
@@ -52,8 +59,9 @@ struct stack_record *stacks_next(uint64_t *position);
 /* What all stacks held at the peak (core/peak.h). */
 uint64_t stacks_peak_bytes(void);
 
-/* How many samples there are in all. */
+/* How many samples there are in all, and how many units were allocated. */
 uint64_t stacks_samples(void);
+uint64_t stacks_exact_units(void);
 
 static inline struct stack_sums stacks_read(const struct stack_record *stack)
 {

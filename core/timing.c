@@ -37,7 +37,8 @@ void timing_end_miss(uint64_t begin)
 
 void timing_add_free(uint64_t begin, bool is_found)
 {
-  uint64_t ticks = TIMING_FREES_ONE_IN * (ticks_since(begin) + ticks_of_ns(TIMING_MISPREDICTED_NS));
+  uint64_t one_in = atomic_load_explicit(&lanes_turn_mask, memory_order_relaxed) + 1u;
+  uint64_t ticks = one_in * (ticks_since(begin) + ticks_of_ns(TIMING_MISPREDICTED_NS));
   if (is_found && ticks > 0)
     add_look_up_ticks(ticks);
   else

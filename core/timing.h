@@ -11,6 +11,7 @@
 #define HEAPPROF_TIMING_H
 
 #include "core/compiler.h"
+#include "core/lanes/lanes.h"
 #include "core/thread.h"
 #include "core/ticks.h"
 
@@ -18,8 +19,6 @@
 #include <stdint.h>
 
 enum {
-  TIMING_SAMPLES_ONE_IN = 8,
-  TIMING_FREES_ONE_IN = 8,   /* of samples */
   TIMING_MISSES_ONE_IN = 32, /* of look-ups that find nothing, which take less time than reading the clock */
   /* The branch that leads to what is timed is hardly ever taken, so it mispredicts, and code after it cannot time that.
    * Without this, the reported cost stays up to a third below what is measured from outside (tests/bench/overhead.py).
@@ -27,12 +26,18 @@ enum {
   TIMING_MISPREDICTED_NS = 8,
 };
 
+/* One of 8 samples is timed, and of their frees, but fewer where threads meet: what is added up, they share. */
+static ALWAYS_INLINE unsigned timing_is_left_out(uint8_t turn)
+{
+  return turn & atomic_load_explicit(&lanes_turn_mask, memory_order_relaxed);
+}
+
 /* A sample is timed in two parts, with the real function between them. Both begin with the clock, or 0: it is not
  * timed. */
 
 static ALWAYS_INLINE uint64_t timing_begin_decision(void)
 {
-  return this_thread.sample_turn % TIMING_SAMPLES_ONE_IN == 0 ? ticks_now() : 0;
+  return timing_is_left_out(this_thread.sample_turn) == 0 ? ticks_now() : 0;
 }
 
 /* The ticks that deciding took. 0: the sample is not timed. */
@@ -56,16 +61,10 @@ static ALWAYS_INLINE void timing_end_sample(uint64_t begin, uint64_t decision_ti
     timing_add_sample(begin, decision_ticks);
 }
 
-/* True for the middle one of every `count` turns: the first is the slowest, and would charge a thread that frees few
- * for many. */
-static ALWAYS_INLINE bool timing_is_turn(uint8_t *turn, unsigned count)
-{
-  return UNLIKELY(++*turn % count == count / 2);
-}
-
+/* Not the first: it is the slowest, and would charge a thread that frees few for many. */
 static ALWAYS_INLINE bool timing_is_miss_timed(void)
 {
-  return timing_is_turn(&this_thread.miss_turn, TIMING_MISSES_ONE_IN);
+  return UNLIKELY(++this_thread.miss_turn % TIMING_MISSES_ONE_IN == TIMING_MISSES_ONE_IN / 2);
 }
 
 /* After a look that found nothing. */
@@ -73,7 +72,7 @@ SAMPLED void timing_end_miss(uint64_t begin);
 
 static ALWAYS_INLINE uint64_t timing_begin_free(void)
 {
-  return timing_is_turn(&this_thread.free_turn, TIMING_FREES_ONE_IN) ? ticks_now() : 0;
+  return UNLIKELY(timing_is_left_out(++this_thread.free_turn + LANES_TURNS / 2) == 0) ? ticks_now() : 0;
 }
 
 /* `is_found`: it was a sample. What the filters let through, and is none, counts as a miss. */

@@ -76,7 +76,8 @@ void trail_end(struct trail_cursor *cursor)
   if (cursor->is_again)
     return;
   /* Left by siglongjmp from here on, it is empty. */
-  trail->count = trail->stack = 0;
+  trail->count = 0;
+  atomic_store_explicit(&trail->stack, 0, memory_order_relaxed);
   atomic_signal_fence(memory_order_release);
   if (cursor->fresh_count == TRAIL_FRAMES_MAX || cursor->kept_count + cursor->fresh_count > TRAIL_FRAMES_MAX)
     return;
@@ -94,13 +95,23 @@ uint64_t trail_hash(const struct trail_cursor *cursor)
 uint32_t trail_stack(const struct trail_cursor *cursor)
 {
   /* A forked child has buckets of its own for the same frames. */
-  return cursor->is_again && process_is_of_now(cursor->trail->stack) ? (uint32_t)cursor->trail->stack : 0;
+  if (!cursor->is_again)
+    return 0;
+  uint64_t stack = atomic_load_explicit(&cursor->trail->stack, memory_order_relaxed);
+  return process_is_of_now(stack) ? (uint32_t)stack : 0;
 }
 
 void trail_set_stack(struct trail *trail, uint32_t stack)
 {
   if (LIKELY(trail != NULL))
-    trail->stack = process_epoch() | stack;
+    atomic_store_explicit(&trail->stack, process_epoch() | stack, memory_order_relaxed);
+}
+
+void trail_replace_stack(uint32_t stack, uint32_t other)
+{
+  uint64_t last = process_epoch() | stack;
+  (void)atomic_compare_exchange_strong_explicit(&trail_of_thread()->stack, &last, process_epoch() | other,
+                                                memory_order_relaxed, memory_order_relaxed);
 }
 
 /* Scratch. */

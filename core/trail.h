@@ -24,6 +24,7 @@
 
 #include "core/compiler.h"
 #include "core/config.h"
+#include "core/lanes/lanes.h"
 #include "core/lock.h"
 #include "core/rules.h"
 #include "core/stack_bounds.h"
@@ -105,7 +106,7 @@ struct walk_room {
 };
 
 enum {
-  TRAILS = 32,
+  TRAILS = LANES,
   TRAIL_FRAMES_MAX = 140, /* the usual depth, and our own frames; deeper walks leave no trail */
 };
 
@@ -113,8 +114,8 @@ enum {
 struct trail {
   LARGE struct lock lock;
   unsigned count;
-  uint64_t stack;      /* of the last walk, in this process (process.h); 0: not known */
-  uint64_t generation; /* of the rules */
+  _Atomic uint64_t stack; /* of the last walk, in this process (process.h); 0: not known */
+  uint64_t generation;    /* of the rules */
   /* Of the last walk, the outermost frame first. */
   struct trail_frame frames[TRAIL_FRAMES_MAX];
   uint64_t hashes[TRAIL_FRAMES_MAX]; /* stacks_hash_add() of what is recorded, up to this frame */
@@ -148,7 +149,7 @@ extern HIDDEN struct trail trails[TRAILS];
 
 static ALWAYS_INLINE struct trail *trail_of_thread(void)
 {
-  return &trails[lock_thread_identity() * 0x9e3779b97f4a7c15u >> 32 & (TRAILS - 1)];
+  return &trails[lane_of_thread()];
 }
 
 /* For the calling thread; NULL: in use. */
@@ -179,6 +180,10 @@ SAMPLED void trail_end(struct trail_cursor *cursor);
 SAMPLED uint64_t trail_hash(const struct trail_cursor *cursor);
 SAMPLED uint32_t trail_stack(const struct trail_cursor *cursor);
 SAMPLED void trail_set_stack(struct trail *trail, uint32_t stack);
+
+/* If the calling thread's last walk is this stack, it is the other one from now on, of the same frames. The trail need
+ * not be taken. */
+void trail_replace_stack(uint32_t stack, uint32_t other);
 
 /* Nobody has code or a stack beyond 48 bits: where a walk went astray it is found nowhere again. */
 static ALWAYS_INLINE void trail_note(struct trail_cursor *cursor, const struct frame *frame, struct trail_step step)

@@ -77,7 +77,7 @@ static NOINLINE void read_stats(struct heapprof_stats *stats)
   add_estimates(stats);
   stats->peak_inuse_bytes = stacks_peak_bytes();
   stats->stacks = atomic_load(&header->stacks);
-  stats->exact_units = atomic_load(&header->exact_units);
+  stats->exact_units = stacks_exact_units();
   stats->lost_live_table = atomic_load(&header->lost[LOSS_live_table]);
   stats->lost_region = atomic_load(&header->lost[LOSS_region]);
   stats->lost_stack_table = atomic_load(&header->lost[LOSS_stack_table]);

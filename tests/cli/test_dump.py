@@ -41,7 +41,7 @@ class LikeItsOwn(StateCase):
 
     @cases(1, 512)
     def test_same(self, interval):
-        with self.holder("work", "peak", sample=interval, signal="USR2") as program:
+        with self.holder("work", "peak", sample=interval, seed=1, signal="USR2") as program:
             os.kill(program.pid, signal.SIGUSR2)
             inside, = program.wait_for_files(1)
             self.stop(program)

@@ -90,6 +90,8 @@ class Region:
                 self.modules.append(Module(start, limit, text(record[104:])))
             else:
                 raise RegionError(f"type {kind} at {position}")
+        if self.sample_interval_bytes == 1:
+            self.exact_units += round(self.sum("allocated", "bytes") + self.sum("allocated", "objects"))
 
     def _records(self, data):
         position, segment_end = self.header_bytes, self.first_segment_bytes

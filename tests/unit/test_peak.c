@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/peak.h"
 
+#include "core/lanes/lanes.h"
+#include "core/lanes/spares.h"
 #include "core/prng.h"
 #include "core/stacks.h"
 #include "unit.h"
 
 #include <math.h>
+#include <semaphore.h>
 #include <ucontext.h>
 
 enum { STACKS = 24, LIVE = 2000, THREADS = 4 };
@@ -38,7 +41,7 @@ static struct peak *slots_of(struct stack_record *stack)
 
 static uint64_t total_q4(void)
 {
-  return region_header()->halves[0].in_use_bytes_q4;
+  return region_header()->halves[0].in_use_bytes_q4 - spares_of_all();
 }
 
 static uint64_t peak_q4(void)
@@ -57,6 +60,50 @@ static uint64_t bytes_of_all_at_peak(void)
 static struct sample_weight bytes(uint64_t size)
 {
   return (struct sample_weight){.size_bytes = size, .objects_q16 = 65536};
+}
+
+/* A thread of another lane, which does what it is told. */
+
+static struct helper {
+  sem_t is_told, is_done;
+  void (*job)(void);
+  unsigned lane;
+} * helper;
+
+static void *help(void *argument)
+{
+  struct helper *self = argument;
+  for (self->lane = lane_of_thread();; self->job()) {
+    sem_post(&self->is_done);
+    while (sem_wait(&self->is_told) != 0)
+      ;
+  }
+  return NULL;
+}
+
+/* From a handler, too. */
+static void let_help(void (*job)(void))
+{
+  helper->job = job;
+  sem_post(&helper->is_told);
+  while (sem_wait(&helper->is_done) != 0)
+    ;
+}
+
+/* The lane is chance: those that have ours stay idle. */
+static void keep_lanes_apart(void)
+{
+  enum { ATTEMPTS = 500 };
+  atomic_store(&lanes_met, true);
+  for (unsigned i = 0; i < ATTEMPTS && (helper == NULL || helper->lane == lane_of_thread()); i++) {
+    pthread_t id;
+    require((helper = calloc(1, sizeof *helper)) != NULL);
+    require(sem_init(&helper->is_told, 0, 0) == 0 && sem_init(&helper->is_done, 0, 0) == 0);
+    require(pthread_create(&id, NULL, help, helper) == 0);
+    while (sem_wait(&helper->is_done) != 0)
+      ;
+  }
+  require(helper->lane != lane_of_thread());
 }
 
 /* The sums that a stack should have, by a program too simple to be wrong. */
@@ -96,11 +143,13 @@ static void model_count(struct object object, bool is_allocation)
     memcpy(model.stacks_at_peak, model.stacks, sizeof model.stacks);
 }
 
+static uint64_t size_limit_bytes = 100000;
+
 static void allocate(uint64_t *random)
 {
-  struct object object = {
-      .stack = (unsigned)(prng_next(random) % STACKS),
-      .weight = {.size_bytes = prng_next(random) % 100000, .objects_q16 = 65536 + prng_next(random) % (1 << 20)}};
+  struct object object = {.stack = (unsigned)(prng_next(random) % STACKS),
+                          .weight = {.size_bytes = prng_next(random) % size_limit_bytes,
+                                     .objects_q16 = 65536 + prng_next(random) % (1 << 20)}};
   if (prng_next(random) % 4 == 0)
     object.weight = bytes(prng_next(random) % 3);
   stacks_count_allocation(ids[object.stack], object.weight, NULL);
@@ -136,26 +185,62 @@ static void must_agree(void)
   require(bytes_of_all_at_peak() == model.peak_q4);
 }
 
-CHILD_TEST(one_thread_is_exact)
+static uint64_t random_steps = 7;
+
+static void allocate_once(void)
 {
-  uint64_t random = 7;
-  make_stacks();
+  allocate(&random_steps);
+}
+
+static void release_once(void)
+{
+  release(&random_steps);
+}
+
+static void go_up_and_down_in_tides(void (*let)(void (*step)(void)))
+{
   must_agree();
   for (unsigned step = 0; step < 40000; step++) {
     /* Tides: how full it may get changes all the time, so that there are long ways down and up, and new peaks late. */
     unsigned tide = 1 + (unsigned)(LIVE / 2 * (1 + step / 20000) * ((step / 1500) % 4) / 4);
-    if (model.live_count < tide || model.live_count == 0)
-      allocate(&random);
-    else
-      release(&random);
+    let(model.live_count < tide || model.live_count == 0 ? allocate_once : release_once);
     if (step % 37 == 0)
       must_agree();
   }
   must_agree();
   while (model.live_count > 0)
-    release(&random);
+    let(release_once);
   must_agree();
   require(total_q4() == 0 && model.peak_q4 > 0);
+}
+
+static void do_alone(void (*step)(void))
+{
+  step();
+}
+
+CHILD_TEST(one_thread_is_exact)
+{
+  make_stacks();
+  go_up_and_down_in_tides(do_alone);
+}
+
+static unsigned steps_with_spares;
+
+/* Turning to the other thread takes its time. */
+static void do_in_turn(void (*step)(void))
+{
+  (prng_next(&random_steps) % 16 == 0 ? let_help : do_alone)(step);
+  steps_with_spares += spares_of_all() > 0;
+}
+
+CHILD_TEST(threads_in_turn_are_exact)
+{
+  make_stacks();
+  keep_lanes_apart();
+  size_limit_bytes = 1000;
+  go_up_and_down_in_tides(do_in_turn);
+  require(steps_with_spares > 10000);
 }
 
 /* Halves: what each held when the other one's total was highest, and until the next free. */
@@ -413,7 +498,10 @@ static void on_step(int number, siginfo_t *info, void *context)
   ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
   if (way_out != NULL)
     siglongjmp(*way_out, 1);
-  others->play();
+  if (helper != NULL)
+    let_help(others->play);
+  else
+    others->play();
 }
 
 static void set_trap_flag(bool is_on)
@@ -462,6 +550,45 @@ static void interrupt_everywhere(void (*change)(uint32_t, struct sample_weight),
   require(steps > 50);
 }
 
+static void interrupt_everywhere_apart(void (*change)(uint32_t, struct sample_weight), const struct others *chosen)
+{
+  keep_lanes_apart();
+  interrupt_everywhere(change, chosen);
+}
+
+CHILD_TEST(free_held_up_while_peaks_pass_apart)
+{
+  interrupt_everywhere_apart(stacks_count_free, &busy);
+}
+
+CHILD_TEST(free_held_up_below_the_peak_apart)
+{
+  interrupt_everywhere_apart(stacks_count_free, &quiet);
+}
+
+CHILD_TEST(allocation_held_up_while_peaks_pass_apart)
+{
+  interrupt_everywhere_apart(count_allocation, &busy);
+}
+
+CHILD_TEST(allocation_held_up_below_the_peak_apart)
+{
+  interrupt_everywhere_apart(count_allocation, &quiet);
+}
+
+/* The handler is of the same lane. */
+CHILD_TEST(allocation_held_up_by_its_own_lane)
+{
+  atomic_store(&lanes_met, true);
+  interrupt_everywhere(count_allocation, &busy);
+}
+
+CHILD_TEST(free_held_up_by_its_own_lane)
+{
+  atomic_store(&lanes_met, true);
+  interrupt_everywhere(stacks_count_free, &busy);
+}
+
 CHILD_TEST(free_held_up_while_peaks_pass)
 {
   interrupt_everywhere(stacks_count_free, &busy);
@@ -493,7 +620,7 @@ static bool leave_after(unsigned steps)
   return false;
 }
 
-CHILD_TEST(left_anywhere)
+static void leave_anywhere(void)
 {
   unsigned steps = 1;
   if (UNIT_IS_THREAD_SANITIZED)
@@ -505,6 +632,17 @@ CHILD_TEST(left_anywhere)
     begin_round();
   }
   require(steps > 50);
+}
+
+CHILD_TEST(left_anywhere)
+{
+  leave_anywhere();
+}
+
+CHILD_TEST(left_anywhere_apart)
+{
+  atomic_store(&lanes_met, true);
+  leave_anywhere();
 }
 
 /* Threads. */
@@ -582,6 +720,83 @@ CHILD_TEST(threads_are_off_by_what_is_in_flight)
   require(total_q4() == 0 && peak_q4() > 16 * SIZE_MAX_BYTES);
 }
 
+CHILD_TEST(threads_that_hold_together_apart)
+{
+  atomic_store(&lanes_met, true);
+  make_stacks();
+  require(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+  unit_run_threads(THREADS, hold_together);
+  require(total_q4() == 0);
+}
+
+CHILD_TEST(threads_apart_are_off_by_what_is_in_flight)
+{
+  atomic_store(&lanes_met, true);
+  make_stacks();
+  require(pthread_barrier_init(&barrier, NULL, THREADS) == 0);
+  unit_run_threads(THREADS, walk);
+  require(total_q4() == 0 && peak_q4() > 16 * SIZE_MAX_BYTES);
+}
+
+static void free_one(void)
+{
+  stacks_count_free(ids[0], bytes(500));
+}
+
+static void allocate_one(void)
+{
+  stacks_count_allocation(ids[0], bytes(500), NULL);
+}
+
+CHILD_TEST(mark_does_not_count_what_lanes_can_spare)
+{
+  make_stacks();
+  keep_lanes_apart();
+  for (unsigned i = 0; i < 8; i++)
+    (i % 2 == 0 ? let_help : do_alone)(allocate_one);
+  for (unsigned i = 0; i < 4; i++)
+    (i % 2 == 0 ? let_help : do_alone)(free_one);
+  require(spares_of_all() == 4 * 500 * 16);
+  peak_set_mark();
+  require(peak_since_mark_bytes() == 4 * 500);
+  for (unsigned i = 0; i < 3; i++)
+    do_alone(allocate_one);
+  for (unsigned i = 0; i < 5; i++)
+    let_help(free_one);
+  require(peak_since_mark_bytes() == 7 * 500 && peak_q4() == 8 * 500 * 16);
+}
+
+/* A child has what its parent's threads had to spare counted anew. */
+CHILD_TEST(child_has_nothing_to_spare)
+{
+  make_stacks();
+  keep_lanes_apart();
+  for (unsigned i = 0; i < 8; i++)
+    let_help(allocate_one);
+  let_help(free_one);
+  require(spares_of_all() > 0);
+  stacks_inherit();
+  require(spares_of_all() == 0);
+}
+
+/* What is freed at once, and what comes to more than a lane keeps, is given back. */
+CHILD_TEST(lanes_keep_little)
+{
+  enum { MANY = 1000 };
+  make_stacks();
+  keep_lanes_apart();
+  stacks_count_allocation(ids[0], bytes(1 << 20), NULL);
+  for (unsigned i = 0; i < MANY; i++)
+    do_alone(allocate_one);
+  stacks_count_free(ids[0], bytes(1 << 20));
+  require(spares_of_all() == 0);
+  for (unsigned i = 0; i < MANY; i++) {
+    free_one();
+    require(spares_of_all() <= 16 << 10 << 4);
+  }
+  require(total_q4() == 0);
+}
+
 CHILD_TEST(mark_has_a_peak_of_its_own)
 {
   make_stacks();
@@ -636,6 +851,7 @@ int main(void)
   (void)unit_directory();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_thread_is_exact),
+      cmocka_unit_test(threads_in_turn_are_exact),
       cmocka_unit_test(each_half_is_read_at_the_peak_of_the_other),
       cmocka_unit_test(value_at_the_peak_stays),
       cmocka_unit_test(whoever_comes_next_moves_the_peak),
@@ -644,13 +860,25 @@ int main(void)
       cmocka_unit_test(two_held_slots_cost_the_older),
       cmocka_unit_test(unfinished_slot_reads_as_now),
       cmocka_unit_test(free_held_up_while_peaks_pass),
+      cmocka_unit_test(free_held_up_while_peaks_pass_apart),
+      cmocka_unit_test(free_held_up_below_the_peak_apart),
+      cmocka_unit_test(allocation_held_up_while_peaks_pass_apart),
+      cmocka_unit_test(allocation_held_up_below_the_peak_apart),
+      cmocka_unit_test(allocation_held_up_by_its_own_lane),
+      cmocka_unit_test(free_held_up_by_its_own_lane),
       cmocka_unit_test(free_held_up_below_the_peak),
       cmocka_unit_test(allocation_held_up_while_peaks_pass),
       cmocka_unit_test(allocation_held_up_below_the_peak),
       cmocka_unit_test(left_anywhere),
+      cmocka_unit_test(left_anywhere_apart),
       cmocka_unit_test(threads_that_hold_together),
       cmocka_unit_test(threads_are_off_by_what_is_in_flight),
       cmocka_unit_test(mark_has_a_peak_of_its_own),
+      cmocka_unit_test(threads_that_hold_together_apart),
+      cmocka_unit_test(threads_apart_are_off_by_what_is_in_flight),
+      cmocka_unit_test(mark_does_not_count_what_lanes_can_spare),
+      cmocka_unit_test(child_has_nothing_to_spare),
+      cmocka_unit_test(lanes_keep_little),
       cmocka_unit_test(reading_beside_writers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,13 @@ static void add_stack(struct region_summary *summary, const struct stack_sums *s
   summary->in_use_bytes_variance += region_log_variance(sums->in_use.variance_bytes);
 }
 
+/* Of the units that were allocated. A sum that somebody made up may be anything. */
+static uint64_t told_by_stacks(const struct region_summary *summary)
+{
+  double units = summary->allocated_bytes + summary->allocated_objects;
+  return units < 0x1p63 ? (uint64_t)(units + 0.5) : 0;
+}
+
 double region_summary_rounding(const struct stack_record *stack)
 {
   uint32_t share_q16 = atomic_load_explicit(&stack->rounding_q16, memory_order_relaxed);
@@ -111,6 +118,8 @@ void region_summary_read(struct region_log *log, struct region_summary *summary)
     summary->rounding_bytes += (double)sums.in_use.bytes_q4 / 16 * region_summary_rounding(stack);
     summary->peak_bytes += (double)peak_read(stack, &moments).bytes_q4 / 16;
   }
+  if (summary->sample_interval_bytes == 1)
+    summary->exact_units += told_by_stacks(summary);
   /* Never goes back; and a total that has just passed the peak may be read before it. */
   if (moments.is_whole)
     summary->peak_bytes = MAX((double)moments.peaks[0] / 16, summary->in_use_bytes);
