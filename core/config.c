@@ -198,13 +198,23 @@ static bool parse_verbose(struct config *config, const char *text)
   return true;
 }
 
-static bool parse_follow(struct config *config, const char *text)
+static bool parse_choice(const char *text, bool *choice)
 {
   bool is_yes = strcmp(text, "yes") == 0;
   if (!is_yes && strcmp(text, "no") != 0)
     return false;
-  config->follow = is_yes;
+  *choice = is_yes;
   return true;
+}
+
+static bool parse_follow(struct config *config, const char *text)
+{
+  return parse_choice(text, &config->follow);
+}
+
+static bool parse_mmap(struct config *config, const char *text)
+{
+  return parse_choice(text, &config->sees_mappings);
 }
 
 struct setting {

@@ -37,7 +37,8 @@ struct config {
   uint64_t seed;
   bool seed_given;
   unsigned verbose;
-  bool follow; /* programs that this one executes are profiled too */
+  bool sees_mappings; /* mmap and its like */
+  bool follow;        /* programs that this one executes are profiled too */
 };
 
 /* Defaults, then the environment. Calls getenv: not for hooks or handlers. */

@@ -11,6 +11,7 @@
 #include <link.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -24,9 +25,13 @@
 #pragma weak program_invocation_short_name
 #pragma weak strerrordesc_np
 #pragma weak __register_atfork
+#pragma weak __sbrk
 
 /* What pthread_atfork calls, which itself is linked into each library and would name this strongly. */
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
+
+/* sbrk, past whoever interposes it, us for one. */
+extern void *__sbrk(intptr_t change);
 
 static inline bool libc_is_ours(void)
 {

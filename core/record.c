@@ -34,9 +34,8 @@ static COLD void count_cut(uint32_t flags)
 
 /* Walks the stack and interns it, unless it is the last one again. */
 static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, struct stack_window *window,
-                                          struct trail *trail, struct walk_room *room)
+                                          struct trail *trail, struct walk_room *room, uint32_t flags)
 {
-  uint32_t flags = 0;
   struct trail_cursor cursor = trail_begin(trail);
   unwind_walk(start, window, &cursor, room, depth_limit, &flags);
   trail_end(&cursor);
@@ -55,22 +54,22 @@ static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, stru
   return stack;
 }
 
-static COLD uint32_t intern_caller(const struct unwind_start *start)
+static COLD uint32_t intern_caller(const struct unwind_start *start, uint32_t flags)
 {
   uintptr_t pc;
-  uint32_t flags = 0;
   region_lose(LOSS_short_stack);
-  return stacks_intern(&pc, unwind_caller(start, &pc, &flags), flags);
+  unsigned depth = unwind_caller(start, &pc, &flags);
+  return stacks_intern(&pc, depth, flags);
 }
 
 /* On another stack than the thread's own (sigaltstack, coroutine), and where other threads have all the trails that it
  * may use. */
-static COLD uint32_t intern_without_trail(const struct unwind_start *start, struct stack_window *window)
+static COLD uint32_t intern_without_trail(const struct unwind_start *start, struct stack_window *window, uint32_t flags)
 {
   struct scratch *scratch = scratch_take();
   if (scratch == NULL)
-    return intern_caller(start);
-  uint32_t stack = intern_walk(start, window, NULL, &scratch->room);
+    return intern_caller(start, flags);
+  uint32_t stack = intern_walk(start, window, NULL, &scratch->room, flags);
   scratch_give_back(scratch);
   return stack;
 }
@@ -88,7 +87,7 @@ static SAMPLED NOINLINE uint32_t intern_with_trail(const struct unwind_start *st
 {
   if (UNLIKELY(decision->is_cold) && !trail_begins_at(trail, start->return_address - 1, start->sp))
     fetch_rules(start, window);
-  uint32_t stack = intern_walk(start, window, trail, &trail->room);
+  uint32_t stack = intern_walk(start, window, trail, &trail->room, 0);
   trail_give_back(trail);
   return stack;
 }
@@ -98,7 +97,16 @@ static ALWAYS_INLINE uint32_t intern(const struct unwind_start *start, const str
   struct stack_window window;
   struct trail *trail = stack_window_open(&window, start->sp) ? trail_take() : NULL;
   return LIKELY(trail != NULL) ? intern_with_trail(start, &window, trail, decision)
-                               : intern_without_trail(start, &window);
+                               : intern_without_trail(start, &window, 0);
+}
+
+/* Not by the trail, which says of the next sample's walk that it was this one's. */
+uint32_t record_stack(const struct unwind_start *start, uint32_t flags)
+{
+  struct stack_window window;
+  (void)stack_window_open(&window, start->sp);
+  uint32_t stack = intern_without_trail(start, &window, flags);
+  return stacks_is_stand_in(stack) ? 0 : stack;
 }
 
 static ALWAYS_INLINE void count_free(struct live_entry entry)

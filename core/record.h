@@ -29,6 +29,9 @@ SAMPLED void record_allocation(const void *pointer, size_t size_bytes, const str
 /* Adds to the exact count that every profile carries as its own check. In exact mode it is of what no stack tells. */
 SAMPLED void record_exact_units(uint64_t units);
 
+/* The bucket of a stack, marked with these flags of enum stack_flag; 0: there is no room. In a settled process. */
+uint32_t record_stack(const struct unwind_start *start, uint32_t flags);
+
 /* For a pointer whose page the page filter holds. */
 SAMPLED void record_free(const void *pointer);
 

@@ -174,6 +174,8 @@ static inline uint64_t region_unused_bytes(uint64_t first_segment_bytes, uint64_
 enum region_record_type {
   REGION_RECORD_STACK = 1,
   REGION_RECORD_MODULE = 2,
+  REGION_RECORD_MAPPED = 3, /* a struct stack_record, of what was mapped there */
+  REGION_RECORD_RANGES = 4,
 };
 
 /* Every record starts with this. `tag` is stored last: a record without it was never finished. A reader also checks
@@ -235,6 +237,8 @@ enum stack_flag {
   STACK_FRAME_POINTERS = 2, /* some frame was found by its frame pointer alone */
   STACK_TABLE_FULL = 4,     /* stands for all stacks that found no room */
   STACK_INHERITED = 8,      /* of a forked child: what the parent allocated */
+  STACK_MAPPED = 16,        /* in a REGION_RECORD_MAPPED: it mapped memory itself */
+  STACK_RESERVED = 32,      /* the same, with no access to it */
   STACK_CUT_SHIFT = 8,      /* with STACK_TRUNCATED: why, from here on (core/cuts.h) */
   STACK_CUT_MASK = 0xff00,
   STACK_OWN = 0x10000, /* what some threads counted apart, of a stack that has another record, too (core/lanes) */
@@ -269,6 +273,44 @@ struct module_record {
   uint32_t build_id_bytes;
   uint8_t build_id[MODULE_BUILD_ID_MAX];
   char path[]; /* terminated, padded to whole words */
+};
+
+/* Mapped ranges. */
+
+/* A range in one word: its first page, how many there are, and whether some thread is changing it; 0: none. Of pages of
+ * 4 KiB, whatever the machine's are. */
+enum { RANGE_PAGE_SHIFT = 12, RANGE_START_SHIFT = 28, RANGE_PAGES_MAX = (1 << 27) - 1, RANGE_START_BITS = 36 };
+#define RANGE_IS_BUSY 1ull
+
+static inline uint64_t range_word(uint64_t first_page, uint64_t pages)
+{
+  return first_page << RANGE_START_SHIFT | pages << 1;
+}
+
+static inline uint64_t range_first(uint64_t word)
+{
+  return word >> RANGE_START_SHIFT;
+}
+
+static inline uint64_t range_pages(uint64_t word)
+{
+  return word >> 1 & RANGE_PAGES_MAX;
+}
+
+/* One of the table's (core/mappings/mapping_table.h). Writer: the thread that has made it busy there. `range` is 0
+ * while `stack` changes. */
+struct mapped_range {
+  _Atomic uint64_t range;
+  _Atomic uint64_t stack; /* granule of the REGION_RECORD_MAPPED */
+};
+
+enum { RANGES_IN_RECORD = 64 };
+
+struct ranges_record {
+  struct region_record record;
+  uint32_t count; /* constant: RANGES_IN_RECORD */
+  uint32_t reserved;
+  struct mapped_range ranges[];
 };
 
 #endif

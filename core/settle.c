@@ -4,6 +4,7 @@
 #include "core/cfi/cfi.h"
 #include "core/libc.h"
 #include "core/live/live.h"
+#include "core/mappings/mapping_table.h"
 #include "core/modules.h"
 #include "core/on_stack.h"
 #include "core/process.h"
@@ -146,8 +147,10 @@ static void adopt(void *result)
   inherited.objects_q16 = inherited.bytes_q4 = 0;
   live_adopt_each(count_inherited);
   inherit_units();
+  mapping_table_adopt();
   region_announce();
   process_set_settled();
+  mapping_table_end_adoption();
   count_lost_samples();
   live_adopt_settle(count_deferred_free);
   modules_check_unloaded();

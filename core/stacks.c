@@ -82,7 +82,8 @@ static uint32_t append(const uintptr_t *pcs, unsigned depth, uint32_t flags)
   stack->flags = flags;
   if (depth > 0)
     memcpy(stack->pcs, pcs, depth * sizeof *pcs);
-  region_publish(&stack->record, REGION_RECORD_STACK, stack->pcs, depth, region_hash_words(stack->pcs, depth));
+  enum region_record_type type = (flags & STACK_MAPPED) != 0 ? REGION_RECORD_MAPPED : REGION_RECORD_STACK;
+  region_publish(&stack->record, type, stack->pcs, depth, region_hash_words(stack->pcs, depth));
   return granule;
 }
 
@@ -134,7 +135,8 @@ uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsigned dept
         if (granule == 0 && (granule = append(pcs, depth, flags)) == 0)
           return count_without_room(substitute);
         if (atomic_compare_exchange_strong(slot, &value, (uint64_t)tag << 32 | granule)) {
-          atomic_fetch_add_explicit(&region_header()->stacks, 1, memory_order_relaxed);
+          if ((flags & STACK_MAPPED) == 0)
+            atomic_fetch_add_explicit(&region_header()->stacks, 1, memory_order_relaxed);
           return granule;
         }
       }
@@ -222,14 +224,46 @@ void stacks_count_free(uint32_t id, struct sample_weight weight)
     atomic_fetch_sub_explicit(&region_header()->inherited_bytes_q4, tally_bytes_q4(weight), memory_order_relaxed);
 }
 
-struct stack_record *stacks_next(uint64_t *position)
+static struct stack_record *next_of_type(uint64_t *position, enum region_record_type type)
 {
   struct region_record *record;
-  while ((record = region_next(position, REGION_RECORD_STACK)) != NULL)
+  while ((record = region_next(position, type)) != NULL)
     if (record->constant_offset == offsetof(struct stack_record, pcs) &&
         record->size_bytes >= sizeof(struct stack_record))
       break;
   return (struct stack_record *)record;
+}
+
+struct stack_record *stacks_next(uint64_t *position)
+{
+  return next_of_type(position, REGION_RECORD_STACK);
+}
+
+struct stack_record *stacks_next_mapped(uint64_t *position)
+{
+  return next_of_type(position, REGION_RECORD_MAPPED);
+}
+
+uint32_t stacks_mapped_flags(uint32_t id)
+{
+  return stack_at(id)->flags & (STACK_MAPPED | STACK_RESERVED);
+}
+
+void stacks_clear(struct stack_record *stack)
+{
+  memset(&stack->allocated, 0, sizeof stack->allocated);
+  memset(&stack->freed, 0, sizeof stack->freed);
+  memset(stack->halves, 0, sizeof stack->halves);
+}
+
+void stacks_count_mapped(uint32_t id, uint64_t objects, uint64_t bytes)
+{
+  tally_count_exactly(&stack_at(id)->allocated, objects, bytes);
+}
+
+void stacks_count_unmapped(uint32_t id, uint64_t objects, uint64_t bytes)
+{
+  tally_count_exactly(&stack_at(id)->freed, objects, bytes);
 }
 
 uint64_t stacks_samples(void)
@@ -277,9 +311,7 @@ void stacks_inherit(void)
   uint64_t position = 0;
   spares_reset();
   while ((stack = stacks_next(&position)) != NULL) {
-    memset(&stack->allocated, 0, sizeof stack->allocated);
-    memset(&stack->freed, 0, sizeof stack->freed);
-    memset(stack->halves, 0, sizeof stack->halves);
+    stacks_clear(stack);
     if ((stack->flags & STACK_TABLE_FULL) == 0)
       stack->flags |= STACK_INHERITED;
   }

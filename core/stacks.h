@@ -56,6 +56,14 @@ void stacks_count_inherited(uint32_t stack, struct sample_weight weight);
 /* Visits every bucket; NULL at the end. Start with *position = 0. */
 struct stack_record *stacks_next(uint64_t *position);
 
+/* The same for what was mapped (core/mappings): buckets with STACK_MAPPED among their flags, of which the others know
+ * nothing. They have no stand-in: what finds no room may get that of the others, and must not count there. */
+struct stack_record *stacks_next_mapped(uint64_t *position);
+uint32_t stacks_mapped_flags(uint32_t stack); /* STACK_MAPPED and STACK_RESERVED */
+void stacks_clear(struct stack_record *stack);
+void stacks_count_mapped(uint32_t stack, uint64_t objects, uint64_t bytes);
+void stacks_count_unmapped(uint32_t stack, uint64_t objects, uint64_t bytes);
+
 /* What all stacks held at the peak (core/peak.h). */
 uint64_t stacks_peak_bytes(void);
 

@@ -17,17 +17,28 @@ static void add_double(_Atomic double *sum, double value)
 
 /* Each order pairs with the load of that field in read_once. docs/sampling.md: a sample of s bytes with p = 1/w adds w
  * objects, s w bytes, and variances w (w - 1) and s^2 w (w - 1). */
-void tally_count(struct tally *tally, struct sample_weight weight)
+static ALWAYS_INLINE void tally_add(struct tally *tally, uint64_t objects_q16, uint64_t bytes_q4, double w, double s)
 {
-  double w = (double)weight.objects_q16 * 0x1p-16, s = (double)weight.size_bytes;
   atomic_fetch_add_explicit(&tally->begun, 1, memory_order_release);
-  atomic_fetch_add_explicit(&tally->objects_q16, weight.objects_q16, memory_order_release);
-  atomic_fetch_add_explicit(&tally->bytes_q4, tally_bytes_q4(weight), memory_order_release);
+  atomic_fetch_add_explicit(&tally->objects_q16, objects_q16, memory_order_release);
+  atomic_fetch_add_explicit(&tally->bytes_q4, bytes_q4, memory_order_release);
   if (w > 1) {
     add_double(&tally->variance_objects, w * (w - 1));
     add_double(&tally->variance_bytes, s * s * w * (w - 1));
   }
   atomic_fetch_add_explicit(&tally->ended, 1, memory_order_release);
+}
+
+void tally_count(struct tally *tally, struct sample_weight weight)
+{
+  double w = (double)weight.objects_q16 * 0x1p-16, s = (double)weight.size_bytes;
+  tally_add(tally, weight.objects_q16, tally_bytes_q4(weight), w, s);
+}
+
+void tally_count_exactly(struct tally *tally, uint64_t objects, uint64_t bytes)
+{
+  enum { Q16 = 16, Q4 = 4 };
+  tally_add(tally, objects << Q16, bytes << Q4, 1, 0);
 }
 
 /* Do the sums agree with each other? As many samples had ended before them as have begun after them. Each order pairs

@@ -29,6 +29,9 @@ static inline uint64_t tally_bytes_q4(struct sample_weight weight)
 
 SAMPLED void tally_count(struct tally *tally, struct sample_weight weight);
 
+/* So many, which nothing was estimated of. */
+void tally_count_exactly(struct tally *tally, uint64_t objects, uint64_t bytes);
+
 /* The sums of one tally at one moment. */
 struct tally_sums {
   uint64_t samples;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/fallback.h"
 
+#include "core/libc.h"
 #include "core/sys.h"
 #include "interpose/cxx_runtime.h"
 #include "interpose/hooks.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 /* C. */
@@ -313,12 +315,52 @@ int fallback_prctl(int option, unsigned long a, unsigned long b, unsigned long c
   return (int)fallback_syscall(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d);
 }
 
-long fallback_syscall(ARCH_SYSCALL_PARAMETERS)
+static long finish_call(long result)
 {
-  long result = sys_call_always(ARCH_SYSCALL_ARGUMENTS, ARCH_SYSCALL_LAST);
   if (result < 0 && result > -4096) {
     errno = (int)-result;
     return -1;
   }
   return result;
+}
+
+long fallback_syscall(ARCH_SYSCALL_PARAMETERS)
+{
+  return finish_call(sys_call_always(ARCH_SYSCALL_ARGUMENTS, ARCH_SYSCALL_LAST));
+}
+
+/* Mappings. libc's are no more than the call, but for sbrk, which keeps in mind where the heap ends. */
+
+void *fallback_mmap(void *address, size_t size, int protection, int flags, int descriptor, long offset)
+{
+  return (void *)finish_call(
+      sys_call_always(SYS_mmap, (long)address, (long)size, protection, flags, descriptor, offset));
+}
+
+void *fallback_mmap64(void *address, size_t size, int protection, int flags, int descriptor, long offset)
+{
+  return fallback_mmap(address, size, protection, flags, descriptor, offset);
+}
+
+int fallback_munmap(void *address, size_t size)
+{
+  return (int)finish_call(sys_call_always(SYS_munmap, (long)address, (long)size, 0, 0, 0, 0));
+}
+
+void *fallback_mremap(void *old, size_t old_size, size_t new_size, int flags, ...)
+{
+  va_list more;
+  va_start(more, flags);
+  void *to = va_arg(more, void *);
+  va_end(more);
+  return (void *)finish_call(
+      sys_call_always(SYS_mremap, (long)old, (long)old_size, (long)new_size, flags, (long)to, 0));
+}
+
+void *fallback_sbrk(long change)
+{
+  if (__sbrk != NULL)
+    return __sbrk(change);
+  errno = ENOMEM;
+  return (void *)-1;
 }

@@ -3,6 +3,7 @@
 
 #include "core/arch/arch.h"
 #include "core/libc.h"
+#include "core/mappings/mapping_table.h"
 #include "core/modules.h"
 #include "core/region.h"
 #include "core/settle.h"
@@ -40,6 +41,7 @@ static ARCH_ENTRY void after_fork_in_child(void)
 {
   settle_was_forked();
   rebind_was_forked();
+  mapping_table_was_forked();
   release();
 }
 

@@ -7,6 +7,7 @@
 #include "core/dump.h"
 #include "core/libc.h"
 #include "core/live/live.h"
+#include "core/mappings/mappings.h"
 #include "core/message.h"
 #include "core/modules.h"
 #include "core/on_stack.h"
@@ -156,6 +157,8 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
     (void)signal_install(config.signal);
   if (reason == NULL) {
     report_setup();
+    if (config.sees_mappings)
+      mappings_init();
     atomic_store(&sampler_mode, SAMPLER_ON);
   }
   errno = saved_errno;
@@ -173,7 +176,8 @@ static void finish(const char *reason)
 {
   record_exact_units(sampler_flush());
   bool has_stacks = atomic_load(&region_header()->stacks) > 0;
-  bool is_kept = has_stacks && config.keep_at_exit && hand_over_file();
+  bool is_used = has_stacks || mapping_table_used() > 0;
+  bool is_kept = is_used && config.keep_at_exit && hand_over_file();
   bool is_wanted = has_stacks && (config.dump_at_exit || (config.keep_at_exit && !is_kept));
   bool is_written = is_wanted && dump_write_last(reason) == 0;
   if (!is_kept && is_written == is_wanted)

@@ -148,6 +148,11 @@ const char *real_allocator_path(void)
   return allocator.name != NULL ? allocator.name : "";
 }
 
+bool real_is_allocators_code(uintptr_t pc)
+{
+  return object_holds(&allocator, pc);
+}
+
 void *real_allocator_function(const char *symbol)
 {
   return allocator.name != NULL ? object_find(&allocator, symbol) : NULL;

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct real_functions {
 #define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) type(*symbol) parameters;
@@ -44,6 +45,9 @@ SAMPLED void real_ensure(void);
 
 /* Path of the object that provides malloc; valid for ever. */
 const char *real_allocator_path(void);
+
+/* Is it code of that object? */
+bool real_is_allocators_code(uintptr_t pc);
 
 /* What that object exports under a name; NULL: nothing. */
 void *real_allocator_function(const char *symbol);

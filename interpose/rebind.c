@@ -42,6 +42,7 @@ static const struct bound {
 #define BOUND_bsd(symbol)
 #define BOUND_cxx(symbol)
 #define BOUND_jemalloc(symbol)
+#define BOUND_mapping(symbol)
 #define BOUND_process(symbol)
 #define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) BOUND_##group(symbol)
 #include "interpose/hooks.def"

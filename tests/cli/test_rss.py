@@ -95,6 +95,17 @@ class Resident(StateCase):
             self.assertGreaterEqual(told["parts"]["rounding_bytes"], row["waste_bytes"])
             self.check_sums(told, there)
 
+    @cases(*ALLOCATORS)
+    def test_direct_has_owners(self, allocator):
+        """What is resident of what each has mapped: to the page, whoever the allocator is."""
+        program, said = self.stopped("small", "direct", "shared", allocator=allocator, mmap="yes")
+        with program:
+            told, there = self.looked_at(program.pid)
+            self.check_sums(told, there)
+            self.assertEqual(told["direct"], [{"name": "victim_mapped", "resident_bytes": 16 * MIB, "mapped_bytes": 32 * MIB}])
+            self.assertGreaterEqual(told["parts"]["direct_bytes"], 16 * MIB)
+            self.assertRegex(self.tool("rss", program.pid).stdout, r"(?m)^ *resident +of it% +mapped *\n +16MB +50.00% +32MB +victim_mapped$")
+
     def test_sampled(self):
         """An estimate, at the usual interval; the sum is as exact."""
         program, said = self.stopped(*ALL, sample=None, seed=1)

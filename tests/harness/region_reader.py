@@ -6,7 +6,7 @@ import struct
 
 HEADER_BYTES, ALL_BYTES = 2144, 2968  # that every header has; that a whole one has
 PEAK_IS_OVER = 1 << 62
-STACK, MODULE = 1, 2
+STACK, MODULE, MAPPED, RANGES = 1, 2, 3, 4
 WORD = 2**64
 
 
@@ -81,13 +81,17 @@ class Region:
             raise RegionError("the rest of the header is not 0")
         if not self.header_bytes <= self.log_end <= self.file_end <= len(data):
             raise RegionError(f"log_end {self.log_end}, file_end {self.file_end}, {len(data)} bytes")
-        self.stacks, self.modules = [], []
+        self.stacks, self.modules, self.mapped, self.ranges = [], [], {}, []
         for position, kind, record in self._records(data):
             if kind == STACK:
                 self.stacks.append(self._stack(record))
             elif kind == MODULE:
                 start, limit = struct.unpack_from("<QQ", record, 32)
                 self.modules.append(Module(start, limit, text(record[104:])))
+            elif kind == MAPPED:
+                self.mapped[position // 16] = self._stack(record)
+            elif kind == RANGES:
+                self.ranges += self._ranges(record)
             else:
                 raise RegionError(f"type {kind} at {position}")
         if self.sample_interval_bytes == 1:
@@ -110,6 +114,18 @@ class Region:
                 raise RegionError(f"a wrong hash at {position}")
             yield position, tag & 0xff, data[position:position + size]
             position += size
+
+    @staticmethod
+    def _ranges(record):
+        """(start, limit, granule of the stack)"""
+        count, = struct.unpack_from("<I", record, 24)
+        if count != 64 or len(record) != 32 + 16 * count:
+            raise RegionError(f"{count} ranges in {len(record)} bytes")
+        for word, stack in struct.iter_unpack("<QQ", record[32:]):
+            if word & 1:
+                raise RegionError("a range that is being changed")
+            if word:
+                yield (word >> 28) << 12, ((word >> 28) + (word >> 1 & (1 << 27) - 1)) << 12, stack
 
     def _stack(self, record):
         offset, depth = struct.unpack_from("<II", record, 8)

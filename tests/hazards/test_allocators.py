@@ -376,3 +376,17 @@ class Row9Misaligned(Hazard):
     def test_every_hook_is_called(self):
         text = (VICTIMS / "hz_a9_misaligned.c").read_text()
         self.assertEqual([name for name in hooked_names() if f'"{name}"' not in text and name not in self.ENDS + self.NEVER], [])
+
+
+class Row10Mappings(Hazard):
+    """A10: mmap and its like where that is awkward. Seen to fail by the mutants mapping_asks_the_kernel (filter) and
+    mapping_changes_errno (all)."""
+
+    @cases("early", "filter", "jump", "vfork", "heap")
+    def test_way(self, way):
+        command = [program("hz_a10_mappings.c"), way]
+        plain = self.plain(command)
+        for sample in INTERVALS:
+            for noted in "yes", "no":
+                run = self.profiled(command, sample=sample, dump="none", mmap=noted)
+                self.assertEqual((run.out, run.err, run.status), (plain.out, "", 0), f"HEAPPROF_SAMPLE={sample} {noted}")

@@ -25,7 +25,7 @@ STANDARD = set("""
 # errno, SIGRTMIN, SIGRTMAX, assert, and what compilers add.
 SPELLINGS = {"__errno_location", "__libc_current_sigrtmin", "__libc_current_sigrtmax", "__assert_fail", "__stack_chk_fail"}
 OPTIONAL = set("""
-    __progname __progname_full __register_atfork _dl_find_object dladdr dladdr1 getauxval on_exit program_invocation_name
+    __progname __progname_full __register_atfork __sbrk _dl_find_object dladdr dladdr1 getauxval on_exit program_invocation_name
     program_invocation_short_name strerrordesc_np _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__
 """.split())
 CALLED_BACK = re.compile(r"find_callers|find_runtime|find_function|bind_object|bind_aside|leave_aside|look_(behind|for_any|for_others)|is_exported_there|(make_by|release_of)_\w+")  # by object_each or probes, from what has realigned

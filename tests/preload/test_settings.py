@@ -12,6 +12,7 @@ BAD = {
     "SIGNAL": ["", "FOO", "KILL", "STOP", "SEGV", "0", "65", "-12", "RTMIN+99", "RTMIN-1", "USR2,USR1"],
     "DUMP": ["", "never", "exit;signal", "exit,", ",exit", "exit, signal", "EXIT", "keep;exit", "none,keep"],
     "FOLLOW": ["", "maybe", "YES", "0"],
+    "MMAP": ["", "maybe", "YES", "1"],
     "OUT": ["", "%q", "directory/", "ends.with.%", "x" * 1025],
     "SEED": ["", "-1", "abc", "1.0", "18446744073709551616"],
     "VERBOSE": ["", "3", "yes", "-1"],
@@ -24,6 +25,7 @@ GOOD = {
     "SIGNAL": ["USR2", "SIGUSR2", "PROF", "RTMIN", "RTMIN+1", "RTMAX-1", "12", "none"],
     "DUMP": ["exit", "signal", "exit,signal", "signal,exit", "none", "keep", "exit,signal,keep"],
     "FOLLOW": ["yes", "no"],
+    "MMAP": ["yes", "no"],
     "OUT": ["a", "%%", "%e%p%h%n%t"],
     "SEED": ["0", "18446744073709551615"],
     "VERBOSE": ["0"],
@@ -32,7 +34,7 @@ GOOD = {
 
 
 # A piece of the table's own words, so that the line is known to help.
-ACCEPTED = {"SAMPLE": "1 to 64G", "DEPTH": "1 to 512", "SIGNAL": "USR2", "DUMP": "keep", "FOLLOW": "yes or no", "OUT": "%p",
+ACCEPTED = {"SAMPLE": "1 to 64G", "DEPTH": "1 to 512", "SIGNAL": "USR2", "DUMP": "keep", "FOLLOW": "yes or no", "MMAP": "yes or no", "OUT": "%p",
             "SEED": "0 to", "VERBOSE": "0, 1 or 2", "STATE_DIR": "absolute", "ONLY": "names"}
 
 

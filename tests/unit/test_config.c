@@ -79,6 +79,8 @@ static const struct value refused[] = {
     {"HEAPPROF_FOLLOW", "YES"},
     {"HEAPPROF_FOLLOW", "nope"},
     {"HEAPPROF_FOLLOW", "0"},
+    {"HEAPPROF_MMAP", ""},
+    {"HEAPPROF_MMAP", "1"},
     {"HEAPPROF_DEPTH", ""},
     {"HEAPPROF_DEPTH", "0"},
     {"HEAPPROF_DEPTH", "513"},
@@ -198,6 +200,11 @@ static void following(void **state)
   assert_false(config.follow);
   set(&config, "HEAPPROF_FOLLOW", "yes");
   assert_true(config.follow);
+  assert_false(config.sees_mappings);
+  set(&config, "HEAPPROF_MMAP", "yes");
+  assert_true(config.sees_mappings);
+  set(&config, "HEAPPROF_MMAP", "no");
+  assert_false(config.sees_mappings);
 }
 
 static void numbers(void **state)
@@ -285,6 +292,7 @@ static void same_as_the_list_says(void **state)
   assert_int_equal(from_list.dump_on_signal, config.dump_on_signal);
   assert_int_equal(from_list.keep_at_exit, config.keep_at_exit);
   assert_int_equal(from_list.follow, config.follow);
+  assert_int_equal(from_list.sees_mappings, config.sees_mappings);
   assert_int_equal(from_list.depth, config.depth);
   assert_int_equal(from_list.verbose, config.verbose);
 }

@@ -141,16 +141,17 @@ static void test_ranges(void **state)
 {
   (void)state;
   static const char text[] = "2000-6000 rw-p 0 0:0 0\nRss: 12 kB\n8000-9000 rw-p 0 8:1 5 /a/file\nRss: 4 kB\n";
-  struct world world = {
-      .text = text, .seen = {0x5000, 0}, .ranges = {{0x1000, 0x3000, ACCOUNT_OWN}, {0x5000, 0x9000, ACCOUNT_OWN}}};
+  struct world world = {.text = text,
+                        .seen = {0x5000, 0},
+                        .ranges = {{0x1000, 0x3000, ACCOUNT_OWN, 0, 0}, {0x5000, 0x9000, ACCOUNT_OWN, 0, 0}}};
   struct account_sums sums = sums_of(world);
   assert_int_equal(sums.bytes[ACCOUNT_OWN], 2 * PAGE);
   assert_int_equal(sums.bytes[ACCOUNT_ALLOCATOR], PAGE);
   assert_int_equal(sums.bytes[ACCOUNT_FILES], PAGE);
   /* Ranges that overlap, and claim more than is resident. */
-  world.ranges[0] = (struct account_range){0x2000, 0x5000, ACCOUNT_OWN};
-  world.ranges[1] = (struct account_range){0x2000, 0x6000, ACCOUNT_SHARED};
-  world.ranges[2] = (struct account_range){0, UINT64_MAX, ACCOUNT_STACKS};
+  world.ranges[0] = (struct account_range){0x2000, 0x5000, ACCOUNT_OWN, 0, 0};
+  world.ranges[1] = (struct account_range){0x2000, 0x6000, ACCOUNT_SHARED, 0, 0};
+  world.ranges[2] = (struct account_range){0, UINT64_MAX, ACCOUNT_STACKS, 0, 0};
   sums = sums_of(world);
   assert_int_equal(sums.bytes[ACCOUNT_OWN], 3 * PAGE);
   assert_int_equal(sums.bytes[ACCOUNT_SHARED] + sums.bytes[ACCOUNT_STACKS] + sums.bytes[ACCOUNT_ALLOCATOR], 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A9: a caller that does not keep the stack aligned, as generated code and old assembly may: calls every hook, heapprof's own functions,
  * fork, and raises the signal for a dump, each time argv[1] bytes off; ends by argv[2], likewise. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <linux/seccomp.h>
 #include <signal.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,21 +20,24 @@
 enum { ROUNDS = 200, SMALL = 100, LARGE = 5000, ALIGNMENT = 64 };
 
 static uintptr_t off_bytes;
+static uintptr_t fourth; /* argument; the fifth is -1, the sixth 0 */
 
 /* Past the red zone, and at a call site that should be a multiple of 16. */
 __attribute__((noinline)) static uintptr_t call_off(void *function, uintptr_t a, uintptr_t b, uintptr_t c)
 {
-  uintptr_t result;
+  uintptr_t result, d = fourth;
   __asm__ volatile("movq %%rsp, %%rbx\n\t"
                    "andq $-16, %%rsp\n\t"
                    "subq $256, %%rsp\n\t"
                    "subq %[off], %%rsp\n\t"
+                   "movq $-1, %%r8\n\t"
+                   "xorl %%r9d, %%r9d\n\t"
                    "callq *%[function]\n\t"
                    "movq %%rbx, %%rsp"
-                   : "=a"(result), "+D"(a), "+S"(b), "+d"(c)
+                   : "=a"(result), "+D"(a), "+S"(b), "+d"(c), "+c"(d)
                    : [function] "r"(function), [off] "r"(off_bytes)
-                   : "rbx", "rcx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
-                     "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc");
+                   : "rbx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                     "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "memory", "cc");
   return result;
 }
 
@@ -125,6 +130,21 @@ static void process_family(const char *plugin)
   call("__deregister_frame", (uintptr_t)no_frames, 0, 0);
 }
 
+static void mapping_family(void)
+{
+  static const char *const maps[] = {"mmap", "mmap64"};
+  for (unsigned i = 0; i < 2; i++) {
+    fourth = MAP_PRIVATE | MAP_ANONYMOUS;
+    uintptr_t mapped = call(maps[i], 0, LARGE, PROT_READ | PROT_WRITE);
+    REQUIRE((void *)mapped != MAP_FAILED);
+    fourth = MREMAP_MAYMOVE;
+    mapped = call("mremap", mapped, LARGE, 4 * LARGE);
+    fourth = 0;
+    REQUIRE((void *)mapped != MAP_FAILED && call("munmap", mapped, 4 * LARGE, 0) == 0);
+  }
+  REQUIRE((void *)call("sbrk", LARGE, 0, 0) != (void *)-1);
+}
+
 static void of_heapprof(void)
 {
   char stats[4096];
@@ -143,6 +163,7 @@ static void all(const char *plugin)
     jemalloc_family();
   }
   process_family(plugin);
+  mapping_family();
   of_heapprof();
 }
 

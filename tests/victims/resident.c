@@ -95,9 +95,10 @@ VICTIM void victim_own(void)
   start_threads(1, &attributes);
 }
 
-static void map_written(size_t size, int flags, int fd)
+VICTIM void victim_mapped(size_t size, int flags, int fd)
 {
   (void)written(mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0), size);
+  (void)mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0); /* as much, which is not resident */
 }
 
 static void map_huge(void)
@@ -149,13 +150,13 @@ static void have(const char *what)
   else if (strcmp(what, "threads") == 0)
     start_threads(THREADS, NULL);
   else if (strcmp(what, "direct") == 0)
-    map_written(16 * MIB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+    victim_mapped(16 * MIB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
   else if (strcmp(what, "huge") == 0)
     map_huge();
   else if (strcmp(what, "shared") == 0) {
     int fd = memfd_create("of a victim", 0);
     REQUIRE(fd >= 0 && ftruncate(fd, 8 * MIB) == 0);
-    map_written(8 * MIB, MAP_SHARED, fd);
+    victim_mapped(8 * MIB, MAP_SHARED, fd);
   } else if (strcmp(what, "file") == 0)
     map_file();
   else if (strcmp(what, "ask") == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/cmd/cmd.h"
+#include "tools/cmd/value_options.h"
 #include "tools/source/snapshot.h"
 #include "tools/source/source.h"
 #include "tools/terminal/say.h"
@@ -40,13 +40,15 @@ static bool dump_one(const char *operand, const struct snapshot_options *options
 
 static int run(const struct cmd_line *line)
 {
-  struct snapshot_options options = {.moment = cmd_has(line, "peak") ? REGION_PEAK : REGION_NOW,
+  struct snapshot_options options = {.moment = value_options_moment(line),
                                      .detail = cmd_has(line, "no-lines") ? SYMBOLS_NAMES : SYMBOLS_LINES,
                                      .reason = "dump",
                                      .path = cmd_value(line, "output"),
                                      .replaces = cmd_has(line, "force")};
   if (cmd_has(line, "lines") && cmd_has(line, "no-lines"))
     return cmd_misused(line, "--lines or --no-lines, not both");
+  if (!value_options_moment_agrees(line))
+    return EXIT_USAGE;
   if (line->count == 0)
     return cmd_misused(line, "which process? heapprof ls lists them");
   if (line->count > 1 && options.path != NULL)
@@ -64,6 +66,7 @@ static int run(const struct cmd_line *line)
 static const struct cmd_option options[] = {
     {.name = "output", .letter = 'o', .argument = "FILE", .help = "write there; - is standard output"},
     {.name = "force", .letter = 'f', .help = "replace FILE if it exists"},
+    MAPPED_OPTION,
     {.name = "peak", .help = "what was in use when most was, instead of now"},
     {.name = "no-lines", .help = "without inlined frames, source files and lines; faster"},
     {.name = "lines", .letter = 'l', .help = "with them, as it is without --no-lines, too"},

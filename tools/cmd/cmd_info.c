@@ -298,7 +298,7 @@ static void tell_resident(const char *argument, json_t *json)
   struct target *target = source_find_process(argument, NULL);
   struct resident_memory *memory = target != NULL && target->is_alive ? resident_memory_of(target, NULL) : NULL;
   if (memory != NULL && json != NULL) {
-    json_object_set_new(json, "resident", resident_view_json(target, memory, NULL, 0, false));
+    json_object_set_new(json, "resident", resident_view_json(target, memory, NULL, NULL, 0, false));
   } else if (memory != NULL) {
     g_autoptr(GString) text = g_string_new("\n");
     resident_view_append(text, target, memory, terminal_width(stdout));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/cmd/cmd.h"
+#include "tools/cmd/value_options.h"
 #include "tools/source/snapshot.h"
 #include "tools/source/source.h"
 #include "tools/terminal/say.h"
@@ -124,14 +124,16 @@ static int list(void)
 
 static int run(const struct cmd_line *line)
 {
-  struct job job = {.snapshot = {.moment = cmd_has(line, "peak") ? REGION_PEAK : REGION_NOW,
+  struct job job = {.snapshot = {.moment = value_options_moment(line),
                                  .detail = SYMBOLS_LINES,
                                  .reason = "recover",
                                  .path = cmd_value(line, "output"),
                                  .replaces = cmd_has(line, "force")},
-                    .keeps = cmd_has(line, "keep"),
+                    .keeps = cmd_has(line, "keep") || cmd_has(line, "mmap"), /* the heap is there, too */
                     .is_dry = cmd_has(line, "dry-run")};
   bool is_all = cmd_has(line, "all");
+  if (!value_options_moment_agrees(line))
+    return EXIT_USAGE;
   if (is_all && line->count > 0)
     return cmd_misused(line, "--all means every one, and there is '%s' as well", line->operands[0]);
   if (job.snapshot.path != NULL && (is_all || line->count != 1))
@@ -156,6 +158,7 @@ static const struct cmd_option options[] = {
     {.name = "force", .letter = 'f', .help = "replace FILE if it exists"},
     {.name = "keep", .letter = 'k', .help = "leave the state where it is"},
     {.name = "dry-run", .letter = 'n', .help = "print the state files that would be read and removed; do nothing"},
+    MAPPED_OPTION,
     {.name = "peak", .help = "what was in use when most was, instead of at the end"},
     CMD_OPTIONS_END,
 };

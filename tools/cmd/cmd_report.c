@@ -16,8 +16,8 @@
 static const char default_output[] = "report.html";
 
 static const struct cmd_option options[] = {
-    CMD_OPTION_OUTPUT, CMD_OPTION_FORCE, VALUE_OPTIONS,   {"diff-base", 0, "FILE", "show the difference with FILE"},
-    MOMENT_OPTIONS,    FILTER_OPTIONS,   CMD_OPTIONS_END,
+    CMD_OPTION_OUTPUT, CMD_OPTION_FORCE, VALUE_OPTIONS, {"diff-base", 0, "FILE", "show the difference with FILE"},
+    MOMENT_OPTIONS,    FILTER_OPTIONS,   MAPPED_OPTION, CMD_OPTIONS_END,
 };
 
 static bool has_value(const struct heap *heap, int type)
@@ -46,7 +46,7 @@ static json_t *resident_of(const char *name)
 {
   struct target *target = source_find_process(name, NULL);
   struct resident_memory *memory = target != NULL && target->is_alive ? resident_memory_of(target, NULL) : NULL;
-  json_t *json = memory != NULL ? resident_view_json(target, memory, NULL, 0, false) : NULL;
+  json_t *json = memory != NULL ? resident_view_json(target, memory, NULL, NULL, 0, false) : NULL;
   resident_memory_free(memory);
   target_free(target);
   return json;
@@ -84,9 +84,9 @@ static bool write_page(const struct cmd_line *line, GBytes *page)
 }
 
 /* The page can show both, whatever it begins with. NULL after a message. */
-static struct heap *open_with_owners(const char *name, const struct filter *filter)
+static struct heap *open_with_owners(const struct cmd_line *line, const char *name, const struct filter *filter)
 {
-  struct heap *heap = view_open(name, filter);
+  struct heap *heap = cmd_has(line, "mmap") ? view_open_mapped(name, filter) : view_open(name, filter);
   if (heap != NULL) {
     filter_drop_empty(filter, heap);
     filter_mark_owners(filter, heap);
@@ -100,9 +100,9 @@ static int report(const struct cmd_line *line, const char *name, const char *bas
   struct filter *filter;
   if (!value_options_agree(line) || !filter_options(line, &filter))
     return EXIT_USAGE;
-  struct heap *base = base_name != NULL ? open_with_owners(base_name, filter) : NULL;
+  struct heap *base = base_name != NULL ? open_with_owners(line, base_name, filter) : NULL;
   g_autofree char *meant = base_name == NULL || base != NULL ? moment_options(line, name) : NULL;
-  struct heap *heap = meant != NULL ? open_with_owners(meant, filter) : NULL;
+  struct heap *heap = meant != NULL ? open_with_owners(line, meant, filter) : NULL;
   if (heap != NULL && base != NULL)
     view_prefer_the_same(heap, base);
   json_t *resident = heap != NULL ? resident_of(name) : NULL;

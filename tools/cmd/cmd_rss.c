@@ -27,16 +27,27 @@ static struct target *find_living(const char *operand)
   return NULL;
 }
 
-static void print_text(const struct cmd_line *line, const struct target *target, const struct resident_memory *memory,
-                       const struct heap *heap, uint32_t count)
+/* With names: of the rounding, and of what was mapped. */
+struct owners {
+  struct heap *heap, *direct;
+};
+
+static void append_apart(GString *text, const GString *part)
 {
-  g_autoptr(GString) text = g_string_new(NULL);
+  if (part->len > 0)
+    g_string_append_printf(text, "\n%s", part->str);
+}
+
+static void print_text(const struct cmd_line *line, const struct target *target, const struct resident_memory *memory,
+                       const struct owners *owners, uint32_t count)
+{
+  g_autoptr(GString) text = g_string_new(NULL), direct = g_string_new(NULL), rounding = g_string_new(NULL);
   int width = terminal_width(stdout);
   resident_view_append(text, target, memory, width);
-  g_autoptr(GString) rounding = g_string_new(NULL);
-  resident_view_append_rounding(rounding, heap, count, width, stdout);
-  if (rounding->len > 0)
-    g_string_append_printf(text, "\n%s", rounding->str);
+  resident_view_append_direct(direct, owners->direct, count, width, stdout);
+  append_apart(text, direct);
+  resident_view_append_rounding(rounding, owners->heap, count, width, stdout);
+  append_apart(text, rounding);
   if (cmd_has(line, "mappings")) {
     g_string_append_c(text, '\n');
     resident_view_append_mappings(text, memory, width, stdout);
@@ -44,20 +55,30 @@ static void print_text(const struct cmd_line *line, const struct target *target,
   (void)fputs(text->str, stdout);
 }
 
+static bool find_owners(struct owners *owners, const struct target *target, const struct resident_memory *memory,
+                        GError **error)
+{
+  owners->heap = source_open_target(target, REGION_ROUNDING, SYMBOLS_NAMES, error);
+  if (owners->heap != NULL)
+    owners->direct = source_open_resident(target, memory->by_stack, SYMBOLS_NAMES, error);
+  return owners->direct != NULL;
+}
+
 /* False after a message. */
 static bool show(const struct cmd_line *line, const struct target *target, uint32_t count)
 {
   g_autoptr(GError) error = NULL;
   struct resident_memory *memory = resident_memory_of(target, &error);
-  struct heap *heap = memory != NULL ? source_open_target(target, REGION_ROUNDING, SYMBOLS_NAMES, &error) : NULL;
-  bool is_good = error == NULL;
+  struct owners owners = {NULL, NULL};
+  bool is_good = memory != NULL && find_owners(&owners, target, memory, &error);
   if (!is_good)
     say("%s", error->message);
   else if (cmd_has(line, "json"))
-    rows_json_print(resident_view_json(target, memory, heap, count, cmd_has(line, "mappings")));
+    rows_json_print(resident_view_json(target, memory, owners.heap, owners.direct, count, cmd_has(line, "mappings")));
   else
-    print_text(line, target, memory, heap, count);
-  heap_free(heap);
+    print_text(line, target, memory, &owners, count);
+  heap_free(owners.heap);
+  heap_free(owners.direct);
   resident_memory_free(memory);
   return is_good;
 }
@@ -79,7 +100,10 @@ static int run(const struct cmd_line *line)
 }
 
 static const struct cmd_option options[] = {
-    {.name = "rows", .letter = 'n', .argument = "N", .help = "show N functions that waste most; 0: all (default: 5)"},
+    {.name = "rows",
+     .letter = 'n',
+     .argument = "N",
+     .help = "show N functions that waste or map most; 0: all (default: 5)"},
     {.name = "mappings", .letter = 'm', .help = "show every mapping, and what it counts as"},
     CMD_OPTION_JSON,
     CMD_OPTIONS_END,

@@ -20,6 +20,7 @@ static const struct cmd_option options[] = {
     ROW_OPTION_LINES,
     CMD_OPTION_JSON,
     FILTER_OPTIONS,
+    MAPPED_OPTION,
     {"list", 0, "REGEX", "show the source of functions that match, with what each line allocated"},
     {"traces", 0, NULL, "show every stack, the largest first"},
     MOMENT_OPTIONS,
@@ -100,11 +101,12 @@ static int print_table(const struct cmd_line *line, const struct heap *heap, con
 static int print_source(const struct cmd_line *line, uint32_t count, const struct filter *filter)
 {
   int status = EXIT_FAILED;
+  struct heap *(*open)(const char *, const struct filter *) = cmd_has(line, "mmap") ? view_open_mapped : view_open;
   g_autofree char *name = moment_options(line, line->operands[0]);
-  struct heap *heap = name != NULL ? view_open(name, filter) : NULL, *base = NULL;
+  struct heap *heap = name != NULL ? open(name, filter) : NULL, *base = NULL;
   const char *base_name = cmd_value(line, "diff-base");
   if (heap != NULL && base_name != NULL)
-    base = view_open(base_name, filter);
+    base = open(base_name, filter);
   if (base != NULL)
     view_prefer_the_same(heap, base);
   if (heap != NULL && (base_name == NULL || base != NULL))
@@ -127,8 +129,9 @@ static bool find_pid(const char *operand, int *pid)
 
 static bool may_watch(const struct cmd_line *line, int *pid)
 {
-  return !cmd_has(line, "at") && !cmd_has(line, "process") && !cmd_has(line, "json") && !cmd_has(line, "diff-base") &&
-         !cmd_has(line, "list") && !cmd_has(line, "traces") && watch_is_possible() && find_pid(line->operands[0], pid);
+  return !cmd_has(line, "at") && !cmd_has(line, "process") && !cmd_has(line, "json") && !cmd_has(line, "mmap") &&
+         !cmd_has(line, "diff-base") && !cmd_has(line, "list") && !cmd_has(line, "traces") && watch_is_possible() &&
+         find_pid(line->operands[0], pid);
 }
 
 static int run(const struct cmd_line *line)

@@ -106,15 +106,16 @@ static enum account_part part_of(const GArray *mappings, guint index, const stru
 }
 
 /* Takes what of the range is in the mapping out of `left`. */
-static void take_range(const struct smaps_mapping *mapping, struct account_range range,
+static void take_range(const struct smaps_mapping *mapping, struct account_range *range,
                        const struct account_clues *clues, struct account_sums *sums, uint64_t *left)
 {
-  uint64_t start = MAX(mapping->start, range.start), limit = MIN(mapping->limit, range.limit);
+  uint64_t start = MAX(mapping->start, range->start), limit = MIN(mapping->limit, range->limit);
   if (start >= limit || *left == 0)
     return;
   bool is_all = start == mapping->start && limit == mapping->limit;
   uint64_t bytes = is_all ? *left : MIN(clues->resident(clues->of, start, limit), *left);
-  sums->bytes[range.part] += bytes;
+  sums->bytes[range->part] += bytes;
+  range->resident_bytes += bytes;
   *left -= bytes;
 }
 
@@ -139,7 +140,7 @@ static void take_stack(const GArray *mappings, guint index, enum account_part pa
       highest = MAX(highest, (top | (PAGE_BYTES - 1)) + 1);
   }
   if (highest > 0 && (part != ACCOUNT_ALLOCATOR || has_guard(mappings, index)))
-    take_range(mapping, (struct account_range){mapping->start, highest, ACCOUNT_STACKS}, clues, sums, left);
+    take_range(mapping, &(struct account_range){mapping->start, highest, ACCOUNT_STACKS, 0, 0}, clues, sums, left);
 }
 
 void account(const GArray *mappings, const struct account_clues *clues, struct account_sums *sums,
@@ -153,7 +154,7 @@ void account(const GArray *mappings, const struct account_clues *clues, struct a
     sums->total_bytes += left;
     sums->swapped_bytes += mapping->swapped_bytes;
     for (guint j = 0; is_anonymous(mapping) && j < clues->ranges->len; j++)
-      take_range(mapping, g_array_index(clues->ranges, struct account_range, j), clues, sums, &left);
+      take_range(mapping, &g_array_index(clues->ranges, struct account_range, j), clues, sums, &left);
     if (is_anonymous(mapping))
       take_stack(mappings, i, part, clues, sums, &left);
     sums->bytes[part] += left;

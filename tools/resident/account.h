@@ -25,6 +25,8 @@ enum account_part {
 struct account_range {
   uint64_t start, limit;
   enum account_part part;
+  uint64_t stack;          /* whose it is, as state files number stacks; 0: nobody's */
+  uint64_t resident_bytes; /* that the part got of it */
 };
 
 struct account_clues {
@@ -32,7 +34,7 @@ struct account_clues {
   size_t seen_count;
   const char *allocator; /* path of the object that provides malloc */
   GArray *thread_tops;   /* uint64_t: thread_stacks.h */
-  GArray *ranges;        /* struct account_range */
+  GArray *ranges;        /* struct account_range, whose resident_bytes begin as 0 */
   /* Resident bytes between two addresses (page_map.h). */
   uint64_t (*resident)(const void *of, uint64_t start, uint64_t limit);
   const void *of;

@@ -14,16 +14,53 @@ static GArray *own_ranges(const struct region_summary *summary)
 {
   GArray *ranges = g_array_new(FALSE, FALSE, sizeof(struct account_range));
   for (unsigned i = 0; i < OWN_RANGES; i++) {
-    struct account_range range = {summary->own_starts[i], summary->own_limits[i], ACCOUNT_OWN};
+    struct account_range range = {summary->own_starts[i], summary->own_limits[i], ACCOUNT_OWN, 0, 0};
     if (range.start < range.limit)
       g_array_append_val(ranges, range);
   }
   return ranges;
 }
 
+/* A thread runs on it: then it is a stack, whoever mapped it. */
+static bool holds_thread(const struct region_range *range, const GArray *tops)
+{
+  for (guint i = 0; i < tops->len; i++) {
+    uint64_t top = g_array_index(tops, uint64_t, i);
+    if (top >= range->start && top < range->limit)
+      return true;
+  }
+  return false;
+}
+
+/* What the program mapped itself. Where that cannot be read, nobody owns it. */
+static void add_mapped_ranges(GArray *ranges, const struct target *target, const GArray *tops)
+{
+  GArray *mapped = target_ranges(target, NULL);
+  for (guint i = 0; mapped != NULL && i < mapped->len; i++) {
+    const struct region_range *range = &g_array_index(mapped, struct region_range, i);
+    struct account_range direct = {range->start, range->limit, ACCOUNT_DIRECT, range->stack, 0};
+    if (!holds_thread(range, tops))
+      g_array_append_val(ranges, direct);
+  }
+  if (mapped != NULL)
+    g_array_free(mapped, TRUE);
+}
+
+static void add_by_stack(GHashTable *by_stack, const GArray *ranges)
+{
+  for (guint i = 0; i < ranges->len; i++) {
+    const struct account_range *range = &g_array_index(ranges, struct account_range, i);
+    gpointer stack = (gpointer)(uintptr_t)range->stack;
+    uint64_t before = (uintptr_t)g_hash_table_lookup(by_stack, stack);
+    if (range->stack != 0 && range->resident_bytes > 0)
+      g_hash_table_insert(by_stack, stack, (gpointer)(uintptr_t)(before + range->resident_bytes));
+  }
+}
+
 static void share_out(struct resident_memory *memory, const struct target *target, const char *proc)
 {
   g_autoptr(GArray) tops = thread_stacks_of(target->pid), ranges = own_ranges(&target->summary);
+  add_mapped_ranges(ranges, target, tops);
   struct page_map *pages = page_map_open(proc);
   struct account_clues clues = {.seen = target->summary.seen,
                                 .seen_count = SEEN_PLACES,
@@ -34,6 +71,7 @@ static void share_out(struct resident_memory *memory, const struct target *targe
                                 .of = pages};
   g_array_set_size(memory->parts, memory->mappings->len);
   account(memory->mappings, &clues, &memory->sums, (enum account_part *)(void *)memory->parts->data);
+  add_by_stack(memory->by_stack, ranges);
   page_map_close(pages);
 }
 
@@ -90,6 +128,7 @@ struct resident_memory *resident_memory_of(const struct target *target, GError *
   struct resident_memory *memory = g_new0(struct resident_memory, 1);
   memory->mappings = smaps_parse(smaps, size);
   memory->parts = g_array_new(FALSE, TRUE, sizeof(enum account_part));
+  memory->by_stack = g_hash_table_new(NULL, NULL);
   share_out(memory, target, proc);
   share_out_allocator(memory, &target->summary);
   memory->most_bytes = process_resident(target->pid).most_bytes;
@@ -102,5 +141,6 @@ void resident_memory_free(struct resident_memory *memory)
     return;
   g_array_free(memory->mappings, TRUE);
   g_array_free(memory->parts, TRUE);
+  g_hash_table_destroy(memory->by_stack);
   g_free(memory);
 }

@@ -16,6 +16,7 @@ struct resident_memory {
   uint64_t absent_bytes; /* asked for or rounding, and not resident: never written to, or swapped out */
   GArray *mappings;      /* struct smaps_mapping */
   GArray *parts;         /* enum account_part, of each */
+  GHashTable *by_stack;  /* resident bytes of what the program mapped itself (target_read_resident) */
 };
 
 /* NULL and *error: it has ended, or is not for us to look at. */

@@ -15,13 +15,13 @@ static struct heap *say_what_is_missing(struct heap *heap)
   return heap;
 }
 
-struct heap *process_heap_of_file(const char *path, GError **error)
+struct heap *process_heap_of_file(const char *path, enum region_moment moment, GError **error)
 {
   uid_t user = geteuid();
   struct region_file *file = region_file_open(path, user == 0 ? (uid_t)-1 : user, error);
   if (file == NULL)
     return NULL;
-  struct heap *heap = region_file_read(file, REGION_NOW, "read", error);
+  struct heap *heap = region_file_read(file, moment, "read", error);
   region_file_close(file);
   return say_what_is_missing(heap);
 }

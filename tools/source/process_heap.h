@@ -10,7 +10,7 @@
 #include "tools/symbols/symbols.h"
 
 /* Of a state file, as it is now. Root may read everybody's, others their own. */
-struct heap *process_heap_of_file(const char *path, GError **error);
+struct heap *process_heap_of_file(const char *path, enum region_moment moment, GError **error);
 
 /* Of a process that was found. `reason` goes into the comments. */
 struct heap *process_heap_of_target(const struct target *target, enum region_moment moment, const char *reason,

@@ -25,7 +25,8 @@ static char *save(const struct heap *heap, const struct target *target, const st
                   GError **error)
 {
   if (options->path == NULL) {
-    g_autofree char *program = g_utf8_make_valid(target->summary.program, -1);
+    g_autofree char *valid = g_utf8_make_valid(target->summary.program, -1);
+    g_autofree char *program = g_strconcat(valid, options->moment == REGION_MAPPED ? ".mmap" : "", NULL);
     g_autofree char *named = save_under_free_name(heap, ".", program, target->pid, error);
     return named != NULL ? g_path_get_basename(named) : NULL;
   }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/source/source.h"
 
+#include "core/comments.h"
 #include "tools/heap/input.h"
 #include "tools/heap/load.h"
 #include "tools/source/process_heap.h"
@@ -101,29 +102,64 @@ static struct heap *open_process(const struct target *target, enum region_moment
   return heap;
 }
 
-static struct heap *open_file(const char *path, enum symbols_detail detail, GError **error)
+/* What is to be of mappings, and is not: NULL and *error. */
+static struct heap *check_profile(struct heap *heap, enum region_moment moment, GError **error)
+{
+  if (heap == NULL || moment != REGION_MAPPED || heap_comment(heap, COMMENT_memory) != NULL)
+    return heap;
+  g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE,
+              "%s is the profile of a heap, which knows nothing of mappings: --mmap takes a process, a state file, or "
+              "what heapprof dump --mmap wrote",
+              heap->name);
+  heap_free(heap);
+  return NULL;
+}
+
+static struct heap *open_file(const char *path, enum region_moment moment, enum symbols_detail detail, GError **error)
 {
   uid_t owner = source_owner(path);
-  struct heap *heap = source_is_state_file(path) ? process_heap_of_file(path, error)
-                      : recorded_moment_is(path) ? recorded_moment_read(path, error)
-                                                 : load_file(path, error);
+  struct heap *heap = source_is_state_file(path) ? process_heap_of_file(path, moment, error)
+                      : recorded_moment_is(path) ? check_profile(recorded_moment_read(path, error), moment, error)
+                                                 : check_profile(load_file(path, error), moment, error);
   if (heap != NULL)
     add_symbols(heap, detail, NULL, 0, owner);
   return heap;
 }
 
-struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error)
+static struct heap *open_moment(const char *argument, enum region_moment moment, enum symbols_detail detail,
+                                GError **error)
 {
   g_autoptr(GError) problem = NULL;
   struct target *target = source_find_process(argument, &problem);
-  struct heap *heap = target != NULL    ? open_process(target, REGION_NOW, detail, error)
-                      : problem == NULL ? open_file(argument, detail, error)
+  struct heap *heap = target != NULL    ? open_process(target, moment, detail, error)
+                      : problem == NULL ? open_file(argument, moment, detail, error)
                                         : NULL;
   if (problem != NULL)
     g_propagate_error(error, g_steal_pointer(&problem));
   target_free(target);
   if (heap != NULL)
     source_drop_frames(heap);
+  return heap;
+}
+
+struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error)
+{
+  return open_moment(argument, REGION_NOW, detail, error);
+}
+
+struct heap *source_open_mapped(const char *argument, enum symbols_detail detail, GError **error)
+{
+  return open_moment(argument, REGION_MAPPED, detail, error);
+}
+
+struct heap *source_open_resident(const struct target *target, GHashTable *resident, enum symbols_detail detail,
+                                  GError **error)
+{
+  struct heap *heap = target_read_resident(target, resident, "rss", error);
+  if (heap == NULL)
+    return NULL;
+  add_symbols(heap, detail, target->root, target->is_alive ? target->pid : 0, target->owner);
+  source_drop_frames(heap);
   return heap;
 }
 

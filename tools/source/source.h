@@ -19,6 +19,13 @@
  * a name without a slash may be that of a process. */
 struct heap *source_open(const char *argument, enum symbols_detail detail, GError **error);
 
+/* The same, of what the process mapped itself: a process, its state file, or a profile of that. */
+struct heap *source_open_mapped(const char *argument, enum symbols_detail detail, GError **error);
+
+/* Of a process that was found, that with what of it is resident (target_read_resident). */
+struct heap *source_open_resident(const struct target *target, GHashTable *resident, enum symbols_detail detail,
+                                  GError **error);
+
 /* Of a process that was found, the same. */
 struct heap *source_open_target(const struct target *target, enum region_moment moment, enum symbols_detail detail,
                                 GError **error);

@@ -10,6 +10,7 @@ struct region_file {
   struct region_bytes *bytes;
   uint64_t cpu_ns; /* 0: as the header says */
   char *command;   /* NULL: the same */
+  GHashTable *resident;
 };
 
 void region_file_close(struct region_file *file)
@@ -83,6 +84,11 @@ void region_file_set_cpu_ns(struct region_file *file, uint64_t cpu_ns)
   file->cpu_ns = cpu_ns;
 }
 
+void region_file_set_resident(struct region_file *file, GHashTable *resident)
+{
+  file->resident = resident;
+}
+
 void region_file_set_command(struct region_file *file, const char *command)
 {
   g_free(file->command);
@@ -112,6 +118,22 @@ bool region_file_read_halves(struct region_file *file, struct region_halves *hal
   return end(file, &log, error);
 }
 
+/* A process has thousands; a file that somebody made up may have millions. */
+GArray *region_file_ranges(struct region_file *file, GError **error)
+{
+  enum { RANGES_MAX = 1 << 16 };
+  struct region_log log;
+  if (!begin(file, &log, error))
+    return NULL;
+  GArray *ranges = g_array_new(FALSE, FALSE, sizeof(struct region_range));
+  while (ranges->len < RANGES_MAX && region_log_next_ranges(&log, ranges))
+    continue;
+  if (end(file, &log, error))
+    return ranges;
+  g_array_free(ranges, TRUE);
+  return NULL;
+}
+
 struct heap *region_file_read(struct region_file *file, enum region_moment moment, const char *reason, GError **error)
 {
   struct region_log log;
@@ -123,7 +145,10 @@ struct heap *region_file_read(struct region_file *file, enum region_moment momen
     summary.cpu_ns = file->cpu_ns;
   if (file->command != NULL)
     g_strlcpy(summary.command, file->command, sizeof summary.command);
-  struct heap *heap = region_heap_of_log(&log, &summary, moment, reason, region_bytes_name(file->bytes), error);
+  const char *name = region_bytes_name(file->bytes);
+  struct heap *heap = moment == REGION_MAPPED
+                          ? region_heap_of_mappings(&log, &summary, file->resident, reason, name, error)
+                          : region_heap_of_log(&log, &summary, moment, reason, name, error);
   if (end(file, &log, heap != NULL ? error : NULL))
     return heap;
   heap_free(heap);

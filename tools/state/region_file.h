@@ -40,6 +40,13 @@ void region_file_set_cpu_ns(struct region_file *file, uint64_t cpu_ns);
 /* And what it calls itself now: programs change their titles. */
 void region_file_set_command(struct region_file *file, const char *command);
 
+/* For a heap of mappings: how much of what each stack has mapped is resident, from granules to bytes; it stays the
+ * caller's. */
+void region_file_set_resident(struct region_file *file, GHashTable *resident);
+
+/* What is mapped now, struct region_range; NULL and *error. */
+GArray *region_file_ranges(struct region_file *file, GError **error);
+
 /* A heap without symbols: mappings, locations, samples, comments as the shim's own dumps have them. */
 struct heap *region_file_read(struct region_file *file, enum region_moment moment, const char *reason, GError **error);
 

@@ -24,7 +24,7 @@ static const unsigned fraction_bits[VALUES] = {16, 4, 16, 4, 16, 4};
 struct stack {
   uint64_t sums[VALUES];
   double variances[VALUES];
-  uint64_t rounding_q4;        /* of what is in use */
+  uint64_t rounding_q4;        /* of what is in use; in a heap of mappings, the resident bytes */
   uint32_t first_frame, depth; /* in the frames of all; none: it makes no sample */
   const char *cut;             /* why outermost frames are missing, NULL: none are */
   bool is_inherited;
@@ -35,6 +35,7 @@ struct stacks {
   GArray *all;    /* struct stack, in the order of the log */
   GArray *frames; /* uint32_t */
   struct addresses addresses;
+  uint64_t reserved_bytes;           /* mapped without access */
   uint64_t location_bytes, id_bytes; /* that the addresses, and one frame for each, take in a profile at least */
 };
 
@@ -124,6 +125,21 @@ static void add_frame(struct stacks *stacks, uint64_t pc)
   stacks->id_bytes += id_bytes;
 }
 
+static void add_frames(struct stacks *stacks, struct stack *stack, const GArray *pcs, bool is_stand_in)
+{
+  stack->first_frame = stacks->frames->len;
+  for (uint32_t i = 0; i < pcs->len; i++)
+    addresses_expect(&stacks->addresses, g_array_index(pcs, uint64_t, i));
+  for (uint32_t i = 0; i < stack->depth; i++)
+    add_frame(stacks, is_stand_in ? stand_in_pc : g_array_index(pcs, uint64_t, i));
+  g_array_append_val(stacks->all, *stack);
+}
+
+static const char *cut_of_flags(uint32_t flags)
+{
+  return (flags & STACK_TRUNCATED) != 0 ? cut_label(cut_of(flags)) : NULL;
+}
+
 /* `peak`: the peak that was in force last. */
 static void add_stack(struct stacks *stacks, struct region_log *log, const struct stack_record *record,
                       struct peak_moments *peak, const GArray *pcs)
@@ -131,18 +147,30 @@ static void add_stack(struct stacks *stacks, struct region_log *log, const struc
   static const uint64_t nothing[VALUES];
   uint32_t flags = record->flags;
   bool is_stand_in = (flags & STACK_TABLE_FULL) != 0;
-  struct stack stack = {.cut = (flags & STACK_TRUNCATED) != 0 ? cut_label(cut_of(flags)) : NULL,
-                        .is_inherited = (flags & STACK_INHERITED) != 0,
-                        .depth = is_stand_in ? 1 : pcs->len,
-                        .first_frame = stacks->frames->len};
+  struct stack stack = {
+      .cut = cut_of_flags(flags), .is_inherited = (flags & STACK_INHERITED) != 0, .depth = is_stand_in ? 1 : pcs->len};
   read_sums(log, &stack, record, peak);
-  if (memcmp(stack.sums, nothing, sizeof nothing) == 0)
-    return;
-  for (uint32_t i = 0; i < pcs->len; i++)
-    addresses_expect(&stacks->addresses, g_array_index(pcs, uint64_t, i));
-  for (uint32_t i = 0; i < stack.depth; i++)
-    add_frame(stacks, is_stand_in ? stand_in_pc : g_array_index(pcs, uint64_t, i));
-  g_array_append_val(stacks->all, stack);
+  if (memcmp(stack.sums, nothing, sizeof nothing) != 0)
+    add_frames(stacks, &stack, pcs, is_stand_in);
+}
+
+/* What was reserved is nobody's memory yet; but where the program got access to it since, some is resident. */
+static void add_mapped(struct stacks *stacks, const struct stack_record *record, uint64_t resident_bytes,
+                       const GArray *pcs)
+{
+  struct stack_sums sums = tally_read(&record->allocated, &record->freed);
+  struct stack stack = {
+      .cut = cut_of_flags(record->flags), .depth = pcs->len, .rounding_q4 = resident_bytes << fraction_bits[1]};
+  bool is_reserved = (record->flags & STACK_RESERVED) != 0;
+  if (is_reserved)
+    stacks->reserved_bytes = add_saturating(stacks->reserved_bytes, sums.in_use.bytes_q4 >> fraction_bits[1]);
+  const struct tally_sums *kinds[] = {&sums.allocated, &sums.in_use};
+  for (unsigned i = 0; !is_reserved && i < G_N_ELEMENTS(kinds); i++) {
+    stack.sums[2 * i] = kinds[i]->objects_q16;
+    stack.sums[2 * i + 1] = kinds[i]->bytes_q4;
+  }
+  if (stack.sums[1] > 0 || resident_bytes > 0)
+    add_frames(stacks, &stack, pcs, false);
 }
 
 static int compare_frames(const struct stacks *stacks, const struct stack *a, const struct stack *b)
@@ -203,7 +231,7 @@ static bool counts(const struct stack *stack)
   bool is_zero = true;
   for (unsigned value = 0; value < VALUES; value++)
     is_zero = is_zero && rounded(stack->sums[value], fraction_bits[value]) == 0;
-  return !is_zero && stack->depth > 0;
+  return (!is_zero || stack->rounding_q4 > 0) && stack->depth > 0;
 }
 
 /* Those that make samples keep frames. */
@@ -230,6 +258,21 @@ static void collect_at(struct stacks *stacks, struct region_log *log, struct pea
   region_log_rewind(log);
   while (!has_too_many_addresses(stacks) && (record = region_log_next_stack(log, pcs)) != NULL)
     add_stack(stacks, log, record, peak, pcs);
+  merge_equal(stacks);
+  leave_out(stacks);
+}
+
+static void collect_mapped(struct stacks *stacks, struct region_log *log, GHashTable *resident)
+{
+  g_autoptr(GArray) pcs = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+  const struct stack_record *record;
+  stacks_init(stacks);
+  region_log_rewind(log);
+  while (!has_too_many_addresses(stacks) && (record = region_log_next_mapped(log, pcs)) != NULL) {
+    gpointer granule = (gpointer)(uintptr_t)region_log_granule(log, record);
+    uint64_t bytes = resident != NULL ? (uintptr_t)g_hash_table_lookup(resident, granule) : 0;
+    add_mapped(stacks, record, bytes, pcs);
+  }
   merge_equal(stacks);
   leave_out(stacks);
 }
@@ -385,12 +428,32 @@ static void add_sample(struct heap *heap, const struct stack *stack)
     heap_add_label(heap, INHERITED_LABEL, INHERITED_TEXT, 0, "");
 }
 
+static void add_mapped_sample(struct heap *heap, const struct stack *stack)
+{
+  enum { MAPPED_VALUES = 4 };
+  int64_t values[MAPPED_VALUES + 1];
+  for (unsigned value = 0; value < MAPPED_VALUES; value++)
+    values[value] = rounded(stack->sums[value], fraction_bits[value]);
+  values[MAPPED_VALUES] = rounded(stack->rounding_q4, fraction_bits[1]); /* where the heap has a fifth */
+  heap_add_sample_of(heap, stack->first_frame, stack->depth, values, NULL);
+  if (stack->cut != NULL)
+    heap_add_label(heap, CUT_LABEL, stack->cut, 0, "");
+}
+
 static void add_samples(struct heap *heap, struct stacks *stacks)
 {
   heap_take_frames(heap, g_steal_pointer(&stacks->frames));
   for (guint i = 0; i < stacks->all->len; i++)
     if (stack_at(stacks, i)->depth > 0)
       add_sample(heap, stack_at(stacks, i));
+}
+
+static void add_mapped_samples(struct heap *heap, struct stacks *stacks)
+{
+  heap_take_frames(heap, g_steal_pointer(&stacks->frames));
+  for (guint i = 0; i < stacks->all->len; i++)
+    if (stack_at(stacks, i)->depth > 0)
+      add_mapped_sample(heap, stack_at(stacks, i));
 }
 
 /* Comments. */
@@ -450,8 +513,7 @@ static void add_uncovered(struct heap *heap, const struct region_summary *summar
       add_text(heap, COMMENT_uncovered, summary->uncovered_names[i]);
 }
 
-static void add_comments(struct heap *heap, const struct region_summary *summary, const struct stacks *stacks,
-                         const char *reason)
+static void add_origin(struct heap *heap, const struct region_summary *summary, const char *reason)
 {
   heap_add_comment(heap, COMMENT_version, "%s", PACKAGE_VERSION);
   add_text(heap, COMMENT_program, summary->program);
@@ -459,6 +521,31 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
   if (summary->command[0] != '\0')
     add_text(heap, COMMENT_command, summary->command);
   add_text(heap, COMMENT_reason, reason);
+}
+
+static void add_incomplete(struct heap *heap, const struct region_summary *summary)
+{
+  if (!summary->is_whole)
+    heap_add_comment(heap, COMMENT_incomplete,
+                     "the log of the process went on in private memory, which is out of reach");
+}
+
+static void add_mapped_comments(struct heap *heap, const struct region_summary *summary, const struct stacks *stacks,
+                                const char *reason)
+{
+  add_origin(heap, summary, reason);
+  add_text(heap, COMMENT_memory, REGION_MAPPED_TEXT);
+  add_number(heap, COMMENT_sampling_interval_bytes, 1);
+  add_number(heap, COMMENT_reserved_bytes, stacks->reserved_bytes);
+  add_number(heap, COMMENT_lost_total, summary->lost[LOSS_mapping]);
+  add_number(heap, COMMENT_created_unix_ns, summary->created_unix_ns);
+  add_incomplete(heap, summary);
+}
+
+static void add_comments(struct heap *heap, const struct region_summary *summary, const struct stacks *stacks,
+                         const char *reason)
+{
+  add_origin(heap, summary, reason);
   add_number(heap, COMMENT_sampling_interval_bytes, summary->sample_interval_bytes);
   add_text(heap, COMMENT_allocator, summary->allocator);
   add_number(heap, COMMENT_samples, summary->samples);
@@ -482,26 +569,31 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
                      (unsigned)summary->origin_pid);
   add_number(heap, COMMENT_created_unix_ns, summary->created_unix_ns);
   add_number(heap, COMMENT_peak_inuse_space, to_number(summary->peak_bytes));
-  if (!summary->is_whole)
-    heap_add_comment(heap, COMMENT_incomplete,
-                     "the log of the process went on in private memory, which is out of reach");
+  add_incomplete(heap, summary);
 }
 
-static struct heap *new_heap(const struct region_summary *summary, const char *name)
+static struct heap *new_mapped_heap(const char *name)
 {
   struct heap *heap = heap_new(name);
   heap_set_usual_types(heap);
-  heap_add_peak_types(heap);
   heap->variances = g_array_new(FALSE, TRUE, sizeof(double));
-  heap->period = (int64_t)MIN(summary->sample_interval_bytes, (uint64_t)INT64_MAX);
+  heap->period = 1;
   heap->time_unix_ns = g_get_real_time() * 1000;
   heap->drop_frames = heap_text(heap, ALLOCATION_DROP_FRAMES);
   return heap;
 }
 
-static void add_rounding_type(struct heap *heap)
+static struct heap *new_heap(const struct region_summary *summary, const char *name)
 {
-  struct heap_type type = {.name = heap_text(heap, REGION_ROUNDING_TYPE), .unit = heap_text(heap, "bytes")};
+  struct heap *heap = new_mapped_heap(name);
+  heap_add_peak_types(heap);
+  heap->period = (int64_t)MIN(summary->sample_interval_bytes, (uint64_t)INT64_MAX);
+  return heap;
+}
+
+static void add_type_of_bytes(struct heap *heap, const char *name)
+{
+  struct heap_type type = {.name = heap_text(heap, name), .unit = heap_text(heap, "bytes")};
   g_array_append_val(heap->types, type);
 }
 
@@ -521,13 +613,54 @@ struct heap *region_heap_of_log(struct region_log *log, const struct region_summ
   struct heap *heap = new_heap(summary, name);
   sort_addresses(&stacks);
   if (moment == REGION_ROUNDING)
-    add_rounding_type(heap);
+    add_type_of_bytes(heap, REGION_ROUNDING_TYPE);
   g_autoptr(GArray) placed = add_modules(heap, log);
   add_locations(heap, stacks.addresses.values, placed);
   add_comments(heap, summary, &stacks, reason);
   if (moment == REGION_PEAK)
     add_text(heap, COMMENT_moment, "peak");
   add_samples(heap, &stacks);
+  stacks_clear(&stacks);
+  return heap;
+}
+
+static void fail_nothing_noted(const char *name, GError **error)
+{
+  g_set_error(
+      error, REGION_ERROR, REGION_ERROR_UNUSABLE,
+      "%s: nothing is noted of what it maps: it was started without HEAPPROF_MMAP=yes, or has mapped nothing itself",
+      name);
+}
+
+/* False: *error. What is resident may be nothing. */
+static bool check_mapped(const struct stacks *stacks, GHashTable *resident, const char *name, GError **error)
+{
+  if (has_too_many_addresses(stacks))
+    save_fail_too_large(name, error);
+  else if (resident == NULL && stacks->all->len == 0 && stacks->reserved_bytes == 0)
+    fail_nothing_noted(name, error);
+  else
+    return true;
+  return false;
+}
+
+struct heap *region_heap_of_mappings(struct region_log *log, const struct region_summary *summary, GHashTable *resident,
+                                     const char *reason, const char *name, GError **error)
+{
+  struct stacks stacks;
+  collect_mapped(&stacks, log, resident);
+  if (!check_mapped(&stacks, resident, name, error)) {
+    stacks_clear(&stacks);
+    return NULL;
+  }
+  struct heap *heap = new_mapped_heap(name);
+  sort_addresses(&stacks);
+  if (resident != NULL)
+    add_type_of_bytes(heap, REGION_RESIDENT_TYPE);
+  g_autoptr(GArray) placed = add_modules(heap, log);
+  add_locations(heap, stacks.addresses.values, placed);
+  add_mapped_comments(heap, summary, &stacks, reason);
+  add_mapped_samples(heap, &stacks);
   stacks_clear(&stacks);
   return heap;
 }

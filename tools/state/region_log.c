@@ -303,16 +303,57 @@ static bool copy_pcs(const struct log_record *record, GArray *pcs)
   return true;
 }
 
-const struct stack_record *region_log_next_stack(struct region_log *log, GArray *pcs)
+static const struct stack_record *next_stack(struct region_log *log, enum region_record_type type, GArray *pcs)
 {
   struct log_record record;
-  while (next(log, REGION_RECORD_STACK, &record))
+  while (next(log, type, &record))
     if (record.constant_offset == offsetof(struct stack_record, pcs) && copy_pcs(&record, pcs)) {
       size_t offset = (size_t)(record.at - log->window);
       settle(log, log->before + offset, log->window + offset);
       return (const struct stack_record *)record.at;
     }
   return NULL;
+}
+
+const struct stack_record *region_log_next_stack(struct region_log *log, GArray *pcs)
+{
+  return next_stack(log, REGION_RECORD_STACK, pcs);
+}
+
+const struct stack_record *region_log_next_mapped(struct region_log *log, GArray *pcs)
+{
+  return next_stack(log, REGION_RECORD_MAPPED, pcs);
+}
+
+uint64_t region_log_granule(const struct region_log *log, const struct stack_record *stack)
+{
+  return (log->window_at + (uint64_t)((const uint8_t *)stack - log->window)) / REGION_GRANULE_BYTES;
+}
+
+/* Ranges. */
+
+/* One that changed meanwhile is of two moments. */
+static void add_range(GArray *ranges, const struct mapped_range *before, const struct mapped_range *now)
+{
+  uint64_t word = atomic_load_explicit(&now->range, memory_order_relaxed);
+  struct region_range range = {.start = range_first(word) << RANGE_PAGE_SHIFT,
+                               .limit = (range_first(word) + range_pages(word)) << RANGE_PAGE_SHIFT,
+                               .stack = atomic_load_explicit(&now->stack, memory_order_relaxed)};
+  if (memcmp((const void *)before, (const void *)now, sizeof *now) == 0 && range.start < range.limit)
+    g_array_append_val(ranges, range);
+}
+
+bool region_log_next_ranges(struct region_log *log, GArray *ranges)
+{
+  struct log_record record;
+  if (!next(log, REGION_RECORD_RANGES, &record))
+    return false;
+  size_t count = record.size_bytes / sizeof(struct mapped_range), at = (size_t)(record.at - log->window);
+  const struct ranges_record *before = (const struct ranges_record *)(log->before + at),
+                             *now = (const struct ranges_record *)record.at;
+  for (size_t i = 0; i + 2 < count && record.size_bytes >= sizeof *now; i++)
+    add_range(ranges, &before->ranges[i], &now->ranges[i]);
+  return true;
 }
 
 /* Modules. */

@@ -52,6 +52,20 @@ bool region_log_is_hostile(const struct region_log *log);
 /* The next stack, NULL at the end. Its pcs are copied to `pcs`, of uint64_t, emptied first. */
 const struct stack_record *region_log_next_stack(struct region_log *log, GArray *pcs);
 
+/* The same of what was mapped there. */
+const struct stack_record *region_log_next_mapped(struct region_log *log, GArray *pcs);
+
+/* The position by which ranges name it. */
+uint64_t region_log_granule(const struct region_log *log, const struct stack_record *stack);
+
+struct region_range {
+  uint64_t start, limit;
+  uint64_t stack; /* granule of what mapped it */
+};
+
+/* Adds those of the next record to struct region_range, in no order; false at the end. */
+bool region_log_next_ranges(struct region_log *log, GArray *ranges);
+
 /* Reads the sums of that stack once more. */
 void region_log_reread(struct region_log *log, const struct stack_record *stack);
 

@@ -436,9 +436,9 @@ static uint64_t cpu_ns_of(int pid)
   return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-struct heap *target_read(const struct target *target, enum region_moment moment, const char *reason, GError **error)
+/* NULL and *error: it is gone, or another file lies there. */
+static struct region_file *open_state(const struct target *target, GError **error)
 {
-  g_autofree char *command = target_command(target);
   struct region_file *file = region_file_open(target->path, target->owner, error);
   if (file == NULL) {
     if (target->is_alive && !process_runs(target->pid)) {
@@ -447,19 +447,47 @@ struct heap *target_read(const struct target *target, enum region_moment moment,
     }
     return NULL;
   }
-  struct heap *heap = NULL;
   const struct stat *status = region_file_status(file);
-  if (status->st_ino != target->status.st_ino || status->st_dev != target->status.st_dev)
-    g_set_error(error, TARGETS_ERROR, ESTALE, "%s is another file by now", target->path);
-  else {
-    if (target->is_alive) {
-      region_file_set_cpu_ns(file, cpu_ns_of(target->pid));
-      region_file_set_command(file, command);
-    }
-    heap = region_file_read(file, moment, reason, error);
+  if (status->st_ino == target->status.st_ino && status->st_dev == target->status.st_dev)
+    return file;
+  g_set_error(error, TARGETS_ERROR, ESTALE, "%s is another file by now", target->path);
+  region_file_close(file);
+  return NULL;
+}
+
+static struct heap *read_state(const struct target *target, enum region_moment moment, GHashTable *resident,
+                               const char *reason, GError **error)
+{
+  g_autofree char *command = target_command(target);
+  struct region_file *file = open_state(target, error);
+  if (file == NULL)
+    return NULL;
+  if (target->is_alive) {
+    region_file_set_cpu_ns(file, cpu_ns_of(target->pid));
+    region_file_set_command(file, command);
   }
+  region_file_set_resident(file, resident);
+  struct heap *heap = region_file_read(file, moment, reason, error);
   region_file_close(file);
   return heap;
+}
+
+struct heap *target_read(const struct target *target, enum region_moment moment, const char *reason, GError **error)
+{
+  return read_state(target, moment, NULL, reason, error);
+}
+
+struct heap *target_read_resident(const struct target *target, GHashTable *resident, const char *reason, GError **error)
+{
+  return read_state(target, REGION_MAPPED, resident, reason, error);
+}
+
+GArray *target_ranges(const struct target *target, GError **error)
+{
+  struct region_file *file = open_state(target, error);
+  GArray *ranges = file != NULL ? region_file_ranges(file, error) : NULL;
+  region_file_close(file);
+  return ranges;
 }
 
 bool target_remove(const struct target *target, GError **error)

@@ -41,6 +41,13 @@ char *target_command(const struct target *target);
  * and taken its state with it. */
 struct heap *target_read(const struct target *target, enum region_moment moment, const char *reason, GError **error);
 
+/* REGION_MAPPED with what of it is resident (region_heap.h). */
+struct heap *target_read_resident(const struct target *target, GHashTable *resident, const char *reason,
+                                  GError **error);
+
+/* What it has mapped itself, struct region_range; NULL and *error. */
+GArray *target_ranges(const struct target *target, GError **error);
+
 /* struct target *, sorted by pid, with target_free as element function. Files that cannot be read are left out;
  * `unreadable` (may be NULL) gets one message each, char *. */
 GPtrArray *targets_scan(GPtrArray *unreadable);

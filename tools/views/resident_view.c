@@ -96,7 +96,7 @@ void resident_view_append(GString *text, const struct target *target, const stru
   append_notes(text, target, memory);
 }
 
-/* Rounding. */
+/* Who asked for it. */
 
 /* What each place has in use, by its number. */
 static GHashTable *in_use_by_place(const struct rows *rows)
@@ -109,60 +109,84 @@ static GHashTable *in_use_by_place(const struct rows *rows)
   return found;
 }
 
-struct rounding {
-  struct rows *rounding, *in_use;
+/* Rows by one value of a heap, beside what is in use there. */
+struct owned {
+  struct rows *values, *in_use;
   GHashTable *by_place; /* struct row * of in_use */
 };
 
-static void rounding_begin(struct rounding *rounding, const struct heap *heap)
+static void owned_begin(struct owned *owned, const struct heap *heap, const char *type)
 {
-  rounding->rounding = rows_of(heap, heap_find_type(heap, REGION_ROUNDING_TYPE), ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
-  rounding->in_use = rows_of(heap, heap_find_type(heap, "inuse_space"), ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
-  rounding->by_place = in_use_by_place(rounding->in_use);
+  owned->values = rows_of(heap, heap_find_type(heap, type), ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
+  owned->in_use = rows_of(heap, heap_find_type(heap, "inuse_space"), ROWS_BY_FUNCTION, ROWS_ORDER_FLAT);
+  owned->by_place = in_use_by_place(owned->in_use);
 }
 
-static void rounding_end(struct rounding *rounding)
+static void owned_end(struct owned *owned)
 {
-  g_hash_table_destroy(rounding->by_place);
-  rows_free(rounding->rounding);
-  rows_free(rounding->in_use);
+  g_hash_table_destroy(owned->by_place);
+  rows_free(owned->values);
+  rows_free(owned->in_use);
 }
 
 /* NULL: there are no more that own any. */
-static const struct row *rounding_row(const struct rounding *rounding, uint32_t index, double *in_use_bytes)
+static const struct row *owned_row(const struct owned *owned, uint32_t index, double *in_use_bytes)
 {
-  if (index >= rounding->rounding->rows->len)
+  if (index >= owned->values->rows->len)
     return NULL;
-  const struct row *row = &g_array_index(rounding->rounding->rows, struct row, index),
-                   *used = g_hash_table_lookup(rounding->by_place, GUINT_TO_POINTER(row->place));
+  const struct row *row = &g_array_index(owned->values->rows, struct row, index),
+                   *used = g_hash_table_lookup(owned->by_place, GUINT_TO_POINTER(row->place));
   *in_use_bytes = used != NULL ? used->flat : 0;
   return row->flat > 0 ? row : NULL;
 }
 
-void resident_view_append_rounding(GString *text, const struct heap *heap, uint32_t count, int width, FILE *stream)
+/* A column with a value of the heap, how much it is of that and what is in use, or of what is in use, and that. */
+struct owned_columns {
+  const char *type, *value, *share, *in_use;
+  bool is_part; /* of what is in use */
+};
+
+static void append_owned(GString *text, const struct heap *heap, const struct owned_columns *columns, uint32_t count,
+                         int width, FILE *stream)
 {
-  struct rounding rounding;
+  struct owned owned;
   struct table *table = table_new();
   const struct row *row;
   double in_use_bytes;
-  rounding_begin(&rounding, heap);
-  table_add_column(table, "waste", TABLE_RIGHT);
-  table_add_column(table, "waste%", TABLE_RIGHT);
-  table_add_column(table, "in use", TABLE_RIGHT);
+  owned_begin(&owned, heap, columns->type);
+  table_add_column(table, columns->value, TABLE_RIGHT);
+  table_add_column(table, columns->share, TABLE_RIGHT);
+  table_add_column(table, columns->in_use, TABLE_RIGHT);
   table_add_column(table, "", TABLE_LEFT);
   uint32_t shown = 0;
-  for (; shown < count && (row = rounding_row(&rounding, shown, &in_use_bytes)) != NULL; shown++) {
+  for (; shown < count && (row = owned_row(&owned, shown, &in_use_bytes)) != NULL; shown++) {
     g_autofree char *name = view_row_name(row);
     table_begin_row(table, COLOUR_NONE);
     view_put_quantity(table, row->flat, "bytes");
-    view_put_percentage(table, row->flat, in_use_bytes + row->flat);
+    double whole = columns->is_part ? in_use_bytes : in_use_bytes + row->flat;
+    if (whole > 0)
+      view_put_percentage(table, row->flat, whole);
+    else
+      table_put(table, ""); /* a reservation that the program got access to since */
     view_put_quantity(table, in_use_bytes, "bytes");
     table_put(table, name);
   }
   if (shown > 0)
     table_append(table, width, stream, text);
   table_free(table);
-  rounding_end(&rounding);
+  owned_end(&owned);
+}
+
+void resident_view_append_rounding(GString *text, const struct heap *heap, uint32_t count, int width, FILE *stream)
+{
+  const struct owned_columns columns = {REGION_ROUNDING_TYPE, "waste", "waste%", "in use", false};
+  append_owned(text, heap, &columns, count, width, stream);
+}
+
+void resident_view_append_direct(GString *text, const struct heap *heap, uint32_t count, int width, FILE *stream)
+{
+  const struct owned_columns columns = {REGION_RESIDENT_TYPE, "resident", "of it%", "mapped", true};
+  append_owned(text, heap, &columns, count, width, stream);
 }
 
 /* Mappings. */
@@ -225,21 +249,21 @@ static json_t *counters_json(const struct region_summary *summary)
   return object;
 }
 
-static json_t *rounding_json(const struct heap *heap, uint32_t count)
+static json_t *owned_json(const struct heap *heap, const struct owned_columns *keys, uint32_t count)
 {
-  struct rounding rounding;
+  struct owned owned;
   const struct row *row;
   double in_use_bytes;
   json_t *array = json_array();
-  rounding_begin(&rounding, heap);
-  for (uint32_t i = 0; i < count && (row = rounding_row(&rounding, i, &in_use_bytes)) != NULL; i++) {
+  owned_begin(&owned, heap, keys->type);
+  for (uint32_t i = 0; i < count && (row = owned_row(&owned, i, &in_use_bytes)) != NULL; i++) {
     json_t *object = json_object();
     set_text(object, "name", row->name);
-    json_object_set_new(object, "waste_bytes", rows_json_number(row->flat));
-    json_object_set_new(object, "in_use_bytes", rows_json_number(in_use_bytes));
+    json_object_set_new(object, keys->value, rows_json_number(row->flat));
+    json_object_set_new(object, keys->in_use, rows_json_number(in_use_bytes));
     json_array_append_new(array, object);
   }
-  rounding_end(&rounding);
+  owned_end(&owned);
   return array;
 }
 
@@ -262,8 +286,12 @@ static json_t *mappings_json(const struct resident_memory *memory)
 }
 
 json_t *resident_view_json(const struct target *target, const struct resident_memory *memory, const struct heap *heap,
-                           uint32_t count, bool wants_mappings)
+                           const struct heap *direct, uint32_t count, bool wants_mappings)
 {
+  static const struct owned_columns rounding_keys = {
+      .type = REGION_ROUNDING_TYPE, .value = "waste_bytes", .in_use = "in_use_bytes"};
+  static const struct owned_columns direct_keys = {
+      .type = REGION_RESIDENT_TYPE, .value = "resident_bytes", .in_use = "mapped_bytes"};
   struct shown_part shown[SHOWN_PARTS];
   json_t *object = json_object(), *parts = json_object();
   shown_parts(memory, shown);
@@ -279,7 +307,9 @@ json_t *resident_view_json(const struct target *target, const struct resident_me
   set_number(object, "asked_for_and_absent_bytes", memory->absent_bytes);
   json_object_set_new(object, "allocator_says", counters_json(&target->summary));
   if (heap != NULL)
-    json_object_set_new(object, "rounding", rounding_json(heap, count));
+    json_object_set_new(object, "rounding", owned_json(heap, &rounding_keys, count));
+  if (direct != NULL)
+    json_object_set_new(object, "direct", owned_json(direct, &direct_keys, count));
   if (wants_mappings)
     json_object_set_new(object, "mappings", mappings_json(memory));
   return object;

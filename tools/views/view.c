@@ -50,11 +50,10 @@ void view_prefer_the_same(struct heap *heap, struct heap *base)
   view_prefer_in_use(base);
 }
 
-struct heap *view_open(const char *argument, const struct filter *filter)
+/* NULL after a message, as `error` says it. */
+static struct heap *prepare(struct heap *heap, const struct filter *filter, const GError *error)
 {
-  g_autoptr(GError) error = NULL;
   g_autoptr(GString) unmatched = g_string_new(NULL);
-  struct heap *heap = source_open(argument, SYMBOLS_LINES, &error);
   if (heap == NULL) {
     say("%s", error->message);
     return NULL;
@@ -64,6 +63,20 @@ struct heap *view_open(const char *argument, const struct filter *filter)
   if (unmatched->len > 0)
     say("%s: nothing matches %s", heap->name, unmatched->str);
   return heap;
+}
+
+struct heap *view_open(const char *argument, const struct filter *filter)
+{
+  g_autoptr(GError) error = NULL;
+  struct heap *heap = source_open(argument, SYMBOLS_LINES, &error);
+  return prepare(heap, filter, error);
+}
+
+struct heap *view_open_mapped(const char *argument, const struct filter *filter)
+{
+  g_autoptr(GError) error = NULL;
+  struct heap *heap = source_open_mapped(argument, SYMBOLS_LINES, &error);
+  return prepare(heap, filter, error);
 }
 
 bool view_find_type(const struct heap *heap, const char *name, int *type)
@@ -113,6 +126,18 @@ char *view_peak_note(const struct heap *heap, int type)
   return g_string_free(note, FALSE);
 }
 
+/* Of a profile of mappings. */
+static void append_memory(GString *text, const struct heap *heap)
+{
+  const char *memory = heap_comment(heap, COMMENT_memory);
+  uint64_t reserved_bytes;
+  if (memory != NULL)
+    append_line(text, "Memory", memory);
+  if (memory != NULL && heap_comment_number(heap, COMMENT_reserved_bytes, &reserved_bytes) && reserved_bytes > 0)
+    g_string_append_printf(text, "Reserved without access, and not counted: %s\n",
+                           quantity((double)reserved_bytes, "bytes").text);
+}
+
 void view_append_header(GString *text, const struct heap *heap, int type)
 {
   const char *path = heap->mappings->len > 0 ? heap_mapping(heap, 0)->path : "";
@@ -121,6 +146,7 @@ void view_append_header(GString *text, const struct heap *heap, int type)
     append_line(text, "File", base);
   }
   append_line(text, "Type", heap_type(heap, (uint32_t)type)->name);
+  append_memory(text, heap);
   g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(heap->time_unix_ns / 1000000000);
   g_autoptr(GDateTime) local = utc != NULL && heap->time_unix_ns > 0 ? g_date_time_to_local(utc) : NULL;
   if (local != NULL) {

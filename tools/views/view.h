@@ -16,6 +16,8 @@
 /* A source with names, inlined frames and lines, as the filter (NULL: nothing asked for) has it; NULL after a
  * message. Its default type is the peak if next to nothing is in use: whoever freed all asks what held that. */
 struct heap *view_open(const char *argument, const struct filter *filter);
+/* The same of what the process mapped itself. */
+struct heap *view_open_mapped(const char *argument, const struct filter *filter);
 void view_prefer_peak_if_freed(struct heap *heap);
 /* Back to what is in use. */
 void view_prefer_in_use(struct heap *heap);
