@@ -534,7 +534,6 @@ static void forgets_processes_that_ended(void **state)
 static void forgets_texts(void **state)
 {
   struct made *made = made_new(50);
-  g_autoptr(GError) error = NULL;
   (void)state;
   struct recorder *recorder = open_recorder(HOUR * AMOUNT_SECOND_NS, UINT64_MAX);
   put(recorder, made, 1, start_ns);
@@ -692,9 +691,8 @@ static void read_everything(void)
     assert_true((heap == NULL) == (error != NULL));
     if (error != NULL)
       assert_null(strchr(error->message, '\n'));
-    g_autoptr(GBytes) bytes = heap != NULL ? save_bytes(heap, NULL) : NULL;
-    if (heap != NULL)
-      heap_free(heap);
+    g_bytes_unref(heap != NULL ? save_bytes(heap, NULL) : NULL);
+    heap_free(heap);
   }
   recorded_free(recorded);
 }
