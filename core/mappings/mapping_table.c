@@ -3,6 +3,7 @@
 
 #include "core/arch/arch.h"
 #include "core/compiler.h"
+#include "core/lock.h"
 #include "core/process.h"
 #include "core/region.h"
 #include "core/stacks.h"
@@ -20,6 +21,7 @@ _Static_assert(BLOCKS <= 64, "a bit for each");
 
 static LARGE _Atomic uint64_t ranges[MAPPING_SLOTS]; /* range_word() */
 static LARGE struct mapping mappings[MAPPING_SLOTS];
+static LARGE _Atomic uintptr_t holders[MAPPING_SLOTS]; /* of a busy one: the thread (lock_thread_identity) */
 static LARGE _Atomic uint64_t blocks_of_area[1 << AREAS_LOG2];
 static _Atomic uint64_t blocks_of_many;
 static _Atomic uint32_t blocks[BLOCKS]; /* granules of struct ranges_record */
@@ -119,6 +121,17 @@ static void wait_for_holder(unsigned attempt)
     sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 }
 
+static void note_holder(unsigned slot, uintptr_t thread)
+{
+  atomic_store_explicit(&holders[slot], thread, memory_order_relaxed);
+}
+
+/* A handler interrupted the holder, or siglongjmp left it: waiting for it is in vain. */
+static bool is_held_by_us(unsigned slot)
+{
+  return atomic_load_explicit(&holders[slot], memory_order_relaxed) == lock_thread_identity();
+}
+
 /* Makes a slot busy if some of the range is in it. Its word; 0: nothing is, or who changes it takes too long. */
 static uint64_t hold(unsigned slot, struct page_range range)
 {
@@ -127,12 +140,16 @@ static uint64_t hold(unsigned slot, struct page_range range)
     uint64_t word = atomic_load_explicit(&ranges[slot], memory_order_relaxed);
     if (!overlaps(word, range))
       return 0;
-    if ((word & RANGE_IS_BUSY) != 0)
+    if ((word & RANGE_IS_BUSY) != 0) {
+      if (is_held_by_us(slot))
+        break;
       wait_for_holder(attempt);
-    else if (atomic_compare_exchange_strong_explicit(&ranges[slot], &word, word | RANGE_IS_BUSY,
-                                                     memory_order_acquire /* pairs with release */,
-                                                     memory_order_relaxed))
+    } else if (atomic_compare_exchange_strong_explicit(&ranges[slot], &word, word | RANGE_IS_BUSY,
+                                                       memory_order_acquire /* pairs with release */,
+                                                       memory_order_relaxed)) {
+      note_holder(slot, lock_thread_identity());
       return word;
+    }
   }
   mapping_table_lose();
   return 0;
@@ -147,6 +164,7 @@ static void note_free(unsigned slot)
 
 static void release(unsigned slot, uint64_t word)
 {
+  note_holder(slot, 0); /* before it is another's: this thread would find itself there */
   atomic_store_explicit(&ranges[slot], word, memory_order_release /* pairs with hold and claim */);
   if (word == 0)
     note_free(slot);
@@ -171,6 +189,7 @@ static unsigned claim(uint64_t word)
         !atomic_compare_exchange_strong_explicit(&ranges[slot], &there, word | RANGE_IS_BUSY, memory_order_acquire,
                                                  memory_order_relaxed))
       continue;
+    note_holder(slot, lock_thread_identity());
     raise_used(slot + 1);
     atomic_store_explicit(&free_from, slot + 1, memory_order_relaxed);
     return slot;

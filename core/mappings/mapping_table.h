@@ -6,10 +6,11 @@
  * one thread at a time, so what a stack has mapped and what was unmapped of it are counted once. A range that was put
  * there after an event began is not the event's: the address was given out again.
  *
- * Threads, signals: any; who finds a slot busy waits about a millisecond and then leaves it and counts a loss: a
- * handler may have interrupted who holds it. A slot that siglongjmp left busy stays so. Memory: 136 KiB of .bss,
- * touched as far as slots are used, and half as much in the state file, where readers find the ranges. Fork: copied on
- * write; a child writes to no file before mapping_table_adopt. Failure: false, and the range is not known.
+ * Threads, signals: any; who finds that another thread holds a slot waits about a millisecond and then leaves it and
+ * counts a loss; a handler that interrupted its own thread there does so at once: a timer would come again meanwhile.
+ * A slot that siglongjmp left busy stays so. Memory: 168 KiB of .bss, touched as far as slots are used, and 68 KiB in the
+ * state file, where readers find the ranges. Fork: copied on write; a child writes to no file before
+ * mapping_table_adopt. Failure: false, and the range is not known.
  */
 #ifndef HEAPPROF_MAPPING_TABLE_H
 #define HEAPPROF_MAPPING_TABLE_H

@@ -6,6 +6,14 @@
 #include "core/tally.h"
 #include "unit.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
 enum { PAGE = 4096, THREADS = 4 };
 
 static uint32_t stack_of(uintptr_t caller)
@@ -194,6 +202,47 @@ CHILD_TEST(threads_cut_one_range)
   require(sums.in_use.bytes_q4 == (SHARED_PAGES / 5 + stayed) * PAGE << 4);
 }
 
+/* Whose first write to the file faults, in between. */
+static char *page_of_block;
+
+static void cut_in_handler(int number)
+{
+  (void)number;
+  require(mprotect(page_of_block, PAGE, PROT_READ | PROT_WRITE) == 0);
+  cut(1002, 5);
+}
+
+static void die_of_yielding(void)
+{
+  struct sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_yield, 0, 1),
+                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+  require(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  require(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
+CHILD_TEST(handler_does_not_wait_for_whom_it_interrupted)
+{
+  if (UNIT_IS_THREAD_SANITIZED) /* the fault would be in its own code, with its own locks held */
+    return;
+  unit_region();
+  uint32_t stack = stack_of(1);
+  uint64_t position = 0;
+  add(1000, 10, stack);
+  struct ranges_record *block = (struct ranges_record *)region_next(&position, REGION_RECORD_RANGES);
+  page_of_block = (char *)((uintptr_t)block->ranges & -(uintptr_t)PAGE);
+  require(signal(SIGSEGV, cut_in_handler) != SIG_ERR);
+  die_of_yielding();
+  require(mprotect(page_of_block, PAGE, PROT_READ) == 0);
+  cut(1000, 4);
+  require(region_header()->lost[LOSS_mapping] == 1);
+  require_sums(stack, 1, 10, 1, 6);
+  require_owner(1003, 0);
+  require_owner(1004, stack);
+}
+
 int main(void)
 {
   (void)unit_directory();
@@ -205,6 +254,7 @@ int main(void)
       cmocka_unit_test(full_table_counts_what_it_loses),
       cmocka_unit_test(heap_knows_nothing_of_it),
       cmocka_unit_test(threads_cut_one_range),
+      cmocka_unit_test(handler_does_not_wait_for_whom_it_interrupted),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
