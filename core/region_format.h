@@ -81,9 +81,9 @@ struct region_header {
   /* Writers: any thread of the owner. */
   _Atomic uint64_t log_end;  /* first byte never reserved */
   _Atomic uint64_t file_end; /* the log goes on in private memory behind this; 0: there is no file */
-  _Atomic uint64_t
-      exact_units; /* bytes allocated, plus one for each allocation, within one interval per thread; with an
-                                 * interval of 1, without what the tallies of stacks tell */
+  /* Bytes allocated, plus one for each allocation, within one interval per thread; with an interval of 1, only what no
+   * tally of a stack tells. */
+  _Atomic uint64_t exact_units;
   _Atomic uint64_t lost[REGION_LOSSES]; /* by enum loss */
   _Atomic uint64_t own_bytes;           /* mapped by the shim beyond its own image */
   _Atomic uint64_t timed_samples;       /* samples that were timed ... */
