@@ -8,8 +8,8 @@
  *
  * Threads, signals: any; who finds that another thread holds a slot waits about a millisecond and then leaves it and
  * counts a loss; a handler that interrupted its own thread there does so at once: a timer would come again meanwhile.
- * A slot that siglongjmp left busy stays so. Memory: 168 KiB of .bss, touched as far as slots are used, and 68 KiB in the
- * state file, where readers find the ranges. Fork: copied on write; a child writes to no file before
+ * A slot that siglongjmp left busy stays so. Memory: 168 KiB of .bss, touched as far as slots are used, and 68 KiB in
+ * the state file, where readers find the ranges. Fork: copied on write; a child writes to no file before
  * mapping_table_adopt. Failure: false, and the range is not known.
  */
 #ifndef HEAPPROF_MAPPING_TABLE_H
