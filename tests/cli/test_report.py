@@ -19,7 +19,8 @@ OPENING = '<script type="application/json" id="profile">'
 
 
 def make_variable(name):
-    return re.search(rf"^{name} = (.*)$", (paths.BUILD / "Makefile").read_text(), re.MULTILINE)[1]
+    text = (paths.BUILD / "Makefile").read_text().replace("\\\n", " ")
+    return re.search(rf"^{name} = (.*)$", text, re.MULTILINE)[1]
 
 
 class Report(Views):
@@ -231,7 +232,8 @@ class Build(Views):
     def test_without(self):
         """The same command, linked without the page."""
         program = self.dir / "heapprof"
-        source = [paths.SOURCE / "tools" / name for name in ("programs/heapprof.c", "programs/serve_program.c", "programs/become.c", "views/report_page.c")]
+        source = [*(paths.SOURCE / name for name in make_variable("heapprof_sources").split() if name.endswith(".c")),
+                  paths.SOURCE / "tools/views/report_page.c"]
         flags = [*make_variable("TOOLS_CFLAGS").split(), *make_variable("SANITIZE").split(), "-D_GNU_SOURCE",
                  f"-I{paths.SOURCE}"]
         libraries = [*make_variable("TOOLS_LIBS").split(), "-liberty", "-lm", "-ldl"]
