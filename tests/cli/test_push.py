@@ -485,7 +485,8 @@ class Usage(PushCase):
         done = self.tool("push", "--once", *([] if "--queue" in arguments else ["--queue", self.queue]), *arguments, expect=1)
         self.check_one_line(done, words)
 
-    @cases(([], "--to says where"), (["--to", ""], "--to says where"), (["--to", "a", "--every", "0s"], "--every takes a time from 1s to 24h, not '0s'"),
+    @cases(([], "--to says where"), (["--to", ""], "--to says where"), (["--to", "localhost:4040"], "'localhost:4040': a URL begins with http://"),
+           (["--to", "http:/a"], "'http:/a': a URL begins with http://"), (["--to", "a", "--every", "0s"], "--every takes a time from 1s to 24h, not '0s'"),
            (["--to", "a", "--every", "15 s"], "not '15 s'"), (["--to", "a", "--every", "25h"], "not '25h'"),
            (["--to", "a", "--queue-size", "12"], "--queue-size takes a size from 1M on, as 256M or 2G, not '12'"),
            (["--to", "a", "--queue-size", "99999999999G"], "not '99999999999G'"), (["--to", "a", "--tenant", "a b"], "--tenant 'a b'"),

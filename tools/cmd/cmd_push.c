@@ -39,6 +39,13 @@ static bool is_tenant(const char *text)
   return text[0] != '\0' && text[strspn(text, allowed)] == '\0';
 }
 
+/* "localhost:4040" without http:// would become a folder, and nothing get to the server. */
+static bool is_half_a_url(const char *to)
+{
+  const char *end = to + strcspn(to, ":/");
+  return end[0] == ':' && !g_str_has_prefix(end, "://");
+}
+
 static int run(const struct cmd_line *line)
 {
   g_autofree const char **labels = cmd_values(line, "label");
@@ -53,6 +60,9 @@ static int run(const struct cmd_line *line)
                                  .operands = line->operands};
   if (options.to == NULL || options.to[0] == '\0')
     return cmd_misused(line, "--to says where: a URL, or a folder");
+  if (is_half_a_url(options.to))
+    return cmd_misused(line, "--to '%s': a URL begins with http:// or https://, a folder of that name with ./",
+                       options.to);
   if (!read_every(line, &options.every_seconds) || !read_size(line, &options.bytes_max))
     return EXIT_USAGE;
   if (options.token_file != NULL && options.password_file != NULL)
