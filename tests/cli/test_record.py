@@ -222,6 +222,18 @@ class Conditions(RecordCase):
                              {stack: value for stack, value in dumped.stacks(kind).items() if value}, kind)
         self.assertIn("victim_news", self.tool("top", self.path, "--at", "kept:1").stdout)
         self.check_one_line(self.tool("top", self.path, "--at", "kept:2", expect=1), self.path, "2")
+        for process in (program.pid, "holds"):
+            self.assertIn("victim_news", self.tool("top", self.path, "--at", "kept:1", "--process", process).stdout)
+        for process in (program.pid + 1, "other"):
+            self.check_one_line(self.tool("top", self.path, "--at", "kept:1", "--process", process, expect=1), "kept:1", "holds", process)
+
+    def test_outlives_its_process(self):
+        """What was kept is listed, also when all that it was kept of is forgotten."""
+        with self.holder("work") as program:
+            self.record("--at", "inuse>1K", program.pid)
+        self.sql("DELETE FROM moment", "DELETE FROM part", "DELETE FROM process")
+        self.assertEqual(self.kept(), ["kept:1"])
+        self.assertIn("victim_news", self.tool("top", self.path, "--at", "kept:1").stdout)
 
     def test_first_largest_and_last(self):
         """Each recorder sees it come true anew."""
@@ -351,7 +363,7 @@ class Refusals(RecordCase):
         self.made()
         link = self.out_dir / "link.hpr"
         link.symlink_to(self.path)
-        self.check_one_line(self.tool("record", "--all", "-o", link, expect=1), link)
+        self.check_one_line(self.tool("record", "--all", "-o", link, expect=1), link, "is a symbolic link")
         self.check_one_line(self.tool("record", "--all", "-o", self.out_dir, expect=1), self.out_dir)
         self.check_one_line(self.tool("record", "--all", "-o", self.out_dir / "no/file", expect=1), "no/file")
 
@@ -363,6 +375,39 @@ class Refusals(RecordCase):
         self.out_dir.chmod(0o555)
         self.addCleanup(self.out_dir.chmod, 0o755)
         self.assertEqual(self.tool("top", self.path).stdout, shown)
+
+    def test_folder_of_others(self):
+        """Where its folder may not be written, as SQLite says it to others than root."""
+        need_root()
+        self.made()
+        folder = self.public_directory()
+        shutil.copy(self.path, folder / "a.hpr")
+        os.chown(folder / "a.hpr", NOBODY, NOGROUP)
+        self.assertIn("victim_", self.tool_as_nobody(folder, "top", folder / "a.hpr").stdout)
+        done = self.tool_as_nobody(folder, "record", "--all", "-o", folder / "a.hpr", expect=1)
+        self.check_one_line(done, folder / "a.hpr", "may not be written")
+
+    @cases(":memory:", "file:b.hpr", "file:b.hpr?mode=memory")
+    def test_names_that_sqlite_knows(self, name):
+        """To SQLite they are no file at all, or another one."""
+        other = self.out_dir / "b.hpr"
+        other.touch()
+        with self.holder("work") as program:
+            self.tool("record", "--moments", "1", "-o", name, program.pid)
+        self.assertIn("victim_", self.tool("top", name).stdout)
+        self.assertEqual(other.stat().st_size, 0)
+
+    def test_itself(self):
+        """A moment does not replace the recording that it is of."""
+        self.made()
+        before = self.path.read_bytes()
+        self.check_one_line(self.tool("recording", "-f", "-o", self.path, self.path, expect=1), self.path, "itself")
+        self.assertEqual(self.path.read_bytes(), before)
+
+    def test_cut_off(self):
+        self.made()
+        os.truncate(self.path, 50)
+        self.check_left_alone("damaged")
 
     def test_mode(self):
         self.made()
@@ -389,4 +434,5 @@ class Refusals(RecordCase):
             self.check_one_line(self.tool(*words, "a.txt", expect=1), "a.txt")
         self.made()
         for time in ("25:00", "yesterday", "10:31:99:1", "kept:0", "kept:x"):
-            self.check_one_line(self.tool("recording", "-o", "-", "--at", time, self.path, expect=1), "" if time == "25:00" else time.removeprefix("kept:"))
+            done = self.tool("recording", "-o", "-", "--at", time, self.path, expect=1)
+            self.check_one_line(done, "" if time == "25:00" else time.removeprefix("kept:"), *(["kept:N"] if time.startswith("kept:") else []))

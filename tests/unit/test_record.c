@@ -944,7 +944,7 @@ static void keeps_what_a_condition_asks_for(void **state)
   watch_free(watch);
   recorder_free(recorder);
   struct recorded *recorded = open_recorded();
-  g_autoptr(GBytes) bytes = recorded_kept(recorded, largest, NULL);
+  g_autoptr(GBytes) bytes = recorded_kept(recorded, largest, NULL, NULL);
   assert_non_null(bytes);
   struct heap *heap = load_bytes(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "kept", NULL);
   assert_non_null(heap);

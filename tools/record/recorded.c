@@ -166,12 +166,31 @@ struct heap *recorded_heap(struct recorded *recorded, const struct recorded_word
   return moment_read(recorded->store, recorded->texts, row->id, &time_ns, error);
 }
 
-GBytes *recorded_kept(struct recorded *recorded, int64_t number, GError **error)
+/* Of one that was forgotten the number is not known any more. */
+static bool is_kept_of(const struct recorded *recorded, const char *program, int64_t id, const char *process)
+{
+  guint64 pid;
+  if (process == NULL || strcmp(program, process) == 0)
+    return true;
+  if (!g_ascii_string_to_unsigned(process, 10, 1, G_MAXINT, &pid, NULL))
+    return false;
+  for (guint i = 0; i < recorded->processes->len; i++)
+    if (row_at(recorded, i)->id == id)
+      return (guint64)row_at(recorded, i)->pid == pid;
+  return true;
+}
+
+GBytes *recorded_kept(struct recorded *recorded, int64_t number, const char *process, GError **error)
 {
   g_autoptr(GError) problem = NULL;
   g_autoptr(sqlite3_stmt) query =
-      store_query(recorded->store, &problem, "SELECT profile FROM kept WHERE id = ?", "i", number);
+      store_query(recorded->store, &problem, "SELECT profile, program, process FROM kept WHERE id = ?", "i", number);
   if (query != NULL && store_next(recorded->store, query, &problem)) {
+    g_autofree char *program = store_text(query, 1);
+    if (!is_kept_of(recorded, program, sqlite3_column_int64(query, 2), process))
+      return fail(error, "kept:%" G_GINT64_FORMAT " of %s is of %s, not of '%s'; heapprof recording lists them", number,
+                  recorded->store->path, program, process),
+             NULL;
     size_t size;
     const void *bytes = store_blob(query, 0, &size);
     return g_bytes_new(bytes, size);

@@ -26,7 +26,7 @@ struct recorded_words {
 /* The heap of that moment. Where a number or a name was used again, the process is the one that ran then. */
 struct heap *recorded_heap(struct recorded *recorded, const struct recorded_words *words, GError **error);
 
-/* The profile that a condition has kept under this number. */
-GBytes *recorded_kept(struct recorded *recorded, int64_t number, GError **error);
+/* The profile that a condition has kept under this number; it must be of `process`, if that is not NULL. */
+GBytes *recorded_kept(struct recorded *recorded, int64_t number, const char *process, GError **error);
 
 #endif

@@ -9,6 +9,7 @@
 #include "tools/terminal/table.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #define KEPT "kept:"
 
@@ -36,6 +37,8 @@ static bool in_use_of(struct recorded *recorded, const struct process_row *row, 
 static bool list_processes(struct recorded *recorded, GError **error)
 {
   static const char *const titles[] = {"PID", "FROM", "TO", "MOMENTS", "IN USE", "STATE"};
+  if (recorded->processes->len == 0)
+    return fputs("It has no processes\n", stdout) >= 0;
   struct table *table = table_new();
   bool is_sound = true;
   for (size_t i = 0; i < G_N_ELEMENTS(titles); i++)
@@ -68,7 +71,10 @@ static void put_kept(struct table *table, sqlite3_stmt *query)
   table_put(table, name);
   put_time(table, sqlite3_column_int64(query, 1));
   table_put(table, condition);
-  put_number(table, sqlite3_column_int64(query, 5));
+  if (sqlite3_column_type(query, 5) == SQLITE_NULL) /* a process that was forgotten */
+    table_put(table, "");
+  else
+    put_number(table, sqlite3_column_int64(query, 5));
   table_put(table, program);
 }
 
@@ -104,9 +110,7 @@ int recording_list(const char *path)
 {
   g_autoptr(GError) error = NULL;
   struct recorded *recorded = recorded_open(path, &error);
-  if (recorded != NULL && recorded->processes->len == 0)
-    (void)fputs("It has no processes yet\n", stdout);
-  else if (recorded != NULL && list_processes(recorded, &error))
+  if (recorded != NULL && list_processes(recorded, &error))
     (void)list_kept(recorded, &error);
   recorded_free(recorded);
   if (error == NULL)
@@ -117,8 +121,21 @@ int recording_list(const char *path)
 
 /* --- writing --- */
 
+static bool is_same_file(const char *path, const char *other)
+{
+  struct stat status, of_other;
+  return stat(path, &status) == 0 && stat(other, &of_other) == 0 && status.st_dev == of_other.st_dev &&
+         status.st_ino == of_other.st_ino;
+}
+
+/* Never over what it is taken from: that has all other moments. */
 static bool write_bytes(GBytes *bytes, const struct recording_options *options, GError **error)
 {
+  if (options->replaces && is_same_file(options->path, options->output)) {
+    g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_EXIST, "%s is the recording itself, and is not replaced",
+                options->output);
+    return false;
+  }
   return options->replaces ? save_file_replacing(bytes, options->output, error)
                            : save_file_new(bytes, options->output, error);
 }
@@ -139,9 +156,11 @@ static GBytes *bytes_of(struct recorded *recorded, const struct recording_option
   if (options->time == NULL || !g_str_has_prefix(options->time, KEPT))
     return bytes_of_moment(recorded, options, error);
   const char *text = options->time + strlen(KEPT);
-  if (!g_ascii_string_to_signed(text, 10, 1, G_MAXINT64, &number, error))
-    return NULL;
-  return recorded_kept(recorded, number, error);
+  if (g_ascii_string_to_signed(text, 10, 1, G_MAXINT64, &number, NULL))
+    return recorded_kept(recorded, number, options->process, error);
+  g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+              "a moment that was kept is kept:N, with a number of heapprof recording, not '%s'", options->time);
+  return NULL;
 }
 
 int recording_export(const struct recording_options *options)

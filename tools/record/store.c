@@ -69,6 +69,7 @@ static bool fail_by(const struct store *store, int result, GError **error)
     return fail(error, STORE_ERROR_NO_ROOM, "%s: %s", store->path,
                 sqlite3_system_errno(store->database) != 0 ? g_strerror(sqlite3_system_errno(store->database))
                                                            : sqlite3_errstr(result));
+  case SQLITE_READONLY: return fail(error, STORE_ERROR_READ_ONLY, "%s or its folder may not be written", store->path);
   default: return fail(error, STORE_ERROR_UNUSABLE, "%s: %s", store->path, sqlite3_errmsg(store->database));
   }
 }
@@ -206,6 +207,8 @@ static bool check_start(const char *path, int fd, bool *is_empty, GError **error
     return fail(error, STORE_ERROR_UNUSABLE, "%s: %s", path, g_strerror(errno));
   if (*is_empty)
     return true;
+  if (size < START_BYTES && (size_t)size >= sizeof magic && memcmp(start, magic, sizeof magic) == 0)
+    return fail(error, STORE_ERROR_DAMAGED, "%s is damaged, or no recording", path);
   if (size < START_BYTES || memcmp(start, magic, sizeof magic) != 0) {
     const char *kind = input_kind(start, (size_t)size);
     return fail(error, STORE_ERROR_UNUSABLE, "%s is %s, not a recording", path, kind != NULL ? kind : "something else");
@@ -268,6 +271,13 @@ static bool open_database(struct store *store, const char *name, int flags, GErr
   return store_do(store, error, "PRAGMA cell_size_check=ON", "");
 }
 
+/* Else SQLite would take ":memory:" for no file, and what begins with "file:" for another one. */
+static bool open_path(struct store *store, int flags, GError **error)
+{
+  g_autofree char *name = g_strconcat(store->path[0] == '/' ? "" : "./", store->path, NULL);
+  return open_database(store, name, flags, error);
+}
+
 static struct store *store_new(const char *path)
 {
   struct store *store = g_new0(struct store, 1);
@@ -315,17 +325,24 @@ static bool prepare_to_write(struct store *store, bool is_empty, GError **error)
          store_do(store, error, "PRAGMA journal_size_limit=" WAL_BYTES, "");
 }
 
+static bool fail_to_open(const char *path, int reason, GError **error)
+{
+  if (reason == ELOOP && g_file_test(path, G_FILE_TEST_IS_SYMLINK))
+    return fail(error, STORE_ERROR_UNUSABLE, "%s is a symbolic link, and is not followed: name the file itself", path);
+  return fail(error, STORE_ERROR_UNUSABLE, "%s: %s", path, g_strerror(reason));
+}
+
 struct store *store_create(const char *path, GError **error)
 {
   bool is_empty;
   struct store *store = store_new(path);
   store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, S_IRUSR | S_IWUSR);
-  bool is_open = store->lock >= 0 || fail(error, STORE_ERROR_UNUSABLE, "%s: %s", path, g_strerror(errno));
+  bool is_open = store->lock >= 0 || fail_to_open(path, errno, error);
   is_open = is_open && check_owner(path, store->lock, error);
   if (is_open && flock(store->lock, LOCK_EX | LOCK_NB) != 0)
     is_open = fail(error, STORE_ERROR_UNUSABLE, "%s is written by another heapprof record", path);
   is_open = is_open && check_start(path, store->lock, &is_empty, error) &&
-            open_database(store, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, error) &&
+            open_path(store, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, error) &&
             prepare_to_write(store, is_empty, error);
   if (is_open)
     return store;
@@ -366,9 +383,9 @@ struct store *store_open(const char *path, GError **error)
   if (!check_file(path, error))
     return NULL;
   struct store *store = store_new(path);
-  if (open_database(store, path, SQLITE_OPEN_READONLY, &problem) && is_our_schema(store, &problem))
+  if (open_path(store, SQLITE_OPEN_READONLY, &problem) && is_our_schema(store, &problem))
     return store;
-  if (problem->code == STORE_ERROR_NO_ROOM && open_at_rest(store, NULL))
+  if ((problem->code == STORE_ERROR_NO_ROOM || problem->code == STORE_ERROR_READ_ONLY) && open_at_rest(store, NULL))
     return store;
   g_propagate_error(error, g_steal_pointer(&problem));
   store_free(store);

@@ -19,6 +19,7 @@
 enum store_error {
   STORE_ERROR_UNUSABLE, /* no recording, or not ours to write */
   STORE_ERROR_DAMAGED,
+  STORE_ERROR_READ_ONLY,
   STORE_ERROR_NO_ROOM, /* the disk is full, or cannot be written for now: what was to be done was not, try later */
 };
 
