@@ -387,6 +387,15 @@ class Refusals(RecordCase):
         done = self.tool_as_nobody(folder, "record", "--all", "-o", folder / "a.hpr", expect=1)
         self.check_one_line(done, folder / "a.hpr", "may not be written")
 
+    def test_folder_behind_a_link(self):
+        (self.out_dir / "folder").mkdir()
+        (self.out_dir / "link").symlink_to("folder")
+        with self.holder("work") as program:
+            for path in ("link/a.hpr", self.out_dir / "link/b.hpr"):
+                self.tool("record", "--moments", "1", "-o", path, program.pid)
+                self.assertIn("victim_", self.tool("top", path).stdout)
+        self.assertEqual(sorted(path.name for path in (self.out_dir / "folder").glob("*.hpr")), ["a.hpr", "b.hpr"])
+
     @cases(":memory:", "file:b.hpr", "file:b.hpr?mode=memory")
     def test_names_that_sqlite_knows(self, name):
         """To SQLite they are no file at all, or another one."""

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -271,11 +272,15 @@ static bool open_database(struct store *store, const char *name, int flags, GErr
   return store_do(store, error, "PRAGMA cell_size_check=ON", "");
 }
 
-/* Else SQLite would take ":memory:" for no file, and what begins with "file:" for another one. */
+/* By the true name of its folder. SQLite would take ":memory:" for no file, and what begins with "file:" for another
+ * one; and when it is to follow no link, it refuses those of folders, too. */
 static bool open_path(struct store *store, int flags, GError **error)
 {
-  g_autofree char *name = g_strconcat(store->path[0] == '/' ? "" : "./", store->path, NULL);
-  return open_database(store, name, flags, error);
+  g_autofree char *folder = g_path_get_dirname(store->path), *name = g_path_get_basename(store->path);
+  char *resolved = realpath(folder, NULL);
+  g_autofree char *path = g_build_filename(resolved != NULL ? resolved : folder, name, NULL);
+  free(resolved);
+  return open_database(store, path, flags, error);
 }
 
 static struct store *store_new(const char *path)
