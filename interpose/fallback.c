@@ -10,6 +10,10 @@
 #include <stdarg.h>
 #include <string.h>
 
+/* Not there before we are relocated, when a resolver in a library that is relocated earlier may call a hook: errno then
+ * stays as it is. */
+#pragma weak __errno_location
+
 /* C. */
 
 ARCH_ENTRY void *fallback_reallocarray(void *pointer, size_t count, size_t size)
@@ -315,10 +319,16 @@ int fallback_prctl(int option, unsigned long a, unsigned long b, unsigned long c
   return (int)fallback_syscall(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d);
 }
 
+static void set_errno(int number)
+{
+  if (__errno_location != NULL)
+    errno = number;
+}
+
 static long finish_call(long result)
 {
   if (result < 0 && result > -4096) {
-    errno = (int)-result;
+    set_errno((int)-result);
     return -1;
   }
   return result;
@@ -361,6 +371,8 @@ void *fallback_sbrk(long change)
 {
   if (__sbrk != NULL)
     return __sbrk(change);
-  errno = ENOMEM;
+  if (change == 0)
+    return (void *)sys_call_always(SYS_brk, 0, 0, 0, 0, 0, 0);
+  set_errno(ENOMEM);
   return (void *)-1;
 }

@@ -390,3 +390,11 @@ class Row10Mappings(Hazard):
             for noted in "yes", "no":
                 run = self.profiled(command, sample=sample, dump="none", mmap=noted)
                 self.assertEqual((run.out, run.err, run.status), (plain.out, "", 0), f"HEAPPROF_SAMPLE={sample} {noted}")
+
+    def test_resolver(self):
+        """Before we are relocated. Seen to fail: errno was set through an address that was not there yet."""
+        command = [program("hz_a10_resolver.c", library("hz_a10_resolver.c", "-DLIBRARY", "-fno-plt"))]
+        self.assertEqual(self.plain(command).out, "as ever\n")
+        for noted in "yes", "no":
+            run = self.profiled(command, sample=1, mmap=noted)
+            self.assertEqual((run.out, run.err, run.status), ("as ever\n", "", 0), noted)

@@ -215,6 +215,8 @@ MUTANTS = [
            "    tail = split(slot, range.limit, tail);\n", "    tail = 0;\n", ["unit/test_mappings", "preload/test_mappings"]),
     Mutant("given_again_forgotten", "an address that was given out again is forgotten with what was there before", "core/mappings/mapping_table.c",
            "mappings[slot].event < event ? cut(slot, word, range) : word", "cut(slot, word, range)", ["unit/test_mappings"]),
+    Mutant("errno_before_relocation", "A10: a resolver's call that fails sets errno where it is not there yet", "interpose/fallback.c",
+           "  if (__errno_location != NULL)\n    errno = number;", "  errno = number;", ["hazards/test_allocators.Row10Mappings.test_resolver"]),
     Mutant("waits_for_itself", "A10: a handler waits for the thread that it interrupted", "core/mappings/mapping_table.c",
            "      if (is_held_by_us(slot))\n", "      if (is_held_by_us(slot) && slot == MAPPING_SLOTS)\n", ["unit/test_mappings"]),
     Mutant("child_counts_for_its_parent", "a forked child writes to its parent's sums", "core/mappings/mapping_table.c",
