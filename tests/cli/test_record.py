@@ -428,6 +428,7 @@ class Refusals(RecordCase):
         (["--all"], "into which file"),
         (["--all", "-o", "x.hpr", "--every", "0s"], "0s"),
         (["--all", "-o", "x.hpr", "--every", "soon"], "soon"),
+        (["--all", "-o", "x.hpr", "--every", "0.0000001s"], "0.0000001s"),
         (["--all", "-o", "x.hpr", "--keep", "1y"], "1y"),
         (["--all", "-o", "x.hpr", "--size", "1M"], "1M"),
         (["--all", "-o", "x.hpr", "--size", "lots"], "lots"),

@@ -19,10 +19,11 @@ static const char *value_or(const struct cmd_line *line, const char *option, con
 /* False after a message. */
 static bool duration(const struct cmd_line *line, const char *option, const char *fallback, int64_t *ns)
 {
+  const int64_t least_ns = AMOUNT_SECOND_NS / 100; /* more often, and the recorder does nothing else */
   const char *text = value_or(line, option, fallback);
-  if (amount_duration(text, ns))
+  if (amount_duration(text, ns) && *ns >= least_ns)
     return true;
-  say("--%s takes a time as 10s, 5m, 24h or 7d, not '%s'", option, text);
+  say("--%s takes a time from 0.01s to some hundred years, as 10s, 5m, 24h or 7d, not '%s'", option, text);
   return false;
 }
 
