@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 from harness import paths
@@ -75,6 +76,7 @@ class Manual(Case):
         subprocess.run(["g++", "-O1", "-g", "-o", self.work / "app", paths.TESTS / "cli/app.cc"], check=True)
         for name in ("shopd", "tilld"):  # to be found by a name that no other test's program has
             (self.work / name).hardlink_to(self.work / "app")
+        shutil.copy(self.victim("resident"), self.work / "pantry")  # maps memory itself
         self.profiled(["./app"], cwd=self.work, sample=4096, seed=1, out=f"{self.work}/heapprof.%e.%n.pb.gz")
         self.tool("symbolize", "heapprof.app.1.pb.gz", "heapprof.app.2.pb.gz", cwd=self.work)
 
