@@ -29,6 +29,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+enum { UNIT_IS_ADDRESS_SANITIZED = 1 };
+#else
+enum { UNIT_IS_ADDRESS_SANITIZED = 0 };
+#endif
+
 #ifdef __SANITIZE_THREAD__
 enum { UNIT_IS_THREAD_SANITIZED = 1 };
 /* Readers of the region look for a tag inside of records that others are just filling in; the hash tells what it was. */
