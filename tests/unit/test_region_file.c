@@ -143,6 +143,25 @@ static void test_samples(void **state)
 }
 
 /* Of the library's own reasons, of one that this version does not know, and of frames that were cut for several. */
+/* What rounds to nothing is no sample, however much the allocator rounds it up; but where that is a value, it is. */
+static void test_samples_of_rounding(void **state)
+{
+  (void)state;
+  static const uint64_t pcs[] = {0x400100, 0x400200};
+  struct maker *maker = g_new(struct maker, 1);
+  maker_init(maker);
+  (void)maker_add_module(maker, "/bin/made", 0x400000, 0x401000, true);
+  struct stack_record *stack = maker_add_stack(maker, 0, pcs, 2);
+  maker_count(&stack->allocated, 0.25, 0.25);
+  stack->rounding_q16 = 1000 << 16;
+  for (enum region_moment moment = REGION_NOW; moment <= REGION_ROUNDING; moment++) {
+    struct heap *heap = read_moment(maker->bytes, maker->end, moment, NULL);
+    assert_int_equal(heap->samples->len, moment == REGION_ROUNDING ? 1 : 0);
+    heap_free(heap);
+  }
+  g_free(maker);
+}
+
 static void test_reasons(void **state)
 {
   (void)state;
@@ -673,6 +692,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_samples),
+      cmocka_unit_test(test_samples_of_rounding),
       cmocka_unit_test(test_reasons),
       cmocka_unit_test(test_mappings),
       cmocka_unit_test(test_comments),

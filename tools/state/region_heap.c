@@ -226,20 +226,20 @@ static int64_t rounded(uint64_t sum, unsigned bits)
   return (int64_t)(add_saturating(sum, (uint64_t)1 << (bits - 1)) >> bits);
 }
 
-static bool counts(const struct stack *stack)
+static bool counts(const struct stack *stack, bool has_rounding)
 {
-  bool is_zero = true;
+  bool is_zero = !has_rounding || rounded(stack->rounding_q4, fraction_bits[1]) == 0;
   for (unsigned value = 0; value < VALUES; value++)
     is_zero = is_zero && rounded(stack->sums[value], fraction_bits[value]) == 0;
-  return (!is_zero || stack->rounding_q4 > 0) && stack->depth > 0;
+  return !is_zero && stack->depth > 0;
 }
 
 /* Those that make samples keep frames. */
-static void leave_out(struct stacks *stacks)
+static void leave_out(struct stacks *stacks, bool has_rounding)
 {
   for (guint i = 0; i < stacks->all->len; i++) {
     struct stack *stack = stack_at(stacks, i);
-    if (!counts(stack))
+    if (!counts(stack, has_rounding))
       stack->depth = 0;
   }
 }
@@ -259,7 +259,6 @@ static void collect_at(struct stacks *stacks, struct region_log *log, struct pea
   while (!has_too_many_addresses(stacks) && (record = region_log_next_stack(log, pcs)) != NULL)
     add_stack(stacks, log, record, peak, pcs);
   merge_equal(stacks);
-  leave_out(stacks);
 }
 
 static void collect_mapped(struct stacks *stacks, struct region_log *log, GHashTable *resident)
@@ -274,7 +273,7 @@ static void collect_mapped(struct stacks *stacks, struct region_log *log, GHashT
     add_mapped(stacks, record, bytes, pcs);
   }
   merge_equal(stacks);
-  leave_out(stacks);
+  leave_out(stacks, resident != NULL);
 }
 
 /* All at one peak, if a few tries find that it does not move meanwhile. While a heap grows every sample is a new peak;
@@ -603,6 +602,7 @@ struct heap *region_heap_of_log(struct region_log *log, const struct region_summ
   struct stacks stacks;
   /* Stacks first: the modules they run through were recorded before them. */
   collect_stacks(&stacks, log);
+  leave_out(&stacks, moment == REGION_ROUNDING);
   if (moment == REGION_PEAK)
     put_peak_in_use(&stacks);
   if (has_too_many_addresses(&stacks)) {
