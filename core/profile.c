@@ -201,10 +201,21 @@ static struct profile_sample *find_sample(const struct profile *profile, uint32_
   return low < profile->sample_count && profile->samples[low].stack == stack ? &profile->samples[low] : NULL;
 }
 
+/* Of the others, or of who else counted apart, as where all that was shared has ended before a fork. */
+static struct profile_sample *find_shared(const struct profile *profile, uint32_t own)
+{
+  uint32_t shared = own_stacks_shared(own), other;
+  unsigned position = 0;
+  struct profile_sample *sample = find_sample(profile, shared);
+  while (sample == NULL && (other = own_stacks_next(shared, &position)) != 0)
+    sample = find_sample(profile, other);
+  return sample;
+}
+
 /* What some threads counted apart. False: there is no sample of the others. */
 static bool add_to_shared(const struct profile *profile, const struct profile_sample *own)
 {
-  struct profile_sample *shared = find_sample(profile, own_stacks_shared(own->stack));
+  struct profile_sample *shared = find_shared(profile, own->stack);
   if (shared == NULL)
     return false;
   for (unsigned value = 0; value < PROFILE_VALUES; value++) {

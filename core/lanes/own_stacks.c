@@ -77,3 +77,13 @@ uint32_t own_stacks_shared(uint32_t own)
       return (uint32_t)atomic_load_explicit(&places[i].key, memory_order_relaxed);
   return 0;
 }
+
+uint32_t own_stacks_next(uint32_t shared, unsigned *position)
+{
+  while (*position < PLACES) {
+    const struct place *place = &places[(*position)++];
+    if ((uint32_t)atomic_load_explicit(&place->key, memory_order_relaxed) == shared)
+      return atomic_load_explicit(&place->own, memory_order_relaxed);
+  }
+  return 0;
+}
