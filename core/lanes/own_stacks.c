@@ -82,8 +82,9 @@ uint32_t own_stacks_next(uint32_t shared, unsigned *position)
 {
   while (*position < PLACES) {
     const struct place *place = &places[(*position)++];
-    if ((uint32_t)atomic_load_explicit(&place->key, memory_order_relaxed) == shared)
-      return atomic_load_explicit(&place->own, memory_order_relaxed);
+    uint32_t own = atomic_load_explicit(&place->own, memory_order_relaxed);
+    if (own != 0 && (uint32_t)atomic_load_explicit(&place->key, memory_order_relaxed) == shared)
+      return own;
   }
   return 0;
 }

@@ -23,7 +23,7 @@ void own_stacks_set(_Atomic uint32_t *claimed, uint32_t own);
 /* The stack that this one is a lane's own of; 0: of none. */
 uint32_t own_stacks_shared(uint32_t own);
 
-/* Those that belong to it, one after the other, from *position = 0 on; 0: there are no more, or one is being made. */
+/* Those that belong to it, one after the other, from *position = 0 on; 0: there are no more. */
 uint32_t own_stacks_next(uint32_t shared, unsigned *position);
 
 #endif
