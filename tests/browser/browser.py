@@ -17,40 +17,53 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars")
 KEYS = {"Up": "\ue013", "Down": "\ue015", "Left": "\ue012", "Right": "\ue014", "Enter": "\ue007", "Escape": "\ue00c",
         "Home": "\ue011", "Tab": "\ue004"}
+STARTS_MAX = 20
 
 
 class BrowserError(Exception):
     pass
 
 
+def start_driver(log, command="chromedriver"):
+    """Runs chromedriver; the process and its port. It takes a free port of 127.0.0.1, then the same of ::1, which may be somebody's:
+    it ends then, and another start takes another port."""
+    for _ in range(STARTS_MAX):
+        driver = subprocess.Popen([command, "--port=0", f"--log-path={log}"], stdout=subprocess.PIPE, text=True,
+                                  stderr=subprocess.DEVNULL)
+        said = ""
+        for line in driver.stdout:
+            if match := re.search(r"successfully on port (\d+)", line):
+                return driver, int(match[1])
+            said += line
+        end_driver(driver)
+        if "port not available" not in said:
+            break
+    raise BrowserError(f"chromedriver did not start: {said}")
+
+
+def end_driver(driver):
+    driver.kill()
+    driver.wait()
+    driver.stdout.close()
+
+
 class Browser:
     """One session. Everything is asked of the page itself, by scripts; clicks and keys are real ones."""
     def __init__(self, directory, theme="light", size=(1280, 900)):
         self.session = None
-        log = directory / "chromedriver.log"
-        self.driver = subprocess.Popen(["chromedriver", "--port=0", f"--log-path={log}"], stdout=subprocess.PIPE, text=True,
-                                       stderr=subprocess.DEVNULL)
-        self.port = self.read_port()
+        self.driver, self.port = start_driver(directory / "chromedriver.log")
         options = {"binary": shutil.which("chromium"), "args": [*FLAGS, f"--user-data-dir={directory / 'chromium'}"]}
         always = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
         self.session = self.ask("POST", "/session", {"capabilities": {"alwaysMatch": always}})["sessionId"]
         self.set_size(*size)
         self.set_theme(theme)
 
-    def read_port(self):
-        for line in self.driver.stdout:
-            if match := re.search(r"successfully on port (\d+)", line):
-                return int(match[1])
-        raise BrowserError("chromedriver did not start")
-
     def close(self):
         try:
             if self.session:
                 self.ask("DELETE", "", None)
         finally:
-            self.driver.kill()
-            self.driver.wait()
-            self.driver.stdout.close()
+            end_driver(self.driver)
 
     def ask(self, method, path, body):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)

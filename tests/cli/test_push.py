@@ -79,13 +79,6 @@ class PushCase(StateCase):
         program.say("end")
         return program.end().shadows[program.pid]
 
-    def closed_port(self):
-        """One that nobody listens at, and nobody else gets meanwhile."""
-        holder = socket.socket()
-        self.addCleanup(holder.close)
-        holder.bind(("127.0.0.1", 0))
-        return holder.getsockname()[1]
-
 
 class Fields(PushCase):
     def test_every_field(self):
@@ -236,7 +229,7 @@ class Answers(PushCase):
 
     def test_nobody_answers(self):
         with self.holder() as program:
-            done = self.push(f"http://127.0.0.1:{self.closed_port()}", program.pid, expect=1)
+            done = self.push(f"http://127.0.0.1:{self.held_port()}", program.pid, expect=1)
         self.assertIn("cannot be reached: ", done.stderr)
         self.assertEqual(len(self.waiting()), 1)
 
@@ -405,7 +398,7 @@ class Queue(PushCase):
 
     def test_it_is_its_users_alone(self):
         with self.holder() as program:
-            self.push(f"http://127.0.0.1:{self.closed_port()}", program.pid, expect=1)
+            self.push(f"http://127.0.0.1:{self.held_port()}", program.pid, expect=1)
         modes = {path: path.stat().st_mode & 0o077 for path in [self.queue, *self.queue.rglob("*")]}
         self.assertEqual({path for path, mode in modes.items() if mode and path.is_file()}, set())
         self.assertEqual(modes[self.queue], 0)

@@ -187,13 +187,13 @@ class CutWhileRead(StressCase):
         """Somebody truncates the file again and again: each time a profile or one line, never a signal."""
         dead = self.killed()
         good = self.state_file(dead).read_bytes() + bytes(1 << 20)
-        path, stop, outcomes = self.dir / "cut.heapprof", threading.Event(), set()
+        path, stop, outcomes, chance = self.dir / "cut.heapprof", threading.Event(), set(), random.Random(1)
         path.write_bytes(good)
 
         def cut():
             with open(path, "r+b") as file:
                 while not stop.is_set():
-                    file.truncate(random.choice((0, 100, 4096, 5000, 8192, 20000)))
+                    file.truncate(chance.choice((0, 100, 4096, 5000, 8192, 20000)))
                     file.seek(0)
                     file.write(good)
                     file.flush()

@@ -490,8 +490,7 @@ class Prometheus:
         folder.mkdir()
         (folder / "config.yml").write_text(config or f"scrape_configs:\n- job_name: heapprof\n  scrape_interval: 1s\n  static_configs:\n"
                                                      f"  - targets: ['{target}']\n")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = case.held_port()
         self.log = open(folder / "log", "w")
         self.process = subprocess.Popen(["prometheus", f"--config.file={folder}/config.yml", f"--storage.tsdb.path={folder}/data",
                                          f"--web.listen-address=127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log)

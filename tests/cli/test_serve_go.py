@@ -3,7 +3,6 @@
 import http.client
 import os
 import re
-import socket
 import subprocess
 import urllib.request
 
@@ -201,8 +200,7 @@ class Clients(BothCase):
     @timeout(200)
     def test_page(self, which):
         """pprof -http fetches from us, and shows it."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = self.held_port()
         command = ["go", "tool", "pprof"] if which == "go" else [tools.google_pprof()]
         with subprocess.Popen([*command, "-no_browser", f"-http=127.0.0.1:{port}", self.url], env=tools.environment(),
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, process_group=0) as pprof:

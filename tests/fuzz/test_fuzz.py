@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Each harness fuzz_NAME.c runs for a minute on its corpus, HEAPPROF_TORTURE=1: for ten; it may find nothing."""
+"""Each harness fuzz_NAME.c tries thousands of inputs made of its corpus, some ten seconds, HEAPPROF_TORTURE=1: for ten minutes; it may find
+nothing."""
 import fcntl
 import os
 import subprocess
@@ -9,7 +10,13 @@ from harness.case import Case, cases, slow, timeout
 
 SOURCES = paths.TESTS / "fuzz"
 TORTURE = os.environ.get("HEAPPROF_TORTURE", "") not in ("", "0")
-SECONDS = 600 if TORTURE else 60
+TORTURE_SECONDS = 600
+RUNS, SLOW_RUNS = 100_000, {"fuzz_legacy": 25_000, "fuzz_region": 6_000}
+
+
+def amount(name):
+    """Chance is for `make torture`; elsewhere a result repeats: a number of runs, not a time."""
+    return [f"-max_total_time={TORTURE_SECONDS}"] if TORTURE else ["-seed=1", f"-runs={SLOW_RUNS.get(name, RUNS)}"]
 
 
 def build(name):
@@ -34,16 +41,15 @@ class Fuzz(Case):
 
     @cases(*sorted(path.stem for path in SOURCES.glob("fuzz_*.c")))
     @slow
-    @timeout(SECONDS + 240)
+    @timeout(TORTURE_SECONDS + 240 if TORTURE else 300)
     def test_finds_nothing(self, name):
         tools.need("clang", "make")
         corpus = self.corpus(name)
         self.assertGreater(len(list(corpus.iterdir())), 0, "an empty corpus starts from nothing")
         found = self.dir / "found"
         found.mkdir()
-        # Chance is for `make torture`; elsewhere a result repeats.
-        done = subprocess.run([build(name), f"-max_total_time={SECONDS}", f"-seed={0 if TORTURE else 1}", "-timeout=20",
-                               "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={self.dir}/", found, corpus],
+        done = subprocess.run([build(name), *amount(name), "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1",
+                               f"-artifact_prefix={self.dir}/", found, corpus],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         self.assertEqual(done.returncode, 0, done.stdout[-5000:])
         runs = [int(line.split()[1]) for line in done.stdout.splitlines() if line.startswith("stat::number_of_executed_units:")]

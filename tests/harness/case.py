@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -193,6 +194,15 @@ class Case(unittest.TestCase):
         if not path.exists():
             self.fail(f"{path} is not built: make check-build")
         return str(path)
+
+    def held_port(self):
+        """One that a program of this test may listen at, and nobody else gets meanwhile: who asks for any port is given no bound one, and
+        SO_REUSEADDR, which servers set, lets them bind it beside a socket that does not listen."""
+        holder = socket.socket()
+        self.addCleanup(holder.close)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        return holder.getsockname()[1]
 
     @property
     def seed(self):

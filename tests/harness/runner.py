@@ -227,9 +227,11 @@ def main(arguments):
     parser.add_argument("--table", action="store_true", help="end with a table: hazards, matrix, resources, programs, soak")
     parser.add_argument("--seed", type=int, default=0, help="another one of the samplers: no result may hang on it (0)")
     parser.add_argument("--jobs", type=int, default=2, help="tests at a time (2)")
+    parser.add_argument("--except", dest="left_out", action="append", default=[], metavar="PART", help="leave out what contains this")
     parser.add_argument("parts", nargs="*", metavar="NAME PART", help="run only tests whose name contains one of these")
     options = parser.parse_args(arguments)
     jobs = [job for job in find_jobs() if not options.parts or any(part in job.name for part in options.parts)]
+    jobs = [job for job in jobs if not any(part in job.name for part in options.left_out)]
     if options.list:
         print("\n".join(job.name for job in jobs))
         return 0

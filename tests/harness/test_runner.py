@@ -53,6 +53,14 @@ class Runner(Case):
         self.assertEqual(runner.figures_of("figures: seed=7 ratio=1.5\nfigures of speech\nfigures: runs=2\n"),
                          (("seed", "7"), ("ratio", "1.5"), ("runs", "2")))
 
+    @cases(([], ["folder/one", "folder/two"]), (["two"], ["folder/two"]), (["--except", "one"], ["folder/two"]),
+           (["folder", "--except", "two", "--except", "none"], ["folder/one"]))
+    def test_names(self, options, chosen):
+        jobs = [runner.Job("folder/one", []), runner.Job("folder/two", [])]
+        with unittest.mock.patch.object(runner, "find_jobs", lambda: jobs), unittest.mock.patch("builtins.print") as said:
+            self.assertEqual(runner.main(["--list", *options]), 0)
+        said.assert_called_once_with("\n".join(chosen))
+
     @cases((["--until-failure"], 1), ([], 2))
     def test_until_failure(self, options, begun):
         jobs = [runner.Job("folder/one", [], broken="why"), runner.Job("folder/two", [], broken="why")]

@@ -4,7 +4,6 @@ import os
 import pathlib
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 
@@ -25,12 +24,6 @@ status_of() { "$@" && echo "ended: 0" || echo "ended: $?"; }
 # Ends a server and says how it ended.
 stop() { kill "${2:--TERM}" "$1"; status_of wait "$1"; }
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def folder_for_everybody(parent):

@@ -117,7 +117,7 @@ class Hostile(Runner):
     @cases("every", "default")
     @timeout(amount(120, 1500))
     def test_as_without(self, interval):
-        seed, profiles = first_seed(), 0
+        seed, profiles = first_seed(self), 0
         for number in range(seed, seed + SEEDS):
             self.compare(number, {"every": 1, "default": None}[interval])
             profiles += self.check_profiles(number)

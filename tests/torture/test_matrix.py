@@ -57,7 +57,7 @@ class Driver(Case):
         interval_bytes = Matrix.INTERVALS[interval]
         check = self.check_exact_run if interval_bytes == 1 else self.check_estimates
         end = time.monotonic() + SECONDS
-        for seed in itertools.count(first_seed()):
+        for seed in itertools.count(first_seed(self)):
             with self.told(seed):
                 check([driver, *self.shape(seed), interval_bytes], Matrix.preloaded(allocator, how), seed)
             if time.monotonic() >= end:

@@ -6,7 +6,7 @@ for everything it starts. What it prints must not differ. Servers are started by
 they insist on, and stopped by their pid. `./bootstrap torture` installs the packages; without them a class is skipped, and those that
 take long run only in the torture suite.
 """
-from torture.real import RealTest, free_port
+from torture.real import RealTest
 
 
 class Configure(RealTest):
@@ -246,7 +246,7 @@ stop $server
 """
 
     def variables(self):
-        return {"PORT": free_port()}
+        return {"PORT": self.held_port()}
 
 
 class Redis(RealTest):
@@ -341,7 +341,7 @@ grep -cE 'signal (6|9|11|31)|alert|emerg' logs/error.log || true
 """
 
     def variables(self):
-        return {"PORT": free_port()}
+        return {"PORT": self.held_port()}
 
 
 class Mariadb(RealTest):

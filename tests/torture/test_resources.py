@@ -165,9 +165,8 @@ class Supervised(Consumer):
         self.judge(run, refusals)
         return [(whose, call, int(n)) for whose, call, n in (line.split()[:3] for line in lines if " pipe:" not in line)]
 
-    @staticmethod
-    def some_of(calls, most):
-        return calls if most is None or len(calls) <= most else sorted(random.Random(first_seed()).sample(calls, most))
+    def some_of(self, calls, most):
+        return calls if most is None or len(calls) <= most else sorted(random.Random(first_seed(self)).sample(calls, most))
 
 
 class Refused(Supervised):
@@ -235,7 +234,7 @@ class Left(Case):
         self.assertRegex(expected, r"\A(descriptor [0-2]\n)+\Z")
         growing = [call for call in calls if call[0] in ("openat", "fcntl", "newfstatat", "fstat", "fallocate", "mmap", "close")]
         self.assertGreater(len(growing), 10)
-        for call, n in growing if EACH is None else random.Random(first_seed()).sample(growing, 20):
+        for call, n in growing if EACH is None else random.Random(first_seed(self)).sample(growing, 20):
             run, _ = self.leave(f"direct:{call}:{n}:signal")
             self.assertEqual((run.out, run.err), (expected, ""), f"{call} {n}")
             self.check_lint(run.profile)
@@ -448,7 +447,7 @@ class Met(Case):
     def test_at_every_moment(self, action):
         moments = list(self.moments(action))
         self.assertGreater(len(moments), 100)
-        for call, n in moments if EACH is None else random.Random(first_seed()).sample(moments, 8):
+        for call, n in moments if EACH is None else random.Random(first_seed(self)).sample(moments, 8):
             run, _ = self.meet(f"direct:{call}:{n}:hold", action)
             self.check_meeting(run, action, f"{action} at {call} {n}; {run.err}")
 

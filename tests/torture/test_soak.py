@@ -123,7 +123,7 @@ class Soak(Real):
     @timeout(amount(60, 1500))
     def test_soak(self, kind):
         self.start_servers(getattr(servers, kind))
-        start, seed = time.monotonic(), first_seed()
+        start, seed = time.monotonic(), first_seed(self)
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             loading = pool.submit(self.load, start + SECONDS, seed)
             signals = self.watch(start, loading)

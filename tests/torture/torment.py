@@ -5,7 +5,6 @@ import pathlib
 import random
 
 from harness import paths
-from harness.case import Case
 from hazards import toolbox
 
 FOLDER = paths.TESTS / "torture"
@@ -13,11 +12,11 @@ toolbox.HEADERS += sorted(FOLDER.glob("*.h"))
 LINKED = {"glibc": [], "jemalloc": ["-ljemalloc"], "tcmalloc": ["-ltcmalloc"], "mimalloc": ["-lmimalloc"]}
 
 
-def first_seed():
-    """HEAPPROF_TORTURE_SEED repeats a run."""
+def first_seed(test):
+    """Chance is for `make torture`; elsewhere a result repeats. HEAPPROF_TORTURE_SEED repeats a run."""
     given = os.environ.get("HEAPPROF_TORTURE_SEED", "")
-    seed = int(given) if given else random.SystemRandom().randrange(1, 1 << 31)
-    Case.figure(seed=seed)
+    seed = int(given) if given else random.SystemRandom().randrange(1, 1 << 31) if toolbox.TORTURE else test.seed >> 1
+    test.figure(seed=seed)
     return seed
 
 
