@@ -130,6 +130,32 @@ class Moments(RecordCase):
         done = self.tool("top", self.path, "--at", f"{int(day[:4]) - 1}{day[4:]} {start}", TZ="UTC", expect=1)
         self.check_one_line(done, self.path, start, end)
 
+    def test_names_of_moments(self):
+        """What an option says is a time, or a process, whatever it looks like; an empty word is neither."""
+        self.two_moments()
+        for time in ("yesterday", "2026-11-29", "holds"):
+            for words in (["top", self.path, "--at", time], ["top", f"{self.path}@holds@{time}"], ["diff", self.path, "--from", time]):
+                self.check_one_line(self.tool(*words, expect=1), "a moment is", f"'{time}'")
+        for process in ("first", "a@b", "10:31"):
+            self.check_one_line(self.tool("top", self.path, "--process", process, expect=1), self.path, f"no process '{process}'")
+        for words in (["top", self.path, "--at", ""], ["top", self.path, "--process", ""], ["diff", self.path, "--from", ""],
+                      ["diff", self.path, "--from", "first", "--to", ""]):
+            self.check_one_line(self.tool(*words, expect=1), "''")
+        for option in ("--at", "--process"):
+            self.check_one_line(self.tool("recording", "-o", "-", option, "", self.path, expect=2), "''")
+
+    def test_info_and_merge(self):
+        self.two_moments()
+        told = [self.tool("info", *words).stdout.splitlines()[1:]
+                for words in ([self.path, "--at", "first"], [self.path, "--process", "holds", "--at", "first"], [f"{self.path}@first"])]
+        self.assertTrue(any(line.startswith("taken ") for line in told[0]), told[0])
+        self.assertEqual(told[1:], [told[0]] * 2)
+        self.assertNotEqual(self.tool("info", self.path).stdout.splitlines()[1:], told[0])
+        self.tool("merge", "-f", "-o", "both.pb.gz", f"{self.path}@first", self.path)
+        moments = [self.moment("--at", time) for time in ("first", "last")]
+        for kind in ("alloc_objects", "inuse_space"):
+            self.assertEqual(self.read("both.pb.gz").total(kind), sum(moment.total(kind) for moment in moments), kind)
+
     def test_the_largest(self):
         program = self.holder("work")
         self.addCleanup(program.__exit__)
@@ -226,6 +252,23 @@ class Conditions(RecordCase):
             self.assertIn("victim_news", self.tool("top", self.path, "--at", "kept:1", "--process", process).stdout)
         for process in (program.pid + 1, "other"):
             self.check_one_line(self.tool("top", self.path, "--at", "kept:1", "--process", process, expect=1), "kept:1", "holds", process)
+
+    def test_two_programs(self):
+        """What is kept is numbered over all of them: who compares two is told so."""
+        name = f"other{os.getpid()}"
+        other = self.dir / name
+        other.hardlink_to(self.victim("holds"))
+        programs = [self.holder("work"), self.start([other, self.victim("libplugin.so")], sample=1)]
+        for program in programs:
+            self.addCleanup(program.__exit__)
+        programs[1].read_until("ready")
+        programs[1].say("work")
+        programs[1].read_until("done")
+        for program in programs * 2:
+            self.record("--at", "inuse>1K", program.pid)
+        said = self.tool("diff", self.path, "--from", "kept:1", "--to", "kept:2").stderr
+        self.assertRegex(said, rf"(?m)\Aheapprof: .*kept:1 is of holds, .*kept:2 of {name}: two programs are compared\n\Z")
+        self.assertEqual(self.tool("diff", self.path, "--from", "kept:1", "--to", "kept:3").stderr, "")
 
     def test_outlives_its_process(self):
         """What was kept is listed, also when all that it was kept of is forgotten."""
@@ -418,14 +461,53 @@ class Refusals(RecordCase):
         os.truncate(self.path, 50)
         self.check_left_alone("damaged")
 
-    def test_mode(self):
+    @cases(False, True)
+    def test_mode(self, is_there):
+        """An empty file may have been made by a shell, for all to read."""
+        if is_there:
+            self.path.touch()
+            self.path.chmod(0o644)
         self.made()
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+
+    def test_a_mode_that_was_given(self):
+        self.made()
+        self.path.chmod(0o644)
+        self.made()
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o644)
+
+    def beside(self):
+        return sorted(path.name for path in self.out_dir.iterdir() if path.name.startswith(self.path.name))
+
+    def test_nothing_lies_beside_it(self):
+        """Neither its recorder nor its readers leave anything, once it is at rest."""
+        self.made()
+        self.assertEqual(self.beside(), [self.path.name])
+        for words in (["top", self.path], ["recording", self.path], ["diff", self.path, "--from", "first", "--all"]):
+            self.tool(*words)
+            self.assertEqual(self.beside(), [self.path.name], words)
+        self.made()
+        self.assertEqual((self.beside(), self.moments()), ([self.path.name], 2))
+
+    def test_pipe(self):
+        os.mkfifo(self.path)
+        for words in (["recording", self.path], ["record", "--all", "-o", self.path]):
+            self.check_one_line(self.tool(*words, expect=1), self.path, "no regular file")
+
+    def test_other_names(self):
+        """What is written last lies beside one of them, where readers of the other do not look."""
+        self.made()
+        (self.out_dir / "other.hpr").hardlink_to(self.path)
+        self.check_left_alone("2 names")
+        for name in (self.path, self.out_dir / "other.hpr"):
+            self.assertIn("victim_", self.tool("top", name).stdout)
 
     @cases(
         (["-o", "x.hpr"], "which processes"),
         (["-o", "x.hpr", "--all", "1"], "not both"),
         (["--all"], "into which file"),
+        (["--all", "-o", "-"], "'-'"),
+        (["--all", "-o", ""], "''"),
         (["--all", "-o", "x.hpr", "--every", "0s"], "0s"),
         (["--all", "-o", "x.hpr", "--every", "soon"], "soon"),
         (["--all", "-o", "x.hpr", "--every", "0.0000001s"], "0.0000001s"),

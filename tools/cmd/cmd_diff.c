@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "core/comments.h"
 #include "tools/cmd/filter_options.h"
 #include "tools/cmd/limit_options.h"
 #include "tools/cmd/moment_options.h"
@@ -180,6 +181,14 @@ static void put_in_order(struct heap **old, struct heap **new)
   *new = later;
 }
 
+/* Names that a recording gives may be of two. */
+static void tell_two_programs(const struct heap *old, const struct heap *new)
+{
+  const char *of_old = heap_comment(old, COMMENT_program), *of_new = heap_comment(new, COMMENT_program);
+  if (of_old != NULL && of_new != NULL && strcmp(of_old, of_new) != 0)
+    say("%s is of %s, %s of %s: two programs are compared", old->name, of_old, new->name, of_new);
+}
+
 /* A limit is for what is in use, however little that may be, unless the options say so. */
 static void choose_default(struct heap *old, struct heap *new, bool has_limits)
 {
@@ -209,6 +218,7 @@ static int compare(const struct cmd_line *line, uint32_t count, const GArray *li
   struct heap *new = old != NULL ? view_open(new_name, filter) : NULL;
   if (new != NULL) {
     put_in_order(&old, &new);
+    tell_two_programs(old, new);
     choose_default(old, new, limits->len > 0);
     status = print_difference(line, old, new, count);
   }

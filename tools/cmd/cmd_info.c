@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/comments.h"
-#include "tools/cmd/cmd.h"
+#include "tools/cmd/moment_options.h"
 #include "tools/heap/load.h"
 #include "tools/source/recorded_moment.h"
 #include "tools/source/source.h"
@@ -320,24 +320,27 @@ static int run(const struct cmd_line *line)
   if (line->count != 1)
     return cmd_misused(line, "info takes one FILE or PID, not %d", line->count);
   g_autoptr(GError) error = NULL;
-  struct heap *heap = open_source(line->operands[0], &error);
+  g_autofree char *name = moment_options(line, line->operands[0]);
+  struct heap *heap = name != NULL ? open_source(name, &error) : NULL;
+  if (name == NULL)
+    return EXIT_FAILED;
   if (heap == NULL) {
     say("%s", error->message);
     return EXIT_FAILED;
   }
   struct facts *facts = facts_of(heap);
   if (cmd_has(line, "json")) {
-    print_json(facts, line->operands[0]);
+    print_json(facts, name);
   } else {
     print_text(facts);
-    tell_resident(line->operands[0], NULL);
+    tell_resident(name, NULL);
   }
   facts_free(facts);
   heap_free(heap);
   return finish_output(EXIT_OK);
 }
 
-static const struct cmd_option options[] = {CMD_OPTION_JSON, CMD_OPTIONS_END};
+static const struct cmd_option options[] = {CMD_OPTION_JSON, MOMENT_OPTIONS, CMD_OPTIONS_END};
 
 const struct command cmd_info = {.name = "info",
                                  .operands = "FILE|PID|NAME",

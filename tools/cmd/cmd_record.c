@@ -54,6 +54,15 @@ static int misused_without_file(const struct cmd_line *line)
   return cmd_misused(line, "into which file is %s to be recorded? -o FILE", line->count > 0 ? names : "what runs");
 }
 
+static int check_file(const struct cmd_line *line, const char *path)
+{
+  if (path == NULL)
+    return misused_without_file(line);
+  if (path[0] == '\0' || strcmp(path, "-") == 0)
+    return cmd_misused(line, "a recording is a file that can be read while it is written: -o FILE, not '%s'", path);
+  return EXIT_OK;
+}
+
 static int run(const struct cmd_line *line)
 {
   uint64_t last;
@@ -68,8 +77,8 @@ static int run(const struct cmd_line *line)
       !cmd_number(line, "moments", 1, INT64_MAX, 0, &options.moments))
     return EXIT_USAGE;
   int status = check_operands(line);
-  if (status == EXIT_OK && options.path == NULL)
-    return misused_without_file(line);
+  if (status == EXIT_OK)
+    status = check_file(line, options.path);
   return status == EXIT_OK ? record_program(line, &options) : status;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tools/cmd/cmd.h"
+#include "tools/cmd/moment_options.h"
 #include "tools/cmd/record_program.h"
 
 #include <stddef.h>
@@ -15,6 +15,8 @@ static int run(const struct cmd_line *line)
                                       .replaces = cmd_has(line, "force")};
   if (options.output == NULL && (options.process != NULL || options.time != NULL || options.replaces))
     return cmd_misused(line, "--at, --process and --force say what is to be written with -o FILE");
+  if (!moment_options_check(options.process, options.time))
+    return EXIT_USAGE;
   return recording_program(line, &options);
 }
 

@@ -6,6 +6,17 @@
 
 #include <glib.h>
 
+bool moment_options_check(const char *process, const char *time)
+{
+  if (process != NULL && process[0] == '\0')
+    say("--process takes the number or the name of a process, not ''");
+  else if (time != NULL && time[0] == '\0')
+    say("a moment is 10:31, first, last, largest, kept:N, not ''");
+  else
+    return true;
+  return false;
+}
+
 char *moment_options_at(const struct cmd_line *line, const char *operand, const char *time)
 {
   const char *process = cmd_value(line, "process");
@@ -15,8 +26,9 @@ char *moment_options_at(const struct cmd_line *line, const char *operand, const 
     say("%s is no recording: there are no moments and processes in it to choose from", operand);
     return NULL;
   }
-  return g_strconcat(operand, process != NULL ? "@" : "", process != NULL ? process : "", time != NULL ? "@" : "",
-                     time != NULL ? time : "", NULL);
+  if (!moment_options_check(process, time))
+    return NULL;
+  return recorded_moment_name(operand, process, time);
 }
 
 char *moment_options(const struct cmd_line *line, const char *operand)

@@ -17,6 +17,9 @@
  * there. */
 char *moment_options(const struct cmd_line *line, const char *operand);
 
+/* False after a message: one of them is given, and empty. */
+bool moment_options_check(const char *process, const char *time);
+
 /* The same at this time. */
 char *moment_options_at(const struct cmd_line *line, const char *operand, const char *time);
 

@@ -179,6 +179,11 @@ bool store_begin(struct store *store, GError **error)
   return store_do(store, error, "BEGIN IMMEDIATE", "");
 }
 
+bool store_begin_reading(struct store *store, GError **error)
+{
+  return store_do(store, error, "BEGIN", "");
+}
+
 bool store_commit(struct store *store, GError **error)
 {
   return store_do(store, error, "COMMIT", "");
@@ -223,16 +228,30 @@ static bool check_start(const char *path, int fd, bool *is_empty, GError **error
               version, FORMAT_VERSION);
 }
 
+static bool check_kind(const char *path, int fd, struct stat *status, GError **error)
+{
+  if (fstat(fd, status) != 0)
+    return fail(error, STORE_ERROR_UNUSABLE, "%s: %s", path, g_strerror(errno));
+  return S_ISREG(status->st_mode) || fail(error, STORE_ERROR_UNUSABLE, "%s is no regular file", path);
+}
+
+/* What is written lies beside it at first, by its name: by another one it would not be found, and the file would be
+ * read as damaged. */
 static bool check_owner(const char *path, int fd, GError **error)
 {
   struct stat status;
-  if (fstat(fd, &status) != 0)
-    return fail(error, STORE_ERROR_UNUSABLE, "%s: %s", path, g_strerror(errno));
-  if (!S_ISREG(status.st_mode))
-    return fail(error, STORE_ERROR_UNUSABLE, "%s is no regular file", path);
-  if (status.st_uid == geteuid())
-    return true;
-  return fail(error, STORE_ERROR_UNUSABLE, "%s belongs to user %u, and is left alone", path, (unsigned)status.st_uid);
+  if (!check_kind(path, fd, &status, error))
+    return false;
+  if (status.st_uid != geteuid())
+    return fail(error, STORE_ERROR_UNUSABLE, "%s belongs to user %u, and is left alone", path, (unsigned)status.st_uid);
+  return status.st_nlink <= 1 || fail(error, STORE_ERROR_UNUSABLE, "%s has %lu names (hard links), and is left alone",
+                                      path, (unsigned long)status.st_nlink);
+}
+
+/* A file that was empty was made by somebody who did not know what comes into it. */
+static bool make_private(const char *path, int fd, GError **error)
+{
+  return fchmod(fd, S_IRUSR | S_IWUSR) == 0 || fail(error, STORE_ERROR_UNUSABLE, "%s: %s", path, g_strerror(errno));
 }
 
 /* --- opening --- */
@@ -291,10 +310,20 @@ static struct store *store_new(const char *path)
   return store;
 }
 
+/* At rest it is a file alone: who reads it makes nothing beside it. Where somebody reads it just now, it stays as it
+ * is. */
+static void put_to_rest(struct store *store)
+{
+  (void)sqlite3_busy_timeout(store->database, 0);
+  (void)store_do(store, NULL, "PRAGMA journal_mode=DELETE", "");
+}
+
 void store_free(struct store *store)
 {
   if (store == NULL)
     return;
+  if (store->lock >= 0 && store->is_whole)
+    put_to_rest(store);
   (void)sqlite3_close(store->database);
   if (store->lock >= 0)
     (void)close(store->lock); /* after SQLite: closing it any earlier would take SQLite's own locks away */
@@ -347,8 +376,10 @@ struct store *store_create(const char *path, GError **error)
   if (is_open && flock(store->lock, LOCK_EX | LOCK_NB) != 0)
     is_open = fail(error, STORE_ERROR_UNUSABLE, "%s is written by another heapprof record", path);
   is_open = is_open && check_start(path, store->lock, &is_empty, error) &&
+            (!is_empty || make_private(path, store->lock, error)) &&
             open_path(store, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, error) &&
             prepare_to_write(store, is_empty, error);
+  store->is_whole = is_open;
   if (is_open)
     return store;
   store_free(store);
@@ -371,11 +402,12 @@ static bool open_at_rest(struct store *store, GError **error)
 /* Of the file alone, before SQLite looks at it. Closing it takes no lock away: this process has none yet. */
 static bool check_file(const char *path, GError **error)
 {
+  struct stat status;
   bool is_empty = false;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0)
     return fail(error, STORE_ERROR_UNUSABLE, "%s: %s", path, g_strerror(errno));
-  bool is_sound = check_start(path, fd, &is_empty, error);
+  bool is_sound = check_kind(path, fd, &status, error) && check_start(path, fd, &is_empty, error);
   (void)close(fd);
   return is_sound && (!is_empty || fail(error, STORE_ERROR_UNUSABLE, "%s is empty, not a recording", path));
 }

@@ -26,7 +26,8 @@ enum store_error {
 struct store {
   sqlite3 *database;
   char *path;
-  int lock; /* held by who records; -1 */
+  int lock;      /* held by who records; -1 */
+  bool is_whole; /* by who records: it was opened, and is ours */
 };
 
 /* To record into: made if there is none. Nothing that is there already is written over, unless it is a recording. */
@@ -39,6 +40,8 @@ void store_free(struct store *store);
 
 /* What fails between them leaves the file as it was at the start. */
 bool store_begin(struct store *store, GError **error);
+/* What is read from now on is as it is now. */
+bool store_begin_reading(struct store *store, GError **error);
 bool store_commit(struct store *store, GError **error);
 void store_rollback(struct store *store);
 

@@ -5,6 +5,7 @@
 #include "tools/heap/combine.h"
 #include "tools/heap/family.h"
 #include "tools/heap/load.h"
+#include "tools/source/recorded_moment.h"
 #include "tools/terminal/say.h"
 
 /* What the files have turned out to be. */
@@ -40,7 +41,7 @@ static void mark(struct merging *merging, struct heap *heap)
 
 static bool add_file(struct merging *merging, const char *path, GError **error)
 {
-  struct heap *heap = load_file(path, error);
+  struct heap *heap = recorded_moment_is(path) ? recorded_moment_read(path, error) : load_file(path, error);
   if (heap == NULL)
     return false;
   if (merging->families != NULL) {

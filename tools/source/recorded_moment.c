@@ -2,21 +2,17 @@
 #include "tools/source/recorded_moment.h"
 
 #include "tools/heap/load.h"
+#include "tools/source/recorded_program.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define RECORDED_MOMENT_ERROR g_quark_from_static_string("heapprof-recorded-moment")
-
-static const char magic[] = "SQLite format 3", says[] = "heapprof: ";
+static const char magic[] = "SQLite format 3";
 
 /* --- names --- */
 
-static bool is_database(const char *path)
+bool recorded_moment_is_file(const char *path)
 {
   char start[sizeof magic];
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -35,7 +31,7 @@ static char *file_of(const char *argument)
       continue;
     g_autofree char *path = g_strndup(argument, length);
     if (access(path, F_OK) == 0)
-      return is_database(path) ? g_steal_pointer(&path) : NULL;
+      return recorded_moment_is_file(path) ? g_steal_pointer(&path) : NULL;
   }
   return NULL;
 }
@@ -52,123 +48,44 @@ static bool is_time(const char *word)
          strcmp(word, "largest") == 0;
 }
 
-/* A command line, ending with NULL. */
-static GPtrArray *command_for(const char *argument, const char *path)
+char *recorded_moment_name(const char *path, const char *process, const char *time)
+{
+  if (process == NULL && time == NULL)
+    return g_strdup(path);
+  if (process == NULL && is_time(time))
+    return g_strconcat(path, "@", time, NULL);
+  if (time == NULL && !is_time(process) && strchr(process, '@') == NULL)
+    return g_strconcat(path, "@", process, NULL);
+  return g_strconcat(path, "@", process != NULL ? process : "", "@", time != NULL ? time : "", NULL);
+}
+
+static void add_word(GPtrArray *words, const char *option, const char *value)
+{
+  if (value[0] != '\0')
+    g_ptr_array_add(words, g_strconcat("--", option, "=", value, NULL));
+}
+
+/* Ending with NULL. There is no @ in a time. */
+static GPtrArray *words_of(const char *argument, const char *path)
 {
   GPtrArray *words = g_ptr_array_new_with_free_func(g_free);
-  g_autofree char *self = g_file_read_link("/proc/self/exe", NULL),
-                  *folder = g_path_get_dirname(self != NULL ? self : ".");
-  g_ptr_array_add(words, g_build_filename(folder, "heapprof-record", NULL));
-  g_ptr_array_add(words, g_strdup("recording"));
   g_ptr_array_add(words, g_strdup("--output=-"));
-  const char *rest = argument + strlen(path);
-  g_auto(GStrv) parts = g_strsplit(rest[0] == '@' ? rest + 1 : rest, "@", -1);
-  for (char **part = parts; *part != NULL; part++)
-    if (**part != '\0')
-      g_ptr_array_add(words, g_strdup_printf("--%s=%s", is_time(*part) ? "at" : "process", *part));
-  g_ptr_array_add(words, g_strdup("--"));
-  g_ptr_array_add(words, g_strdup(path));
+  const char *rest = argument + strlen(path), *word = rest[0] == '@' ? rest + 1 : rest, *at = strrchr(word, '@');
+  g_autofree char *process = g_strndup(word, at != NULL ? (gsize)(at - word) : 0);
+  if (at == NULL) {
+    add_word(words, is_time(word) ? "at" : "process", word);
+  } else {
+    add_word(words, "process", process);
+    add_word(words, "at", at + 1);
+  }
   g_ptr_array_add(words, NULL);
   return words;
 }
 
-/* --- the other program --- */
-
-struct child {
-  pid_t pid;
-  int output, messages; /* a pipe, and a file without a name */
-};
-
-static bool fail(GError **error, const char *text)
-{
-  g_set_error_literal(error, RECORDED_MOMENT_ERROR, 0, text);
-  return false;
-}
-
-static void run(char *const *words, int output, int messages)
-{
-  if (dup2(output, STDOUT_FILENO) >= 0 && dup2(messages, STDERR_FILENO) >= 0)
-    execv(words[0], words);
-  g_autofree char *text = g_strdup_printf("cannot run %s: %s", words[0], g_strerror(errno));
-  (void)!write(messages, text, strlen(text));
-  _exit(1);
-}
-
-static bool start(struct child *child, char *const *words, GError **error)
-{
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0)
-    return fail(error, g_strerror(errno));
-  child->messages = memfd_create("messages", MFD_CLOEXEC);
-  child->pid = fork();
-  if (child->pid == 0)
-    run(words, ends[1], child->messages);
-  (void)close(ends[1]);
-  child->output = ends[0];
-  return child->pid > 0 || fail(error, g_strerror(errno));
-}
-
-static GByteArray *read_all(int fd)
-{
-  enum { PIECE_BYTES = 64 << 10 };
-  GByteArray *bytes = g_byte_array_new();
-  g_autofree uint8_t *piece = g_malloc(PIECE_BYTES);
-  ssize_t count;
-  while ((count = read(fd, piece, PIECE_BYTES)) > 0 || (count < 0 && errno == EINTR))
-    if (count > 0 && bytes->len + (size_t)count <= LOAD_BYTES_MAX)
-      g_byte_array_append(bytes, piece, (guint)count);
-  return bytes;
-}
-
-/* What it said, as one line without the name that will be put before it again. */
-static char *what_it_said(int messages)
-{
-  enum { MOST = 4096 };
-  g_autofree char *text = g_malloc0(MOST + 1);
-  ssize_t size = pread(messages, text, MOST, 0);
-  if (size <= 0)
-    return g_strdup("heapprof-record ended without its answer");
-  text[strcspn(text, "\n")] = '\0';
-  return g_strdup(g_str_has_prefix(text, says) ? text + strlen(says) : text);
-}
-
-static bool end(struct child *child)
-{
-  int status = 0;
-  if (child->output >= 0)
-    (void)close(child->output);
-  while (child->pid > 0 && waitpid(child->pid, &status, 0) < 0 && errno == EINTR) {
-  }
-  return child->pid > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-static GByteArray *output_of(char *const *words, GError **error)
-{
-  struct child child = {.pid = -1, .output = -1, .messages = -1};
-  bool has_started = start(&child, words, error);
-  GByteArray *bytes = has_started ? read_all(child.output) : NULL;
-  if (!end(&child) && bytes != NULL) {
-    g_autofree char *said = what_it_said(child.messages);
-    (void)fail(error, said);
-    g_clear_pointer(&bytes, g_byte_array_unref);
-  }
-  if (child.messages >= 0)
-    (void)close(child.messages);
-  return bytes;
-}
-
 struct heap *recorded_moment_read(const char *argument, GError **error)
 {
-#ifdef HEAPPROF_RECORD
   g_autofree char *path = file_of(argument);
-  g_autoptr(GPtrArray) words = command_for(argument, path);
-  g_autoptr(GByteArray) bytes = output_of((char *const *)words->pdata, error);
+  g_autoptr(GPtrArray) words = words_of(argument, path);
+  g_autoptr(GByteArray) bytes = recorded_program_output((const char *const *)words->pdata, path, error);
   return bytes != NULL ? load_bytes(bytes->data, bytes->len, argument, error) : NULL;
-#else
-  g_set_error(error, RECORDED_MOMENT_ERROR, 0, "%s is a recording, and this heapprof was built --without-record",
-              argument);
-  (void)command_for;
-  (void)output_of;
-  return NULL;
-#endif
 }
