@@ -176,7 +176,7 @@ void record_allocation(const void *pointer, size_t size_bytes, const struct unwi
                        const struct sampler_decision *decision)
 {
   uint64_t begin = timing_begin_sample(decision->ticks);
-  record(pointer, size_bytes, start, decision);
+  record(arch_untag(pointer), size_bytes, start, decision);
   timing_end_sample(begin, decision->ticks);
 }
 
@@ -224,6 +224,7 @@ static SAMPLED NOINLINE void free_held(const void *pointer)
 
 void record_free(const void *pointer)
 {
+  pointer = arch_untag(pointer);
   if (LIKELY(!may_hold(pointer)))
     return;
   prefetch_for_free(pointer);
@@ -232,6 +233,7 @@ void record_free(const void *pointer)
 
 bool record_take(const void *pointer, struct live_entry *entry)
 {
+  pointer = arch_untag(pointer);
   if (LIKELY(!may_hold(pointer)))
     return false;
   uint64_t begin = timing_begin_free();
@@ -251,6 +253,6 @@ void record_taken_was_freed(struct live_entry entry)
 
 void record_put_back(const void *pointer, struct live_entry entry)
 {
-  if (!live_add(pointer, entry))
+  if (!live_add(arch_untag(pointer), entry))
     count_free(entry);
 }

@@ -25,11 +25,14 @@ static uint64_t field(int32_t value, unsigned shift, unsigned bits)
 
 packed_rule rule_pack(struct frame_rule rule)
 {
-  if (!fits(rule.ra_offset, 8, 8) || !fits(rule.bp_offset, 12, 8) || !fits(rule.addend, 10, 8) ||
-      !fits(rule.cfa_offset, 28, 1))
+  if (!fits(rule.ra_offset, ARCH_RULE_RETURN_ADDRESS_BITS, 8) || !fits(rule.bp_offset, ARCH_RULE_BP_BITS, 8) ||
+      !fits(rule.addend, ARCH_RULE_ADDEND_BITS, 8) || !fits(rule.cfa_offset, RULE_CFA_BITS, 1))
     return RULE_CAREFUL;
-  return (uint64_t)rule.kind | (uint64_t)rule.bp << 4 | field(rule.ra_offset / 8, 6, 8) |
-         field(rule.bp_offset / 8, 14, 12) | field(rule.addend / 8, 26, 10) | field(rule.cfa_offset, 36, 28);
+  return (uint64_t)rule.kind | (uint64_t)rule.bp << 4 |
+         field(rule.ra_offset / 8, RULE_RETURN_ADDRESS_SHIFT, ARCH_RULE_RETURN_ADDRESS_BITS) |
+         field(rule.bp_offset / 8, RULE_BP_SHIFT, ARCH_RULE_BP_BITS) |
+         field(rule.addend / 8, RULE_ADDEND_SHIFT, ARCH_RULE_ADDEND_BITS) |
+         field(rule.cfa_offset, RULE_CFA_SHIFT, RULE_CFA_BITS);
 }
 
 packed_rule rule_cache_get_elsewhere(uintptr_t pc)
@@ -98,10 +101,9 @@ static void grow_if_half_full(void)
     grow(more);
 }
 
-/* Where a program lies apart from its libraries, this bit tells them from each other. */
 static struct rule_code *code_of(uintptr_t pc)
 {
-  return &rule_code[pc >> 45 & 1];
+  return &rule_code[pc >> ARCH_PROGRAM_BIT & 1];
 }
 
 /* Two threads at a time may lose what one of them has. Then rules are waited for. */

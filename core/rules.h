@@ -15,6 +15,7 @@
 #ifndef HEAPPROF_RULES_H
 #define HEAPPROF_RULES_H
 
+#include "core/arch/arch.h"
 #include "core/compiler.h"
 
 #include <stdatomic.h>
@@ -46,14 +47,22 @@ enum rule_bp {
 struct frame_rule {
   enum rule_kind kind;
   enum rule_bp bp;
-  int32_t cfa_offset; /* +- 128 MiB */
-  int32_t addend;     /* +- 4 KiB, a multiple of 8 */
-  int32_t bp_offset;  /* +- 16 KiB, a multiple of 8 */
-  int32_t ra_offset;  /* of the return address from the CFA: +- 1 KiB, a multiple of 8 */
+  int32_t cfa_offset; /* +- 32 MiB at least */
+  int32_t addend;     /* a multiple of 8, as the next two; ... */
+  int32_t bp_offset;
+  int32_t ra_offset; /* of the return address from the CFA; ... how far is in ARCH_RULE_..._BITS */
 };
 
-/* 4 bits of kind, 2 of bp, 8 of return address, 12 of bp offset, 10 of addend, 28 of CFA offset, from the low end. */
+/* From the low end: 4 bits of kind, 2 of bp, then the offsets. */
 typedef uint64_t packed_rule;
+
+enum {
+  RULE_RETURN_ADDRESS_SHIFT = 6,
+  RULE_BP_SHIFT = RULE_RETURN_ADDRESS_SHIFT + ARCH_RULE_RETURN_ADDRESS_BITS,
+  RULE_ADDEND_SHIFT = RULE_BP_SHIFT + ARCH_RULE_BP_BITS,
+  RULE_CFA_SHIFT = RULE_ADDEND_SHIFT + ARCH_RULE_ADDEND_BITS,
+  RULE_CFA_BITS = 64 - RULE_CFA_SHIFT,
+};
 
 static ALWAYS_INLINE enum rule_kind rule_kind(packed_rule rule)
 {
@@ -72,22 +81,22 @@ static ALWAYS_INLINE intptr_t rule_field(packed_rule rule, unsigned shift, unsig
 
 static ALWAYS_INLINE intptr_t rule_ra_offset(packed_rule rule)
 {
-  return rule_field(rule, 6, 8) * 8;
+  return rule_field(rule, RULE_RETURN_ADDRESS_SHIFT, ARCH_RULE_RETURN_ADDRESS_BITS) * 8;
 }
 
 static ALWAYS_INLINE intptr_t rule_bp_offset(packed_rule rule)
 {
-  return rule_field(rule, 14, 12) * 8;
+  return rule_field(rule, RULE_BP_SHIFT, ARCH_RULE_BP_BITS) * 8;
 }
 
 static ALWAYS_INLINE intptr_t rule_addend(packed_rule rule)
 {
-  return rule_field(rule, 26, 10) * 8;
+  return rule_field(rule, RULE_ADDEND_SHIFT, ARCH_RULE_ADDEND_BITS) * 8;
 }
 
 static ALWAYS_INLINE intptr_t rule_cfa_offset(packed_rule rule)
 {
-  return rule_field(rule, 36, 28);
+  return rule_field(rule, RULE_CFA_SHIFT, RULE_CFA_BITS);
 }
 
 packed_rule rule_pack(struct frame_rule rule);

@@ -52,6 +52,19 @@ static NOINLINE enum step step_to_other_stack(struct stack_window *window, struc
   return STEP_CALLER;
 }
 
+/* Where frames go on above their frame pointer, how far is told by the caller's rule, if that counts both from its end.
+ * Else sp is somewhere above `least`. */
+static uintptr_t sp_above_frame_pointer(uintptr_t pc, uintptr_t least, uintptr_t callers_bp)
+{
+  if (ARCH_FRAME_POINTER_ENDS_FRAME)
+    return least;
+  packed_rule rule = rule_of(pc);
+  uintptr_t sp = callers_bp - (uintptr_t)rule_bp_offset(rule) - (uintptr_t)rule_cfa_offset(rule);
+  bool is_told = rule_kind(rule) == RULE_SP && rule_bp(rule) == RULE_BP_AT_CFA &&
+                 rule_ra_offset(rule) == rule_bp_offset(rule) + (intptr_t)sizeof sp;
+  return is_told && sp > least ? sp : least;
+}
+
 /* No CFI. A frame pointer is believed as far as it keeps to the stack and moves up it. It never tells where a stack
  * ends: 0 is what code that uses bp for something else often has there. */
 static NOINLINE enum step step_by_frame_pointer(struct stack_window *window, struct frame *frame)
@@ -62,9 +75,9 @@ static NOINLINE enum step step_by_frame_pointer(struct stack_window *window, str
   if (!stack_window_read(window, bp, &saved_bp) || !stack_window_read(window, bp + sizeof bp, &return_address) ||
       return_address == 0)
     return STEP_LOST;
-  frame->sp = bp + 2 * sizeof bp;
-  frame->bp = saved_bp;
   frame->pc = arch_strip(return_address) - 1;
+  frame->sp = sp_above_frame_pointer(frame->pc, bp + 2 * sizeof bp, saved_bp);
+  frame->bp = saved_bp;
   return STEP_CALLER;
 }
 
@@ -93,30 +106,38 @@ static NOINLINE enum step step_by_kept_frame(struct stack_window *window, struct
 /* Was there no code where the program went to (a null pointer, or data, called)? Then its pc is where the fault was. */
 static bool has_gone_astray(struct stack_window *window, uintptr_t sp, uintptr_t pc)
 {
-  uintptr_t trap, fault_address;
-  return stack_window_read(window, sp + ARCH_SIGNAL_TRAP, &trap) && trap == ARCH_TRAP_PAGE_FAULT &&
+  uintptr_t trap = ARCH_TRAP_PAGE_FAULT, fault_address;
+  bool is_told = ARCH_SIGNAL_TRAP < 0 || stack_window_read(window, sp + (uintptr_t)ARCH_SIGNAL_TRAP, &trap);
+  return is_told && trap == ARCH_TRAP_PAGE_FAULT &&
          stack_window_read(window, sp + ARCH_SIGNAL_FAULT_ADDRESS, &fault_address) && fault_address == pc;
+}
+
+/* What a call has left in the register for it; 0 on machines that have none. */
+static bool read_link(struct stack_window *window, uintptr_t sp, uintptr_t *link)
+{
+  *link = 0;
+  return ARCH_SIGNAL_LINK == 0 || stack_window_read(window, sp + ARCH_SIGNAL_LINK, link);
 }
 
 /* The interrupted registers, from the kernel's frame; they may be on another stack. */
 static NOINLINE enum step step_over_signal(struct stack_window *window, struct frame *frame)
 {
-  uintptr_t pc, sp, bp;
+  uintptr_t pc, sp, bp, link;
   if (!stack_window_read(window, frame->sp + ARCH_SIGNAL_BP, &bp) ||
       !stack_window_read(window, frame->sp + ARCH_SIGNAL_SP, &sp) ||
-      !stack_window_read(window, frame->sp + ARCH_SIGNAL_PC, &pc))
+      !stack_window_read(window, frame->sp + ARCH_SIGNAL_PC, &pc) || !read_link(window, frame->sp, &link))
     return STEP_UNREADABLE;
   bool is_astray = has_gone_astray(window, frame->sp, pc);
   stack_window_cross(window, sp);
   *frame = (struct frame){.pc = pc, .sp = sp, .bp = bp};
   if (!is_astray)
     return pc != 0 ? STEP_CALLER : STEP_LOST;
-  /* Nothing has run there: what the call left lies on top of the stack. */
-  if (!stack_window_read(window, sp, &pc))
+  /* Nothing has run there: what the call left lies where it left it. */
+  if (ARCH_SIGNAL_LINK == 0 && !stack_window_read(window, sp, &link))
     return STEP_UNREADABLE;
-  if (pc == 0)
+  if (link == 0)
     return STEP_LOST;
-  *frame = (struct frame){.pc = arch_strip(pc) - 1, .sp = sp + sizeof pc, .bp = bp};
+  *frame = (struct frame){.pc = arch_strip(link) - 1, .sp = sp + ARCH_CALL_BYTES, .bp = bp};
   return STEP_CALLER;
 }
 
@@ -155,19 +176,18 @@ static struct frame frame_of(const struct cfi_registers *registers)
 {
   const uintptr_t *values = registers->values;
   bool has_bp = (registers->known & bit_of(ARCH_DWARF_BP)) != 0;
-  return (struct frame){.pc = values[ARCH_DWARF_RETURN_ADDRESS],
-                        .sp = values[ARCH_DWARF_SP],
-                        .bp = has_bp ? values[ARCH_DWARF_BP] : FRAME_BP_LOST};
+  return (struct frame){
+      .pc = values[ARCH_DWARF_PC], .sp = values[ARCH_DWARF_SP], .bp = has_bp ? values[ARCH_DWARF_BP] : FRAME_BP_LOST};
 }
 
 /* Of the registers beside `frame` those in `known` are still what they were. */
 static void put_frame(struct cfi_registers *registers, uint64_t known, const struct frame *frame)
 {
-  registers->known = known | bit_of(ARCH_DWARF_RETURN_ADDRESS) | bit_of(ARCH_DWARF_SP);
+  registers->known = known | bit_of(ARCH_DWARF_PC) | bit_of(ARCH_DWARF_SP);
   registers->known &= ~bit_of(ARCH_DWARF_BP);
   if (frame->bp != FRAME_BP_LOST)
     registers->known |= bit_of(ARCH_DWARF_BP);
-  registers->values[ARCH_DWARF_RETURN_ADDRESS] = frame->pc;
+  registers->values[ARCH_DWARF_PC] = frame->pc;
   registers->values[ARCH_DWARF_SP] = frame->sp;
   registers->values[ARCH_DWARF_BP] = frame->bp;
 }
@@ -256,7 +276,7 @@ static NOINLINE enum step carefully_by_row(struct stack_window *window, struct c
 
 static NOINLINE void find_recipe(struct careful *careful)
 {
-  uintptr_t pc = careful->registers.values[ARCH_DWARF_RETURN_ADDRESS];
+  uintptr_t pc = careful->registers.values[ARCH_DWARF_PC];
   if (!recipes_get(pc, &careful->recipe))
     cfi_compile_recipe(pc, &careful->recipe);
 }
@@ -279,7 +299,7 @@ static NOINLINE enum step step_carefully(struct stack_window *window, struct car
 
 static ALWAYS_INLINE bool is_at(const struct cfi_registers *registers, const struct frame *frame)
 {
-  return registers->values[ARCH_DWARF_RETURN_ADDRESS] == frame->pc && registers->values[ARCH_DWARF_SP] == frame->sp;
+  return registers->values[ARCH_DWARF_PC] == frame->pc && registers->values[ARCH_DWARF_SP] == frame->sp;
 }
 
 /* To the frame that the walk has come to, and on from there. The way begins with the registers of this very function;

@@ -285,7 +285,7 @@ unsigned unwind_caller(const struct unwind_start *start, uintptr_t *pcs, uint32_
 /* An address that is recorded in place of another one (modules.h) is no place to look a rule up at. */
 static bool may_be_of_handler(uintptr_t recorded)
 {
-  return recorded >> 47 != 0 || step_is_over_signal(recorded);
+  return recorded >> TRAIL_ADDRESS_BITS != 0 || step_is_over_signal(recorded);
 }
 
 bool unwind_meets_handler(const struct unwind_start *start)

@@ -314,11 +314,6 @@ void fallback_quick_exit(int status)
   (void)status;
 }
 
-int fallback_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
-{
-  return (int)fallback_syscall(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d);
-}
-
 static void set_errno(int number)
 {
   if (__errno_location != NULL)
@@ -336,7 +331,12 @@ static long finish_call(long result)
 
 long fallback_syscall(ARCH_SYSCALL_PARAMETERS)
 {
-  return finish_call(sys_call_always(ARCH_SYSCALL_ARGUMENTS, ARCH_SYSCALL_LAST));
+  return finish_call(sys_call_always(ARCH_SYSCALL_ALL));
+}
+
+int fallback_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+  return (int)finish_call(sys_call_always(SYS_prctl, option, (long)a, (long)b, (long)c, (long)d, 0));
 }
 
 /* Mappings. libc's are no more than the call, but for sbrk, which keeps in mind where the heap ends. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The contract with the machine: whatever differs from one instruction set, or its ABI under Linux, to the next. One
- * file for each machine (x86_64.h, and x86_64.c for what is a function) keeps it; configure chooses. No other file
+ * file for each machine (NAME.h, and NAME.c for what is a function) keeps it; configure chooses. No other file
  * names a register, an instruction or a machine, and none asks with #ifdef (tests/policy). A new machine is its file, a
  * line in configure.ac and one in the Makefile.inc.
  *
@@ -43,6 +43,9 @@ static ALWAYS_INLINE bool arch_is_set(const _Atomic uint8_t *byte);
 /* Without the signature that the callee may have put into it (pointer authentication). */
 static ALWAYS_INLINE uintptr_t arch_strip(uintptr_t return_address);
 
+/* Without the tag that an allocator may have put into it (memory tagging). */
+static ALWAYS_INLINE const void *arch_untag(const void *pointer);
+
 /* Of a number that is not negative; in hardware, as nothing of libm may be called. */
 static ALWAYS_INLINE double arch_square_root(double x);
 
@@ -80,23 +83,36 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  * ARCH_SIGNAL_PC, _SP, _BP
  *     where the interrupted registers lie, in bytes above the sp of the kernel's frame, to which a handler returns.
  * ARCH_SIGNAL_TRAP, ARCH_TRAP_PAGE_FAULT, ARCH_SIGNAL_FAULT_ADDRESS
- *     where the number of the thread's last trap lies, what it is for memory that is not there, and where lies which
- *     memory that was.
+ *     where the number of the thread's last trap lies, or -1 if none is told; what it is for memory that is not there;
+ *     and where lies which memory that was.
+ * ARCH_SIGNAL_LINK, ARCH_CALL_BYTES
+ *     where lies what a call that had gone astray left in its register; 0: it left it on top of the stack, in so many
+ *     bytes.
  * ARCH_SIGNAL_REGISTERS, ARCH_SIGNAL_WORDS
  *     where all of them lie, and which word there is whose: by DWARF number, as the initializer of an array.
  * ARCH_SIGNAL_RETURN_CODE
  *     the bytes of the code that it returns to: rt_sigreturn, as the initializer of an array.
- * ARCH_DWARF_REGISTERS, ARCH_DWARF_SP, _BP, _RETURN_ADDRESS
- *     how many registers unwind information numbers that may lead to a caller, and the numbers of some.
+ * ARCH_SIGNAL_RETURN_IS_KERNELS
+ *     the kernel puts that code there, maybe where no object is.
+ * ARCH_FRAME_POINTER_ENDS_FRAME
+ *     the caller's sp is what lies above the saved bp and the return address; else frames may go on above them.
+ * ARCH_PROGRAM_BIT
+ *     of addresses: tells a program from its libraries where they lie apart.
+ * ARCH_DWARF_REGISTERS, ARCH_DWARF_SP, _BP, _PC, _RETURN_ADDRESS
+ *     how many registers unwind information numbers that may lead to a caller, and the numbers of some. The last is
+ *     what it calls that of the return address: the register that calls leave it in, or where there is none, the pc
+ *     once more.
+ * ARCH_RULE_RETURN_ADDRESS_BITS, _BP_BITS, _ADDEND_BITS
+ *     what of a rule's word (rules.h) there is for each of these, in words of memory; the rest is for the CFA.
  * ARCH_CFI_SLOTS, ARCH_CFI_SLOT_REGISTERS
  *     how many of them rows keep; the number of the register in each slot, as the initializer of an array.
  * ARCH_CFI_OTHER_REGISTERS
  *     the same without sp, bp and the return address.
  * ARCH_RETURN_ADDRESS_AT
  *     where the call of the function this stands in has put its return address; NULL: it was not put into memory.
- * ARCH_SYSCALL_PARAMETERS, ARCH_SYSCALL_ARGUMENTS, ARCH_SYSCALL_LAST
- *     those of syscall() that come in registers; the last one, in the function that it is called or jumped to. It stays
- *     where the caller put it: a hook that ends in a jump neither reads nor writes it.
+ * ARCH_SYSCALL_PARAMETERS, ARCH_SYSCALL_ARGUMENTS, ARCH_SYSCALL_ALL
+ *     those of syscall() that come in registers; and with what may come by the stack, in the function that it is called
+ *     or jumped to. That stays where the caller put it: a hook that ends in a jump neither reads nor writes it.
  * ARCH_RELOCATION_SLOT, _DATA, _ADDRESS
  *     the relocations by which an object gets the address of a function: for a call, for data, as data.
  * ARCH_ELF_MACHINE, ARCH_DYNAMIC_LINKER

@@ -61,6 +61,11 @@ static ALWAYS_INLINE uintptr_t arch_strip(uintptr_t return_address)
   return return_address;
 }
 
+static ALWAYS_INLINE const void *arch_untag(const void *pointer)
+{
+  return pointer;
+}
+
 /* glibc: mov %rbx, %rsp, which finds the next context. Boost: xor %rdi, %rdi; call _exit; hlt. Go: between two nop, a
  * call of what ends a goroutine. */
 #define ARCH_CONTEXT_END_BYTES 9
@@ -117,6 +122,8 @@ static ALWAYS_INLINE double arch_square_root(double x)
 #define ARCH_SIGNAL_TRAP (40 + 20 * 8)
 #define ARCH_SIGNAL_FAULT_ADDRESS (40 + 22 * 8)
 #define ARCH_TRAP_PAGE_FAULT 14
+#define ARCH_SIGNAL_LINK 0
+#define ARCH_CALL_BYTES 8
 
 #define ARCH_SIGNAL_REGISTERS 40
 #define ARCH_SIGNAL_WORDS                                                                                              \
@@ -130,11 +137,23 @@ static ALWAYS_INLINE double arch_square_root(double x)
     0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05                                                               \
   }
 
+#define ARCH_SIGNAL_RETURN_IS_KERNELS false
+#define ARCH_FRAME_POINTER_ENDS_FRAME true
+
+/* Programs lie at 0x55..., libraries at 0x7f.... */
+#define ARCH_PROGRAM_BIT 45
+
 /* rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8 to r15, and a column for the return address. */
 #define ARCH_DWARF_REGISTERS 17
 #define ARCH_DWARF_BP 6
 #define ARCH_DWARF_SP 7
-#define ARCH_DWARF_RETURN_ADDRESS 16
+#define ARCH_DWARF_PC 16
+#define ARCH_DWARF_RETURN_ADDRESS ARCH_DWARF_PC
+
+/* Return addresses lie right below the CFA. */
+#define ARCH_RULE_RETURN_ADDRESS_BITS 8
+#define ARCH_RULE_BP_BITS 12
+#define ARCH_RULE_ADDEND_BITS 10
 
 /* rbx, rbp, rsp, r12 to r15, and the pc. */
 #define ARCH_REGISTERS_READ 0x1f0c8u
@@ -178,7 +197,7 @@ static ALWAYS_INLINE unsigned arch_cfi_slot(uint64_t dwarf_register)
 #define ARCH_RETURN_ADDRESS_AT ((const uintptr_t *)__builtin_dwarf_cfa() - 1)
 #define ARCH_SYSCALL_PARAMETERS long number, long a, long b, long c, long d, long e
 #define ARCH_SYSCALL_ARGUMENTS number, a, b, c, d, e
-#define ARCH_SYSCALL_LAST (*(const long *)ARCH_CALLER_SP)
+#define ARCH_SYSCALL_ALL ARCH_SYSCALL_ARGUMENTS, *(const long *)ARCH_CALLER_SP
 
 #define ARCH_RELOCATION_SLOT R_X86_64_JUMP_SLOT
 #define ARCH_RELOCATION_DATA R_X86_64_GLOB_DAT

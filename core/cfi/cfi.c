@@ -181,7 +181,8 @@ packed_rule cfi_compile(uintptr_t pc)
 
 /* To a recipe. */
 
-static const struct recipe nothing_said = {RULE_CAREFUL, (uint64_t)RECIPE_NO_REGISTER << (64 - RECIPE_REGISTER_BITS)};
+static const struct recipe nothing_said = {.rule = RULE_CAREFUL,
+                                           .saved = {(uint64_t)RECIPE_NO_REGISTER << RECIPE_REGISTER_SHIFT}};
 
 static NOINLINE void add_others(uintptr_t pc, struct reader *reader, const struct eh_frame_span *span)
 {

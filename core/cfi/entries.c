@@ -5,6 +5,7 @@
 #include "core/cfi/cfa_program.h"
 #include "core/cfi/objects.h"
 #include "core/cfi/registered.h"
+#include "core/sys.h"
 
 #include <string.h>
 
@@ -12,6 +13,14 @@ static bool is_signal_return(const struct cfi_object *object, uintptr_t return_a
 {
   static const uint8_t code[] = ARCH_SIGNAL_RETURN_CODE;
   return object_code_holds(object, return_address, sizeof code) &&
+         memcmp((const void *)return_address, code, sizeof code) == 0;
+}
+
+/* The same where no object is. */
+static bool is_kernels_signal_return(uintptr_t return_address)
+{
+  static const uint8_t code[] = ARCH_SIGNAL_RETURN_CODE;
+  return ARCH_SIGNAL_RETURN_IS_KERNELS && return_address % sizeof(uint64_t) == 0 && sys_is_readable(return_address) &&
          memcmp((const void *)return_address, code, sizeof code) == 0;
 }
 
@@ -107,7 +116,7 @@ static enum entries_found find_registered(uintptr_t pc, struct reader *reader, s
     if (read_entry(pc, reader, span, true))
       return cfa_program_run(span, pc, &reader->machine) ? ENTRIES_ROW : ENTRIES_BROKEN;
   }
-  return ENTRIES_NONE;
+  return is_kernels_signal_return(pc + 1) ? ENTRIES_SIGNAL : ENTRIES_NONE;
 }
 
 enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)

@@ -133,7 +133,7 @@ static void push_register(struct evaluation *on, uint64_t number, int64_t offset
   const struct expression_scene *scene = on->scene;
   if (number >= ARCH_DWARF_REGISTERS)
     fail(on);
-  else if (number == ARCH_DWARF_RETURN_ADDRESS)
+  else if (number == ARCH_DWARF_PC)
     push_number(on, scene->pc + (uint64_t)offset);
   else if ((scene->known >> number & 1) != 0)
     push_number(on, scene->registers[number] + (uint64_t)offset);

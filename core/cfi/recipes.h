@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Recipes: how to get from all registers of a frame to its caller's, as far as two words can say that, and a cache of
+/* Recipes: how to get from all registers of a frame to its caller's, as far as a few words can say that, and a cache of
  * them by pc. The quick walk does with the first word alone (rules.h); the careful one would read its way's rows each
  * time anew without these.
  *
@@ -8,7 +8,8 @@
  *
  * The cache is like that of rules: no lock, and an entry of which somebody sees parts of two looks like a miss.
  *
- * Threads, signals: lock-free. Memory: 12 KiB of .bss, touched as it fills. Fork: copied on write.
+ * Threads, signals: lock-free. Memory: 12 KiB of .bss, or 16 where there are more registers, touched as it fills. Fork:
+ * copied on write.
  */
 #ifndef HEAPPROF_CFI_RECIPES_H
 #define HEAPPROF_CFI_RECIPES_H
@@ -19,20 +20,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct recipe {
-  packed_rule rule;
-  uint64_t saved; /* of the other registers, and what the CFA counts from, see recipe_saved */
-};
-
 enum {
   RECIPE_OTHERS = ARCH_CFI_SLOTS - 3, /* all but sp, bp and the return address */
+  RECIPE_OTHERS_IN_WORD = 5,
+  RECIPE_WORDS = (RECIPE_OTHERS + RECIPE_OTHERS_IN_WORD - 1) / RECIPE_OTHERS_IN_WORD,
   RECIPE_WAY_BITS = 2,
   RECIPE_OFFSET_BITS = 9, /* of words */
-  RECIPE_REGISTER_BITS = 5,
-  RECIPE_NO_REGISTER = (1 << RECIPE_REGISTER_BITS) - 1,
+  RECIPE_OTHER_BITS = RECIPE_WAY_BITS + RECIPE_OFFSET_BITS,
+  RECIPE_REGISTER_SHIFT = RECIPE_OTHERS_IN_WORD * RECIPE_OTHER_BITS, /* in the first word */
+  RECIPE_NO_REGISTER = (1 << (64 - RECIPE_REGISTER_SHIFT)) - 1,
 };
 
-_Static_assert(RECIPE_OTHERS *(RECIPE_WAY_BITS + RECIPE_OFFSET_BITS) + RECIPE_REGISTER_BITS <= 64, "they fit a word");
+struct recipe {
+  packed_rule rule;
+  uint64_t saved[RECIPE_WORDS]; /* of the other registers, and what the CFA counts from, see recipe_saved */
+};
+
 _Static_assert(ARCH_DWARF_REGISTERS < RECIPE_NO_REGISTER, "so do the numbers");
 
 /* By DWARF number, in the order of their slots. */
@@ -46,10 +49,11 @@ struct recipe_saved {
 
 static inline struct recipe_saved recipe_saved(const struct recipe *recipe, unsigned other)
 {
-  unsigned shift = other * (RECIPE_WAY_BITS + RECIPE_OFFSET_BITS);
-  return (struct recipe_saved){(enum rule_bp)(recipe->saved >> shift & ((1u << RECIPE_WAY_BITS) - 1)),
-                               (int32_t)rule_field(recipe->saved, shift + RECIPE_WAY_BITS, RECIPE_OFFSET_BITS) *
-                                   (int32_t)sizeof(uintptr_t)};
+  uint64_t word = recipe->saved[other / RECIPE_OTHERS_IN_WORD];
+  unsigned shift = other % RECIPE_OTHERS_IN_WORD * RECIPE_OTHER_BITS;
+  int32_t words = (int32_t)rule_field(word, shift + RECIPE_WAY_BITS, RECIPE_OFFSET_BITS);
+  return (struct recipe_saved){(enum rule_bp)(word >> shift & ((1u << RECIPE_WAY_BITS) - 1)),
+                               words * (int32_t)sizeof(uintptr_t)};
 }
 
 /* False: it does not fit. */
@@ -58,12 +62,12 @@ bool recipe_set_saved(struct recipe *recipe, unsigned other, struct recipe_saved
 /* Of RULE_CAREFUL: what the CFA counts from. RECIPE_NO_REGISTER: the row is none that a recipe can say. */
 static inline unsigned recipe_register(const struct recipe *recipe)
 {
-  return (unsigned)(recipe->saved >> (64 - RECIPE_REGISTER_BITS));
+  return (unsigned)(recipe->saved[0] >> RECIPE_REGISTER_SHIFT);
 }
 
 static inline void recipe_set_register(struct recipe *recipe, unsigned dwarf_register)
 {
-  recipe->saved |= (uint64_t)dwarf_register << (64 - RECIPE_REGISTER_BITS);
+  recipe->saved[0] |= (uint64_t)dwarf_register << RECIPE_REGISTER_SHIFT;
 }
 
 /* False: the cache does not hold it. */

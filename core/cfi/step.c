@@ -33,7 +33,7 @@ static bool evaluate(struct stepping *on, int32_t block, unsigned depth, uintptr
   struct expression_room *room = &on->reader->room;
   struct expression_scene scene = {.known = on->registers->known,
                                    .registers = on->registers->values,
-                                   .pc = on->registers->values[ARCH_DWARF_RETURN_ADDRESS],
+                                   .pc = on->registers->values[ARCH_DWARF_PC],
                                    .window = on->window,
                                    .room = room};
   if (!expression_evaluate(entries_block(&on->reader->machine.row, block, on->span), &scene, depth) ||
@@ -66,13 +66,19 @@ static bool load(struct stepping *on, uintptr_t address, uintptr_t *value)
   return stack_window_read(on->window, address, value) || fail(on, CFI_STEP_UNREADABLE);
 }
 
+/* What a frame has kept no copy of. The caller's pc is then where the call left it. */
+static bool get_kept(struct stepping *on, unsigned dwarf_register, uintptr_t *value)
+{
+  return get(on, dwarf_register == ARCH_DWARF_PC ? ARCH_DWARF_RETURN_ADDRESS : dwarf_register, value);
+}
+
 /* The caller's value of the register in a slot. */
 static bool recover(struct stepping *on, unsigned slot, unsigned dwarf_register, uintptr_t *value)
 {
   uint32_t rule = on->reader->machine.row.rules[slot];
   uintptr_t from_cfa = on->cfa + (uintptr_t)(intptr_t)cfi_rule_value(rule), address;
   switch (cfi_rule_how(rule)) {
-  case CFI_SAME: *value = on->cfa; return dwarf_register == ARCH_DWARF_SP || get(on, dwarf_register, value);
+  case CFI_SAME: *value = on->cfa; return dwarf_register == ARCH_DWARF_SP || get_kept(on, dwarf_register, value);
   case CFI_AT_CFA: return load(on, from_cfa, value);
   case CFI_IS_CFA: *value = from_cfa; return true;
   case CFI_IN_REGISTER: return get(on, (unsigned)cfi_rule_value(rule), value);
@@ -96,15 +102,15 @@ static enum cfi_step apply(struct stepping *on, struct cfi_registers *registers)
   for (unsigned slot = 0; slot < ARCH_CFI_SLOTS; slot++) {
     if (recover(on, slot, numbers[slot], &values[slot]))
       known |= 1ull << numbers[slot];
-    else if (numbers[slot] == ARCH_DWARF_SP || numbers[slot] == ARCH_DWARF_RETURN_ADDRESS)
+    else if (numbers[slot] == ARCH_DWARF_SP || numbers[slot] == ARCH_DWARF_PC)
       return on->failed;
   }
   registers->known = known;
   for (unsigned slot = 0; slot < ARCH_CFI_SLOTS; slot++)
     registers->values[numbers[slot]] = values[slot];
-  uintptr_t return_address = arch_strip(registers->values[ARCH_DWARF_RETURN_ADDRESS]);
+  uintptr_t return_address = arch_strip(registers->values[ARCH_DWARF_PC]);
   registers->is_interrupted = on->reader->machine.row.is_signal;
-  registers->values[ARCH_DWARF_RETURN_ADDRESS] = return_address - !registers->is_interrupted;
+  registers->values[ARCH_DWARF_PC] = return_address - !registers->is_interrupted;
   return return_address != 0 ? CFI_STEP_CALLER : CFI_STEP_END;
 }
 
@@ -119,7 +125,7 @@ static NOINLINE enum cfi_step step_by_row(struct reader *reader, const struct eh
 static enum cfi_step step(struct reader *reader, struct cfi_registers *registers, struct stack_window *window)
 {
   struct eh_frame_span span;
-  switch (entries_find_row(registers->values[ARCH_DWARF_RETURN_ADDRESS], reader, &span)) {
+  switch (entries_find_row(registers->values[ARCH_DWARF_PC], reader, &span)) {
   case ENTRIES_ROW: return step_by_row(reader, &span, registers, window);
   case ENTRIES_OUTERMOST: return CFI_STEP_OUTERMOST;
   default: return CFI_STEP_NO_ROW;
@@ -199,7 +205,7 @@ enum cfi_step cfi_step_by_recipe(const struct recipe *recipe, struct cfi_registe
   struct recipe_saved saved_bp = {rule_bp(recipe->rule), (int32_t)rule_bp_offset(recipe->rule)};
   recover_by(saved_bp, ARCH_DWARF_BP, cfa, bp, registers, window);
   registers->values[ARCH_DWARF_SP] = cfa;
-  registers->values[ARCH_DWARF_RETURN_ADDRESS] = arch_strip(return_address) - 1;
+  registers->values[ARCH_DWARF_PC] = arch_strip(return_address) - 1;
   registers->is_interrupted = false;
   return return_address != 0 ? CFI_STEP_CALLER : CFI_STEP_END;
 }

@@ -16,7 +16,7 @@ static void fields_are_kept(void **state)
   enum { LIMIT = 1 << (RECIPE_OFFSET_BITS - 1), WORD = sizeof(uintptr_t) };
   for (int words = -LIMIT - 2; words <= LIMIT + 2; words++)
     for (unsigned other = 0; other < RECIPE_OTHERS; other++) {
-      struct recipe recipe = {RULE_SP, 0};
+      struct recipe recipe = {.rule = RULE_SP};
       recipe_set_register(&recipe, 10);
       bool fits = words >= -LIMIT && words < LIMIT;
       assert_int_equal(recipe_set_saved(&recipe, other, (struct recipe_saved){RULE_BP_AT_BP, words * WORD}), fits);
@@ -27,13 +27,13 @@ static void fields_are_kept(void **state)
       }
       assert_int_equal(recipe_register(&recipe), 10);
     }
-  struct recipe recipe = {RULE_SP, 0};
+  struct recipe recipe = {.rule = RULE_SP};
   assert_false(recipe_set_saved(&recipe, 0, (struct recipe_saved){RULE_BP_AT_CFA, 4}));
 }
 
 static struct recipe recipe_of(uintptr_t pc)
 {
-  return (struct recipe){(packed_rule)pc << 8 | RULE_SP, (uint64_t)pc << 20};
+  return (struct recipe){.rule = (packed_rule)pc << 8 | RULE_SP, .saved = {(uint64_t)pc << 20}};
 }
 
 static bool is_held(uintptr_t pc)
