@@ -67,6 +67,9 @@ static ALWAYS_INLINE unsigned arch_cfi_slot(uint64_t dwarf_register);
 /* Does a jump to a fixed place start with that byte of code, which is at `address`, of so many that are left? */
 static ALWAYS_INLINE bool arch_is_jump(const uint8_t *code, uint64_t left, uint64_t address, uint64_t *target);
 
+/* Does the processor check for this thread that functions return to where they were called? */
+static ALWAYS_INLINE bool arch_has_shadow_stack(void);
+
 /* Calls the function on the stack that ends at `top`: 16-byte aligned, just past the highest usable byte. Unwinders can
  * walk through it. The caller's own stack may be aligned in any way. */
 HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument, void *top);

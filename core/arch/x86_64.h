@@ -100,6 +100,14 @@ static ALWAYS_INLINE bool arch_is_jump(const uint8_t *code, uint64_t left, uint6
   return true;
 }
 
+/* arch_prctl(ARCH_SHSTK_STATUS, &features): kernels without shadow stacks do not know it. */
+static ALWAYS_INLINE bool arch_has_shadow_stack(void)
+{
+  enum { CALL_ARCH_PRCTL = 158, SHSTK_STATUS = 0x5005 };
+  unsigned long features = 0;
+  return arch_sys_call(CALL_ARCH_PRCTL, SHSTK_STATUS, (long)&features, 0, 0, 0, 0) == 0 && (features & 1) != 0;
+}
+
 static ALWAYS_INLINE double arch_square_root(double x)
 {
   return __builtin_ia32_sqrtsd((__attribute__((vector_size(16))) double){x, 0})[0];

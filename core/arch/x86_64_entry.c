@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/arch/entry.h"
+
+#include "core/arch/instruction.h"
+
+#include <string.h>
+
+enum {
+  MARK_BYTES = 4,      /* endbr64 */
+  SLOT_JUMP_BYTES = 6, /* jmp *slot(%rip) */
+  NEAR_JUMP_BYTES = 5, /* jmp rel32 */
+  ROOM_RETURN = 40,    /* behind the code: where a call that was moved returns to */
+  ROOM_SLOT = 48,      /* where the hook is */
+  ROOM_STUB = 56,      /* a jump to it, for functions that have no more room than for a near one */
+  PARTS_MAX = 512,
+  INSTRUCTIONS_MAX = 1 << 15,
+};
+
+static bool is_marked(const uint8_t *code, size_t bytes)
+{
+  return bytes >= MARK_BYTES && memcmp(code, "\xf3\x0f\x1e\xfa", MARK_BYTES) == 0;
+}
+
+static bool has_target(const struct instruction *instruction)
+{
+  return instruction->kind == INSTRUCTION_CALL || instruction->kind == INSTRUCTION_BRANCH ||
+         instruction->kind == INSTRUCTION_JUMP;
+}
+
+static bool goes_on(const struct instruction *instruction)
+{
+  return instruction->kind <= INSTRUCTION_BRANCH;
+}
+
+static bool stays(const struct instruction *instruction)
+{
+  return goes_on(instruction) && instruction->kind != INSTRUCTION_CALL;
+}
+
+/* The code that the function can come to, by offsets in the text: it grows while it is followed. Parts that were gone
+ * through come first, then those that are yet to be. */
+static LARGE struct reach {
+  const struct entry_text *text;
+  size_t function, end; /* of the function, by its symbol */
+  size_t changed_end;
+  unsigned instructions, done, count;
+  struct {
+    size_t start, end;
+  } parts[PARTS_MAX];
+} reach;
+
+static bool is_reached(size_t at)
+{
+  for (unsigned i = 0; i < reach.count; i++)
+    if (at == reach.parts[i].start || (at > reach.parts[i].start && at < reach.parts[i].end))
+      return true;
+  return false;
+}
+
+static const char *reach_target(const struct instruction *instruction, size_t at, size_t target)
+{
+  bool is_inside = at >= reach.function && at < reach.end, is_call = instruction->kind == INSTRUCTION_CALL;
+  if (target >= reach.text->bytes)
+    return "jumps out of its code";
+  if (target > reach.function && target < reach.changed_end)
+    return "jumps back to its first instructions";
+  if (target == reach.function)
+    return is_inside && !is_call ? "jumps back to its first instruction" : NULL;
+  if (is_call || is_reached(target))
+    return NULL;
+  if (reach.count == PARTS_MAX)
+    return "goes through too much code";
+  reach.parts[reach.count].start = reach.parts[reach.count].end = target;
+  reach.count++;
+  return NULL;
+}
+
+static const char *reach_instruction(size_t at, struct instruction *instruction)
+{
+  if (reach.instructions++ == INSTRUCTIONS_MAX)
+    return "goes through too much code";
+  if (!instruction_read(reach.text->code + at, reach.text->bytes - at, instruction))
+    return "has an instruction that is not known";
+  return has_target(instruction)
+             ? reach_target(instruction, at, at + instruction->bytes + (size_t)(ptrdiff_t)instruction->distance)
+             : NULL;
+}
+
+/* From one end to the other, also what only a table leads to. */
+static const char *reach_function(void)
+{
+  struct instruction instruction;
+  reach.parts[0].start = reach.function;
+  reach.parts[0].end = reach.end;
+  reach.done = reach.count = 1;
+  for (size_t at = reach.function; at < reach.end; at += instruction.bytes) {
+    const char *reason = reach_instruction(at, &instruction);
+    if (reason != NULL)
+      return reason;
+    if (instruction.kind == INSTRUCTION_JUMP_COMPUTED && !reach.text->has_no_tables)
+      return "jumps by a table";
+    if (instruction.bytes > reach.end - at)
+      return "ends within an instruction";
+  }
+  return NULL;
+}
+
+/* Parts that lie elsewhere, as those that are seldom needed do. */
+static const char *reach_part(unsigned part)
+{
+  struct instruction instruction = {.kind = INSTRUCTION_GOES_ON};
+  for (size_t at = reach.parts[part].start; goes_on(&instruction); at += instruction.bytes) {
+    if (at >= reach.text->bytes)
+      return "jumps out of its code";
+    if (at > reach.parts[part].start && is_reached(at))
+      return NULL;
+    const char *reason = reach_instruction(at, &instruction);
+    if (reason != NULL)
+      return reason;
+    reach.parts[part].end = at + instruction.bytes;
+  }
+  return NULL;
+}
+
+static const char *reach_all(const struct entry *entry, const struct entry_text *text, size_t bytes)
+{
+  reach.text = text;
+  reach.function = (size_t)(entry->function - text->code);
+  reach.end = reach.function + bytes;
+  reach.changed_end = reach.function + entry->changed_at + entry->changed_bytes;
+  reach.instructions = 0;
+  const char *reason = reach_function();
+  for (; reason == NULL && reach.done < reach.count; reach.done++)
+    reason = reach_part(reach.done);
+  return reason;
+}
+
+static const char *check_moving(const uint8_t *code, const struct instruction *instruction)
+{
+  if (instruction->kind == INSTRUCTION_CALL_COMPUTED)
+    return "begins with a call by a pointer";
+  bool is_loop = (code[0] & 0xf0) == 0xe0;
+  if (instruction->kind == INSTRUCTION_BRANCH && instruction->distance_bytes == 1 &&
+      (is_loop || instruction->bytes != 2))
+    return "begins with an unusual branch";
+  return NULL;
+}
+
+/* As many whole instructions as the jump needs, up to the first that leaves them; a call returns behind them. */
+static const char *measure(struct entry *entry, size_t bytes, size_t wanted)
+{
+  struct instruction instruction = {.kind = INSTRUCTION_GOES_ON};
+  size_t at = entry->changed_at;
+  for (; at < entry->changed_at + wanted && stays(&instruction); at += instruction.bytes) {
+    if (at >= bytes || !instruction_read(entry->function + at, bytes - at, &instruction))
+      return at >= bytes ? "is too short" : "has an instruction that is not known";
+    const char *reason = check_moving(entry->function + at, &instruction);
+    if (reason != NULL)
+      return reason;
+  }
+  entry->changed_bytes = (uint8_t)(at - entry->changed_at);
+  return entry->changed_bytes >= wanted ? NULL : "is too short";
+}
+
+const char *entry_read(struct entry *entry, const struct entry_text *text, const uint8_t *function, size_t bytes)
+{
+  if (function < text->code || (size_t)(function - text->code) >= text->bytes || bytes == 0 ||
+      bytes > text->bytes - (size_t)(function - text->code))
+    return "is not in the code of the program";
+  *entry = (struct entry){.function = function, .changed_at = is_marked(function, bytes) ? MARK_BYTES : 0};
+  const char *reason = measure(entry, bytes, SLOT_JUMP_BYTES);
+  reason = reason == NULL ? reach_all(entry, text, bytes) : reason;
+  if (reason == NULL)
+    return NULL;
+  reason = measure(entry, bytes, NEAR_JUMP_BYTES);
+  return reason == NULL ? reach_all(entry, text, bytes) : reason;
+}
+
+bool entry_goes_to(const struct entry_text *text, const uint8_t *function, size_t bytes, const uint8_t *other)
+{
+  struct instruction instruction;
+  const uint8_t *text_end = text->code + text->bytes;
+  for (const uint8_t *code = function; code < function + bytes; code += instruction.bytes)
+    if (!instruction_read(code, (size_t)(text_end - code), &instruction))
+      return false;
+    else if (has_target(&instruction) && other == code + instruction.bytes + (ptrdiff_t)instruction.distance)
+      return true;
+  return false;
+}
+
+/* A room that is being written. */
+struct writing {
+  uint8_t *room;
+  uintptr_t address;
+  size_t at;
+  bool is_near; /* all that it addresses, so far */
+};
+
+static void put(struct writing *writing, const void *bytes, size_t size)
+{
+  memcpy(writing->room + writing->at, bytes, size);
+  writing->at += size;
+}
+
+static int32_t distance_between(uintptr_t from, uintptr_t to, bool *is_near)
+{
+  int64_t distance = (int64_t)(to - from);
+  *is_near = *is_near && distance == (int32_t)distance;
+  return (int32_t)distance;
+}
+
+/* The last 4 bytes of an instruction that goes to `target`. */
+static void put_target(struct writing *writing, uintptr_t target)
+{
+  int32_t distance = distance_between(writing->address + writing->at + sizeof distance, target, &writing->is_near);
+  put(writing, &distance, sizeof distance);
+}
+
+static void put_near_jump(struct writing *writing, uintptr_t target)
+{
+  put(writing, "\xe9", 1);
+  put_target(writing, target);
+}
+
+/* The near form says what the short one did. */
+static void put_far_branch(struct writing *writing, uint8_t short_opcode, uintptr_t target)
+{
+  put(writing, (uint8_t[]){0x0f, (uint8_t)(short_opcode + 0x10)}, 2);
+  put_target(writing, target);
+}
+
+/* It returns to where it would have returned from its old place: there, unwinders know the way. */
+static void put_call(struct writing *writing, uintptr_t target, uintptr_t return_address)
+{
+  put(writing, "\xff\x35", 2); /* push return_address(%rip) */
+  put_target(writing, writing->address + ROOM_RETURN);
+  put_near_jump(writing, target);
+  memcpy(writing->room + ROOM_RETURN, &return_address, sizeof return_address);
+}
+
+static void put_moved(struct writing *writing, const uint8_t *code, const struct instruction *instruction)
+{
+  uintptr_t target = (uintptr_t)code + instruction->bytes + (uintptr_t)(intptr_t)instruction->distance;
+  size_t start = writing->at, distance_at = start + instruction->distance_at;
+  if (instruction->kind == INSTRUCTION_CALL) {
+    put_call(writing, target, (uintptr_t)code + instruction->bytes);
+    return;
+  }
+  if (instruction->distance_bytes == 1 && instruction->kind == INSTRUCTION_JUMP) {
+    put_near_jump(writing, target);
+    return;
+  }
+  if (instruction->distance_bytes == 1) {
+    put_far_branch(writing, code[0], target);
+    return;
+  }
+  put(writing, code, instruction->bytes);
+  if (instruction->distance_bytes == 0)
+    return;
+  int32_t distance = distance_between(writing->address + writing->at, target, &writing->is_near);
+  memcpy(writing->room + distance_at, &distance, sizeof distance);
+}
+
+static bool put_entry(const struct entry *entry, uintptr_t room_address, uint8_t *changed)
+{
+  struct writing writing = {
+      .room = changed, .address = (uintptr_t)entry->function + entry->changed_at, .is_near = true};
+  memset(changed, 0xcc, entry->changed_bytes); /* what is left traps */
+  if (entry->changed_bytes >= SLOT_JUMP_BYTES) {
+    put(&writing, "\xff\x25", 2);
+    put_target(&writing, room_address + ROOM_SLOT);
+  } else {
+    put_near_jump(&writing, room_address + ROOM_STUB);
+  }
+  return writing.is_near;
+}
+
+bool entry_move(const struct entry *entry, const void *hook, uint8_t room[ENTRY_ROOM_BYTES], uintptr_t room_address,
+                uint8_t changed[ENTRY_CHANGED_MAX])
+{
+  struct writing writing = {.room = room, .address = room_address, .is_near = true};
+  struct instruction instruction = {.kind = INSTRUCTION_GOES_ON};
+  const uint8_t *code = entry->function + entry->changed_at, *end = code + entry->changed_bytes;
+  memset(room, 0xcc, ENTRY_ROOM_BYTES);
+  for (; code < end; code += instruction.bytes) {
+    if (!instruction_read(code, (size_t)(end - code), &instruction))
+      return false;
+    put_moved(&writing, code, &instruction);
+  }
+  if (stays(&instruction))
+    put_near_jump(&writing, (uintptr_t)end);
+  memcpy(room + ROOM_SLOT, &hook, sizeof hook);
+  writing.at = ROOM_STUB;
+  put(&writing, "\xff\x25", 2);
+  put_target(&writing, room_address + ROOM_SLOT);
+  return writing.is_near && put_entry(entry, room_address, changed);
+}
