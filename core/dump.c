@@ -196,6 +196,8 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
     return;
   add_number(profile, arena, COMMENT_created_unix_ns, header->created_unix_ns);
   add_text(profile, arena, COMMENT_allocator, header->allocator);
+  if (header->hooked_at_entries != 0)
+    add_text(profile, arena, COMMENT_hooks, REGION_HOOKS_AT_ENTRIES);
   add_text(profile, arena, COMMENT_unwinder, unwinder_name());
   add_number(profile, arena, COMMENT_samples, stacks_samples());
   add_number(profile, arena, COMMENT_stacks, atomic_load_explicit(&header->stacks, memory_order_relaxed));

@@ -335,6 +335,13 @@ static char *map_more_of_file(uint64_t from, uint64_t to)
   return base;
 }
 
+static bool is_hooked_at_entries;
+
+void region_note_entries(void)
+{
+  is_hooked_at_entries = true;
+}
+
 bool region_create(const struct config *config, const char *program, const char *allocator)
 {
   struct text directory = TEXT_INIT(state_directory);
@@ -358,6 +365,7 @@ bool region_create(const struct config *config, const char *program, const char 
   header->pid_namespace = pid_namespace();
   header->sample_interval_bytes = config->sample_interval_bytes;
   header->depth = config->depth;
+  header->hooked_at_entries = is_hooked_at_entries;
   struct text program_text = TEXT_INIT(header->program), allocator_text = TEXT_INIT(header->allocator),
               command_text = TEXT_INIT(header->command);
   text_put(&program_text, program);

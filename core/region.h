@@ -26,6 +26,9 @@
 #include <stdint.h>
 
 /* Creates the region of this process. Not for hooks. False: there is not even private memory. */
+/* Before region_create: the hooks are at the entries of the functions of the program's own allocator. */
+void region_note_entries(void);
+
 bool region_create(const struct config *config, const char *program, const char *allocator);
 
 /* Gives a forked child its own region: the parent's records, with tallies at zero. The addresses and positions of all

@@ -14,6 +14,9 @@
 
 #define REGION_MAGIC "HEAPPROF"
 
+/* What people read where hooked_at_entries is set. */
+#define REGION_HOOKS_AT_ENTRIES "at the entries of the program's own allocator"
+
 enum {
   REGION_VERSION = 2,
   REGION_HEADER_BYTES = 2976,
@@ -74,7 +77,7 @@ struct region_header {
   uint64_t created_unix_ns;
   uint64_t sample_interval_bytes;
   uint32_t depth;
-  uint32_t reserved;
+  uint32_t hooked_at_entries; /* 1: the program has an allocator of its own, with the hooks in its functions */
   char program[64];
   char allocator[256]; /* path of the object that provides malloc */
 

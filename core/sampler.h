@@ -82,6 +82,28 @@ static inline bool sampler_probe_end(uint64_t begun)
   return was_entered;
 }
 
+/* What the calling thread allocates between begin and end is part of an allocation that was counted already. A pause
+ * left by siglongjmp delays this thread's next sample by SAMPLER_PAUSE_UNITS, more than a process can hold. */
+#define SAMPLER_PAUSE_UNITS ((uint64_t)1 << 48)
+
+struct sampler_pause {
+  uint64_t countdown, interval;
+};
+
+static inline struct sampler_pause sampler_pause_begin(void)
+{
+  struct sampler_pause before = {this_thread.countdown, this_thread.interval};
+  this_thread.interval = before.interval + SAMPLER_PAUSE_UNITS;
+  this_thread.countdown = before.countdown + SAMPLER_PAUSE_UNITS;
+  return before;
+}
+
+static inline void sampler_pause_end(struct sampler_pause before)
+{
+  this_thread.countdown = before.countdown;
+  this_thread.interval = before.interval;
+}
+
 /* `is_repeatable`: forked children go on with the streams of their parent, so that a run can be repeated. */
 void sampler_init(uint64_t interval_bytes, uint64_t seed, bool is_repeatable);
 uint64_t sampler_interval(void);

@@ -39,6 +39,12 @@ struct resize {
 };
 
 SAMPLED struct resize resize_begin(void *pointer);
+/* Did realloc give up the old object? A null result means no, except for size 0, which frees where it returns NULL. */
+static inline bool resize_has_freed(const void *pointer, size_t size, const void *resized)
+{
+  return resized != NULL || (pointer != NULL && size == 0);
+}
+
 /* `is_freed`: the old object is gone; else it goes back. */
 SAMPLED void resize_end(const struct resize *resize, bool is_freed);
 

@@ -13,7 +13,7 @@
 /* Each hot hook is a few integer instructions and a tail jump to the real function; everything else is in a function of
  * its own that the hook jumps to, so that its caller is still the application. */
 
-static SAMPLED NOINLINE ARCH_ENTRY void *malloc_due(size_t size)
+SAMPLED NOINLINE ARCH_ENTRY void *hooks_malloc_due(size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -27,7 +27,7 @@ static SAMPLED NOINLINE ARCH_ENTRY void *malloc_due(size_t size)
 
 SAMPLED void *malloc(size_t size)
 {
-  return sampler_count_down(size) ? malloc_due(size) : real.malloc(size);
+  return sampler_count_down(size) ? hooks_malloc_due(size) : real.malloc(size);
 }
 
 static SAMPLED NOINLINE ARCH_ENTRY void *calloc_due(size_t count, size_t size)
@@ -71,12 +71,6 @@ static ARCH_ENTRY COLD void *move_from_bootstrap(void *pointer, size_t size)
   return moved;
 }
 
-/* Did realloc give up the old object? A null result means no, except for size 0, which frees where it returns NULL. */
-static bool has_freed(void *pointer, size_t size, const void *resized)
-{
-  return resized != NULL || (pointer != NULL && size == 0);
-}
-
 static SAMPLED NOINLINE ARCH_ENTRY void *realloc_noted(void *pointer, size_t size, bool is_due)
 {
   struct unwind_start start = UNWIND_START_HERE();
@@ -88,7 +82,7 @@ static SAMPLED NOINLINE ARCH_ENTRY void *realloc_noted(void *pointer, size_t siz
     decision = sampler_decide(size);
   struct resize resize = resize_begin(pointer);
   void *resized = real.realloc(pointer, size);
-  resize_end(&resize, has_freed(pointer, size, resized));
+  resize_end(&resize, resize_has_freed(pointer, size, resized));
   allocation_finish(resized, size, &decision, &start);
   return resized;
 }
@@ -129,7 +123,7 @@ static NOINLINE ARCH_ENTRY void *reallocarray_noted(void *pointer, size_t count,
   struct request request = request_begin(bytes, true);
   struct resize resize = resize_begin(pointer);
   void *resized = real.reallocarray(pointer, count, size);
-  resize_end(&resize, has_freed(pointer, bytes, resized));
+  resize_end(&resize, resize_has_freed(pointer, bytes, resized));
   request_end(&request, resized, &start);
   return resized;
 }
@@ -142,7 +136,7 @@ void *reallocarray(void *pointer, size_t count, size_t size)
   JUMP return reallocarray_noted(pointer, count, size);
 }
 
-static SAMPLED NOINLINE ARCH_ENTRY void free_noted(void *pointer)
+SAMPLED NOINLINE ARCH_ENTRY void hooks_free_noted(void *pointer)
 {
   if (UNLIKELY(bootstrap_owns(pointer)))
     return;
@@ -153,7 +147,7 @@ static SAMPLED NOINLINE ARCH_ENTRY void free_noted(void *pointer)
 SAMPLED void free(void *pointer)
 {
   if (UNLIKELY(live_filter_may_hold(pointer)))
-    free_noted(pointer);
+    hooks_free_noted(pointer);
   else
     real.free(pointer);
 }

@@ -36,9 +36,7 @@ const char *inert_find_reason(void)
   const char *other = find_other_allocator();
   if (other != NULL)
     return other;
-  if (!real_is_interposed())
-    return "the program, or a library before this one, brings its own malloc: its calls do not come here";
-  if (!real_core_agrees())
+  if (real_is_interposed() && !real_core_agrees())
     return "malloc, free, calloc and realloc come from different libraries";
   if (!sys_may_call(SYS_openat))
     return "a library that starts before this one has put a seccomp filter over the process";

@@ -25,6 +25,7 @@
 #include "interpose/follow.h"
 #include "interpose/fork.h"
 #include "interpose/inert.h"
+#include "interpose/patch/own.h"
 #include "interpose/real.h"
 #include "interpose/signal.h"
 
@@ -115,6 +116,23 @@ static void note_exit(int status, void *unused)
     atomic_store(&region_header()->end, REGION_HAS_ENDED | ((uint32_t)status & 0xff));
 }
 
+/* Nobody calls our malloc by its name. */
+static const char *take_over_own_malloc(const char *argv0)
+{
+  static LARGE char reason[192], executable[MODULE_PATH_MAX];
+  find_executable(argv0, executable);
+  const char *refusal = own_take_over(loader_was_started() ? executable : "/proc/self/exe", executable);
+  if (refusal == NULL) {
+    region_note_entries();
+    return NULL;
+  }
+  struct text text = TEXT_INIT(reason);
+  text_put(&text, "the program, or a library before this one, brings its own malloc: its calls do not come here (");
+  text_put(&text, refusal);
+  text_put(&text, ")");
+  return reason;
+}
+
 __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv, char **environment)
 {
   (void)argc;
@@ -135,6 +153,8 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
   }
   if (!config.follow)
     follow_end(environment);
+  if (reason == NULL && !real_is_interposed())
+    reason = take_over_own_malloc(argv[0]);
   sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
   live_init(config.sample_interval_bytes == 1);
   record_init(config.depth);

@@ -13,6 +13,7 @@
 #include <link.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Freed before anything was allocated through us: NULL, or what dlsym got from the bootstrap arena. */
 static ARCH_ENTRY void early_free(void *pointer)
@@ -130,6 +131,12 @@ static void set_real(void)
   }
 }
 
+/* Another library's dlsym, or a handler while this thread was in there, may hold an object of the arena for ever. */
+static void choose_usable_size(void)
+{
+  real_usable_size = bootstrap_is_used() ? careful_malloc_usable_size : real.malloc_usable_size;
+}
+
 void real_ensure(void)
 {
   if (LIKELY(atomic_load_explicit(&is_resolved, memory_order_acquire)) || this_thread.is_resolving)
@@ -138,14 +145,48 @@ void real_ensure(void)
   find_nexts();
   set_real();
   this_thread.is_resolving = false;
-  /* Another library's dlsym, or a handler while this thread was in there, may hold an object of the arena for ever. */
-  real_usable_size = bootstrap_is_used() ? careful_malloc_usable_size : real.malloc_usable_size;
+  choose_usable_size();
   atomic_store_explicit(&is_resolved, true, memory_order_release);
+}
+
+void *real_next(const char *symbol)
+{
+  for (unsigned i = 0; i < COUNT_OF(hooks); i++)
+    if (strcmp(hooks[i].symbol, symbol) == 0)
+      return nexts[i].function;
+  return NULL;
+}
+
+void real_change_allocator(const struct object *object, const char *path)
+{
+  allocator = *object;
+  allocator.name = path;
+  core_agrees = true;
+  real_is_allocators = (struct real_origins){.malloc = false};
+  void *usable_size = object_find(object, "malloc_usable_size");
+  if (usable_size != NULL)
+    real_change("malloc_usable_size", usable_size);
+  choose_usable_size();
+}
+
+void real_change(const char *symbol, void *function)
+{
+  for (unsigned i = 0; i < COUNT_OF(hooks); i++) {
+    if (strcmp(hooks[i].symbol, symbol) != 0)
+      continue;
+    ((void **)&real)[i] = function;
+    ((bool *)&real_is_allocators)[i] = true;
+  }
 }
 
 const char *real_allocator_path(void)
 {
   return allocator.name != NULL ? allocator.name : "";
+}
+
+bool real_is_allocator(const struct object *object)
+{
+  return allocator.dynamic != NULL && object->dynamic == allocator.dynamic;
 }
 
 bool real_is_allocators_code(uintptr_t pc)

@@ -19,6 +19,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct object;
+
 struct real_functions {
 #define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) type(*symbol) parameters;
 #include "interpose/hooks.def"
@@ -46,6 +48,9 @@ SAMPLED void real_ensure(void);
 /* Path of the object that provides malloc; valid for ever. */
 const char *real_allocator_path(void);
 
+/* Is it that object? */
+bool real_is_allocator(const struct object *object);
+
 /* Is it code of that object? */
 bool real_is_allocators_code(uintptr_t pc);
 
@@ -54,6 +59,14 @@ void *real_allocator_function(const char *symbol);
 
 /* Do malloc, free, calloc and realloc come from one object? */
 bool real_core_agrees(void);
+
+/* What is behind ours under that name; NULL: nothing. */
+void *real_next(const char *symbol);
+
+/* From the constructor, before there are other threads: another object provides malloc, in which nothing is known but
+ * what is said next, function by function. `path` stays. */
+void real_change_allocator(const struct object *object, const char *path);
+void real_change(const char *symbol, void *function);
 
 /* Is our malloc the one that the program's calls reach? */
 bool real_is_interposed(void);

@@ -21,7 +21,7 @@
 enum { OPENINGS = 8 };
 
 /* Opens that may not have come back yet. The thread that makes one writes it, and clears it. */
-static struct opening {
+static LARGE struct opening {
   _Atomic uintptr_t thread; /* 0: none */
   const uintptr_t *return_at;
   uintptr_t return_address;
@@ -133,7 +133,7 @@ static bool is_own(const struct object *object)
 
 static bool is_left_alone(const struct object *object)
 {
-  return is_own(object) || object_holds(object, (uintptr_t)passed_on.malloc);
+  return is_own(object) || real_is_allocator(object) || object_holds(object, (uintptr_t)passed_on.malloc);
 }
 
 /* Where a function leads that is neither a hook nor behind one. */
@@ -183,7 +183,7 @@ static void bind(struct scan *scan, const struct object *object, const ElfW(Rela
   bool is_unresolved = is_lazy(object, type, value);
   if (value == hook)
     return;
-  if (value == real_of(bound) || (is_unresolved && !scan->is_ambiguous))
+  if (real_is_interposed() && (value == real_of(bound) || (is_unresolved && !scan->is_ambiguous)))
     put(object, place, value, hook);
   else if (!is_unresolved && !scan->is_elsewhere)
     scan->is_elsewhere = is_somebody_elses(bound->symbol, value);

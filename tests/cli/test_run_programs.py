@@ -74,8 +74,26 @@ class NotProfiled(Programs):
         self.assertRegex(done.stderr, r"(peak|largest) +64\.\d+MB, exact \(leak, ")
 
     def test_own_malloc(self):
-        path = program("hz_a7_own_malloc.c")
-        self.check_not_profiled(path, "brings its own malloc", status=0, out="ok, my malloc served\n")
+        """It has a profile, or none where its functions are not such that hooks can be put there."""
+        path = program("hz_a7_own_malloc.c", "-fno-builtin")
+        says = f"heapprof: {path} brings its own malloc: its own functions get the hooks\n"
+        done = self.tool("run", "--sample=1", "--", path)
+        self.assertEqual(done.stdout, "ok, my malloc served\n")
+        self.assertEqual(done.stderr[:len(says)], says)
+        profile, = self.profile_files()
+        self.assertIn("at the entries of the program's own allocator", self.tool("info", profile).stdout)
+        profile.unlink()
+        path = program("hz_a7_own_malloc.c", "-fno-builtin", "-DTABLE")
+        done = self.tool("run", "--sample=1", "--", path)
+        self.assertEqual((done.stdout, self.profile_files()), ("ok, my malloc served\n", []))
+        self.assertIn("the library stood aside (HEAPPROF_VERBOSE=1 tells why)", done.stderr)
+        self.assertEqual(list(self.state_dir.iterdir()), [])
+
+    def test_limits_of_what_was_not_seen(self):
+        """A limit is not kept by a program that nothing is known of."""
+        path = program("hz_a7_own_malloc.c", "-fno-builtin", "-DTABLE")
+        done = self.tool("run", "--sample=1", "--fail-if", "peak>100M", "--", path, expect=None)
+        self.assertNotEqual(done.returncode, 0, done.stderr)
 
     def test_32_bits(self):
         self.check_not_profiled(self.built("-m32"), "is a 32-bit program")

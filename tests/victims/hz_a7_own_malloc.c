@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Allocator row 7: a program that brings its own malloc: no request of it can be seen by a preloaded library. */
+/* Allocator row 7: a program that brings its own malloc: no request of it can be seen by a preloaded library, but at the entries of its
+ * functions. With TABLE, free is one that jumps by an address, with LOOPS one that goes back to its first instructions. */
 #include "hz_victim.h"
 
 static char arena[1 << 22] __attribute__((aligned(16)));
@@ -16,10 +17,18 @@ void *malloc(size_t size)
   return arena + offset + 16;
 }
 
+#if defined TABLE
+__asm__(".globl free\n.type free, @function\nfree:\n  lea 1f(%rip), %rax\n  nop\n  jmp *%rax\n1: ret\n.size free, . - "
+        "free\n");
+#elif defined LOOPS
+__asm__(".globl free\n.type free, @function\nfree:\n  push $3\n  pop %rax\n1: sub $1, %eax\n  ja 1b\n  ret\n.size "
+        "free, . - free\n");
+#else
 void free(void *p)
 {
   REQUIRE(!p || ((char *)p >= arena && (char *)p < arena + sizeof arena));
 }
+#endif
 
 void *calloc(size_t count, size_t size)
 {

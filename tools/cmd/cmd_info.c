@@ -93,6 +93,7 @@ static void put_origin(const struct facts *facts)
   put_comments(heap, "peak", COMMENT_peak);
   put_sampling(heap);
   put_comments(heap, "allocator", COMMENT_allocator);
+  put_comments(heap, "hooks", COMMENT_hooks);
   put_comments(heap, "unwinder", COMMENT_unwinder);
   put_comments(heap, "inert", COMMENT_inert);
   put_comments(heap, "note", COMMENT_incomplete);

@@ -161,13 +161,20 @@ static int report_failure(const struct job *job, int number)
 /* In one line, what will not be profiled and why. */
 static void announce(const struct job *job)
 {
-  if (job->verdict.kind != PROGRAM_PROFILED)
+  if (job->verdict.kind == PROGRAM_OWN_MALLOC)
+    say("%s %s: its own functions get the hooks", job->verdict.file, job->verdict.reason);
+  else if (job->verdict.kind != PROGRAM_PROFILED)
     say("%s %s: it runs, but it cannot be profiled", job->verdict.file, job->verdict.reason);
+}
+
+static bool may_be_profiled(const struct job *job)
+{
+  return job->verdict.kind == PROGRAM_PROFILED || job->verdict.kind == PROGRAM_OWN_MALLOC;
 }
 
 static bool is_preloaded(const struct job *job)
 {
-  return job->verdict.kind == PROGRAM_PROFILED || (job->follows && program_kind_bears_preload(job->verdict.kind));
+  return may_be_profiled(job) || (job->follows && program_kind_bears_preload(job->verdict.kind));
 }
 
 static void make_folder(struct job *job)
@@ -266,7 +273,7 @@ static int accompany(struct job *job, pid_t program, gint64 started_ns)
   g_autofree char *merged = cmd_has(job->line, "merge") ? write_merged(&collection, job->line->operands[0]) : NULL;
   struct run_result result = {.collection = &collection,
                               .name = job->line->operands[0],
-                              .is_profiled = job->verdict.kind == PROGRAM_PROFILED,
+                              .is_profiled = may_be_profiled(job),
                               .has_sample = cmd_has(job->line, "sample") || g_getenv("HEAPPROF_SAMPLE") != NULL,
                               .wait_status = end.wait_status,
                               .resident_bytes = end.resident_bytes,

@@ -11,8 +11,8 @@
 enum program_kind {
   PROGRAM_PROFILED,      /* nothing speaks against it, or nothing is known */
   PROGRAM_STATIC,        /* no dynamic linker: no preloading */
-  PROGRAM_OWN_MALLOC,    /* its calls do not reach a preloaded library */
-  PROGRAM_SANITIZED,     /* the same; the runtime is in the executable */
+  PROGRAM_OWN_MALLOC,    /* a preloaded library puts its hooks into its functions, if it can */
+  PROGRAM_SANITIZED,     /* its calls do not reach a preloaded library; the runtime is in the executable */
   PROGRAM_SHARED_ASAN,   /* a runtime that ends the program if anything is preloaded */
   PROGRAM_OTHER_MACHINE, /* its dynamic linker complains of our library and goes on */
   PROGRAM_OTHER_LIBC,    /* its dynamic linker may fail on our library */

@@ -547,6 +547,8 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
   add_origin(heap, summary, reason);
   add_number(heap, COMMENT_sampling_interval_bytes, summary->sample_interval_bytes);
   add_text(heap, COMMENT_allocator, summary->allocator);
+  if (summary->is_hooked_at_entries)
+    add_text(heap, COMMENT_hooks, REGION_HOOKS_AT_ENTRIES);
   add_number(heap, COMMENT_samples, summary->samples);
   add_number(heap, COMMENT_stacks, summary->stacks);
   add_number(heap, COMMENT_exact_units, summary->exact_units);

@@ -86,9 +86,9 @@ static void set_process(json_t *object, const struct heap *heap)
     const char *name, *key;
   } texts[] = {{"programs", COMMENT_program},     {"pids", COMMENT_pid},
                {"commands", COMMENT_command},     {"reasons", COMMENT_reason},
-               {"allocators", COMMENT_allocator}, {"unwinders", COMMENT_unwinder},
-               {"inert", COMMENT_inert},          {"uncovered", COMMENT_uncovered},
-               {"merged", COMMENT_merged}},
+               {"allocators", COMMENT_allocator}, {"hooks", COMMENT_hooks},
+               {"unwinders", COMMENT_unwinder},   {"inert", COMMENT_inert},
+               {"uncovered", COMMENT_uncovered},  {"merged", COMMENT_merged}},
     numbers[] = {{"sampling_interval_bytes", COMMENT_sampling_interval_bytes},
                  {"created_unix_ns", COMMENT_created_unix_ns},
                  {"samples", COMMENT_samples},
