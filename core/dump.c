@@ -7,6 +7,7 @@
 #include "core/descriptor.h"
 #include "core/libc.h"
 #include "core/live/live.h"
+#include "core/loader/loaded.h"
 #include "core/lock.h"
 #include "core/message.h"
 #include "core/modules.h"
@@ -170,7 +171,7 @@ static void add_origin(struct profile *profile, struct arena *arena, const struc
 
 static const char *unwinder_name(void)
 {
-  return modules_can_be_found() ? "unwind information" : "frame pointers only: no _dl_find_object (glibc before 2.35)";
+  return loaded_are_known() ? "unwind information" : "frame pointers only: the loaded objects are not known";
 }
 
 static uint64_t peak_bytes(const struct profile *profile, const struct region_header *header)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What we use of libc beyond ISO C and POSIX. All of it is weak: a preloaded library reaches programs of other libcs
- * (musl), and one name that is missing there keeps them from starting. Where libc_is_ours says no, the shim stands
- * aside, and none of these may be called without checking that it is there. tests/policy holds the list.
+/* What we use of libc beyond ISO C and POSIX. All of it is weak: a preloaded library reaches programs of other libcs,
+ * and one name that is missing there keeps them from starting. Where libc_is_known says no, the shim stands aside. What
+ * musl lacks may not be called without checking that it is there. tests/policy holds the list.
  */
 #ifndef HEAPPROF_LIBC_H
 #define HEAPPROF_LIBC_H
@@ -33,10 +33,16 @@ extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
 /* sbrk, past whoever interposes it, us for one. */
 extern void *__sbrk(intptr_t change);
 
-static inline bool libc_is_ours(void)
+/* musl has neither of glibc's two, and says nowhere what it is. */
+static inline bool libc_is_musl(void)
 {
-  return dladdr != NULL && dladdr1 != NULL && getauxval != NULL && &program_invocation_name != NULL &&
-         &program_invocation_short_name != NULL && __register_atfork != NULL;
+  return dladdr1 == NULL && __register_atfork == NULL;
+}
+
+static inline bool libc_is_known(void)
+{
+  return dladdr != NULL && getauxval != NULL && &program_invocation_name != NULL &&
+         &program_invocation_short_name != NULL && (libc_is_musl() || (dladdr1 != NULL && __register_atfork != NULL));
 }
 
 static inline unsigned long libc_auxv(unsigned long type)

@@ -3,6 +3,7 @@
 
 #include "core/compiler.h"
 #include "core/libc.h"
+#include "core/loader/loaded.h"
 #include "core/on_stack.h"
 #include "core/rules.h"
 #include "core/sys.h"
@@ -25,7 +26,6 @@ static unsigned module_count; /* of the table in use */
 static uint64_t unloadings;
 static char main_executable[MODULE_PATH_MAX];
 static bool are_of_erlang;
-static int (*find_object)(void *address, struct dl_find_object *result);
 static const struct link_map *first_loaded, *last_loaded; /* of those that the program started with */
 
 /* Where modules are recorded whose place was another one's: each gets 4 GiB. */
@@ -244,15 +244,10 @@ static bool is_same_object(const struct module *module, const struct dl_find_obj
          module->eh_frame_hdr == object->dlfo_eh_frame;
 }
 
-bool modules_ask_loader(uintptr_t pc, struct dl_find_object *object)
-{
-  return find_object != NULL && find_object((void *)pc, object) == 0;
-}
-
 static bool is_still_there(const struct module *module)
 {
   struct dl_find_object object;
-  return modules_ask_loader(module->found_at, &object) && is_same_object(module, &object);
+  return loaded_find(module->found_at, &object) && is_same_object(module, &object);
 }
 
 /* As far as processes have memory there; else empty. */
@@ -415,7 +410,7 @@ struct module *modules_find(uintptr_t pc)
 {
   INVARIANT(lock_is_ours(&modules_lock));
   struct dl_find_object object;
-  if (!modules_ask_loader(pc, &object))
+  if (!loaded_find(pc, &object))
     return NULL;
   /* Nearly always the last one that begins before the pc; objects with gaps may have others inside. */
   for (unsigned i = count_up_to(&loaded, pc); i-- > 0;)
@@ -434,7 +429,7 @@ static void check_unloaded(void)
 
 void modules_check_unloaded(void)
 {
-  if (find_object == NULL)
+  if (!loaded_are_known())
     return;
   struct blocked_signals before = signals_block();
   if (lock_try_for_a_moment(&modules_lock)) {
@@ -463,9 +458,11 @@ struct module_record *modules_next(uint64_t *position)
 static void note_first_objects(void)
 {
   struct dl_find_object object;
-  if (!modules_ask_loader(getauxval(AT_PHDR), &object))
+  if (!loaded_find(getauxval(AT_PHDR), &object))
     return;
   first_loaded = object.dlfo_link_map;
+  while (first_loaded->l_prev != NULL) /* where the loader was started, with the program as its argument */
+    first_loaded = first_loaded->l_prev;
   for (last_loaded = first_loaded; last_loaded->l_next != NULL; last_loaded = last_loaded->l_next)
     ;
 }
@@ -501,11 +498,7 @@ void modules_init(const char *main_path)
   struct text path = TEXT_INIT(main_executable);
   text_put(&path, main_path);
   are_of_erlang = is_erlang(main_path);
-  find_object = _dl_find_object; /* glibc 2.35 */
+  if (!loaded_are_known())
+    loaded_init(NULL, NULL);
   note_first_objects();
-}
-
-bool modules_can_be_found(void)
-{
-  return find_object != NULL;
 }

@@ -2,7 +2,7 @@
 /* The loaded objects that stacks run through: found when a frame rule is first compiled for one of their pcs, written
  * to the region once per executable segment, kept there when the object is unloaded.
  *
- * Looked up with _dl_find_object (glibc 2.35), which takes no lock. dlopen is not wrapped. dlclose is: what it unloaded
+ * Looked up without a lock (loader/loaded.h). dlopen needs nothing to be done here. dlclose does: what it unloaded
  * is marked and every frame rule compiled before becomes unreachable. No reader is in the middle of it (cfi/readers.h).
  *
  * A file that is loaded again is the module that it was, under the addresses that it had then, wherever it lies now:
@@ -41,7 +41,7 @@ struct module {
   bool frames_are_known, frames_are_checked;
   bool keeps_frames; /* object_image_keeps_frames */
   uintptr_t entry;   /* object_image_entry */
-  /* An address that _dl_find_object answers for: where segments have gaps between them, not every address is one. */
+  /* An address that the loader answers for: where segments have gaps between them, not every address is one. */
   uintptr_t found_at;
   uint64_t shift;       /* added to a real address to get the recorded one */
   uint64_t fingerprint; /* of the file and its name */
@@ -52,14 +52,9 @@ struct module {
 
 extern struct lock modules_lock;
 
-/* From the constructor: finds _dl_find_object. `main_path` is the main program's file. */
+/* From the constructor, after loaded_init where there is a list of the loader's. `main_path` is the main program's
+ * file. */
 void modules_init(const char *main_path);
-
-/* Is there a _dl_find_object? */
-bool modules_can_be_found(void);
-
-/* What the loader says of the object that holds `pc`: anywhere, without a lock. False: there is none. */
-bool modules_ask_loader(uintptr_t pc, struct dl_find_object *object);
 
 /* The loaded object that holds `pc`, registered if it is new. */
 struct module *modules_find(uintptr_t pc);

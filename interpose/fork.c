@@ -3,6 +3,7 @@
 
 #include "core/arch/arch.h"
 #include "core/libc.h"
+#include "core/loader/loaded.h"
 #include "core/mappings/mapping_table.h"
 #include "core/modules.h"
 #include "core/region.h"
@@ -40,6 +41,7 @@ static ARCH_ENTRY void release(void)
 static ARCH_ENTRY void after_fork_in_child(void)
 {
   settle_was_forked();
+  loaded_was_forked();
   rebind_was_forked();
   mapping_table_was_forked();
   release();
@@ -49,5 +51,10 @@ extern HIDDEN char __ehdr_start[];
 
 void fork_init(void)
 {
-  (void)__register_atfork(before_fork, release, after_fork_in_child, __ehdr_start);
+  typedef int at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+  at_fork *of_musl = __register_atfork == NULL ? (at_fork *)dlsym(RTLD_DEFAULT, "pthread_atfork") : NULL;
+  if (of_musl != NULL)
+    (void)of_musl(before_fork, release, after_fork_in_child);
+  else if (__register_atfork != NULL)
+    (void)__register_atfork(before_fork, release, after_fork_in_child, __ehdr_start);
 }

@@ -4,6 +4,8 @@
 #include "core/arch/arch.h"
 #include "core/cfi/readers.h"
 #include "core/confinement.h"
+#include "core/libc.h"
+#include "core/loader/loaded.h"
 #include "core/modules.h"
 #include "core/process.h"
 #include "core/rules.h"
@@ -29,9 +31,20 @@ static bool is_profiling(void)
   return mode == SAMPLER_ON || mode == SAMPLER_STOPPED;
 }
 
+/* musl's goes by the program's search path, whoever calls it. */
+static NOINLINE ARCH_ENTRY void *open_in_musl(const char *file, int flags)
+{
+  loaded_begin_opening();
+  void *handle = real.dlopen(file, flags);
+  loaded_end_opening();
+  return handle;
+}
+
 void *dlopen(const char *file, int flags)
 {
   real_ensure();
+  if (UNLIKELY(libc_is_musl()))
+    JUMP return open_in_musl(file, flags);
   if (UNLIKELY((flags & RTLD_DEEPBIND) != 0) && is_profiling())
     rebind_expect(ARCH_RETURN_ADDRESS_AT);
   JUMP return real.dlopen(file, flags);

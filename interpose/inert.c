@@ -29,8 +29,8 @@ static const char *find_other_allocator(void)
 
 const char *inert_find_reason(void)
 {
-  if (!libc_is_ours())
-    return "the C library of this program is not glibc";
+  if (!libc_is_known())
+    return "the C library of this program is neither glibc nor musl";
   if (getauxval(AT_SECURE) != 0)
     return "the program runs with raised privileges";
   const char *other = find_other_allocator();

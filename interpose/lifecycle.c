@@ -7,6 +7,7 @@
 #include "core/dump.h"
 #include "core/libc.h"
 #include "core/live/live.h"
+#include "core/loader/loaded.h"
 #include "core/mappings/mappings.h"
 #include "core/message.h"
 #include "core/modules.h"
@@ -25,6 +26,8 @@
 #include "interpose/follow.h"
 #include "interpose/fork.h"
 #include "interpose/inert.h"
+#include "interpose/musl.h"
+#include "interpose/object.h"
 #include "interpose/patch/own.h"
 #include "interpose/real.h"
 #include "interpose/signal.h"
@@ -41,7 +44,7 @@ static _Atomic int exited_pid;
 extern HIDDEN const char __ehdr_start[], _end[];
 
 /* The kernel tells the address of the loader that it brought in: 0 where it was told to run the loader itself, with the
- * program as its argument. The loader has then put the program where the kernel noted the loader. */
+ * program as its argument. glibc's has then put the program where the kernel noted the loader. */
 static bool loader_was_started(void)
 {
   return getauxval(AT_BASE) == 0;
@@ -65,7 +68,9 @@ static void find_executable(const char *argv0, char executable[MODULE_PATH_MAX] 
 {
   struct text path = {.bytes = executable, .capacity = MODULE_PATH_MAX};
   const char *noted = (const char *)getauxval(AT_EXECFN);
-  if (loader_was_started() && noted != NULL)
+  if (loader_was_started() && libc_is_musl())
+    put_absolute(&path, argv0);
+  else if (loader_was_started() && noted != NULL)
     put_absolute(&path, noted);
   else if (noted != NULL && noted[0] == '/' && argv0 != NULL && strcmp(text_basename(noted), text_basename(argv0)) == 0)
     text_put(&path, noted);
@@ -83,10 +88,10 @@ static uint64_t random_seed(void)
   return prng_derive(bytes[0] ^ bytes[1], ticks_now());
 }
 
-static void init_main_stack(int pid, char **argv)
+static void init_main_stack(int pid, uintptr_t top)
 {
   if (pid == (int)sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0))
-    stack_bounds_init_main((uintptr_t)argv);
+    stack_bounds_init_main(top);
 }
 
 static void init_unwinding(const char *argv0)
@@ -94,6 +99,7 @@ static void init_unwinding(const char *argv0)
   unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)_end);
   char executable[MODULE_PATH_MAX] = "";
   find_executable(argv0, executable);
+  loaded_init(object_first_map(), object_loader_state());
   modules_init(executable);
 }
 
@@ -120,6 +126,8 @@ static void note_exit(int status, void *unused)
 static const char *take_over_own_malloc(const char *argv0)
 {
   static LARGE char reason[192], executable[MODULE_PATH_MAX];
+  if (libc_is_musl())
+    return "the program, or a library before this one, brings its own malloc: its calls do not come here";
   find_executable(argv0, executable);
   const char *refusal = own_take_over(loader_was_started() ? executable : "/proc/self/exe", executable);
   if (refusal == NULL) {
@@ -137,6 +145,9 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
 {
   (void)argc;
   int saved_errno = errno, pid = sys_getpid();
+  struct musl_start given = {argv, environment, (uintptr_t)argv};
+  if (libc_is_musl())
+    given = musl_find_start();
   real_ensure();
   message_init();
   struct text name = TEXT_INIT(program);
@@ -152,22 +163,22 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
     return;
   }
   if (!config.follow)
-    follow_end(environment);
+    follow_end(given.environment);
   if (reason == NULL && !real_is_interposed())
-    reason = take_over_own_malloc(argv[0]);
+    reason = take_over_own_malloc(given.argv[0]);
   sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
   live_init(config.sample_interval_bytes == 1);
   record_init(config.depth);
   stacks_set_usable_size(real_is_allocators.malloc_usable_size ? real.malloc_usable_size : NULL);
-  init_main_stack(pid, argv);
+  init_main_stack(pid, given.stack_top);
   dump_init(&config, program);
   if (reason == NULL && !settle_init(&config, program, real_allocator_path()))
     reason = "there was no memory to start with";
   if (reason != NULL) {
     inert_enter(reason, config.verbose >= 1 || message_reaches_terminal());
   } else {
-    command_line_keep(argv);
-    init_unwinding(argv[0]);
+    command_line_keep(given.argv);
+    init_unwinding(given.argv[0]);
     fork_init();
     if (on_exit != NULL)
       (void)on_exit(note_exit, NULL);

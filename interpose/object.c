@@ -40,15 +40,31 @@ static const char *soname(const struct object *object)
 
 extern HIDDEN const char __ehdr_start[];
 
-/* Not inlined: what it needs of the stack is free again when names are looked up. */
-static NOINLINE const struct link_map *first_map(void)
+/* What it keeps for debuggers. */
+static const struct r_debug *debug_of_musl(void)
 {
+  struct r_debug *const *debug = libc_is_musl() ? dlsym(RTLD_DEFAULT, "_dl_debug_addr") : NULL;
+  return debug != NULL ? *debug : NULL;
+}
+
+const int *object_loader_state(void)
+{
+  const struct r_debug *debug = debug_of_musl();
+  return debug != NULL ? (const int *)&debug->r_state : NULL;
+}
+
+/* Not inlined: what it needs of the stack is free again when names are looked up. */
+NOINLINE const struct link_map *object_first_map(void)
+{
+  const struct r_debug *debug = debug_of_musl();
   void *own = (void *)__ehdr_start;
   struct link_map *map = NULL;
   struct dl_find_object found;
   Dl_info info;
   if (_dl_find_object != NULL)
     map = _dl_find_object(own, &found) == 0 ? found.dlfo_link_map : NULL;
+  else if (debug != NULL)
+    map = debug->r_map;
   else if (dladdr1 != NULL)
     (void)dladdr1(own, &info, (void **)&map, RTLD_DL_LINKMAP);
   while (map != NULL && map->l_prev != NULL)
@@ -66,7 +82,9 @@ typedef int iterator(object_visitor *visit, void *argument);
 /* libc came with the program, so it lies before all that could go meanwhile. */
 static iterator *find_iterator(void)
 {
-  for (const struct link_map *map = first_map(); map != NULL; map = map->l_next) {
+  if (libc_is_musl())
+    return (iterator *)dlsym(RTLD_DEFAULT, "dl_iterate_phdr");
+  for (const struct link_map *map = object_first_map(); map != NULL; map = map->l_next) {
     struct object object = {.name = map->l_name, .bias = map->l_addr, .dynamic = map->l_ld};
     if (object.dynamic == NULL)
       continue;

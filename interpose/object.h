@@ -35,6 +35,12 @@ bool object_read(const struct dl_phdr_info *info, struct object *object);
 typedef int object_visitor(struct dl_phdr_info *info, size_t size, void *argument);
 bool object_each(object_visitor *visit, void *argument);
 
+/* The first object of the loader's list, the program; NULL: unknown. */
+const struct link_map *object_first_map(void);
+
+/* musl's note of whether that list is whole (RT_CONSISTENT); NULL: another libc. */
+const int *object_loader_state(void);
+
 bool object_holds(const struct object *object, uintptr_t address);
 
 /* The address that an entry of its dynamic section holds. */

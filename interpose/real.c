@@ -6,6 +6,7 @@
 #include "interpose/bootstrap.h"
 #include "interpose/fallback.h"
 #include "interpose/hooks.h"
+#include "interpose/musl.h"
 #include "interpose/object.h"
 
 #include <dlfcn.h>
@@ -117,6 +118,18 @@ static void find_nexts(void)
       nexts[i].function = dlsym(RTLD_NEXT, hooks[i].symbol);
 }
 
+static void complete_musl(void)
+{
+  const struct musl_functions functions = {real.malloc, real.realloc, real.aligned_alloc};
+  struct musl_completion completion = musl_complete(&functions);
+  real.calloc = completion.calloc;
+  real.reallocarray = completion.reallocarray;
+  real.posix_memalign = completion.posix_memalign;
+  real.memalign = real.aligned_alloc;
+  real.valloc = completion.valloc;
+  real_is_allocators.reallocarray = true;
+}
+
 /* The core functions become known all at once: until then whatever dlsym asks of us lives in the bootstrap arena, also
  * what it resizes. */
 static void set_real(void)
@@ -129,6 +142,8 @@ static void set_real(void)
     are_allocators[i] = object_holds(&allocator, (uintptr_t)function);
     core_agrees = core_agrees && (i >= CORE_HOOKS || are_allocators[i]);
   }
+  if (libc_is_musl() && object_holds(&allocator, (uintptr_t)dlsym))
+    complete_musl();
 }
 
 /* Another library's dlsym, or a handler while this thread was in there, may hold an object of the arena for ever. */

@@ -374,7 +374,7 @@ static bool know_real_functions(void)
 
 NOINLINE ARCH_ENTRY void rebind_expect(const uintptr_t *return_at)
 {
-  if (return_at == NULL || !libc_is_ours() || _dl_find_object == NULL || !know_real_functions() || !note(return_at))
+  if (return_at == NULL || !libc_is_known() || _dl_find_object == NULL || !know_real_functions() || !note(return_at))
     return;
   stand_before();
 }

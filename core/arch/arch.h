@@ -118,8 +118,26 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  *     or jumped to. That stays where the caller put it: a hook that ends in a jump neither reads nor writes it.
  * ARCH_RELOCATION_SLOT, _DATA, _ADDRESS
  *     the relocations by which an object gets the address of a function: for a call, for data, as data.
- * ARCH_ELF_MACHINE, ARCH_DYNAMIC_LINKER
- *     what ELF files for us say: e_machine, and the name of glibc's dynamic linker. */
+ * ARCH_ELF_MACHINE, ARCH_DYNAMIC_LINKER, ARCH_MUSL_LINKER
+ *     what ELF files for us say: e_machine, and the names of glibc's and musl's dynamic linkers. */
 #include HEAPPROF_MACHINE_H
+
+/* How a function goes on from a place to its end: where it then finds its return address and what it has saved, in
+ * bytes from sp or bp as they are now (counts_from: by DWARF number). ARCH_LEAVING_KEPT: it is in the register. */
+struct arch_leaving {
+  uint8_t counts_from;
+  int32_t return_at;
+  int32_t saved_at[ARCH_CFI_SLOTS];
+  uintptr_t room[8]; /* of the machine's own */
+};
+enum { ARCH_LEAVING_KEPT = INT32_MIN };
+
+/* Of code that can be read from `low` to `high`. False: nobody can tell. */
+HIDDEN bool arch_foresee_leaving(const uint8_t *code, const uint8_t *low, const uint8_t *high,
+                                 struct arch_leaving *leaving);
+
+/* Does a call through a pointer end here whose result is handed to another function at once, as where C libraries start
+ * programs and threads? Of ARCH_CALL_BYTES_MAX bytes before and behind. */
+HIDDEN bool arch_is_first_call(const uint8_t *code);
 
 #endif

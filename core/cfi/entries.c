@@ -3,8 +3,10 @@
 
 #include "core/arch/arch.h"
 #include "core/cfi/cfa_program.h"
+#include "core/cfi/leaving.h"
 #include "core/cfi/objects.h"
 #include "core/cfi/registered.h"
+#include "core/loader/loaded.h"
 #include "core/sys.h"
 
 #include <string.h>
@@ -72,13 +74,15 @@ static bool is_kept_frame(const struct cfi_object *object, uintptr_t return_addr
          arch_is_behind_call((const uint8_t *)return_address);
 }
 
-static NOINLINE enum entries_found look_at_code(uintptr_t pc, const struct object_holder *holder)
+static NOINLINE enum entries_found look_at_code(uintptr_t pc, struct reader *reader)
 {
   struct cfi_object object;
-  if (!object_cache_get(holder, pc, &object))
+  if (!object_cache_get(&reader->holder, pc, &object))
     return ENTRIES_NONE;
-  if (is_end_of_context(&object, pc + 1) || is_beginning(&object, pc))
+  if (is_end_of_context(&object, pc + 1) || is_beginning(&object, pc) || leaving_is_outermost(&object, pc + 1))
     return ENTRIES_OUTERMOST;
+  if (leaving_find_row(&object, pc + 1, &reader->leaving, &reader->machine.row))
+    return ENTRIES_ROW;
   return is_kept_frame(&object, pc + 1) ? ENTRIES_KEPT_FRAME : ENTRIES_NONE;
 }
 
@@ -122,7 +126,7 @@ static enum entries_found find_registered(uintptr_t pc, struct reader *reader, s
 enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
 {
   if (!objects_ask_loader(pc, &reader->holder))
-    return find_registered(pc, reader, span);
+    return loaded_are_changing() ? ENTRIES_BUSY : find_registered(pc, reader, span);
   do {
     enum entry_found found = find_entry(pc, reader, span);
     if (UNLIKELY(found == ENTRY_UNKNOWN)) {
@@ -138,7 +142,7 @@ enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct 
     if (read_entry(pc, reader, span, found == ENTRY_LISTED))
       return cfa_program_run(span, pc, &reader->machine) ? ENTRIES_ROW : ENTRIES_BROKEN;
   } while (UNLIKELY(objects_check_table(&reader->holder, pc))); /* once for each object */
-  return look_at_code(pc, &reader->holder);
+  return look_at_code(pc, reader);
 }
 
 bool entries_find_function(uintptr_t pc, struct reader *reader, struct address_range *function)

@@ -3,6 +3,7 @@
 
 #include "core/arch/arch.h"
 #include "core/cfi/locate.h"
+#include "core/loader/loaded.h"
 #include "core/on_stack.h"
 #include "core/sys.h"
 
@@ -13,7 +14,7 @@
 NOINLINE bool objects_ask_loader(uintptr_t pc, struct object_holder *holder)
 {
   struct dl_find_object found;
-  if (!modules_ask_loader(pc, &found))
+  if (!loaded_find(pc, &found))
     return false;
   *holder = (struct object_holder){found.dlfo_link_map, found.dlfo_eh_frame};
   return true;

@@ -30,6 +30,7 @@ struct reader {
   _Alignas(64) struct lock lock;
   struct object_holder holder;
   struct cfa_machine machine;
+  struct arch_leaving leaving;
   struct expression_room room;
   struct frame_rule rule;
   struct recipe_saved saved;

@@ -4,6 +4,7 @@
 
 #include "core/cfi/cfi.h"
 #include "core/cuts.h"
+#include "core/loader/loaded.h"
 #include "core/modules.h"
 #include "core/pprof.h"
 #include "core/pprof.pb-c.h"
@@ -39,7 +40,7 @@ static void set_up(void)
   unit_region();
   require(readlink("/proc/self/exe", executable, sizeof executable - 1) > 0);
   modules_init(executable);
-  require(modules_can_be_found());
+  require(loaded_are_known());
   (void)cfi_compile(getauxval(AT_ENTRY));
   (void)cfi_compile((uintptr_t)getppid + 1); /* of libc */
   snprintf(path, sizeof path, "%s/profile-%d", unit_directory(), getpid());

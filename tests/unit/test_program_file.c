@@ -124,7 +124,9 @@ static void kinds(void **state)
   elf = crafted_of(NULL);
   assert_crafted(&elf, PROGRAM_STATIC, "is statically linked");
   elf = crafted_of("/lib/ld-musl-x86_64.so.1");
-  assert_crafted(&elf, PROGRAM_OTHER_LIBC, "is made for another C library (/lib/ld-musl-x86_64.so.1)");
+  assert_crafted(&elf, PROGRAM_PROFILED, NULL);
+  elf = crafted_of("/lib/ld64-uClibc.so.0");
+  assert_crafted(&elf, PROGRAM_OTHER_LIBC, "is made for another C library (/lib/ld64-uClibc.so.0)");
   elf = crafted_of("");
   assert_crafted(&elf, PROGRAM_OTHER_LIBC, "is made for another C library ()");
 }

@@ -15,7 +15,7 @@
 static void *allocate(void *unused)
 {
   void *kept[100] = {NULL};
-  for (size_t i = 0; i < 100000; i++) {
+  for (size_t i = 0; i < 10000; i++) {
     void **slot = &kept[i % 100];
     size_t size = i % 5000 + 1;
     free(*slot);

@@ -119,10 +119,10 @@ static bool is_dynamic_linker(const struct elf_facts *facts)
   return facts->soname != NULL && g_str_has_prefix(facts->soname, "ld-linux");
 }
 
-static bool is_glibc_linker(const char *interpreter)
+static bool is_known_linker(const char *interpreter)
 {
   g_autofree char *name = g_path_get_basename(interpreter);
-  return strcmp(name, ARCH_DYNAMIC_LINKER) == 0;
+  return strcmp(name, ARCH_DYNAMIC_LINKER) == 0 || strcmp(name, ARCH_MUSL_LINKER) == 0;
 }
 
 static void decide(struct program_verdict *verdict, enum program_kind kind, const char *reason)
@@ -136,7 +136,7 @@ static void judge_elf(const struct elf_facts *facts, const char *privileges, str
   if (!facts->is_for_us)
     decide(verdict, PROGRAM_OTHER_MACHINE,
            facts->class == ELFCLASS32 ? "is a 32-bit program" : "is a program for another machine");
-  else if (facts->interpreter != NULL && !is_glibc_linker(facts->interpreter)) {
+  else if (facts->interpreter != NULL && !is_known_linker(facts->interpreter)) {
     g_autofree char *reason = g_strdup_printf("is made for another C library (%s)", facts->interpreter);
     decide(verdict, PROGRAM_OTHER_LIBC, reason);
   } else if (elf_facts_needs(facts, "libasan.so") || elf_facts_needs(facts, "libclang_rt.asan"))
