@@ -171,7 +171,10 @@ static void add_origin(struct profile *profile, struct arena *arena, const struc
 
 static const char *unwinder_name(void)
 {
-  return loaded_are_known() ? "unwind information" : "frame pointers only: the loaded objects are not known";
+  if (!loaded_are_all_known())
+    return loaded_are_known() ? "unwind information, but for what was opened later (glibc before 2.35)"
+                              : "frame pointers only: the loaded objects are not known";
+  return "unwind information";
 }
 
 static uint64_t peak_bytes(const struct profile *profile, const struct region_header *header)

@@ -6,6 +6,8 @@
 #ifndef HEAPPROF_LIBC_H
 #define HEAPPROF_LIBC_H
 
+#include "core/arch/arch.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
@@ -16,16 +18,20 @@
 #include <string.h>
 #include <sys/auxv.h>
 
-#pragma weak _dl_find_object
+#pragma weak _r_debug
 #pragma weak dladdr
-#pragma weak dladdr1
+#pragma weak dlsym
 #pragma weak getauxval
 #pragma weak on_exit
 #pragma weak program_invocation_name
 #pragma weak program_invocation_short_name
-#pragma weak strerrordesc_np
 #pragma weak __register_atfork
 #pragma weak __sbrk
+
+/* Before glibc 2.34 these two are libdl's, which need not be loaded. A version that came later would keep programs from
+ * starting there. */
+ARCH_FIRST_VERSION(dladdr);
+ARCH_FIRST_VERSION(dlsym);
 
 /* What pthread_atfork calls, which itself is linked into each library and would name this strongly. */
 extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *library);
@@ -33,16 +39,22 @@ extern int __register_atfork(void (*prepare)(void), void (*parent)(void), void (
 /* sbrk, past whoever interposes it, us for one. */
 extern void *__sbrk(intptr_t change);
 
-/* musl has neither of glibc's two, and says nowhere what it is. */
+/* musl has no such function, and says nowhere what it is. */
 static inline bool libc_is_musl(void)
 {
-  return dladdr1 == NULL && __register_atfork == NULL;
+  return __register_atfork == NULL;
 }
 
 static inline bool libc_is_known(void)
 {
-  return dladdr != NULL && getauxval != NULL && &program_invocation_name != NULL &&
-         &program_invocation_short_name != NULL && (libc_is_musl() || (dladdr1 != NULL && __register_atfork != NULL));
+  return getauxval != NULL && &program_invocation_name != NULL && &program_invocation_short_name != NULL &&
+         (libc_is_musl() ? dlsym != NULL : &_r_debug != NULL);
+}
+
+/* NULL: it is nowhere, or nobody can be asked. Takes a lock. */
+static inline void *libc_find(const char *symbol)
+{
+  return dlsym != NULL ? dlsym(RTLD_DEFAULT, symbol) : NULL;
 }
 
 static inline unsigned long libc_auxv(unsigned long type)
@@ -50,10 +62,29 @@ static inline unsigned long libc_auxv(unsigned long type)
   return getauxval != NULL ? getauxval(type) : 0;
 }
 
-/* NULL: it has none. */
+/* In the words of the C library, which has no way to tell them without a lock before glibc 2.32. NULL: a rare one. */
 static inline const char *libc_error_text(int number)
 {
-  return strerrordesc_np != NULL ? strerrordesc_np(number) : NULL;
+  switch (number) {
+  case EPERM: return "Operation not permitted";
+  case ENOENT: return "No such file or directory";
+  case EIO: return "Input/output error";
+  case ENOMEM: return "Cannot allocate memory";
+  case EACCES: return "Permission denied";
+  case EEXIST: return "File exists";
+  case ENOTDIR: return "Not a directory";
+  case EISDIR: return "Is a directory";
+  case EINVAL: return "Invalid argument";
+  case ENFILE: return "Too many open files in system";
+  case EMFILE: return "Too many open files";
+  case EFBIG: return "File too large";
+  case ENOSPC: return "No space left on device";
+  case EROFS: return "Read-only file system";
+  case ENAMETOOLONG: return "File name too long";
+  case ELOOP: return "Too many levels of symbolic links";
+  case EDQUOT: return "Disk quota exceeded";
+  default: return NULL;
+  }
 }
 
 #endif

@@ -498,7 +498,5 @@ void modules_init(const char *main_path)
   struct text path = TEXT_INIT(main_executable);
   text_put(&path, main_path);
   are_of_erlang = is_erlang(main_path);
-  if (!loaded_are_known())
-    loaded_init(NULL, NULL);
   note_first_objects();
 }

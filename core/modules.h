@@ -52,8 +52,7 @@ struct module {
 
 extern struct lock modules_lock;
 
-/* From the constructor, after loaded_init where there is a list of the loader's. `main_path` is the main program's
- * file. */
+/* From the constructor, after loaded_init. `main_path` is the main program's file. */
 void modules_init(const char *main_path);
 
 /* The loaded object that holds `pc`, registered if it is new. */

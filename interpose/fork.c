@@ -52,7 +52,7 @@ extern HIDDEN char __ehdr_start[];
 void fork_init(void)
 {
   typedef int at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
-  at_fork *of_musl = __register_atfork == NULL ? (at_fork *)dlsym(RTLD_DEFAULT, "pthread_atfork") : NULL;
+  at_fork *of_musl = __register_atfork == NULL ? (at_fork *)libc_find("pthread_atfork") : NULL;
   if (of_musl != NULL)
     (void)of_musl(before_fork, release, after_fork_in_child);
   else if (__register_atfork != NULL)

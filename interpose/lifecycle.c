@@ -99,7 +99,7 @@ static void init_unwinding(const char *argv0)
   unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)_end);
   char executable[MODULE_PATH_MAX] = "";
   find_executable(argv0, executable);
-  loaded_init(object_first_map(), object_loader_state());
+  loaded_init((loaded_finder *)libc_find("_dl_find_object"), object_first_map(), object_loader_state());
   modules_init(executable);
 }
 

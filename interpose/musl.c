@@ -10,7 +10,7 @@
 
 static char **environment_of_musl(void)
 {
-  char ***environment = dlsym(RTLD_DEFAULT, "environ");
+  char ***environment = libc_find("environ");
   return environment != NULL ? *environment : NULL;
 }
 

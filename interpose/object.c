@@ -43,7 +43,7 @@ extern HIDDEN const char __ehdr_start[];
 /* What it keeps for debuggers. */
 static const struct r_debug *debug_of_musl(void)
 {
-  struct r_debug *const *debug = libc_is_musl() ? dlsym(RTLD_DEFAULT, "_dl_debug_addr") : NULL;
+  struct r_debug *const *debug = libc_is_musl() ? libc_find("_dl_debug_addr") : NULL;
   return debug != NULL ? *debug : NULL;
 }
 
@@ -53,23 +53,10 @@ const int *object_loader_state(void)
   return debug != NULL ? (const int *)&debug->r_state : NULL;
 }
 
-/* Not inlined: what it needs of the stack is free again when names are looked up. */
-NOINLINE const struct link_map *object_first_map(void)
+const struct link_map *object_first_map(void)
 {
-  const struct r_debug *debug = debug_of_musl();
-  void *own = (void *)__ehdr_start;
-  struct link_map *map = NULL;
-  struct dl_find_object found;
-  Dl_info info;
-  if (_dl_find_object != NULL)
-    map = _dl_find_object(own, &found) == 0 ? found.dlfo_link_map : NULL;
-  else if (debug != NULL)
-    map = debug->r_map;
-  else if (dladdr1 != NULL)
-    (void)dladdr1(own, &info, (void **)&map, RTLD_DL_LINKMAP);
-  while (map != NULL && map->l_prev != NULL)
-    map = map->l_prev;
-  return map;
+  const struct r_debug *debug = libc_is_musl() ? debug_of_musl() : &_r_debug;
+  return debug != NULL ? debug->r_map : NULL;
 }
 
 static bool is_libc(const struct object *object)
@@ -83,7 +70,7 @@ typedef int iterator(object_visitor *visit, void *argument);
 static iterator *find_iterator(void)
 {
   if (libc_is_musl())
-    return (iterator *)dlsym(RTLD_DEFAULT, "dl_iterate_phdr");
+    return (iterator *)libc_find("dl_iterate_phdr");
   for (const struct link_map *map = object_first_map(); map != NULL; map = map->l_next) {
     struct object object = {.name = map->l_name, .bias = map->l_addr, .dynamic = map->l_ld};
     if (object.dynamic == NULL)

@@ -115,7 +115,7 @@ static void find_nexts(void)
   (void)object_each(look_behind, &is_behind);
   for (unsigned i = 0; i < COUNT_OF(nexts); i++)
     if (nexts[i].is_chosen_by_call || allocator.name == NULL)
-      nexts[i].function = dlsym(RTLD_NEXT, hooks[i].symbol);
+      nexts[i].function = dlsym != NULL ? dlsym(RTLD_NEXT, hooks[i].symbol) : NULL;
 }
 
 static void complete_musl(void)

@@ -3,6 +3,7 @@
 
 #include "core/arch/arch.h"
 #include "core/libc.h"
+#include "core/loader/loaded.h"
 #include "core/lock.h"
 #include "core/on_stack.h"
 #include "core/sys.h"
@@ -227,7 +228,7 @@ static int look_for_others(struct dl_phdr_info *info, size_t size, void *argumen
 static bool is_relocated(const struct object *object)
 {
   struct dl_find_object found;
-  return _dl_find_object((void *)object->dynamic, &found) == 0;
+  return loaded_find((uintptr_t)object->dynamic, &found);
 }
 
 static int bind_object(struct dl_phdr_info *info, size_t size, void *argument)
@@ -374,7 +375,7 @@ static bool know_real_functions(void)
 
 NOINLINE ARCH_ENTRY void rebind_expect(const uintptr_t *return_at)
 {
-  if (return_at == NULL || !libc_is_known() || _dl_find_object == NULL || !know_real_functions() || !note(return_at))
+  if (return_at == NULL || libc_is_musl() || !loaded_are_all_known() || !know_real_functions() || !note(return_at))
     return;
   stand_before();
 }

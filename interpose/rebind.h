@@ -5,10 +5,10 @@
  * end is the same.
  *
  * dlopen itself is only passed on, by a jump (hazard A8), so the moment after it returns has to be caught: while a
- * thread may have such an open behind it, the first steps to the real functions lead through here. An object is touched
- * when _dl_find_object knows it, which is after the loader has relocated and protected it. Whatever is in doubt stays
- * as it is: a lazy binding, where an object that is neither ours nor the allocator exports the name as well, or a page
- * that cannot be made writable.
+ * thread may have such an open behind it, the first steps to the real functions lead through here. An object is
+ * touched when the loader finds it by address, which is after the loader has relocated and protected it. Whatever is
+ * in doubt stays as it is: a lazy binding, where an object that is neither ours nor the allocator exports the name as
+ * well, or a page that cannot be made writable.
  *
  * Threads: one binds at a time, others wait about a millisecond and leave it. Memory: fixed. Signals: blocked
  * meanwhile. Fork: safe.

@@ -118,9 +118,14 @@ HIDDEN void arch_call_on_stack(void (*function)(void *argument), void *argument,
  *     or jumped to. That stays where the caller put it: a hook that ends in a jump neither reads nor writes it.
  * ARCH_RELOCATION_SLOT, _DATA, _ADDRESS
  *     the relocations by which an object gets the address of a function: for a call, for data, as data.
+ * ARCH_GLIBC_FIRST
+ *     the version of symbols in glibc's first one for the machine.
  * ARCH_ELF_MACHINE, ARCH_DYNAMIC_LINKER, ARCH_MUSL_LINKER
  *     what ELF files for us say: e_machine, and the names of glibc's and musl's dynamic linkers. */
 #include HEAPPROF_MACHINE_H
+
+/* Names the function by the version that glibc's first one for the machine had. */
+#define ARCH_FIRST_VERSION(function) __asm__(".symver " #function "," #function "@" ARCH_GLIBC_FIRST)
 
 /* How a function goes on from a place to its end: where it then finds its return address and what it has saved, in
  * bytes from sp or bp as they are now (counts_from: by DWARF number). ARCH_LEAVING_KEPT: it is in the register. */

@@ -212,6 +212,7 @@ static ALWAYS_INLINE unsigned arch_cfi_slot(uint64_t dwarf_register)
 #define ARCH_RELOCATION_ADDRESS R_X86_64_64
 #define ARCH_ELF_MACHINE EM_X86_64
 #define ARCH_DYNAMIC_LINKER "ld-linux-x86-64.so.2"
+#define ARCH_GLIBC_FIRST "GLIBC_2.2.5"
 #define ARCH_MUSL_LINKER "ld-musl-x86_64.so.1"
 
 #endif

@@ -10,7 +10,7 @@
 #include <elf.h>
 #include <link.h>
 
-static int (*find_object)(void *pc, struct dl_find_object *found); /* NULL: there is nothing to ask */
+static loaded_finder *find_object; /* NULL: there is nothing to ask */
 
 enum { OBJECTS_MAX = 1024, ADDING_STACK_BYTES = 8 << 10 };
 
@@ -149,17 +149,21 @@ static void make_list(const struct link_map *first, const int *loader_state)
   find_object = find_in_list;
 }
 
-void loaded_init(const struct link_map *first, const int *loader_state)
+void loaded_init(loaded_finder *of_libc, const struct link_map *first, const int *loader_state)
 {
-  if (_dl_find_object != NULL)
-    find_object = _dl_find_object;
-  else
+  find_object = of_libc;
+  if (of_libc == NULL)
     make_list(first, loader_state);
 }
 
 bool loaded_are_known(void)
 {
   return find_object != NULL;
+}
+
+bool loaded_are_all_known(void)
+{
+  return find_object != NULL && (list == NULL || list->loader_state != NULL);
 }
 
 bool loaded_find(uintptr_t pc, struct dl_find_object *object)

@@ -17,12 +17,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* From the constructor. `first` is the loader's first object, the program; NULL: unknown. */
+/* From the constructor. `of_libc` is _dl_find_object, or NULL: then `first` is the loader's first object, the program,
+ * and `loader_state` musl's note of whether its list is whole. */
 struct link_map;
-void loaded_init(const struct link_map *first, const int *loader_state);
+typedef int loaded_finder(void *pc, struct dl_find_object *found);
+void loaded_init(loaded_finder *of_libc, const struct link_map *first, const int *loader_state);
 
-/* Is there anything to ask? */
+/* Is there anything to ask? Does that know all objects? */
 bool loaded_are_known(void);
+bool loaded_are_all_known(void);
 
 /* As _dl_find_object; the link map may be a copy of ours. False: there is none, or none yet. */
 bool loaded_find(uintptr_t pc, struct dl_find_object *object);

@@ -8,6 +8,7 @@
  *
  * A child that was forked compares nothing. */
 #include "core/config.h"
+#include "core/loader/loaded.h"
 #include "core/modules.h"
 #include "core/region.h"
 #include "core/stacks.h"
@@ -163,6 +164,7 @@ __attribute__((constructor)) static void begin(int count, char **arguments)
   every = setting("COMPARE_EVERY");
   most = setting("COMPARE_MOST");
   if (region_create(&config, "compare", "libc.so.6")) {
+    loaded_init(_dl_find_object, NULL, NULL);
     modules_init(executable);
     owner = getpid();
   }

@@ -423,7 +423,7 @@ MUTANTS = [
     Mutant("probe_unpaired", "A5: what operator new made for a probe is given to free", "interpose/hooks_cxx.c",
            "real.delete_symbol delete_arguments;", "real.free(pointer);", ["hazards/test_allocators.Row5"]),
     Mutant("strong_import", "P3: a name that only glibc has is needed", "core/libc.h",
-           "#pragma weak strerrordesc_np\n", "", ["hazards/test_followers.P3Musl", "policy/test_library.Library.test_imports_of"]),
+           "#pragma weak on_exit\n", "", ["hazards/test_followers.P3Musl", "policy/test_library.Library.test_imports_of"]),
     Mutant("musl_calloc_by_name", "U15: musl's calloc is counted once more by the malloc that it calls", "interpose/real.c",
            "  real.calloc = completion.calloc;\n", "", ["preload/test_musl.Musl.test_exact"]),
     Mutant("code_not_read", "U15: code of musl is taken for code that nobody knows", "core/cfi/leaving.c",

@@ -39,6 +39,7 @@ static void set_up(void)
   static char executable[4096];
   unit_region();
   require(readlink("/proc/self/exe", executable, sizeof executable - 1) > 0);
+  loaded_init(_dl_find_object, NULL, NULL);
   modules_init(executable);
   require(loaded_are_known());
   (void)cfi_compile(getauxval(AT_ENTRY));

@@ -4,6 +4,7 @@
 
 #include "core/cfi/cfi.h"
 #include "core/cfi/step.h"
+#include "core/loader/loaded.h"
 #include "core/modules.h"
 #include "core/prng.h"
 #include "unit.h"
@@ -202,6 +203,7 @@ int main(void)
   static char path[4096];
   if (readlink("/proc/self/exe", path, sizeof path - 1) <= 0)
     return 1;
+  loaded_init(_dl_find_object, NULL, NULL);
   modules_init(path);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(fields_are_kept),

@@ -4,6 +4,7 @@
 #include "core/unwind.h"
 
 #include "core/cfi/cfi.h"
+#include "core/loader/loaded.h"
 #include "core/modules.h"
 #include "core/stacks.h"
 #include "unit.h"
@@ -505,6 +506,7 @@ int main(int count, char **arguments)
   static char path[4096];
   if (readlink("/proc/self/exe", path, sizeof path - 1) <= 0)
     return 1;
+  loaded_init(_dl_find_object, NULL, NULL);
   modules_init(path);
   handle(SIGTRAP, 0, on_trap);
   const struct CMUnitTest tests[] = {

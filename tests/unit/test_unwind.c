@@ -4,6 +4,7 @@
 
 #include "core/cfi/cfi.h"
 #include "core/cuts.h"
+#include "core/loader/loaded.h"
 #include "core/modules.h"
 #include "core/prng.h"
 #include "core/stacks.h"
@@ -746,6 +747,7 @@ int main(int count, char **arguments)
   static char path[4096];
   if (readlink("/proc/self/exe", path, sizeof path - 1) <= 0)
     return 1;
+  loaded_init(_dl_find_object, NULL, NULL);
   modules_init(path);
   (void)cfi_compile(getauxval(AT_ENTRY)); /* as process_begin does */
   const struct CMUnitTest tests[] = {
