@@ -236,14 +236,25 @@ static const uint8_t *target(const struct instruction *read)
   return read->next + (is_short ? (int8_t)read->next[-1] : read_32(read->next - 4));
 }
 
+static bool is_jump(const struct instruction *read)
+{
+  return read->opcode[0] == 0xe9 || read->opcode[0] == 0xeb;
+}
+
 static const uint8_t *follow_jumps(struct leaving *on, const struct instruction *read)
 {
-  uint8_t code = read->opcode[0];
-  if (code == 0xe9 || code == 0xeb)
+  if (is_jump(read))
     return target(read);
-  if (code == 0xff && (read->modrm >> 3 & 7) == 4)
-    return NULL;
   return is_branch(read) && on->branches_to_pass-- == 0 ? target(read) : read->next;
+}
+
+/* A jump to somewhere else, once something was taken from the stack, is the call of a function that returns in place of
+ * this one. */
+static bool ends(const struct leaving *on, const struct instruction *read)
+{
+  bool is_elsewhere = is_jump(read) && (target(read) < on->low || target(read) >= on->high);
+  bool is_computed = read->opcode[0] == 0xff && (read->modrm >> 3 & 7) == 4;
+  return read->opcode[0] == 0xc3 || is_elsewhere || is_computed;
 }
 
 static bool follow(struct leaving *on)
@@ -253,26 +264,37 @@ static bool follow(struct leaving *on)
   for (int i = 0; i < INSTRUCTIONS_MAX && on->at != NULL; i++) {
     if (on->at < on->low || on->high - on->at < LONGEST || !read_instruction(on->at, &read))
       return false;
-    if (read.opcode[0] == 0xc3)
-      return on->sp != NOT_KNOWN;
+    if (ends(on, &read)) {
+      on->found->return_at = on->sp;
+      return on->sp != NOT_KNOWN && (read.opcode[0] == 0xc3 || on->sp > 0);
+    }
     follow_stack(on, &read);
     on->at = follow_jumps(on, &read);
   }
   return false;
 }
 
+/* At a call the stack is aligned, so its return address lies 8 bytes off. Where the called function never returns,
+ * something else follows. */
+static bool is_possible(const struct arch_leaving *leaving, bool is_behind_call)
+{
+  enum { ALIGNMENT = 16 };
+  return leaving->counts_from == RBP_DWARF || (leaving->return_at >= 0 && !is_behind_call) ||
+         (leaving->return_at >= WORD && leaving->return_at % ALIGNMENT == WORD);
+}
+
 /* Straight on; where that leads nowhere, by the first branch, the second, ... instead. */
 bool arch_foresee_leaving(const uint8_t *code, const uint8_t *low, const uint8_t *high, struct arch_leaving *leaving)
 {
-  enum { WAYS = 8 };
+  enum { WAYS = 24 };
+  bool is_behind_call = code - low >= ARCH_CALL_BYTES_MAX && arch_is_behind_call(code);
   for (int way = 0; way < WAYS; way++) {
     struct leaving *on = (struct leaving *)leaving->room;
     *on = (struct leaving){.at = code, .low = low, .high = high, .branches_to_pass = way - 1, .found = leaving};
     leaving->counts_from = RSP_DWARF;
     for (unsigned i = 0; i < ARCH_CFI_SLOTS; i++)
       leaving->saved_at[i] = ARCH_LEAVING_KEPT;
-    if (follow(on)) {
-      leaving->return_at = on->sp;
+    if (follow(on) && is_possible(leaving, is_behind_call)) {
       return true;
     }
   }

@@ -432,6 +432,8 @@ MUTANTS = [
            "(under_way == 0 || is_own)", "(under_way == 0 || (is_own && false))", ["hazards/test_followers.U15Musl.test_exact"]),
     Mutant("temporaries_restore", "U15: what a function pushes on its way out counts as saved by it", "core/arch/x86_64_leaving.c",
            " && on->sp >= on->reached)", ")", ["unit/test_leaving"]),
+    Mutant("next_function_read", "U15: what lies behind a call that never returns is taken for the end of the function", "core/arch/x86_64_leaving.c",
+           "leaving->return_at % ALIGNMENT == WORD", "leaving->return_at % WORD == 0", ["unit/test_leaving"]),
     Mutant("deep_binding_stays", "A3: what RTLD_DEEPBIND bound past us stays so", "interpose/rebind.c",
            "  atomic_compare_exchange_strong((_Atomic uintptr_t *)place, &expected, hook);\n", "  (void)expected, (void)hook;\n",
            ["hazards/test_allocators.Row3DeepBind"]),

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* What code says of its way to its end. The sequences are what gcc makes of musl's functions. */
 #include "core/arch/arch.h"
+#include "core/cfi/cfi.h"
+#include "core/loader/loaded.h"
+#include "core/modules.h"
+#include "core/rules.h"
 #include "tests/unit/unit.h"
 
+#include <link.h>
 #include <string.h>
 
 enum { RBX = 3, RBP = 6, RSP = 7, R12 = 12 };
@@ -89,6 +94,23 @@ static void unknown(void **state)
   assert_false(FORESEE(&leaving, 0xe9, 0, 0, 0, 0x70));          /* out of the code */
 }
 
+/* At a call the stack was aligned; behind one that does not return is the next function. */
+static void behind_a_call(void **state)
+{
+  struct arch_leaving leaving;
+  uint8_t code[64] = {0x90, 0x90, 0xe8, 0, 0, 0, 0, 0xc3};
+  (void)state;
+  assert_false(arch_foresee_leaving(code + 7, code, code + sizeof code, &leaving));
+  memcpy(code + 7, (const uint8_t[]){0x5b, 0x5d, 0xc3}, 3); /* pop %rbx; pop %rbp; ret */
+  assert_false(arch_foresee_leaving(code + 7, code, code + sizeof code, &leaving));
+  memcpy(code + 7, (const uint8_t[]){0x5b, 0xff, 0xe0}, 3); /* pop %rbx; jmp *%rax */
+  assert_true(arch_foresee_leaving(code + 7, code, code + sizeof code, &leaving));
+  assert_int_equal(leaving.return_at, 8);
+  memcpy(code + 7, (const uint8_t[]){0x5b, 0xe9, 0, 0, 0, 0x70}, 6); /* pop %rbx; jmp to another object */
+  assert_true(arch_foresee_leaving(code + 7, code, code + sizeof code, &leaving));
+  assert_int_equal(saved(&leaving, RBX), 0);
+}
+
 /* Whatever the bytes are, only those of the code are read: the sanitizer watches. */
 static void any_bytes(void **state)
 {
@@ -117,11 +139,76 @@ static void first_calls(void **state)
   assert_false(arch_is_first_call(direct + 7) || arch_is_first_call(other + 7));
 }
 
+/* All calls of libc, which has unwind information, too: whatever is said of one is what that says. */
+
+struct code {
+  const uint8_t *low, *high;
+};
+
+static int find_libc(struct dl_phdr_info *info, size_t size, void *argument)
+{
+  struct code *code = argument;
+  (void)size;
+  for (unsigned i = 0; i < info->dlpi_phnum && strstr(info->dlpi_name, "libc.so.6") != NULL; i++)
+    if (info->dlpi_phdr[i].p_type == PT_LOAD && (info->dlpi_phdr[i].p_flags & PF_X) != 0) {
+      code->low = (const uint8_t *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
+      code->high = code->low + info->dlpi_phdr[i].p_memsz;
+    }
+  return code->low != NULL;
+}
+
+static bool is_after_call(const struct code *code, const uint8_t *address)
+{
+  int32_t distance;
+  memcpy(&distance, address - 4, sizeof distance);
+  const uint8_t *target = address + distance;
+  return address[-5] == 0xe8 && target >= code->low && target < code->high && (uintptr_t)target % 16 == 0;
+}
+
+static bool is_the_same(const struct arch_leaving *leaving, packed_rule rule)
+{
+  bool is_by_sp = leaving->counts_from == RSP;
+  if (is_by_sp != (rule_kind(rule) == RULE_SP)) /* the same frame, told from its other end */
+    return true;
+  int32_t cfa = leaving->return_at + 8, bp = saved(leaving, RBP);
+  bool is_kept = bp == ARCH_LEAVING_KEPT;
+  return cfa == rule_cfa_offset(rule) && is_kept == (rule_bp(rule) == RULE_BP_KEPT) &&
+         (is_kept || bp - cfa == rule_bp_offset(rule));
+}
+
+static void calls_of_libc(void **state)
+{
+  struct code code = {NULL, NULL};
+  unsigned sites = 0, told = 0, wrong = 0;
+  (void)state;
+  dl_iterate_phdr(find_libc, &code);
+  assert_non_null(code.low);
+  for (const uint8_t *at = code.low + 8; at < code.high; at++) {
+    struct arch_leaving leaving;
+    packed_rule rule = is_after_call(&code, at) ? cfi_compile((uintptr_t)at - 1) : RULE_ABSENT;
+    if (rule_kind(rule) != RULE_SP && rule_kind(rule) != RULE_BP)
+      continue;
+    sites++;
+    if (!arch_foresee_leaving(at, code.low, code.high, &leaving))
+      continue;
+    told++;
+    wrong += !is_the_same(&leaving, rule);
+  }
+  print_message("%u calls, %u told, %u of them wrong\n", sites, told, wrong);
+  assert_true(sites > 10000 && told > sites * 3 / 4);
+  assert_true(wrong <= sites / 1000); /* bytes that look like a call */
+}
+
 int main(void)
 {
+  (void)unit_directory();
+  unit_region();
+  loaded_init(_dl_find_object, NULL, NULL);
+  modules_init("/proc/self/exe");
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(pops),    cmocka_unit_test(tail_call), cmocka_unit_test(frame_pointer), cmocka_unit_test(branch),
-      cmocka_unit_test(unknown), cmocka_unit_test(any_bytes), cmocka_unit_test(first_calls),
+      cmocka_unit_test(pops),      cmocka_unit_test(tail_call),   cmocka_unit_test(frame_pointer),
+      cmocka_unit_test(branch),    cmocka_unit_test(unknown),     cmocka_unit_test(behind_a_call),
+      cmocka_unit_test(any_bytes), cmocka_unit_test(first_calls), cmocka_unit_test(calls_of_libc),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
