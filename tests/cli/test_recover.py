@@ -274,7 +274,7 @@ class Refusals(StateCase):
         self.check_one_line(self.tool("recover", "-o", "x", "--all", expect=2), "--output")
         self.check_one_line(self.tool("recover", "--keep=x", "1", expect=2), "--keep")
         self.check_one_line(self.tool("recover", 999999999, expect=1), 999999999)
-        self.check_one_line(self.tool("recover", "none", expect=1), "none", "No such file")
+        self.check_one_line(self.tool("recover", "none", expect=1), "none", "neither the name of a process")
         self.check_one_line(self.tool("recover", self.dir, expect=1), self.dir, "directory")
         self.check_one_line(self.tool("recover", "/dev/null", expect=1), "/dev/null")
         self.check_one_line(self.tool("recover", "", expect=1))

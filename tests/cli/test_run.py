@@ -739,11 +739,39 @@ for pid in children:
 class Obstacles(RunCase):
     """Profiles that cannot be written, symbols that cannot be read."""
 
+    @cases("nowhere/x.pb.gz", "file/x.pb.gz", "nowhere/%%/x.%p.pb.gz")
+    def test_no_such_folder(self, out):
+        """Said before the program has run for a day. Seen to fail: said at the end, with status 0."""
+        (self.out_dir / "file").touch()
+        done = self.tool("run", "-o", out, "--", "touch", "started", expect=1)
+        self.assertRegex(done.stderr, r"\Aheapprof: --out .*: no profile can be written there; nothing is started: (No such file|Not a dir).*\n\Z")
+        self.assertEqual([path.name for path in self.out_dir.iterdir()], ["file"])
+
+    def test_folder_of_each_program(self):
+        """It is not known before."""
+        (self.out_dir / "leak.d").mkdir()
+        self.tool("run", "-q", "--sample=1", "-o", "%e.d/%p.pb.gz", "--", self.victim("leak"), expect=7)
+        self.assertEqual(len(list((self.out_dir / "leak.d").iterdir())), 1)
+
+    def test_name_of_an_earlier_run(self):
+        """Quiet or not, who would read the old one is told. Seen to fail: nothing was said."""
+        command = ["run", "-q", "--sample=1", "-o", "x.pb.gz", "--", self.victim("leak")]
+        self.assertEqual(self.tool(*command, expect=7).stderr, "")
+        os.utime(self.out_dir / "x.pb.gz", (1, 1))
+        self.assertEqual(self.tool(*command, expect=7).stderr,
+                         "heapprof: x.pb.gz is of an earlier run and is kept; this run's is x.2.pb.gz\n")
+
+    def test_every_allocation_is_too_few(self):
+        """No advice that was followed already. Seen to fail: try --sample=1."""
+        done = self.tool("run", "--sample=1", "--", "true")
+        self.assertIn("true allocated nothing, or the library stood aside", done.stderr)
+        self.assertNotIn("try", done.stderr)
+
     def test_nowhere_to_write(self):
         done = self.tool("run", "--sample=1", "--", self.victim("leak"), expect=7, cwd="/sys")
         folder, = self.state_dir.iterdir()
         self.assertRegex(done.stderr, rf"\Aheapprof: .*/sys/heapprof\.leak\..*: .*; the state of 1 process stays in {folder}: "
-                                      r"heapprof recover --all .*\n\Z")
+                                      r"heapprof ls lists it, heapprof recover PID in another directory .*\n\Z")
         self.tool("recover", "--all")
         self.assertEqual(len(self.profile("leak")), 1)
         self.check_nothing_left()

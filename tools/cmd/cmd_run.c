@@ -127,6 +127,15 @@ static bool make_output_folder(const struct job *job)
   return false;
 }
 
+/* Before the program has run for a day. Where it is our environment that names the folder, nobody asked us to look. */
+static bool check_output_folder(const struct job *job)
+{
+  if (!cmd_has(job->line, "out") || output_folder_is_usable(job->pattern))
+    return true;
+  say_errno(errno, "--out %s: no profile can be written there; nothing is started", cmd_value(job->line, "out"));
+  return false;
+}
+
 static bool find_libraries(struct job *job)
 {
   g_autoptr(GError) error = NULL;
@@ -274,7 +283,9 @@ static int accompany(struct job *job, pid_t program, gint64 started_ns)
   struct run_result result = {.collection = &collection,
                               .name = job->line->operands[0],
                               .is_profiled = may_be_profiled(job),
-                              .has_sample = cmd_has(job->line, "sample") || g_getenv("HEAPPROF_SAMPLE") != NULL,
+                              .sample = cmd_has(job->line, "sample") ? cmd_value(job->line, "sample")
+                                                                     : g_getenv("HEAPPROF_SAMPLE"),
+                              .follows = job->follows,
                               .wait_status = end.wait_status,
                               .resident_bytes = end.resident_bytes,
                               .started_ns = started_ns,
@@ -355,7 +366,7 @@ static int run(const struct cmd_line *line)
   if (problem == EXIT_OK) {
     child_prepare();
     job.pattern = choose_pattern(line);
-    if (make_output_folder(&job) && find_libraries(&job))
+    if (make_output_folder(&job) && check_output_folder(&job) && find_libraries(&job))
       status = run_job(&job);
     if (!job.is_judged)
       status = limit_options_end_unknown(line, job.limits.limits, line->operands[0], "nothing was run", status);

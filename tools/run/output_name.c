@@ -4,10 +4,11 @@
 #include "core/text.h"
 #include "tools/heap/save.h"
 
+#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 static const char USUAL_NAME[] = "heapprof.%e.%p.%n.pb.gz";
 static const char ENDING[] = ".pb.gz";
@@ -111,6 +112,20 @@ char *output_save(const struct heap *heap, const char *pattern, const char *prog
   }
 }
 
+bool output_folder_is_usable(const char *pattern)
+{
+  g_autofree char *folder = g_path_get_dirname(pattern), *plain = expand(folder, "", 0, ""),
+                  *quoted_plain = quoted(plain);
+  struct stat status;
+  if (strcmp(quoted_plain, folder) != 0)
+    return true;
+  if (stat(plain, &status) == 0 && !S_ISDIR(status.st_mode))
+    errno = ENOTDIR;
+  else if (access(plain, W_OK | X_OK) == 0)
+    return true;
+  return false;
+}
+
 /* An expression for the last part of the names. */
 static GRegex *regex_of_names(const char *pattern, int pid)
 {
@@ -143,6 +158,11 @@ gint64 output_clock_ns(void)
   return to_ns(now);
 }
 
+gint64 output_clock_of(const struct stat *status)
+{
+  return to_ns(status->st_mtim);
+}
+
 GPtrArray *output_names_since(const char *pattern, int pid, gint64 clock_ns)
 {
   GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
@@ -154,7 +174,7 @@ GPtrArray *output_names_since(const char *pattern, int pid, gint64 clock_ns)
     g_autofree char *path = g_build_filename(folder, name, NULL);
     struct stat status;
     if (g_regex_match(regex, name, 0, NULL) && stat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-        to_ns(status.st_mtim) > clock_ns)
+        output_clock_of(&status) > clock_ns)
       g_ptr_array_add(paths, g_steal_pointer(&path));
   }
   g_ptr_array_sort(paths, compare_texts);

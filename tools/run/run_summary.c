@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -254,10 +255,27 @@ static void tell_running(const char *folder)
 static void tell_kept(const struct collection *collection)
 {
   if (collection->kept > 0)
-    say("%s; the state of %u process%s stays in %s: heapprof recover --all writes the profiles, in a directory with "
-        "room",
+    say("%s; the state of %u process%s stays in %s: heapprof ls lists %s, heapprof recover PID in another directory "
+        "writes "
+        "the profile",
         collection->problem != NULL ? collection->problem : "not every profile could be written", collection->kept,
-        collection->kept == 1 ? "" : "es", collection->folder);
+        collection->kept == 1 ? "" : "es", collection->folder, collection->kept == 1 ? "it" : "them");
+}
+
+/* Who reads the name that was asked for reads an older run's. */
+static void tell_renamed(const struct run_result *result)
+{
+  const struct collection *collection = result->collection;
+  for (guint i = 0; i < collection->profiles->len; i++) {
+    const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
+    g_autofree char *first = output_name(collection->pattern, profile->program, profile->pid, 1);
+    struct stat status;
+    if (strcmp(first, profile->path) == 0 || stat(first, &status) != 0 || output_clock_of(&status) > result->started_ns)
+      continue;
+    g_autofree char *old = typed(first), *new = typed(profile->path);
+    say("%s is of an earlier run and is kept; this run's is %s", old, new);
+    return;
+  }
 }
 
 /* The kernel's counter says who it was. */
@@ -287,24 +305,27 @@ static void tell_unseen(const struct run_result *result, double seen_bytes)
   struct quantity_text resident = quantity((double)result->resident_bytes, "bytes"),
                        seen = quantity(seen_bytes, "bytes");
   say("%s, or a process that it waited for, had %s in memory, of which %s was seen: what is mapped, or comes from an "
-      "allocator of the program's own under other names (static jemalloc, arenas), is not",
-      result->name, resident.text, seen_bytes > 0 ? seen.text : "nothing");
+      "allocator of the program's own under other names (static jemalloc, arenas), is not%s",
+      result->name, resident.text, seen_bytes > 0 ? seen.text : "nothing",
+      result->follows ? "" : ", nor are the programs that it starts, by --no-follow or HEAPPROF_FOLLOW");
 }
 
 static void tell_nothing(const struct run_result *result)
 {
-  const char *only = g_getenv("HEAPPROF_ONLY"), *sample = result->has_sample ? "1" : "64K";
+  const char *only = g_getenv("HEAPPROF_ONLY");
+  const char *advice = result->sample == NULL             ? " (try --sample=64K)"
+                       : strcmp(result->sample, "1") != 0 ? " (try --sample=1)"
+                                                          : "";
   if (!result->is_profiled)
     return;
   if (only == NULL && is_mostly_unseen(result, 0))
     tell_unseen(result, 0);
   else if (only != NULL)
-    say("nothing was sampled: HEAPPROF_ONLY=%s leaves it out, or %s allocated too little (try --sample=%s)", only,
-        result->name, sample);
+    say("nothing was sampled: HEAPPROF_ONLY=%s leaves it out, or %s allocated too little%s", only, result->name,
+        advice);
   else
-    say("nothing was sampled: %s allocated too little (try --sample=%s), or the library stood aside "
-        "(HEAPPROF_VERBOSE=1 tells why)",
-        result->name, sample);
+    say("nothing was sampled: %s allocated %s%s, or the library stood aside (HEAPPROF_VERBOSE=1 tells why)",
+        result->name, advice[0] != '\0' ? "too little" : "nothing", advice);
 }
 
 /* Of more than one process, nobody knows which had the memory. */
@@ -355,6 +376,7 @@ void run_summary_print(const struct run_result *result, bool is_quiet)
     tell_kept(collection);
     tell_running(collection->folder);
   }
+  tell_renamed(result);
   tell_kills(result, is_quiet);
   if (is_quiet)
     return;

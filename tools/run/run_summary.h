@@ -13,7 +13,8 @@ struct run_result {
   const struct collection *collection;
   const char *name;        /* of the program, as it was given */
   bool is_profiled;        /* false: that it cannot be was said at the start */
-  bool has_sample;         /* somebody chose how often */
+  const char *sample;      /* how often, by somebody's choice; NULL: by nobody's */
+  bool follows;            /* programs that it executed are profiled, too */
   int wait_status;         /* of the program */
   uint64_t resident_bytes; /* see child.h */
   gint64 started_ns;       /* output_clock_ns */

@@ -8,6 +8,7 @@
 #include "tools/source/recorded_moment.h"
 #include "tools/state/target_names.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -76,12 +77,35 @@ static void add_symbols(struct heap *heap, enum symbols_detail detail, const cha
   process_heap_add_names(heap, &options, owner, false);
 }
 
+static struct target *find_by_number(const char *argument, int pid, GError **error)
+{
+  g_autoptr(GError) problem = NULL;
+  struct target *target = target_find(pid, &problem);
+  if (problem != NULL)
+    g_set_error(error, problem->domain, problem->code, access(argument, F_OK) == 0 ? "%s; ./%s is the file" : "%s",
+                problem->message, argument);
+  return target;
+}
+
+static struct target *find_by_name(const char *argument, GError **error)
+{
+  g_autoptr(GError) problem = NULL;
+  struct target *target = target_names_find(argument, &problem);
+  if (problem != NULL)
+    g_propagate_error(error, g_steal_pointer(&problem));
+  else if (target == NULL && !recorded_moment_is(argument) && access(argument, F_OK) != 0 && errno == ENOENT)
+    g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE,
+                "'%s' is neither the name of a process that is profiled nor a file; heapprof ls lists processes",
+                argument);
+  return target;
+}
+
 struct target *source_find_process(const char *argument, GError **error)
 {
   int pid;
   if (source_is_pid(argument, &pid))
-    return target_find(pid, error);
-  return target_names_may_be(argument) ? target_names_find(argument, error) : NULL;
+    return find_by_number(argument, pid, error);
+  return target_names_may_be(argument) ? find_by_name(argument, error) : NULL;
 }
 
 bool source_exists(const char *argument)
