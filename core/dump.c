@@ -17,6 +17,7 @@
 #include "core/process.h"
 #include "core/profile.h"
 #include "core/region.h"
+#include "core/region_hooks.h"
 #include "core/resident.h"
 #include "core/settle.h"
 #include "core/stacks.h"
@@ -200,8 +201,11 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
     return;
   add_number(profile, arena, COMMENT_created_unix_ns, header->created_unix_ns);
   add_text(profile, arena, COMMENT_allocator, header->allocator);
-  if (header->hooked_at_entries != 0)
-    add_text(profile, arena, COMMENT_hooks, REGION_HOOKS_AT_ENTRIES);
+  char hooks[160] = "";
+  struct text hooks_text = TEXT_INIT(hooks);
+  region_hooks_put(&hooks_text, header->hooks);
+  if (hooks[0] != '\0')
+    add_text(profile, arena, COMMENT_hooks, hooks);
   add_text(profile, arena, COMMENT_unwinder, unwinder_name());
   add_number(profile, arena, COMMENT_samples, stacks_samples());
   add_number(profile, arena, COMMENT_stacks, atomic_load_explicit(&header->stacks, memory_order_relaxed));

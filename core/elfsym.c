@@ -306,3 +306,10 @@ enum elfsym_table elfsym_resolve(const char *path, const uint8_t *build_id, size
   sys_close(file.fd);
   return table;
 }
+
+bool elfsym_find_full(int fd, Elf64_Shdr *symbols, Elf64_Shdr *strings)
+{
+  struct elf_file file = {.fd = fd};
+  return read_exactly(fd, 0, &file.header, sizeof file.header) && is_elf64(&file) &&
+         find_table(&file, symbols, strings) && symbols->sh_type == SHT_SYMTAB;
+}

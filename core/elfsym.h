@@ -10,6 +10,8 @@
 
 #include "core/arena.h"
 
+#include <elf.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct elfsym_query {
@@ -30,5 +32,8 @@ enum elfsym_table {
  * file of another build id is not believed. */
 enum elfsym_table elfsym_resolve(const char *path, const uint8_t *build_id, size_t build_id_bytes,
                                  struct elfsym_query *queries, size_t count, struct arena *arena);
+
+/* Where an open file has its .symtab and its strings. False: it has none. */
+bool elfsym_find_full(int fd, Elf64_Shdr *symbols, Elf64_Shdr *strings);
 
 #endif

@@ -335,11 +335,11 @@ static char *map_more_of_file(uint64_t from, uint64_t to)
   return base;
 }
 
-static bool is_hooked_at_entries;
+static uint32_t noted_hooks;
 
-void region_note_entries(void)
+void region_note_hooks(uint32_t hooks)
 {
-  is_hooked_at_entries = true;
+  noted_hooks |= hooks;
 }
 
 bool region_create(const struct config *config, const char *program, const char *allocator)
@@ -365,7 +365,7 @@ bool region_create(const struct config *config, const char *program, const char 
   header->pid_namespace = pid_namespace();
   header->sample_interval_bytes = config->sample_interval_bytes;
   header->depth = config->depth;
-  header->hooked_at_entries = is_hooked_at_entries;
+  header->hooks = noted_hooks;
   struct text program_text = TEXT_INIT(header->program), allocator_text = TEXT_INIT(header->allocator),
               command_text = TEXT_INIT(header->command);
   text_put(&program_text, program);

@@ -25,10 +25,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Creates the region of this process. Not for hooks. False: there is not even private memory. */
-/* Before region_create: the hooks are at the entries of the functions of the program's own allocator. */
-void region_note_entries(void);
+/* Before region_create: flags of enum region_hooks. */
+void region_note_hooks(uint32_t hooks);
 
+/* Creates the region of this process. Not for hooks. False: there is not even private memory. */
 bool region_create(const struct config *config, const char *program, const char *allocator);
 
 /* Gives a forked child its own region: the parent's records, with tallies at zero. The addresses and positions of all

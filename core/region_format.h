@@ -14,8 +14,17 @@
 
 #define REGION_MAGIC "HEAPPROF"
 
-/* What people read where hooked_at_entries is set. */
-#define REGION_HOOKS_AT_ENTRIES "at the entries of the program's own allocator"
+/* Allocators of the executable that have hooks at the entries of their functions, and, further up, those that have not
+ * because these could not be changed. */
+enum region_hooks {
+  REGION_HOOKS_OWN = 1, /* the one that the program calls by the usual names */
+  REGION_HOOKS_JE = 2,
+  REGION_HOOKS_RJEM = 4,
+  REGION_HOOKS_TC = 8,
+  REGION_HOOKS_MI = 16,
+  REGION_HOOKS_UNEXPORTED = 32, /* usual names, which only the executable's own code uses */
+  REGION_HOOKS_REFUSED_SHIFT = 16,
+};
 
 enum {
   REGION_VERSION = 2,
@@ -77,7 +86,7 @@ struct region_header {
   uint64_t created_unix_ns;
   uint64_t sample_interval_bytes;
   uint32_t depth;
-  uint32_t hooked_at_entries; /* 1: the program has an allocator of its own, with the hooks in its functions */
+  uint32_t hooks; /* enum region_hooks; others are not known here */
   char program[64];
   char allocator[256]; /* path of the object that provides malloc */
 

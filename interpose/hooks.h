@@ -21,8 +21,4 @@
 #include "interpose/hooks.def"
 #undef HEAPPROF_HOOK
 
-/* What malloc and free do where there is more to do than to count. */
-HIDDEN void *hooks_malloc_due(size_t size);
-HIDDEN void hooks_free_noted(void *pointer);
-
 #endif

@@ -13,7 +13,7 @@
 /* Each hot hook is a few integer instructions and a tail jump to the real function; everything else is in a function of
  * its own that the hook jumps to, so that its caller is still the application. */
 
-SAMPLED NOINLINE ARCH_ENTRY void *hooks_malloc_due(size_t size)
+static SAMPLED NOINLINE ARCH_ENTRY void *malloc_due(size_t size)
 {
   struct unwind_start start = UNWIND_START_HERE();
   real_ensure();
@@ -27,7 +27,7 @@ SAMPLED NOINLINE ARCH_ENTRY void *hooks_malloc_due(size_t size)
 
 SAMPLED void *malloc(size_t size)
 {
-  return sampler_count_down(size) ? hooks_malloc_due(size) : real.malloc(size);
+  return sampler_count_down(size) ? malloc_due(size) : real.malloc(size);
 }
 
 static SAMPLED NOINLINE ARCH_ENTRY void *calloc_due(size_t count, size_t size)
@@ -136,7 +136,7 @@ void *reallocarray(void *pointer, size_t count, size_t size)
   JUMP return reallocarray_noted(pointer, count, size);
 }
 
-SAMPLED NOINLINE ARCH_ENTRY void hooks_free_noted(void *pointer)
+static SAMPLED NOINLINE ARCH_ENTRY void free_noted(void *pointer)
 {
   if (UNLIKELY(bootstrap_owns(pointer)))
     return;
@@ -147,7 +147,7 @@ SAMPLED NOINLINE ARCH_ENTRY void hooks_free_noted(void *pointer)
 SAMPLED void free(void *pointer)
 {
   if (UNLIKELY(live_filter_may_hold(pointer)))
-    hooks_free_noted(pointer);
+    free_noted(pointer);
   else
     real.free(pointer);
 }

@@ -28,6 +28,7 @@
 #include "interpose/inert.h"
 #include "interpose/musl.h"
 #include "interpose/object.h"
+#include "interpose/patch/beside.h"
 #include "interpose/patch/own.h"
 #include "interpose/real.h"
 #include "interpose/signal.h"
@@ -94,11 +95,9 @@ static void init_main_stack(int pid, uintptr_t top)
     stack_bounds_init_main(top);
 }
 
-static void init_unwinding(const char *argv0)
+static void init_unwinding(const char *executable)
 {
   unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)_end);
-  char executable[MODULE_PATH_MAX] = "";
-  find_executable(argv0, executable);
   loaded_init((loaded_finder *)libc_find("_dl_find_object"), object_first_map(), object_loader_state());
   modules_init(executable);
 }
@@ -123,21 +122,38 @@ static void note_exit(int status, void *unused)
 }
 
 /* Nobody calls our malloc by its name. */
-static const char *take_over_own_malloc(const char *argv0)
+static const char *take_over_own_malloc(const char *executable)
 {
-  static LARGE char reason[192], executable[MODULE_PATH_MAX];
+  static LARGE char reason[192];
   if (libc_is_musl())
     return "the program, or a library before this one, brings its own malloc: its calls do not come here";
-  find_executable(argv0, executable);
-  const char *refusal = own_take_over(loader_was_started() ? executable : "/proc/self/exe", executable);
+  const char *refusal = own_take_over(executable);
   if (refusal == NULL) {
-    region_note_entries();
+    region_note_hooks(REGION_HOOKS_OWN);
     return NULL;
   }
   struct text text = TEXT_INIT(reason);
   text_put(&text, "the program, or a library before this one, brings its own malloc: its calls do not come here (");
   text_put(&text, refusal);
   text_put(&text, ")");
+  return reason;
+}
+
+static bool hooks_are_beside; /* what is sampled may be of several allocators */
+
+/* NULL: there is none that may be asked of all that is sampled. */
+static size_t (*allocators_usable_size(void))(void *pointer)
+{
+  return real_is_allocators.malloc_usable_size && !hooks_are_beside ? real.malloc_usable_size : NULL;
+}
+
+/* Allocators in the executable. */
+static const char *take_over_entries(const char *executable)
+{
+  const char *reason = real_is_interposed() ? NULL : take_over_own_malloc(executable);
+  uint32_t beside = reason == NULL && !libc_is_musl() ? beside_take_over(executable, config.verbose >= 1) : 0;
+  hooks_are_beside = (beside & ((1u << REGION_HOOKS_REFUSED_SHIFT) - 1)) != 0;
+  region_note_hooks(beside);
   return reason;
 }
 
@@ -164,12 +180,15 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
   }
   if (!config.follow)
     follow_end(given.environment);
-  if (reason == NULL && !real_is_interposed())
-    reason = take_over_own_malloc(given.argv[0]);
+  char executable[MODULE_PATH_MAX] = "";
+  if (reason == NULL) {
+    find_executable(given.argv[0], executable);
+    reason = take_over_entries(executable);
+  }
   sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
   live_init(config.sample_interval_bytes == 1);
   record_init(config.depth);
-  stacks_set_usable_size(real_is_allocators.malloc_usable_size ? real.malloc_usable_size : NULL);
+  stacks_set_usable_size(allocators_usable_size());
   init_main_stack(pid, given.stack_top);
   dump_init(&config, program);
   if (reason == NULL && !settle_init(&config, program, real_allocator_path()))
@@ -178,7 +197,7 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
     inert_enter(reason, config.verbose >= 1 || message_reaches_terminal());
   } else {
     command_line_keep(given.argv);
-    init_unwinding(given.argv[0]);
+    init_unwinding(executable);
     fork_init();
     if (on_exit != NULL)
       (void)on_exit(note_exit, NULL);

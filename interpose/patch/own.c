@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/patch/own.h"
 
+#include "core/modules.h"
 #include "core/on_stack.h"
+#include "core/text.h"
 #include "interpose/bootstrap.h"
 #include "interpose/object.h"
 #include "interpose/patch/hooks_whole.h"
@@ -36,6 +38,12 @@ static LARGE struct {
   struct object executable, ours;
   bool is_executable_known;
 } objects;
+
+static LARGE struct {
+  struct patch patches[PATCHES_MAX];
+  size_t count;
+  bool is_in_force;
+} family;
 
 /* The loader keeps the program first. */
 static int find_objects(struct dl_phdr_info *info, size_t size, void *argument)
@@ -139,31 +147,45 @@ static const char *hook_family(const char *file, struct patch *patches, size_t c
   return patch_install(&objects.executable, file, patches, count, is_in_force);
 }
 
-static const char *take_over(const char *file, const char *path)
+static const char *kept(const char *path)
 {
-  static LARGE struct patch patches[PATCHES_MAX];
-  size_t count = 0;
-  bool is_in_force = false;
+  static LARGE char copy[MODULE_PATH_MAX];
+  struct text text = TEXT_INIT(copy);
+  text_put(&text, path);
+  return copy;
+}
+
+static const char *take_over(const char *path)
+{
   (void)object_each(find_objects, NULL);
   if (objects.ours.name == NULL || objects.executable.symbols == NULL)
     return "its symbols are not found";
   if (bootstrap_is_used()) /* which nobody but our free knows */
     return "it allocated while the next malloc was looked for";
-  const char *reason = find_family(patches, &count);
-  reason = reason == NULL ? check_family(patches, count) : reason;
-  reason = reason == NULL ? hook_family(file, patches, count, &is_in_force) : reason;
-  if (is_in_force)
-    real_change_allocator(&objects.executable, path);
-  for (size_t i = 0; is_in_force && i < count; i++)
-    real_change(patches[i].symbol, patches[i].original);
+  const char *reason = find_family(family.patches, &family.count);
+  reason = reason == NULL ? check_family(family.patches, family.count) : reason;
+  if (reason == NULL)
+    reason = hook_family(path, family.patches, family.count, &family.is_in_force);
+  if (family.is_in_force)
+    real_change_allocator(&objects.executable, kept(path));
+  for (size_t i = 0; family.is_in_force && i < family.count; i++)
+    real_change(family.patches[i].symbol, family.patches[i].original);
   return reason;
 }
 
 /* No handler may come between: a hook that is called, but does not know the real function yet, takes libc's. */
-const char *own_take_over(const char *file, const char *path)
+const char *own_take_over(const char *path)
 {
   struct blocked_signals before = signals_block();
-  const char *reason = take_over(file, path);
+  const char *reason = take_over(path);
   signals_restore(before);
   return reason;
+}
+
+bool own_has_hook(const uint8_t *function)
+{
+  for (size_t i = 0; family.is_in_force && i < family.count; i++)
+    if (family.patches[i].function == function)
+      return true;
+  return false;
 }

@@ -14,7 +14,13 @@
 
 #include "core/compiler.h"
 
-/* `file`: where the executable can be read; `path`: what to call it, and stays. NULL: the hooks are called. */
-HIDDEN const char *own_take_over(const char *file, const char *path);
+#include <stdbool.h>
+#include <stdint.h>
+
+/* `path`: of the executable. NULL: the hooks are called. */
+HIDDEN const char *own_take_over(const char *path);
+
+/* Does that function of the executable have one of these hooks? */
+HIDDEN bool own_has_hook(const uint8_t *function);
 
 #endif

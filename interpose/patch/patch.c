@@ -2,6 +2,7 @@
 #include "interpose/patch/patch.h"
 
 #include "core/arch/entry.h"
+#include "core/descriptor.h"
 #include "core/libc.h"
 #include "core/sys.h"
 #include "core/text.h"
@@ -37,6 +38,7 @@ static LARGE char reason_buffer[128];
 static const char *about(const struct patch *patch, const char *reason)
 {
   struct text text = TEXT_INIT(reason_buffer);
+  text_put(&text, patch->prefix != NULL ? patch->prefix : "");
   text_put(&text, patch->symbol);
   text_put(&text, " ");
   text_put(&text, reason);
@@ -148,6 +150,26 @@ static const char *map_copies(void)
   return NULL;
 }
 
+/* Pages that were exchanged before: they were as in the file then, and nobody else has run since. */
+static LARGE struct {
+  uintptr_t pages[3 * PAGES_MAX];
+  size_t count;
+} exchanged;
+
+static bool is_exchanged(uintptr_t page)
+{
+  for (size_t i = 0; i < exchanged.count; i++)
+    if (exchanged.pages[i] == page)
+      return true;
+  return false;
+}
+
+static void note_exchanged(void)
+{
+  for (size_t i = 0; i < work.page_count && exchanged.count < COUNT_OF(exchanged.pages); i++)
+    exchanged.pages[exchanged.count++] = work.pages[i];
+}
+
 /* The copies are not changed yet. */
 static bool are_copies_of(int file)
 {
@@ -155,6 +177,8 @@ static bool are_copies_of(int file)
   size_t size = work.page_bytes;
   for (size_t i = 0; size <= sizeof page && i < work.page_count; i++) {
     memset(page, 0, size); /* as what lies behind the end of the file */
+    if (is_exchanged(work.pages[i]))
+      continue;
     uint64_t offset = work.text_offset + (work.pages[i] - (uintptr_t)work.text.code);
     if (sys_pread(file, page, size, offset) <= 0 || memcmp(page, work.copies + i * size, size) != 0)
       return false;
@@ -164,7 +188,7 @@ static bool are_copies_of(int file)
 
 static const char *check_file(const char *path)
 {
-  int file = path != NULL ? sys_open(path, O_RDONLY | O_CLOEXEC, 0) : -1;
+  int file = path != NULL ? descriptor_open(path, O_RDONLY, 0) : -1;
   if (path == NULL)
     return NULL;
   if (file < 0)
@@ -190,11 +214,15 @@ static const char *write_all(void)
     for (size_t j = 0; work.is_alias[i] && j < i; j++)
       if (work.patches[j].function == patch->function && !work.is_alias[j])
         patch->original = work.patches[j].original;
+    if (work.is_alias[i] && patch->real != NULL)
+      *patch->real = patch->original;
     if (work.is_alias[i])
       continue;
     if (!entry_move(&work.entries[i], patch->hook, room, (uintptr_t)room, changed))
       return about(patch, "addresses what is too far away");
     patch->original = room;
+    if (patch->real != NULL)
+      *patch->real = room;
     copy_change(change_of(i), changed, work.entries[i].changed_bytes);
   }
   return NULL;
@@ -249,6 +277,8 @@ const char *patch_install(const struct object *object, const char *file, struct 
   reason = reason == NULL ? put_all(is_in_force) : reason;
   if (work.copies != NULL)
     (void)sys_munmap(work.copies, 2 * work.page_count * work.page_bytes);
+  if (*is_in_force)
+    note_exchanged();
   if (work.room != NULL && !*is_in_force)
     (void)sys_munmap(work.room, work.room_bytes);
   return reason;

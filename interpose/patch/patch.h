@@ -19,12 +19,14 @@
 #include <stdint.h>
 
 struct patch {
+  const char *prefix; /* of the symbol; NULL: none */
   const char *symbol;
   const uint8_t *function;
   size_t bytes;
   const void *hook;
   bool is_alone;  /* it may not go through another one */
   void *original; /* out: calls the function as it was */
+  void **real;    /* set to that before the hook is called; NULL: nowhere */
 };
 
 enum { PATCHES_MAX = 56 };

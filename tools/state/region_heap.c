@@ -6,6 +6,7 @@
 #include "core/cuts.h"
 #include "core/inherited.h"
 #include "core/peak.h"
+#include "core/region_hooks.h"
 #include "tools/heap/load.h"
 #include "tools/heap/save.h"
 #include "tools/state/addresses.h"
@@ -547,8 +548,11 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
   add_origin(heap, summary, reason);
   add_number(heap, COMMENT_sampling_interval_bytes, summary->sample_interval_bytes);
   add_text(heap, COMMENT_allocator, summary->allocator);
-  if (summary->is_hooked_at_entries)
-    add_text(heap, COMMENT_hooks, REGION_HOOKS_AT_ENTRIES);
+  char hooks[160] = "";
+  struct text hooks_text = TEXT_INIT(hooks);
+  region_hooks_put(&hooks_text, summary->hooks);
+  if (hooks[0] != '\0')
+    add_text(heap, COMMENT_hooks, hooks);
   add_number(heap, COMMENT_samples, summary->samples);
   add_number(heap, COMMENT_stacks, summary->stacks);
   add_number(heap, COMMENT_exact_units, summary->exact_units);

@@ -55,7 +55,7 @@ static void read_header(const struct region_log *log, struct region_summary *sum
   summary->depth = header->depth;
   copy_text(summary->program, header->program, sizeof header->program);
   copy_text(summary->allocator, header->allocator, sizeof header->allocator);
-  summary->is_hooked_at_entries = header->hooked_at_entries == 1;
+  summary->hooks = header->hooks;
   copy_text(summary->command, header->command, sizeof header->command);
   read_end(header, summary);
   summary->stacks = atomic_load_explicit(&header->stacks, memory_order_relaxed);

@@ -16,7 +16,7 @@ struct region_summary {
   uint64_t sample_interval_bytes;
   unsigned depth;
   char program[65], allocator[257];
-  bool is_hooked_at_entries;
+  uint32_t hooks;                  /* enum region_hooks */
   char command[COMMAND_BYTES + 1]; /* with its arguments; "": not known */
   uint64_t origin_unix_ns;         /* of the region that all that was inherited goes back to ... */
   int origin_pid;                  /* 0: it inherited nothing */

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: MIT
+"""An allocator in the executable beside libc's, by other names: both have hooks, each keeps its own functions, and with every allocation
+recorded a profile equals what the victim counted. Seen to fail by the mutants beside_unseen, beside_unnamed and one_real_for_all."""
+import itertools
+import os
+import pathlib
+import re
+import subprocess
+
+from harness import paths, tools
+from harness.case import Case, cases
+from hazards.toolbox import VICTIMS, compile, program, skip_unless
+
+FOLDER = "/usr/lib/x86_64-linux-gnu"
+# prefix: (archive, what the victim is told of it, what it needs besides)
+FAMILIES = {
+    "je_": ("libjemalloc.a", ["-DJEMALLOC"], ["-lm", "-ldl"]),
+    "_rjem_": ("libjemalloc.a", ["-DJEMALLOC"], ["-lm", "-ldl"]),
+    "tc_": ("libtcmalloc_minimal.a", [], ["-lstdc++", "-lm"]),
+    "mi_": (None, ["-DMIMALLOC"], []),
+}
+NAMES = """malloc free calloc realloc memalign aligned_alloc posix_memalign valloc pvalloc malloc_usable_size cfree
+    mallocx rallocx xallocx dallocx sdallocx nallocx sallocx mallctl malloc_stats_print mallctlnametomib mallctlbymib""".split()
+HOOKS = r"^hooks +(.*)$"
+
+
+def renamed(path, prefix):
+    """The usual names get the prefix, or, where those with it are there already, one that nobody uses."""
+    tools.need("objcopy")
+    path, new = pathlib.Path(path), "unused_" if prefix == "tc_" else prefix
+    result = paths.BUILD / "tests/hazards/built" / f"{new}{path.name}.o"
+    result.parent.mkdir(parents=True, exist_ok=True)
+    if not result.exists():
+        temporary = result.with_suffix(f".{os.getpid()}")
+        subprocess.run(["objcopy", *(f"--redefine-sym={name}={new}{name}" for name in NAMES), path, temporary], check=True)
+        temporary.replace(result)
+    return str(result)
+
+
+def parts_of(prefix, *flags):
+    archive, definitions, libraries = FAMILIES[prefix]
+    if archive is None:
+        return [*definitions, renamed(compile(VICTIMS / "own_allocator.c", "-fno-builtin", "-c"), prefix),
+                compile(VICTIMS / "beside_mi.c", "-fno-builtin", "-c", *flags)]
+    skip_unless(os.path.exists(f"{FOLDER}/{archive}"), f"{archive} is not installed")
+    return [*definitions, renamed(f"{FOLDER}/{archive}", prefix), *libraries]
+
+
+def linked(prefix, *flags):
+    return program("beside.c", "-fno-builtin", f"-DPREFIX={prefix}", *parts_of(prefix), *flags)
+
+
+class Beside(Case):
+    def check_hooks(self, run, expected):
+        for path in run.files:
+            self.assertEqual(re.findall(HOOKS, self.tool("info", path).stdout, re.MULTILINE), expected)
+
+    @cases(*itertools.product(FAMILIES, ["all", "threads"]))
+    def test_totals(self, prefix, how):
+        run = self.profiled([linked(prefix), how], sample=1)
+        self.assertEqual(run.err, "")
+        self.check_run_exact(run)
+        self.check_hooks(run, [f"at the entries of {prefix}malloc"])
+
+    @cases(*FAMILIES)
+    def test_fork(self, prefix):
+        run = self.profiled([linked(prefix), "fork"], sample=1)
+        by_pid = {int(path.name.split(".")[-4]): profile for path, profile in zip(run.files, run.profiles)}
+        self.assertEqual(set(by_pid), set(run.shadows))
+        for pid, profile in by_pid.items():
+            self.check_exact(profile, run.shadows[pid])
+
+    @cases(*FAMILIES)
+    def test_as_without(self, prefix):
+        """Also where nothing is sampled, where the interval is what it mostly is, and where its names are stripped."""
+        victim = linked(prefix)
+        expected = self.plain([victim, "threads"]).out
+        for sample, command in ((None, victim), ("64G", victim), (1, linked(prefix, "-s"))):
+            actual = self.profiled([command, "threads"], sample=sample)
+            self.assertEqual((re.sub("pid=.*", "", actual.out), actual.err), (re.sub("pid=.*", "", expected), ""))
+
+    def test_stripped(self):
+        """Nothing tells where its functions are, unless they are exported."""
+        self.check_hooks(self.profiled([linked("mi_", "-s"), "all"], sample=1), [])
+        self.clear_profiles()
+        run = self.profiled([linked("mi_", "-s", "-rdynamic"), "all"], sample=1)
+        self.check_run_exact(run)
+        self.check_hooks(run, ["at the entries of mi_malloc"])
+
+    def test_unexported(self):
+        """The usual names, which only the executable's own code comes to."""
+        own = compile(VICTIMS / "own_allocator.c", "-fno-builtin", "-fvisibility=hidden", "-c")
+        run = self.profiled([program("churn.c", "-fno-builtin", own)], sample=1)
+        self.check_run_exact(run)
+        self.check_hooks(run, ["at the entries of a malloc that is not exported"])
+
+    def test_both(self):
+        """One of the usual names, which are exported, and one beside it."""
+        own = compile(VICTIMS / "own_allocator.c", "-fno-builtin", "-c")
+        run = self.profiled([linked("_rjem_", own), "threads"], sample=1)
+        self.check_run_exact(run)
+        self.check_hooks(run, ["at the entries of the program's own allocator, _rjem_malloc"])
+
+    def test_two(self):
+        """Each goes on with its own functions."""
+        run = self.profiled([linked("_rjem_", "-DSECOND=mi_", *parts_of("mi_")[1:]), "threads"], sample=1)
+        self.check_run_exact(run)
+        self.check_hooks(run, ["at the entries of _rjem_malloc, mi_malloc"])
+
+    def test_refused(self):
+        """One whose functions cannot be changed stays as it is, and so does its caller."""
+        victim = program("beside.c", "-fno-builtin", "-DPREFIX=mi_", *parts_of("mi_", "-DTABLE"))
+        run = self.profiled([victim, "all"], sample=1, verbose=1)
+        self.assertEqual(run.err.splitlines()[0], "heapprof: not profiling what mi_malloc gives: mi_cfree jumps by a table")
+        self.assertEqual(run.profile.totals(lambda frames: "victim_beside" in frames)["alloc_objects"], 0)
+        self.assertEqual(run.profile.totals(lambda frames: "victim_libc" in frames)["alloc_objects"], 800)
+        self.check_hooks(run, ["not at the entries of mi_malloc"])
+
+    @cases("je", "std")
+    def test_rust(self, how):
+        """Linked as cargo does, with names in .symtab alone."""
+        tools.need("rustc")
+        victim = self.dir / "beside"
+        linking = [f"-Clink-arg={part}" for part in parts_of("_rjem_")[1:]] if how == "je" else []
+        subprocess.run(["rustc", "-Copt-level=1", "-g", "-o", victim, *(["--cfg", "je", *linking] if how == "je" else []), VICTIMS / "beside.rs"], check=True)
+        run = self.profiled([victim], sample=1)
+        self.assertEqual(run.err, "")
+        self.check_run_exact(run)
+        self.check_hooks(run, ["at the entries of _rjem_malloc"] if how == "je" else [])
+
+
+class Cost(Case):
+    """A pair of _rjem_malloc(64) and _rjem_free, counted by callgrind as the difference of two run lengths."""
+    SHORT, LONG = 5_000, 25_000
+    HOOKS_MAX = 16
+
+    def per_pair(self, victim, **options):
+        counts = []
+        for pairs in (self.SHORT, self.LONG):
+            command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.dir}/callgrind.%p", victim, pairs]
+            run = self.profiled(command, sample="64G", seed=1, **options)
+            counts.append(int(re.search(r"Collected : (\d+)", run.err).group(1)))
+        return (counts[1] - counts[0]) / (self.LONG - self.SHORT)
+
+    def test_pair(self):
+        tools.need("valgrind")
+        definitions = ["-Dmalloc=_rjem_malloc", "-Dfree=_rjem_free"]
+        hooked, stripped = (self.per_pair(program("pair.c", "-fno-builtin", *definitions, *parts_of("_rjem_")[1:], *flags)) for flags in ([], ["-s"]))
+        self.figure(hooked=hooked, stripped=stripped)
+        self.assertLessEqual(hooked, stripped + self.HOOKS_MAX)
+        self.assertGreater(hooked, stripped + 4, "the hooks are not called")
