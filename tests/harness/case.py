@@ -30,6 +30,7 @@ ALLOCATORS = {
     "mimalloc": "libmimalloc.so.2",
 }
 LIBRARY_FOLDERS = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"]
+EMULATED_FOLDERS = ["/usr/lib/aarch64-linux-gnu"]
 
 
 def cases(*parameters):
@@ -58,9 +59,9 @@ def path_of_allocator(name):
     library = ALLOCATORS[name]
     if library is None:
         return None
-    for folder in LIBRARY_FOLDERS:
+    for folder in EMULATED_FOLDERS if paths.EMULATOR else LIBRARY_FOLDERS:
         path = os.path.join(folder, library)
-        if os.path.exists(path):
+        if os.path.exists(os.environ.get("QEMU_LD_PREFIX", "") + path):  # which the emulator puts in front, too
             return path
     raise unittest.SkipTest(f"{library} is not installed")
 
@@ -235,7 +236,7 @@ class Case(unittest.TestCase):
 
     def start(self, arguments, cwd=None, preexec_fn=None, pass_fds=(), **environment):
         self.programs_started += 1
-        return Program(self, [str(a) for a in arguments],
+        return Program(self, [*paths.EMULATOR, *map(str, arguments)],
                        {"cwd": cwd or self.dir, "preexec_fn": preexec_fn, "pass_fds": pass_fds,
                         "env": self.environment(**environment)})
 

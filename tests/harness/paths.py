@@ -8,4 +8,6 @@ SOURCE = pathlib.Path(os.environ.get("HEAPPROF_SRCDIR", TESTS.parent)).resolve()
 BUILD = pathlib.Path(os.environ.get("HEAPPROF_BUILDDIR", SOURCE)).resolve()
 LIB = pathlib.Path(os.environ.get("HEAPPROF_LIB", BUILD / "libheapprof.so")).resolve()
 TOOL = BUILD / "heapprof"
+# What runs programs of another machine: a command and its arguments.
+EMULATOR = os.environ.get("HEAPPROF_EMULATOR", "").split()
 VICTIMS = BUILD / "tests/victims"

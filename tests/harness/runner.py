@@ -32,7 +32,7 @@ EXIT_PASSED, EXIT_FAILED, EXIT_SKIPPED = 0, 1, 77
 DEFAULT_TIMEOUT = 60
 PATIENCE = 5  # limits are for an idle machine; where others want the processor too, this many times as long
 # Of the tests, not of the library: no setting of the caller's reaches a program under test.
-OUR_VARIABLES = {"HEAPPROF_LIB", "HEAPPROF_BUILDDIR", "HEAPPROF_SRCDIR", "HEAPPROF_TORTURE",
+OUR_VARIABLES = {"HEAPPROF_LIB", "HEAPPROF_BUILDDIR", "HEAPPROF_SRCDIR", "HEAPPROF_EMULATOR", "HEAPPROF_TORTURE",
                  "HEAPPROF_TORTURE_SEED"}
 FOLDER_ORDER = ["harness", "unit", "policy", "preload"]
 
@@ -84,9 +84,11 @@ def find_jobs():
     jobs = []
     programs = [p for p in (paths.BUILD / "tests/unit").glob("test_*") if os.access(p, os.X_OK) and p.suffix == ""]
     for path in sorted([*paths.TESTS.glob("*/test_*.py"), *programs], key=order):
+        if path.parent.name == "aarch64" and not paths.EMULATOR:
+            continue  # tests/aarch64/run runs these
         name = f"{path.parent.name}/{path.stem}"
         if path.suffix == "":
-            jobs.append(Job(name, [str(path)], is_unit=True))
+            jobs.append(Job(name, [*paths.EMULATOR, str(path)], is_unit=True))
             continue
         try:
             tests = list(python_tests(path))

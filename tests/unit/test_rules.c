@@ -15,6 +15,11 @@ static void expect_kept(struct frame_rule rule)
   assert_int_equal(rule_ra_offset(packed), rule.ra_offset);
 }
 
+static int32_t in_words(uint64_t *random, unsigned bits)
+{
+  return 8 * ((int32_t)(prng_next(random) % (1u << bits)) - (1 << (bits - 1)));
+}
+
 static void packing_keeps_every_field(void **state)
 {
   (void)state;
@@ -22,10 +27,11 @@ static void packing_keeps_every_field(void **state)
   for (int i = 0; i < 100000; i++)
     expect_kept((struct frame_rule){.kind = (enum rule_kind)(1 + prng_next(&random) % 8),
                                     .bp = (enum rule_bp)(prng_next(&random) % 4),
-                                    .cfa_offset = (int32_t)(prng_next(&random) % (1 << 28)) - (1 << 27),
-                                    .addend = 8 * ((int32_t)(prng_next(&random) % 1024) - 512),
-                                    .bp_offset = 8 * ((int32_t)(prng_next(&random) % 4096) - 2048),
-                                    .ra_offset = 8 * ((int32_t)(prng_next(&random) % 256) - 128)});
+                                    .cfa_offset = (int32_t)(prng_next(&random) % (1u << RULE_CFA_BITS)) -
+                                                  (1 << (RULE_CFA_BITS - 1)),
+                                    .addend = in_words(&random, ARCH_RULE_ADDEND_BITS),
+                                    .bp_offset = in_words(&random, ARCH_RULE_BP_BITS),
+                                    .ra_offset = in_words(&random, ARCH_RULE_RETURN_ADDRESS_BITS)});
 }
 
 static void limits_of_the_packed_form(void **state)
@@ -34,19 +40,21 @@ static void limits_of_the_packed_form(void **state)
   const struct frame_rule plain = {.kind = RULE_BP_DEREF, .bp = RULE_BP_AT_BP, .cfa_offset = 16, .ra_offset = -8};
   static const struct {
     size_t offset;
-    int32_t low, high, unit;
-  } fields[] = {{offsetof(struct frame_rule, cfa_offset), -(128 << 20), (128 << 20) - 1, 1},
-                {offsetof(struct frame_rule, addend), -4096, 4088, 8},
-                {offsetof(struct frame_rule, bp_offset), -16384, 16376, 8},
-                {offsetof(struct frame_rule, ra_offset), -1024, 1016, 8}};
+    int32_t bits, unit;
+  } fields[] = {{offsetof(struct frame_rule, cfa_offset), RULE_CFA_BITS, 1},
+                {offsetof(struct frame_rule, addend), ARCH_RULE_ADDEND_BITS, 8},
+                {offsetof(struct frame_rule, bp_offset), ARCH_RULE_BP_BITS, 8},
+                {offsetof(struct frame_rule, ra_offset), ARCH_RULE_RETURN_ADDRESS_BITS, 8}};
+  assert_in_range(RULE_CFA_BITS, 26, 28); /* 32 MiB at least */
   for (size_t i = 0; i < COUNT_OF(fields); i++) {
+    int32_t high = (1 << (fields[i].bits - 1)) - 1, low = -high - 1;
     struct frame_rule rule = plain;
     int32_t *field = (int32_t *)((char *)&rule + fields[i].offset);
-    *field = fields[i].low, expect_kept(rule);
-    *field = fields[i].high, expect_kept(rule);
-    *field = fields[i].low - fields[i].unit;
+    *field = low * fields[i].unit, expect_kept(rule);
+    *field = high * fields[i].unit, expect_kept(rule);
+    *field = (low - 1) * fields[i].unit;
     assert_int_equal(rule_pack(rule), RULE_CAREFUL);
-    *field = fields[i].high + fields[i].unit;
+    *field = (high + 1) * fields[i].unit;
     assert_int_equal(rule_pack(rule), RULE_CAREFUL);
     *field = 4;
     if (fields[i].unit == 8)

@@ -8,6 +8,7 @@
 #include "core/modules.h"
 #include "core/prng.h"
 #include "core/stacks.h"
+#include "odd_frames.h"
 #include "unit.h"
 #include "walks.h"
 
@@ -130,7 +131,7 @@ static NOINLINE unsigned with_many_arguments(int a, int b, int c, int d, int e, 
 }
 
 /* DRAP: the CFA is loaded from the stack. */
-__attribute__((force_align_arg_pointer)) static NOINLINE unsigned realigned(size_t size)
+REALIGNED static NOINLINE unsigned realigned(size_t size)
 {
   _Alignas(64) volatile char bytes[128];
   volatile char *more = alloca(size);
@@ -261,30 +262,6 @@ static void at_any_instruction(void **state)
   expect_same(1500, 12000);
 }
 
-/* Functions without CFI. */
-
-typedef unsigned (*callback)(void);
-unsigned call_with_frame_pointer(callback function);
-unsigned call_without_frame_pointer(callback function);
-__asm__(".text\n"
-        ".type call_with_frame_pointer, @function\n"
-        "call_with_frame_pointer:\n"
-        "  pushq %rbp\n"
-        "  movq %rsp, %rbp\n"
-        "  subq $48, %rsp\n"
-        "  call *%rdi\n"
-        "  leave\n"
-        "  ret\n"
-        ".size call_with_frame_pointer, . - call_with_frame_pointer\n"
-        ".type call_without_frame_pointer, @function\n"
-        "call_without_frame_pointer:\n"
-        "  pushq %rbp\n"
-        "  movq $0x1234567, %rbp\n"
-        "  call *%rdi\n"
-        "  popq %rbp\n"
-        "  ret\n"
-        ".size call_without_frame_pointer, . - call_without_frame_pointer\n");
-
 static struct walk_room walk_room;
 static const uintptr_t *const walked = walk_room.pcs;
 static uint32_t walked_flags;
@@ -362,15 +339,15 @@ static void garbage_for_a_frame_pointer_ends_the_stack(void **state)
 static void code_outside_of_any_file(void **state)
 {
   (void)state;
-  static const uint8_t code[] = {0x55, 0x48, 0x89, 0xe5,
-                                 0xff, 0xd7, 0xc9, 0xc3}; /* push; mov; call *%rdi; leave; ret */
+  static const uint8_t code[] = ODD_CODE;
   uint8_t *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   assert_ptr_not_equal(memory, MAP_FAILED);
   memcpy(memory, code, sizeof code);
+  __builtin___clear_cache((char *)memory, (char *)memory + sizeof code);
   assert_int_equal(mprotect(memory, PAGE, PROT_READ | PROT_EXEC), 0);
   unsigned (*made)(callback) = (unsigned (*)(callback))(uintptr_t)memory;
   unsigned count = walk_without_cfi(made);
-  assert_true(count >= 2 && walked[0] == (uintptr_t)memory + 5);
+  assert_true(count >= 2 && walked[0] == (uintptr_t)memory + ODD_CODE_RETURN - 1);
   assert_true(is_inside(walked[1], (uintptr_t)walk_without_cfi));
   assert_true((walked_flags & STACK_FRAME_POINTERS) != 0);
   munmap(memory, PAGE);
@@ -610,15 +587,11 @@ static int find_libc(struct dl_phdr_info *info, size_t size, void *argument)
   return 1;
 }
 
-/* Return addresses of `call rel32` whose target is code, too. */
+/* Return addresses of calls whose target is code, too. */
 static bool is_after_call(const struct code *code, uintptr_t address)
 {
-  int32_t distance;
-  if (*(const uint8_t *)(address - 5) != 0xe8)
-    return false;
-  memcpy(&distance, (const void *)(address - 4), sizeof distance);
-  uintptr_t target = address + (uintptr_t)(intptr_t)distance;
-  return target >= code->low && target < code->high && target % 16 == 0;
+  uintptr_t target;
+  return odd_call_target(address, &target) && target >= code->low && target < code->high && target % 16 == 0;
 }
 
 static void rules_for_all_call_sites_of_libc(void **state)
@@ -638,7 +611,8 @@ static void rules_for_all_call_sites_of_libc(void **state)
     without += rule_kind(rule) == RULE_FRAME_POINTER;
     by_bp += rule_kind(rule) == RULE_BP;
     if (rule_kind(rule) == RULE_SP || rule_kind(rule) == RULE_BP)
-      odd += rule_ra_offset(rule) != -8 || rule_cfa_offset(rule) % 8 != 0 || rule_cfa_offset(rule) < 8;
+      odd += !odd_is_usual(rule_ra_offset(rule), rule_bp_offset(rule)) || rule_cfa_offset(rule) % 8 != 0 ||
+             rule_cfa_offset(rule) < 8;
   }
   assert_in_range(sites, 10000, 1000000);
   assert_true(by_bp > 100 && without < sites / 500 && odd < sites / 500);
@@ -646,7 +620,7 @@ static void rules_for_all_call_sites_of_libc(void **state)
 }
 
 /* No system call, once something of the object is known: each would be the end. */
-CHILD_TEST(rules_need_no_system_call)
+KERNEL_TEST(rules_need_no_system_call)
 {
   struct code code = {0, 0};
   unsigned sites = 0;
@@ -664,44 +638,23 @@ CHILD_TEST(rules_need_no_system_call)
   (void)syscall(SYS_exit, all && sites > 10000 ? UNIT_REACHED_END : 1); /* exit_group is no longer allowed */
 }
 
-/* A frame that has its caller's in rbx, as the loader's has. */
-unsigned call_by_rbx(callback function);
-__asm__(".text\n"
-        ".type call_by_rbx, @function\n"
-        "call_by_rbx:\n"
-        "  .cfi_startproc\n"
-        "  pushq %rbx\n"
-        "  .cfi_adjust_cfa_offset 8\n"
-        "  .cfi_offset %rbx, -16\n"
-        "  movq %rsp, %rbx\n"
-        "  .cfi_def_cfa_register %rbx\n"
-        "  andq $-64, %rsp\n"
-        "  call *%rdi\n"
-        "  movq %rbx, %rsp\n"
-        "  .cfi_def_cfa_register %rsp\n"
-        "  popq %rbx\n"
-        "  .cfi_adjust_cfa_offset -8\n"
-        "  ret\n"
-        "  .cfi_endproc\n"
-        ".size call_by_rbx, . - call_by_rbx\n");
-
 static void frames_by_other_registers(void **state)
 {
   (void)state;
   for (int i = 0; i < 3; i++)
-    assert_true(call_by_rbx(compare_stacks) > 2 && recurse(5) > 5);
+    assert_true(call_by_other_register(compare_stacks) > 2 && recurse(5) > 5);
   expect_same(6, 30);
 }
 
 /* Nor do they, in the second walk. */
-CHILD_TEST(other_registers_need_no_system_call)
+KERNEL_TEST(other_registers_need_no_system_call)
 {
   if (UNIT_IS_THREAD_SANITIZED)
     return;
   unsigned count = 0;
   bool all = true;
   for (volatile int turn = 0; turn < 3; turn++) {
-    unsigned now = call_by_rbx(walk);
+    unsigned now = call_by_other_register(walk);
     all = all && walked_flags == 0 && (count == 0 || now == count);
     count = now;
     require(turn != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) == 0);

@@ -89,6 +89,18 @@ static inline int unit_fork(void (*body)(void))
 
 #define UNIT_PASSED (UNIT_REACHED_END << 8) /* as a wait status */
 
+/* Of what an emulator does not do for the kernel: it is skipped there. */
+#define KERNEL_TEST(name)                                                                                              \
+  static void name##_body(void);                                                                                       \
+  static void name(void **state)                                                                                       \
+  {                                                                                                                    \
+    (void)state;                                                                                                       \
+    if (getenv("HEAPPROF_EMULATOR") != NULL)                                                                           \
+      skip();                                                                                                          \
+    assert_int_equal(unit_fork(name##_body), UNIT_PASSED);                                                             \
+  }                                                                                                                    \
+  static void name##_body(void)
+
 #define CHILD_TEST(name)                                                                                               \
   static void name##_body(void);                                                                                       \
   static void name(void **state)                                                                                       \
