@@ -43,11 +43,57 @@ static LARGE struct reach {
   const struct entry_text *text;
   size_t function, end; /* of the function, by its symbol */
   size_t changed_end;
+  size_t pointer_at, pointer_end; /* from the load of a pointer to the jump to it; nobody else comes there */
   unsigned instructions, done, count;
   struct {
     size_t start, end;
   } parts[PARTS_MAX];
 } reach;
+
+/* The number of a register: its low bits, and one of the prefix. */
+static int register_of(unsigned low, uint8_t prefix, uint8_t bit)
+{
+  return (int)(low & 7) + ((prefix & bit) != 0 ? 8 : 0);
+}
+
+enum { REX = 0x40, REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8, NO_REGISTER = -1 };
+
+/* Memory at a fixed distance from one register: not by an index, as tables are read. */
+static bool is_fixed_place(const uint8_t *modrm, uint8_t prefix)
+{
+  bool has_sib = (*modrm & 7) == 4, has_index = has_sib && ((modrm[1] & 0x38) != 0x20 || (prefix & REX_X) != 0);
+  return *modrm >> 6 != 3 && !has_index;
+}
+
+/* The register that a whole pointer is loaded into: mov distance(%register), %register. */
+static int loaded_register(const uint8_t *code)
+{
+  bool is_load = (code[0] & 0xf8) == (REX | REX_W) && code[1] == 0x8b && is_fixed_place(code + 2, code[0]);
+  return is_load ? register_of(code[2] >> 3, code[0], REX_R) : NO_REGISTER;
+}
+
+/* What stands between a load and the jump to it: the end of a frame, arguments. */
+static bool keeps_register(const uint8_t *code, int held)
+{
+  uint8_t prefix = (code[0] & 0xf0) == REX ? *code++ : 0;
+  if ((code[0] & 0xf8) == 0x58) /* pop */
+    return register_of(code[0], prefix, REX_B) != held;
+  if (code[0] == 0x83 && code[1] == 0xc4) /* add to %rsp */
+    return (prefix & REX_B) == 0;
+  if ((code[0] == 0x31 || code[0] == 0x89) && code[1] >> 6 == 3) /* xor, mov */
+    return register_of(code[1], prefix, REX_B) != held;
+  return false;
+}
+
+/* Where a jump finds its pointer in a register, or in memory, as a load does. */
+static bool is_to_pointer(const uint8_t *code, int held)
+{
+  uint8_t prefix = (code[0] & 0xf0) == REX ? *code++ : 0;
+  if (code[0] != 0xff)
+    return false;
+  return code[1] >> 6 == 3 ? held != NO_REGISTER && register_of(code[1], prefix, REX_B) == held
+                           : is_fixed_place(code + 1, prefix);
+}
 
 static bool is_reached(size_t at)
 {
@@ -62,6 +108,8 @@ static const char *reach_target(const struct instruction *instruction, size_t at
   bool is_inside = at >= reach.function && at < reach.end, is_call = instruction->kind == INSTRUCTION_CALL;
   if (target >= reach.text->bytes)
     return "jumps out of its code";
+  if (target > reach.pointer_at && target <= reach.pointer_end)
+    return "jumps by a table";
   if (target > reach.function && target < reach.changed_end)
     return "jumps back to its first instructions";
   if (target == reach.function)
@@ -86,6 +134,19 @@ static const char *reach_instruction(size_t at, struct instruction *instruction)
              : NULL;
 }
 
+/* A jump to what was loaded from a fixed place goes to another function: tables are read by an index. One is enough. */
+static const char *note_jump(size_t at, size_t loaded_at, int held)
+{
+  bool is_known = reach.pointer_end == 0 || reach.pointer_end == at;
+  if (reach.text->has_no_tables)
+    return NULL;
+  if (!is_known || !is_to_pointer(reach.text->code + at, held))
+    return "jumps by a table";
+  reach.pointer_at = held != NO_REGISTER ? loaded_at : at;
+  reach.pointer_end = at;
+  return NULL;
+}
+
 /* From one end to the other, also what only a table leads to. */
 static const char *reach_function(void)
 {
@@ -93,14 +154,20 @@ static const char *reach_function(void)
   reach.parts[0].start = reach.function;
   reach.parts[0].end = reach.end;
   reach.done = reach.count = 1;
+  size_t loaded_at = reach.function;
+  int held = NO_REGISTER;
   for (size_t at = reach.function; at < reach.end; at += instruction.bytes) {
     const char *reason = reach_instruction(at, &instruction);
     if (reason != NULL)
       return reason;
-    if (instruction.kind == INSTRUCTION_JUMP_COMPUTED && !reach.text->has_no_tables)
-      return "jumps by a table";
+    const char *table = instruction.kind == INSTRUCTION_JUMP_COMPUTED ? note_jump(at, loaded_at, held) : NULL;
+    if (table != NULL)
+      return table;
     if (instruction.bytes > reach.end - at)
       return "ends within an instruction";
+    int loaded = loaded_register(reach.text->code + at);
+    loaded_at = loaded != NO_REGISTER ? at : loaded_at;
+    held = loaded != NO_REGISTER || !keeps_register(reach.text->code + at, held) ? loaded : held;
   }
   return NULL;
 }
@@ -117,22 +184,32 @@ static const char *reach_part(unsigned part)
     const char *reason = reach_instruction(at, &instruction);
     if (reason != NULL)
       return reason;
+    if (instruction.kind == INSTRUCTION_JUMP_COMPUTED && !reach.text->has_no_tables)
+      return "jumps by a table";
     reach.parts[part].end = at + instruction.bytes;
   }
   return NULL;
 }
 
-static const char *reach_all(const struct entry *entry, const struct entry_text *text, size_t bytes)
+static const char *reach_once(void)
 {
-  reach.text = text;
-  reach.function = (size_t)(entry->function - text->code);
-  reach.end = reach.function + bytes;
-  reach.changed_end = reach.function + entry->changed_at + entry->changed_bytes;
   reach.instructions = 0;
   const char *reason = reach_function();
   for (; reason == NULL && reach.done < reach.count; reach.done++)
     reason = reach_part(reach.done);
   return reason;
+}
+
+/* Twice where there is a pointer: what goes there may lie before it. */
+static const char *reach_all(const struct entry *entry, const struct entry_text *text, size_t bytes)
+{
+  reach.text = text;
+  reach.pointer_at = reach.pointer_end = 0;
+  reach.function = (size_t)(entry->function - text->code);
+  reach.end = reach.function + bytes;
+  reach.changed_end = reach.function + entry->changed_at + entry->changed_bytes;
+  const char *reason = reach_once();
+  return reason == NULL && reach.pointer_end != 0 ? reach_once() : reason;
 }
 
 static const char *check_moving(const uint8_t *code, const struct instruction *instruction)

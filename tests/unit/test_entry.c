@@ -50,6 +50,46 @@ static void refused_where_it_is_not_understood(void **state)
   assert_string_equal(reason_of(cut, sizeof cut, sizeof cut + 1), "is not in the code of the program");
 }
 
+/* Tail calls by a pointer, as dispatchers of allocators have them; what may as well be a table is refused. */
+static void jumps_to_pointers(void **state)
+{
+  (void)state;
+  /* push %rbp; mov %rsp, %rbp; mov 0x40(%rdi), %rax; xor %esi, %esi; pop %rbp; jmp *%rax */
+  const uint8_t loaded[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x8b, 0x47, 0x40, 0x31, 0xf6, 0x5d, 0xff, 0xe0};
+  assert_null(reason_of(loaded, sizeof loaded, sizeof loaded));
+  /* mov %rdi, %r8; mov 8(%r12), %r11; jmp *%r11 */
+  const uint8_t high[] = {0x49, 0x89, 0xf8, 0x4d, 0x8b, 0x5c, 0x24, 0x08, 0x41, 0xff, 0xe3};
+  assert_null(reason_of(high, sizeof high, sizeof high));
+  /* mov %rdi, %rax; add $1, %rax; jmp *8(%rsi) */
+  const uint8_t memory[] = {0x48, 0x89, 0xf8, 0x48, 0x83, 0xc0, 0x01, 0xff, 0x66, 0x08};
+  assert_null(reason_of(memory, sizeof memory, sizeof memory));
+  const struct {
+    uint8_t code[16], bytes;
+  } tables[] = {
+      /* mov 8(%rdi,%rax,8), %rax; jmp *%rax */
+      {{0x31, 0xc0, 0x48, 0x8b, 0x44, 0xc7, 0x08, 0xff, 0xe0}, 9},
+      /* jmp *8(%rdi,%rax,8) */
+      {{0x48, 0x83, 0xc0, 0x01, 0x31, 0xd2, 0xff, 0x64, 0xc7, 0x08}, 10},
+      /* mov 8(%rdi), %rax; add %rdx, %rax; jmp *%rax */
+      {{0x48, 0x8b, 0x47, 0x08, 0x48, 0x01, 0xd0, 0xff, 0xe0}, 9},
+      /* mov 8(%rdi), %rax; jmp *%rdx */
+      {{0x48, 0x8b, 0x47, 0x08, 0x31, 0xf6, 0xff, 0xe2}, 8},
+      /* mov 8(%rdi), %rax; xor %eax, %eax; jmp *%rax */
+      {{0x48, 0x8b, 0x47, 0x08, 0x31, 0xc0, 0xff, 0xe0}, 8},
+      /* test %rdi, %rdi; je to the jump; mov 8(%rdi), %rax; jmp *%rax */
+      {{0x48, 0x85, 0xff, 0x74, 0x04, 0x48, 0x8b, 0x47, 0x08, 0xff, 0xe0}, 11},
+      /* movslq 8(%rdi), %rax; jmp *%rax */
+      {{0x48, 0x63, 0x47, 0x08, 0x31, 0xf6, 0xff, 0xe0}, 8},
+      /* mov 8(%rdi), %rax; notrack jmp *%rax */
+      {{0x48, 0x8b, 0x47, 0x08, 0x31, 0xf6, 0x3e, 0xff, 0xe0}, 9},
+  };
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    const char *reason = reason_of(tables[i].code, tables[i].bytes, tables[i].bytes);
+    assert_non_null(reason);
+    assert_string_equal(reason, "jumps by a table");
+  }
+}
+
 /* Functions that are called as they were, and by way of a hook. */
 
 typedef long number_function(long number);
@@ -177,6 +217,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(refused_where_code_goes_back),
       cmocka_unit_test(refused_where_it_is_not_understood),
+      cmocka_unit_test(jumps_to_pointers),
       cmocka_unit_test(plain_instructions_are_moved),
       cmocka_unit_test(what_depends_on_its_place_is_moved),
       cmocka_unit_test(too_far_is_refused),
