@@ -69,6 +69,19 @@ class LiveCase(test_serve_page.PageCase, PageCase):
                  for part in (start, (start + end) / 2, end)]
         self.browser.act([moves[0], {"type": "pointerDown", "button": 0}, *moves[1:], {"type": "pointerUp", "button": 0}])
 
+    def check_fits(self, width, theme):
+        self.assertEqual(self.browser.run("return document.documentElement.scrollWidth"), width, "nothing sticks out")
+        background = self.browser.run("return getComputedStyle(document.body).backgroundColor")
+        self.assertEqual(luminance(background) < 0.1, theme == "dark")
+        texts = self.browser.run("return [...document.querySelectorAll('#timeline-chart text')].map((text) => getComputedStyle(text).fill)")
+        texts += self.browser.run("return ['#live-note', '.owners', '#timeline h2'].map((one) => getComputedStyle(document.querySelector(one)).color)")
+        for colour in texts:
+            self.assertGreaterEqual(contrast(colour, background), 4.5, colour)
+        colours = self.browser.run("return [...document.querySelectorAll('#timeline-chart polygon')].map((area) => getComputedStyle(area).fill)")
+        self.assertEqual(len(set(colours)), len(colours))
+        chart = self.browser.run("return document.querySelector('#timeline-chart svg').getBoundingClientRect().width")
+        self.assertGreater(chart, 0.9 * width)
+
 
 class Refresh(LiveCase):
     @timeout(300)
@@ -240,19 +253,6 @@ class Hour(LiveCase):
         self.wait_state("change")
         self.check_fits(width, theme)
         self.check_quiet()
-
-    def check_fits(self, width, theme):
-        self.assertEqual(self.browser.run("return document.documentElement.scrollWidth"), width, "nothing sticks out")
-        background = self.browser.run("return getComputedStyle(document.body).backgroundColor")
-        self.assertEqual(luminance(background) < 0.1, theme == "dark")
-        texts = self.browser.run("return [...document.querySelectorAll('#timeline-chart text')].map((text) => getComputedStyle(text).fill)")
-        texts += self.browser.run("return ['#live-note', '.owners', '#timeline h2'].map((one) => getComputedStyle(document.querySelector(one)).color)")
-        for colour in texts:
-            self.assertGreaterEqual(contrast(colour, background), 4.5, colour)
-        colours = self.browser.run("return [...document.querySelectorAll('#timeline-chart polygon')].map((area) => getComputedStyle(area).fill)")
-        self.assertEqual(len(set(colours)), len(colours))
-        chart = self.browser.run("return document.querySelector('#timeline-chart svg').getBoundingClientRect().width")
-        self.assertGreater(chart, 0.9 * width)
 
 
 class List(LiveCase):

@@ -53,6 +53,12 @@ class RecordCase(StateCase):
     def moments(self):
         return self.sql("SELECT count(*) FROM moment")[0][0]
 
+    def has_more_than(self, count):
+        try:
+            return self.moments() > count
+        except sqlite3.OperationalError:  # there is no table yet, or it is locked to be written
+            return False
+
 
 class Moments(RecordCase):
     """Of a program that is stopped, a recording and a dump are of the same moment."""
@@ -224,12 +230,6 @@ class Processes(RecordCase):
                 recorder.send_signal(number)
                 self.assertEqual(recorder.wait(timeout=200), 0)
         self.assertEqual(self.moments(), 3)
-
-    def has_more_than(self, count):
-        try:
-            return self.moments() > count
-        except sqlite3.OperationalError:  # there is no table yet
-            return False
 
 
 class Conditions(RecordCase):

@@ -40,13 +40,14 @@ class Server:
     LIKE_GO = ("default_sample_type is ''", "default_sample_type is 'alloc_space'")
 
     """with Server(case, "--listen", ..., pid) as server: server.get("/debug/pprof/heap"). It remembers nothing, unless that is asked for: so it
-    does nothing but what a test asks it to."""
+    does nothing but what a test asks it to. history None: the option is not given, as for a recording."""
     def __init__(self, case, *arguments, listen="127.0.0.1:0", history=0, program=None, cwd=None, popen=None, **variables):
         need_server()
         self.case = case
         self.err_path = case.dir / f"serve.{time.monotonic_ns()}"
         with open(self.err_path, "wb") as err:
-            self.process = subprocess.Popen([str(program or paths.TOOL), "serve", "--listen", listen, "--history", str(history), *map(str, arguments)],
+            remembers = [] if history is None else ["--history", str(history)]
+            self.process = subprocess.Popen([str(program or paths.TOOL), "serve", "--listen", listen, *remembers, *map(str, arguments)],
                                             stdin=subprocess.DEVNULL, stdout=err, stderr=err, cwd=cwd or case.dir,
                                             env=case.tool_environment(**variables), **(popen or {}))
         self.pid = self.process.pid

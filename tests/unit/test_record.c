@@ -6,6 +6,7 @@
 #include "tools/record/condition.h"
 #include "tools/record/moment.h"
 #include "tools/record/pack.h"
+#include "tools/record/past.h"
 #include "tools/record/pressure.h"
 #include "tools/record/recorded.h"
 #include "tools/record/recorder.h"
@@ -330,6 +331,53 @@ static void feed(struct recorder *recorder, struct made *made, int moments, uint
     if (expected != NULL)
       expected[i] = fingerprint_of_made(made);
   }
+}
+
+/* What is stored while somebody reads has names that the reader has not seen. */
+static void is_read_as_it_was_opened(void **state)
+{
+  struct made *few = made_new(50), *many = made_new(STACKS);
+  struct recorder *recorder = open_recorder(INT64_MAX / 2, UINT64_MAX);
+  (void)state;
+  put(recorder, few, 12, start_ns);
+  struct recorded *recorded = open_recorded();
+  put(recorder, many, 12, start_ns + AMOUNT_SECOND_NS);
+  assert_int_equal(fingerprint_at(recorded, INT64_MAX), fingerprint_of_made(few));
+  recorded_free(recorded);
+  recorded = open_recorded();
+  assert_int_equal(fingerprint_at(recorded, INT64_MAX), fingerprint_of_made(many));
+  recorded_free(recorded);
+  recorder_free(recorder);
+  g_free(few);
+  g_free(many);
+}
+
+static void points_have_the_ends_and_the_largest(void **state)
+{
+  enum { MOMENTS = 40, PARTS = 4 };
+  g_autoptr(GError) error = NULL;
+  int64_t most = 0, found = 0;
+  struct made *made = made_new(50);
+  struct recorder *recorder = open_recorder(INT64_MAX / 2, UINT64_MAX);
+  (void)state;
+  feed(recorder, made, MOMENTS, NULL);
+  recorder_free(recorder);
+  struct recorded *recorded = open_recorded();
+  const struct process_row *row = &g_array_index(recorded->processes, struct process_row, 0);
+  g_autoptr(GArray) points = past_points(recorded->store, row, PARTS, &error),
+                    all = past_points(recorded->store, row, 1000, &error);
+  must(points != NULL && all != NULL, error);
+  assert_int_equal(all->len, MOMENTS);
+  assert_in_range(points->len, PARTS, PARTS + 2);
+  for (guint i = 0; i < all->len; i++)
+    most = MAX(most, g_array_index(all, struct past_point, i).in_use_bytes);
+  for (guint i = 0; i < points->len; i++)
+    found = MAX(found, g_array_index(points, struct past_point, i).in_use_bytes);
+  assert_int_equal(found, most);
+  assert_int_equal(g_array_index(points, struct past_point, 0).time_ns, start_ns);
+  assert_int_equal(g_array_index(points, struct past_point, points->len - 1).time_ns, row->last_ns);
+  recorded_free(recorded);
+  g_free(made);
 }
 
 /* A day of 2,000 stacks, of which 100 change every 10 s, stays below 100 MB: an hour of it below its part, and with
@@ -823,6 +871,29 @@ static void reads_times(void **state)
   }
 }
 
+/* As precisely as they are written. */
+static void reads_unix_times(void **state)
+{
+  static const char *const bad[] = {"unix:",     "unix:.5", "unix:1.",           "unix:1x",
+                                    "unix:1.5x", "unix:-1", "unix:1.0000000000", "unix:99999999999999999999",
+                                    "1700000000"};
+  static const struct {
+    const char *text;
+    int64_t time_ns;
+  } good[] = {{"unix:1700000000", 1700000000999999999},
+              {"unix:1700000000.5", 1700000000599999999},
+              {"unix:1700000000.042", 1700000000042999999},
+              {"unix:1700000000.123456789", 1700000000123456789}};
+  int64_t time_ns = 0;
+  (void)state;
+  for (size_t i = 0; i < G_N_ELEMENTS(good); i++) {
+    assert_true(amount_time(good[i].text, 0, &time_ns));
+    assert_int_equal(time_ns, good[i].time_ns);
+  }
+  for (size_t i = 0; i < G_N_ELEMENTS(bad); i++)
+    assert_false(amount_time(bad[i], 0, &time_ns));
+}
+
 /* --- conditions --- */
 
 static void reads_conditions(void **state)
@@ -1025,6 +1096,8 @@ int main(void)
       TEST(gives_back_what_it_got),
       TEST(goes_on_after_a_restart),
       TEST(clock_may_go_back),
+      TEST(is_read_as_it_was_opened),
+      TEST(points_have_the_ends_and_the_largest),
       TEST(a_day_is_small),
       TEST(thins_out_with_age),
       TEST(forgets_what_is_too_old),
@@ -1043,6 +1116,7 @@ int main(void)
       TEST(growth_is_of_its_time),
       cmocka_unit_test(reads_amounts),
       cmocka_unit_test(reads_times),
+      cmocka_unit_test(reads_unix_times),
   };
   (void)setenv("TZ", "UTC", 1);
   return cmocka_run_group_tests(tests, NULL, NULL);

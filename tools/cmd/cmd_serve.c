@@ -4,9 +4,11 @@
 #include "tools/http/pulse_clock.h"
 #include "tools/serve/scrape_config.h"
 #include "tools/serve/sites.h"
+#include "tools/source/recorded_moment.h"
 #include "tools/terminal/say.h"
 
 #include <glib.h>
+#include <string.h>
 
 static const char default_listen[] = "127.0.0.1:6060";
 
@@ -23,6 +25,37 @@ static int print_config(const struct cmd_line *line, const struct serve_options 
   (void)fputs(text->str, stdout);
   g_string_free(text, TRUE);
   return finish_output(EXIT_OK);
+}
+
+/* What only processes that run have. */
+static int check_recording(const struct cmd_line *line, const char *name)
+{
+  static const char *const others[] = {"sites", "history", "print-config", NULL};
+  if (line->count > 1)
+    return cmd_misused(line, "%s is a recording: it is served alone", name);
+  for (const char *const *other = others; *other != NULL; other++)
+    if (cmd_has(line, *other))
+      return cmd_misused(line, "%s is a recording, and --%s is for processes that run", name, *other);
+  return EXIT_OK;
+}
+
+/* Or what is none, but no process either: then it is told why when it is opened. */
+static bool is_file(const struct cmd_line *line, const char *name)
+{
+  bool is_no_process = strchr(name, '/') != NULL || strcmp(name, "-") == 0;
+  return recorded_moment_is_file(name) || (is_no_process && !cmd_has(line, "print-config"));
+}
+
+static int find_recording(const struct cmd_line *line, struct serve_options *options)
+{
+  for (int i = 0; i < line->count; i++) {
+    const char *name = line->operands[i];
+    if (is_file(line, name)) {
+      options->recording = name;
+      return check_recording(line, name);
+    }
+  }
+  return EXIT_OK;
 }
 
 static int run(const struct cmd_line *line)
@@ -45,6 +78,9 @@ static int run(const struct cmd_line *line)
   for (int i = 0; i < line->count; i++)
     if (line->operands[i][0] == '\0')
       return cmd_misused(line, "'' is neither the number nor the name of a process");
+  int status = find_recording(line, &options);
+  if (status != EXIT_OK)
+    return status;
   return cmd_has(line, "print-config") ? print_config(line, &options) : serve_program(line, &options);
 }
 
@@ -63,8 +99,7 @@ static const struct cmd_option options[] = {
 };
 
 const struct command cmd_serve = {.name = "serve",
-                                  .operands = "[PID|NAME...]",
-                                  .summary =
-                                      "Serve the profiles of running processes over HTTP, as Go's net/http/pprof does",
+                                  .operands = "[PID|NAME...|FILE]",
+                                  .summary = "Serve the profiles of processes over HTTP, as Go's net/http/pprof does",
                                   .options = options,
                                   .run = run};

@@ -100,6 +100,7 @@ void exchange_end(void *service, struct MHD_Connection *connection, void **conte
   sleep_end(request);
   parcel_release(request->marks);
   g_free(request->client);
+  g_free(request->at);
   visitor_may_ask(request->visitor);
   answer_clear(&request->answer);
   route_clear(&request->route);

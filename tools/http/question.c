@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/http/question.h"
 
-#include "tools/http/sleep.h"
+#include "tools/http/ordering.h"
+#include "tools/http/recorded_question.h"
 #include "tools/live/live_page.h"
 #include "tools/serve/numbers.h"
 #include "tools/serve/uri.h"
@@ -11,36 +12,12 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum {
-  DELTA_SECONDS_MAX = 3600,
-  HELD_BYTES_MAX = 32 << 20, /* of answers that wait for their readers; whatever the size, one may */
-};
-
-static struct answer no_answer(void)
-{
-  return (struct answer){.response = NULL};
-}
-
-static struct answer place_order(struct request *request, enum order_kind kind, struct parcel *input)
-{
-  if (!order_init(&request->order, kind, request->route.process))
-    return answer_problem(MHD_HTTP_NOT_FOUND, "no process has such a long name");
-  if (parcel_bytes_held() > HELD_BYTES_MAX) {
-    struct answer answer = answer_problem(MHD_HTTP_SERVICE_UNAVAILABLE, "too many readers are slow; ask again later");
-    answer_add_header(&answer, MHD_HTTP_HEADER_RETRY_AFTER, "5");
-    return answer;
-  }
-  request->order.wants_text = request->wants_text;
-  request->order.sites = request->sites;
-  request->order.interval_seconds = pulse_clock_interval(request->service->clock);
-  sleep_until_done(request, input);
-  return no_answer();
-}
+enum { DELTA_SECONDS_MAX = 3600 };
 
 /* Takes the parcel. */
 static struct answer place_order_with(struct request *request, enum order_kind kind, struct parcel *input)
 {
-  struct answer answer = place_order(request, kind, input);
+  struct answer answer = ordering_place(request, kind, input);
   parcel_release(input);
   return answer;
 }
@@ -62,7 +39,7 @@ static struct answer place_profile_order(struct request *request, enum order_kin
   int64_t seconds;
   request->wants_text = uri_number(query, "debug") != 0;
   if (text == NULL || text[0] == '\0')
-    return place_order(request, kind, NULL);
+    return ordering_place(request, kind, NULL);
   if (numbers_signed(text, strlen(text), &seconds) != NUMBER_OK || seconds <= 0)
     return answer_problem(MHD_HTTP_BAD_REQUEST, "invalid value for \"seconds\" - must be a positive integer");
   if (delta == ORDER_MARKS)
@@ -73,7 +50,7 @@ static struct answer place_profile_order(struct request *request, enum order_kin
     return answer_problem(MHD_HTTP_BAD_REQUEST, "seconds and debug params are incompatible");
   request->seconds = (guint)seconds;
   request->then = delta;
-  return place_order(request, ORDER_MARKS, NULL);
+  return ordering_place(request, ORDER_MARKS, NULL);
 }
 
 /* Who asks: as it calls itself, else by where it asks from and with what. */
@@ -95,14 +72,14 @@ static char *client_of(const struct request *request)
 static struct answer place_client_order(struct request *request)
 {
   request->client = client_of(request);
-  return place_order(request, ORDER_HEAP_DELTA, clients_get(request->service->clients, request->client));
+  return ordering_place(request, ORDER_HEAP_DELTA, clients_get(request->service->clients, request->client));
 }
 
 static struct answer place_metrics_order(struct request *request)
 {
   struct service *service = request->service;
   request->sites = service->sites;
-  return place_order(request, ORDER_METRICS, service->sites > 0 ? service->shown : NULL);
+  return ordering_place(request, ORDER_METRICS, service->sites > 0 ? service->shown : NULL);
 }
 
 /* Pages, and what they ask for. */
@@ -110,7 +87,7 @@ static struct answer place_metrics_order(struct request *request)
 static struct answer answer_page(struct request *request)
 {
   if (live_page_exists())
-    return place_order(request, ORDER_PAGE, NULL);
+    return ordering_place(request, ORDER_PAGE, NULL);
   return answer_redirect(request->route.location, request->has_body_in_answer);
 }
 
@@ -127,24 +104,14 @@ static struct answer answer_timeline(struct request *request)
   return place_order_with(request, ORDER_LIVE_TIMELINE, past);
 }
 
-static bool time_of(const struct request *request, const char *key, int64_t *time_unix_ns)
-{
-  enum { NS_OF_MS = 1000000 };
-  g_autofree char *text = uri_value(uri_query(request->uri), key);
-  guint64 time_ms;
-  if (text == NULL || !g_ascii_string_to_unsigned(text, 10, 0, PULSE_TIME_MAX / NS_OF_MS, &time_ms, NULL))
-    return false;
-  *time_unix_ns = (int64_t)time_ms * NS_OF_MS;
-  return true;
-}
-
 static struct answer answer_change(struct request *request)
 {
-  int64_t from_unix_ns, to_unix_ns;
-  if (!time_of(request, "from", &from_unix_ns) || !time_of(request, "to", &to_unix_ns))
+  enum { NS_OF_MS = 1000000 };
+  int64_t from_ms, to_ms;
+  if (!ordering_time(request, "from", &from_ms) || !ordering_time(request, "to", &to_ms))
     return answer_problem(MHD_HTTP_BAD_REQUEST, "from and to must be times, in milliseconds since 1970");
-  struct parcel *pair =
-      pulse_clock_pair(request->service->clock, number_of(request->route.process), from_unix_ns, to_unix_ns);
+  struct parcel *pair = pulse_clock_pair(request->service->clock, number_of(request->route.process), from_ms * NS_OF_MS,
+                                         to_ms * NS_OF_MS);
   if (pair == NULL)
     return answer_problem(MHD_HTTP_NOT_FOUND, "no two moments of it are remembered");
   return place_order_with(request, ORDER_LIVE_CHANGE, pair);
@@ -157,21 +124,23 @@ static struct answer answer_list(struct request *request)
 
 struct answer question_answer(struct request *request)
 {
+  if (request->service->is_recorded)
+    return recorded_question_answer(request);
   switch (request->route.end) {
   case ROUTE_REDIRECT: return answer_redirect(request->route.location, request->has_body_in_answer);
   case ROUTE_LIST: return answer_list(request);
   case ROUTE_PAGE: return answer_page(request);
-  case ROUTE_LIVE_HEAP: return place_order(request, ORDER_LIVE_HEAP, NULL);
+  case ROUTE_LIVE_HEAP: return ordering_place(request, ORDER_LIVE_HEAP, NULL);
   case ROUTE_LIVE_TIMELINE: return answer_timeline(request);
   case ROUTE_LIVE_CHANGE: return answer_change(request);
   case ROUTE_HEALTH: return answer_text(MHD_HTTP_OK, "ok");
   case ROUTE_METRICS: return place_metrics_order(request);
-  case ROUTE_INDEX: return place_order(request, ORDER_INDEX, NULL);
+  case ROUTE_INDEX: return ordering_place(request, ORDER_INDEX, NULL);
   case ROUTE_HEAP: return place_profile_order(request, ORDER_HEAP, ORDER_HEAP_DELTA);
   case ROUTE_ALLOCS: return place_profile_order(request, ORDER_ALLOCS, ORDER_ALLOCS_DELTA);
   case ROUTE_PEAK: return place_profile_order(request, ORDER_PEAK, ORDER_MARKS);
   case ROUTE_DELTA_HEAP: return place_client_order(request);
-  case ROUTE_CMDLINE: return place_order(request, ORDER_CMDLINE, NULL);
+  case ROUTE_CMDLINE: return ordering_place(request, ORDER_CMDLINE, NULL);
   case ROUTE_SYMBOL: return place_symbol_order(request);
   case ROUTE_UNKNOWN_PROFILE: return answer_problem(MHD_HTTP_NOT_FOUND, "Unknown profile");
   default: return answer_text(MHD_HTTP_NOT_FOUND, "404 page not found");

@@ -19,6 +19,8 @@ struct request {
   GByteArray *body;
   bool has_headers, is_head, has_body_in_answer, wants_text;
   unsigned sites;
+  char *at;               /* of a recording: the moment that was asked for; NULL: the last */
+  int64_t from_ms, to_ms; /* the same, of the page: order.h */
   struct order order;
   struct answer answer;
   guint hang_up, timer; /* sources, while it sleeps */

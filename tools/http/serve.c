@@ -5,6 +5,7 @@
 #include "tools/http/listener.h"
 #include "tools/http/server_user.h"
 #include "tools/scrape/served.h"
+#include "tools/source/recorded_program.h"
 #include "tools/terminal/exit_status.h"
 #include "tools/terminal/say.h"
 
@@ -96,7 +97,7 @@ static int run_service(struct service *service, const struct serve_options *opti
     say("the server cannot be started");
     return EXIT_FAILED;
   }
-  service->clock = pulse_clock_new(service->workers, options->history_seconds);
+  service->clock = pulse_clock_new(service->workers, service->is_recorded ? 0 : options->history_seconds);
   say("serving %s", listener->shown);
   run_until_signal(signals);
   http_source_free(http);
@@ -109,8 +110,11 @@ static int run_service(struct service *service, const struct serve_options *opti
 static int serve_at(const struct serve_options *options, const struct listener *listener)
 {
   g_autoptr(GError) error = NULL;
-  struct service service = {
-      .workers = workers_new(options->operands), .clients = clients_new(), .sites = options->sites};
+  const struct worker_source source = {options->operands, options->recording};
+  struct service service = {.workers = workers_new(&source),
+                            .clients = clients_new(),
+                            .is_recorded = options->recording != NULL,
+                            .sites = options->sites};
   access_init(&service.access);
   visitors_init(&service.visitors);
   service.sleeping = g_hash_table_new(g_direct_hash, g_direct_equal);
@@ -125,11 +129,20 @@ static int serve_at(const struct serve_options *options, const struct listener *
   return status;
 }
 
+/* What heapprof-record can list; what it prints is for workers to read. */
+static bool check_recording(const char *path, GError **error)
+{
+  static const char *const options[] = {"--json", NULL};
+  g_autoptr(GByteArray) listed = recorded_program_output(options, path, error);
+  return listed != NULL;
+}
+
 int serve_run(const struct serve_options *options)
 {
   g_autoptr(GError) error = NULL;
   struct listener listener;
-  if (!served_check(options->operands, &error))
+  if (!(options->recording != NULL ? check_recording(options->recording, &error)
+                                   : served_check(options->operands, &error)))
     return fail(error);
   if (!listener_open(options->listen, &listener, &error))
     return fail(error);

@@ -19,6 +19,7 @@ struct serve_options {
   const char *user;         /* NULL: stay who we are */
   const char *const *hosts; /* names that the server may be asked by, and NULL */
   char *const *operands;    /* processes, and NULL */
+  const char *recording;    /* a file that is served instead, with its whole path; or NULL */
 };
 
 int serve_run(const struct serve_options *options);

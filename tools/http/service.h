@@ -18,6 +18,7 @@ struct service {
   struct workers *workers;
   struct clients *clients;
   struct pulse_clock *clock;
+  bool is_recorded;     /* what is served is a recording */
   unsigned sites;       /* of metrics */
   struct parcel *shown; /* their names; NULL: none yet */
   GHashTable *sleeping; /* struct exchange * */

@@ -19,6 +19,13 @@ GBytes *live_page_of(int pid)
   return built_page_with(live_page_start, live_page_end, json);
 }
 
+GBytes *live_page_of_recorded(int64_t id)
+{
+  g_autoptr(GString) json = g_string_new(NULL);
+  g_string_printf(json, "{\"pid\":\"id:%" G_GINT64_FORMAT "\",\"is_recorded\":true}", id);
+  return built_page_with(live_page_start, live_page_end, json);
+}
+
 #else
 
 bool live_page_exists(void)
@@ -29,6 +36,12 @@ bool live_page_exists(void)
 GBytes *live_page_of(int pid)
 {
   (void)pid;
+  return NULL;
+}
+
+GBytes *live_page_of_recorded(int64_t id)
+{
+  (void)id;
   return NULL;
 }
 

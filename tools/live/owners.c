@@ -15,6 +15,7 @@ struct owner {
 };
 
 struct owners {
+  GPtrArray *by_sample; /* struct owner *; NULL: it has no frames */
   GHashTable *by_stack; /* struct stack_key * -> struct owner * */
   GArray *keys;
   GHashTable *by_name;
@@ -57,9 +58,11 @@ static void place_stacks(struct owners *owners, const struct heap *heap)
   for (uint32_t i = 0; i < heap->samples->len; i++) {
     uint32_t count;
     const struct stack_place *stack = heap_places_stack(of_heap, i, &count);
-    if (count > 0)
-      g_hash_table_insert(owners->by_stack, &g_array_index(owners->keys, struct stack_key, i),
-                          owner_called(owners, place_of(places, stack[stack_owner(stack, count)].place)->name));
+    struct owner *owner =
+        count > 0 ? owner_called(owners, place_of(places, stack[stack_owner(stack, count)].place)->name) : NULL;
+    g_ptr_array_add(owners->by_sample, owner);
+    if (owner != NULL && i < owners->keys->len)
+      g_hash_table_insert(owners->by_stack, &g_array_index(owners->keys, struct stack_key, i), owner);
   }
   heap_places_free(of_heap);
   places_free(places);
@@ -68,9 +71,11 @@ static void place_stacks(struct owners *owners, const struct heap *heap)
 struct owners *owners_of(const struct heap *heap, const GArray *keys)
 {
   struct owners *owners = g_new0(struct owners, 1);
+  owners->by_sample = g_ptr_array_new();
   owners->by_stack = g_hash_table_new(stack_key_hash, stack_key_equal);
-  owners->keys = g_array_sized_new(FALSE, FALSE, sizeof(struct stack_key), keys->len);
-  g_array_append_vals(owners->keys, keys->data, keys->len);
+  owners->keys = g_array_new(FALSE, FALSE, sizeof(struct stack_key));
+  if (keys != NULL)
+    g_array_append_vals(owners->keys, keys->data, keys->len);
   owners->by_name = g_hash_table_new(g_str_hash, g_str_equal);
   owners->all = g_ptr_array_new_with_free_func(free_owner);
   owners->texts = g_string_chunk_new(1024);
@@ -81,6 +86,7 @@ struct owners *owners_of(const struct heap *heap, const GArray *keys)
 
 void owners_free(struct owners *owners)
 {
+  g_ptr_array_free(owners->by_sample, TRUE);
   g_hash_table_destroy(owners->by_stack);
   g_hash_table_destroy(owners->by_name);
   g_array_free(owners->keys, TRUE);
@@ -111,6 +117,17 @@ void owners_add_moment(struct owners *owners, const void *bytes, size_t size)
     struct owner *owner = g_hash_table_lookup(owners->by_stack, &stack.key);
     add_bytes(owner != NULL ? owner : owners->rest, owners->moments, (double)MAX(stack.values[MOMENT_IN_USE], 0));
   }
+  owners_end_moment(owners);
+}
+
+void owners_add_sample(struct owners *owners, uint32_t sample, double bytes)
+{
+  struct owner *owner = sample < owners->by_sample->len ? g_ptr_array_index(owners->by_sample, sample) : NULL;
+  add_bytes(owner != NULL ? owner : owners->rest, owners->moments, bytes);
+}
+
+void owners_end_moment(struct owners *owners)
+{
   owners->moments++;
 }
 

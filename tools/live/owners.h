@@ -12,12 +12,16 @@ enum { OWNERS_SHOWN = 8 };
 
 struct owners;
 
-/* Of a heap with names, whose functions have roles; `keys`: of its samples. */
+/* Of a heap with names, whose functions have roles; `keys`: of its samples. NULL: they are known by their numbers. */
 struct owners *owners_of(const struct heap *heap, const GArray *keys);
 void owners_free(struct owners *owners);
 
 /* Adds a moment (moment.h), as the next one. */
 void owners_add_moment(struct owners *owners, const void *bytes, size_t size);
+
+/* Adds a moment by parts: what one sample holds then; and its end. */
+void owners_add_sample(struct owners *owners, uint32_t sample, double bytes);
+void owners_end_moment(struct owners *owners);
 
 struct owner_past {
   const char *name;

@@ -7,31 +7,29 @@
 #include <stdlib.h>
 
 /* Columns of the points. */
-struct columns {
+struct timeline {
   json_t *times, *in_use, *resident, *allocated, *is_known;
 };
+
+struct timeline *timeline_new(void)
+{
+  struct timeline *timeline = g_new(struct timeline, 1);
+  *timeline = (struct timeline){json_array(), json_array(), json_array(), json_array(), json_array()};
+  return timeline;
+}
 
 static void add_number(json_t *column, double value)
 {
   json_array_append_new(column, json_integer((json_int_t)MIN(value + 0.5, 9e15)));
 }
 
-static void add_points(const struct columns *columns, struct owners *owners, GBytes *pulses, uint64_t created_unix_ns)
+void timeline_add(struct timeline *timeline, const struct timeline_point *point)
 {
-  struct pulse_reader reader = pulses_begin_kept(pulses);
-  struct pulse pulse;
-  const void *moment;
-  while (pulses_next(&reader, &pulse, &moment)) {
-    if (pulse.created_unix_ns != created_unix_ns)
-      continue;
-    json_array_append_new(columns->times, json_integer(pulse.time_unix_ns / 1000000));
-    add_number(columns->in_use, pulse.in_use_bytes);
-    add_number(columns->resident, pulse.resident_bytes);
-    add_number(columns->allocated, pulse.allocated_bytes);
-    json_array_append_new(columns->is_known, json_boolean(pulse.moment_bytes > 0));
-    if (pulse.moment_bytes > 0)
-      owners_add_moment(owners, moment, pulse.moment_bytes);
-  }
+  json_array_append_new(timeline->times, json_integer(point->time_unix_ns / 1000000));
+  add_number(timeline->in_use, point->in_use_bytes);
+  add_number(timeline->resident, point->resident_bytes);
+  add_number(timeline->allocated, point->allocated_bytes);
+  json_array_append_new(timeline->is_known, json_boolean(point->is_known));
 }
 
 /* By point; null where it is not known. */
@@ -59,17 +57,34 @@ static json_t *owners_json(struct owners *owners, const json_t *is_known)
   return all;
 }
 
-GString *timeline_json(struct owners *owners, GBytes *pulses, uint64_t created_unix_ns, unsigned interval_seconds)
+GString *timeline_end(struct timeline *timeline, struct owners *owners, unsigned interval_seconds)
 {
-  struct columns columns = {json_array(), json_array(), json_array(), json_array(), json_array()};
-  add_points(&columns, owners, pulses, created_unix_ns);
-  json_t *shown = owners_json(owners, columns.is_known);
-  json_t *all = json_pack("{si so so so so so so}", "interval_s", (int)interval_seconds, "times", columns.times,
-                          "in_use", columns.in_use, "resident", columns.resident, "allocated", columns.allocated,
-                          "is_known", columns.is_known, "owners", shown);
+  json_t *shown = owners_json(owners, timeline->is_known);
+  json_t *all = json_pack("{si so so so so so so}", "interval_s", (int)interval_seconds, "times", timeline->times,
+                          "in_use", timeline->in_use, "resident", timeline->resident, "allocated", timeline->allocated,
+                          "is_known", timeline->is_known, "owners", shown);
   char *text = json_dumps(all, JSON_COMPACT | JSON_ENSURE_ASCII);
   json_decref(all);
+  g_free(timeline);
   GString *json = g_string_new(text);
   free(text);
   return json;
+}
+
+GString *timeline_json(struct owners *owners, GBytes *pulses, uint64_t created_unix_ns, unsigned interval_seconds)
+{
+  struct timeline *timeline = timeline_new();
+  struct pulse_reader reader = pulses_begin_kept(pulses);
+  struct pulse pulse;
+  const void *moment;
+  while (pulses_next(&reader, &pulse, &moment)) {
+    if (pulse.created_unix_ns != created_unix_ns)
+      continue;
+    struct timeline_point point = {pulse.time_unix_ns, pulse.in_use_bytes, pulse.resident_bytes, pulse.allocated_bytes,
+                                   pulse.moment_bytes > 0};
+    timeline_add(timeline, &point);
+    if (point.is_known)
+      owners_add_moment(owners, moment, pulse.moment_bytes);
+  }
+  return timeline_end(timeline, owners, interval_seconds);
 }

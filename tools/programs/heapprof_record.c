@@ -17,7 +17,7 @@ int record_program(const struct cmd_line *line, const struct record_options *opt
 int recording_program(const struct cmd_line *line, const struct recording_options *options)
 {
   (void)line;
-  return options->output != NULL ? recording_export(options) : recording_list(options->path);
+  return recording_run(options);
 }
 
 int main(int argc, char **argv)

@@ -99,9 +99,34 @@ static int64_t last_before(struct clock_time time, int64_t latest)
   return -1;
 }
 
+/* Digits, perhaps with a fraction; *step_ns: what its last digit counts. */
+static bool read_unix_time(const char *text, int64_t *time_ns, int64_t *step_ns)
+{
+  static const int64_t most_seconds = INT64_MAX / AMOUNT_SECOND_NS - 1;
+  guint64 seconds;
+  g_auto(GStrv) parts = g_strsplit(text, ".", 2);
+  if (parts[0] == NULL || !g_ascii_string_to_unsigned(parts[0], 10, 0, (guint64)most_seconds, &seconds, NULL))
+    return false;
+  *time_ns = (int64_t)seconds * AMOUNT_SECOND_NS;
+  *step_ns = AMOUNT_SECOND_NS;
+  const char *digit = parts[1] != NULL ? parts[1] : "";
+  for (; g_ascii_isdigit(*digit) && *step_ns > 1; digit++) {
+    *step_ns /= 10;
+    *time_ns += *step_ns * (*digit - '0');
+  }
+  return *digit == '\0' && (parts[1] == NULL || digit > parts[1]);
+}
+
 bool amount_time(const char *text, int64_t latest_ns, int64_t *time_ns)
 {
   struct clock_time time;
+  int64_t step_ns;
+  if (g_str_has_prefix(text, "unix:")) {
+    if (!read_unix_time(text + strlen("unix:"), time_ns, &step_ns))
+      return false;
+    *time_ns += step_ns - 1;
+    return true;
+  }
   if (!read_clock(text, &time))
     return false;
   int64_t seconds = time.year != 0 ? seconds_of(&time) : last_before(time, latest_ns / AMOUNT_SECOND_NS);

@@ -15,7 +15,8 @@ bool amount_duration(const char *text, int64_t *ns);
 bool amount_size(const char *text, uint64_t *bytes);
 
 /* "10:31", "10:31:05": the last such time that is not after `latest_ns`; or with the day before it,
- * "2026-11-29 10:31". Local time. A minute or second is meant to its end, as long as that is not after `latest_ns`.
+ * "2026-11-29 10:31". Local time. "unix:1764412265.5": seconds since 1970. A minute, a second and a fraction of one
+ * are meant to their ends, as long as these are not after `latest_ns`.
  */
 bool amount_time(const char *text, int64_t latest_ns, int64_t *time_ns);
 

@@ -82,6 +82,22 @@ bool chain_read(struct store *store, int64_t process, struct values *values, int
   return false;
 }
 
+/* Chains follow each other, and each begins with all values. */
+bool chain_walk(struct store *store, int64_t process, struct values *values, chain_visit visit, void *data,
+                GError **error)
+{
+  g_autoptr(GError) problem = NULL;
+  g_autoptr(sqlite3_stmt) query =
+      store_query(store, &problem, "SELECT time_ns, step FROM moment WHERE process = ? ORDER BY time_ns", "i", process);
+  while (query != NULL && store_next(store, query, &problem) && take_step(store, query, values, &problem) &&
+         visit(sqlite3_column_int64(query, 0), values, data)) {
+  }
+  if (problem == NULL)
+    return true;
+  g_propagate_error(error, g_steal_pointer(&problem));
+  return false;
+}
+
 /* --- thinning --- */
 
 struct thinner {

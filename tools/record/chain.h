@@ -36,6 +36,11 @@ bool chain_add(struct chain *chain, struct store *store, struct values *values, 
  * none. */
 bool chain_read(struct store *store, int64_t process, struct values *values, int64_t *time_ns, GError **error);
 
+/* All moments, the oldest first, with the values then. False: that is enough. */
+typedef bool (*chain_visit)(int64_t time_ns, const struct values *values, void *data);
+bool chain_walk(struct store *store, int64_t process, struct values *values, chain_visit visit, void *data,
+                GError **error);
+
 /* Keeps the last moment of every `step_ns`, and what is not before `since_ns`; the chain is of that level then. */
 struct thinning {
   int64_t process, chain_ns, since_ns, step_ns;

@@ -7,11 +7,12 @@
 #include <string.h>
 
 #define RECORDED_ERROR g_quark_from_static_string("heapprof-recorded")
+#define ID "id:"
 
 struct recorded *recorded_open(const char *path, GError **error)
 {
   struct recorded *recorded = g_new0(struct recorded, 1);
-  if ((recorded->store = store_open(path, error)) != NULL &&
+  if ((recorded->store = store_open(path, error)) != NULL && store_begin_reading(recorded->store, error) &&
       (recorded->texts = texts_load(recorded->store, error)) != NULL &&
       (recorded->processes = process_rows(recorded->store, error)) != NULL)
     return recorded;
@@ -49,9 +50,11 @@ static const struct process_row *row_at(const struct recorded *recorded, guint i
 
 static bool is_meant(const struct process_row *row, const char *process)
 {
-  guint64 pid;
+  guint64 pid, id;
   if (row->moments == 0 || process == NULL)
     return row->moments > 0;
+  if (g_str_has_prefix(process, ID))
+    return g_ascii_string_to_unsigned(process + strlen(ID), 10, 1, G_MAXINT64, &id, NULL) && (guint64)row->id == id;
   if (g_ascii_string_to_unsigned(process, 10, 1, G_MAXINT, &pid, NULL))
     return (guint64)row->pid == pid;
   return strcmp(row->program, process) == 0;
@@ -152,18 +155,39 @@ static bool find_largest(const struct recorded *recorded, const struct process_r
                       row->id);
 }
 
-struct heap *recorded_heap(struct recorded *recorded, const struct recorded_words *words, GError **error)
+static const struct process_row *find_row(const struct recorded *recorded, const struct recorded_words *words,
+                                          int64_t *time_ns, GError **error)
 {
   struct span span;
-  int64_t time_ns;
-  if (!span_of(recorded, words->process, &span, error) || !find_time(recorded, words->time, &span, &time_ns, error))
+  if (!span_of(recorded, words->process, &span, error) || !find_time(recorded, words->time, &span, time_ns, error))
     return NULL;
-  const struct process_row *row = choose(recorded, words->process, time_ns, error);
+  return choose(recorded, words->process, *time_ns, error);
+}
+
+const struct process_row *recorded_row(const struct recorded *recorded, const struct recorded_words *words,
+                                       GError **error)
+{
+  int64_t time_ns;
+  return find_row(recorded, words, &time_ns, error);
+}
+
+struct heap *recorded_heap(struct recorded *recorded, const struct recorded_words *words, GError **error)
+{
+  int64_t time_ns;
+  const struct process_row *row = find_row(recorded, words, &time_ns, error);
   if (row == NULL)
     return NULL;
   if (g_strcmp0(words->time, "largest") == 0 && !find_largest(recorded, row, &time_ns, error))
     return NULL;
   return moment_read(recorded->store, recorded->texts, row->id, &time_ns, error);
+}
+
+sqlite3_stmt *recorded_query_kept(const struct recorded *recorded, GError **error)
+{
+  return store_query(recorded->store, error,
+                     "SELECT kept.id, time_ns, kept.program, condition, value, pid FROM kept LEFT JOIN process ON "
+                     "process.id = kept.process ORDER BY kept.id",
+                     "");
 }
 
 /* Of one that was forgotten the number is not known any more. */

@@ -3,7 +3,8 @@
 
 #include "tools/heap/save.h"
 #include "tools/record/amount.h"
-#include "tools/record/recorded.h"
+#include "tools/record/contents.h"
+#include "tools/record/past.h"
 #include "tools/terminal/exit_status.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/table.h"
@@ -88,11 +89,7 @@ static bool list_kept(struct recorded *recorded, GError **error)
   table_add_column(table, "CONDITION", TABLE_LEFT);
   table_add_column(table, "PID", TABLE_RIGHT);
   table_add_column(table, "PROGRAM", TABLE_LEFT);
-  g_autoptr(sqlite3_stmt) query =
-      store_query(recorded->store, &problem,
-                  "SELECT kept.id, time_ns, kept.program, condition, value, pid FROM kept LEFT JOIN process ON "
-                  "process.id = kept.process ORDER BY kept.id",
-                  "");
+  g_autoptr(sqlite3_stmt) query = recorded_query_kept(recorded, &problem);
   for (; query != NULL && store_next(recorded->store, query, &problem); count++)
     put_kept(table, query);
   if (problem == NULL && count > 0) {
@@ -106,7 +103,7 @@ static bool list_kept(struct recorded *recorded, GError **error)
   return false;
 }
 
-int recording_list(const char *path)
+static int list(const char *path)
 {
   g_autoptr(GError) error = NULL;
   struct recorded *recorded = recorded_open(path, &error);
@@ -117,6 +114,40 @@ int recording_list(const char *path)
     return finish_output(EXIT_OK);
   say("%s", error->message);
   return EXIT_FAILED;
+}
+
+/* --- for programs --- */
+
+static int print(struct recorded *recorded, GString *json, GError *problem)
+{
+  g_autoptr(GError) error = problem;
+  recorded_free(recorded);
+  if (json == NULL) {
+    say("%s", error->message);
+    return EXIT_FAILED;
+  }
+  (void)fputs(json->str, stdout);
+  (void)fputc('\n', stdout);
+  g_string_free(json, TRUE);
+  return finish_output(EXIT_OK);
+}
+
+static int print_json(const char *path)
+{
+  GError *error = NULL;
+  struct recorded *recorded = recorded_open(path, &error);
+  GString *json = recorded != NULL ? contents_json(recorded, &error) : NULL;
+  return print(recorded, json, error);
+}
+
+static int print_timeline(const char *path, const char *process)
+{
+  GError *error = NULL;
+  struct recorded_words words = {.process = process};
+  struct recorded *recorded = recorded_open(path, &error);
+  const struct process_row *row = recorded != NULL ? recorded_row(recorded, &words, &error) : NULL;
+  GString *json = row != NULL ? past_json(recorded, row, &error) : NULL;
+  return print(recorded, json, error);
 }
 
 /* --- writing --- */
@@ -163,7 +194,7 @@ static GBytes *bytes_of(struct recorded *recorded, const struct recording_option
   return NULL;
 }
 
-int recording_export(const struct recording_options *options)
+static int export(const struct recording_options *options)
 {
   g_autoptr(GError) error = NULL;
   struct recorded *recorded = recorded_open(options->path, &error);
@@ -177,4 +208,13 @@ int recording_export(const struct recording_options *options)
   if (strcmp(options->output, "-") != 0)
     put_name(options->output);
   return finish_output(EXIT_OK);
+}
+
+int recording_run(const struct recording_options *options)
+{
+  if (options->output != NULL)
+    return export(options);
+  if (options->has_timeline)
+    return print_timeline(options->path, options->process);
+  return options->lists_as_json ? print_json(options->path) : list(options->path);
 }

@@ -8,15 +8,16 @@
 
 #include <stdbool.h>
 
-int recording_list(const char *path);
-
+/* What of it: the list, a profile, or, for programs, JSON. */
 struct recording_options {
   const char *path;
   const char *process, *time; /* of struct recorded_words; or "kept:N" */
-  const char *output;         /* "-": standard output */
+  const char *output;         /* of a profile; "-": standard output; NULL: none is written */
   bool replaces;
+  bool lists_as_json; /* contents.h */
+  bool has_timeline;  /* past.h */
 };
 
-int recording_export(const struct recording_options *options);
+int recording_run(const struct recording_options *options);
 
 #endif

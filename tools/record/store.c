@@ -232,7 +232,10 @@ static bool check_kind(const char *path, int fd, struct stat *status, GError **e
 {
   if (fstat(fd, status) != 0)
     return fail(error, STORE_ERROR_UNUSABLE, "%s: %s", path, g_strerror(errno));
-  return S_ISREG(status->st_mode) || fail(error, STORE_ERROR_UNUSABLE, "%s is no regular file", path);
+  if (S_ISREG(status->st_mode))
+    return true;
+  return fail(error, STORE_ERROR_UNUSABLE, "%s is %s, not a recording", path,
+              S_ISDIR(status->st_mode) ? "a directory" : "no regular file");
 }
 
 /* What is written lies beside it at first, by its name: by another one it would not be found, and the file would be

@@ -30,7 +30,7 @@ enum order_kind {
   ORDER_LIVE_CHANGE,
 };
 
-enum { ORDER_PROCESS_BYTES = 256, ORDER_PROBLEM_BYTES = 1024 };
+enum { ORDER_PROCESS_BYTES = 256, ORDER_AT_BYTES = 64, ORDER_PROBLEM_BYTES = 1024 };
 
 struct order {
   enum order_kind kind;
@@ -38,6 +38,10 @@ struct order {
   unsigned sites;                    /* of metrics */
   unsigned interval_seconds;         /* of pulses, for the timeline */
   char process[ORDER_PROCESS_BYTES]; /* ends with NUL, and NULs follow */
+  /* Of a recording: the moment of a profile, as it takes them ("": the last); moments of the page, in milliseconds
+   * since 1970 (0: none was named). */
+  char at[ORDER_AT_BYTES];
+  int64_t from_ms, to_ms;
 };
 
 /* What came of it. `body` is NULL unless the status is 200; `marks` comes with deltas: for the next one. */

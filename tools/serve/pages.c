@@ -79,9 +79,11 @@ GString *pages_list(const GPtrArray *targets, GBytes *past)
   return page;
 }
 
-static const struct {
+struct profile_link {
   const char *link, *name, *what;
-} profiles[] = {
+};
+
+static const struct profile_link profiles[] = {
     {"heap?debug=1", "heap", "memory in use, and all that was allocated since the start"},
     {"allocs?debug=1", "allocs", "the same; readers show what was allocated first"},
     {"heap?seconds=30", "heap-delta", "what is allocated in 30 seconds, and what is in use at their end"},
@@ -91,19 +93,111 @@ static const struct {
     {"symbol", "symbol", "names of addresses in the query, or in what is posted"},
 };
 
+static void append_profiles(GString *page, const struct profile_link *links, size_t count)
+{
+  g_string_append(page, "<table>\n");
+  for (size_t i = 0; i < count; i++)
+    g_string_append_printf(page, "<tr><td><a href=\"%s\">%s</a></td><td>%s</td></tr>\n", links[i].link, links[i].name,
+                           links[i].what);
+  g_string_append(
+      page,
+      "</table>\n<p>This is a heap profiler. It knows no goroutines, and measures neither time nor locks: the other "
+      "profiles of Go's net/http/pprof are not here.</p>\n");
+}
+
 GString *pages_index(const struct target *target)
 {
   GString *page = g_string_new(NULL);
   g_autofree char *plain = target_command(target), *command = escaped(plain);
   append_start(page, "/debug/pprof/", "");
-  g_string_append_printf(page, "<p>Process %d: %s</p>\n<table>\n", target->pid, command);
-  for (size_t i = 0; i < G_N_ELEMENTS(profiles); i++)
-    g_string_append_printf(page, "<tr><td><a href=\"%s\">%s</a></td><td>%s</td></tr>\n", profiles[i].link,
-                           profiles[i].name, profiles[i].what);
-  g_string_append(
+  g_string_append_printf(page, "<p>Process %d: %s</p>\n", target->pid, command);
+  append_profiles(page, profiles, G_N_ELEMENTS(profiles));
+  append_end(page);
+  return page;
+}
+
+/* --- of a recording --- */
+
+static char *shown_time(int64_t time_ms)
+{
+  g_autoptr(GDateTime) local = g_date_time_new_from_unix_local(time_ms / 1000);
+  return local != NULL ? g_date_time_format(local, "%Y-%m-%d %H:%M:%S") : g_strdup("?");
+}
+
+static void append_recorded(GString *page, const struct recorded_list *list, const struct recorded_process *process,
+                            const struct sparklines *sparklines)
+{
+  g_autofree char *name = recorded_list_name(list, process), *first = shown_time(process->first_ms),
+                  *last = shown_time(process->last_ms),
+                  *command = escaped(process->command[0] != '\0' ? process->command : process->program);
+  g_string_append_printf(
       page,
-      "</table>\n<p>This is a heap profiler. It knows no goroutines, and measures neither time nor locks: the other "
-      "profiles of Go's net/http/pprof are not here.</p>\n");
+      "<tr><td class=\"number\"><a href=\"./%s/\">%d</a></td><td class=\"command\">%s</td>"
+      "<td class=\"number\">%s</td><td class=\"number\">%s</td><td class=\"number\">%" G_GINT64_FORMAT
+      "</td><td class=\"number\">%s</td><td>",
+      name, process->pid, command, first, last, process->moments, quantity(process->in_use_bytes, "bytes").text);
+  sparklines_append(page, sparklines, (int)process->id, 0);
+  g_string_append_printf(page, "</td><td><a href=\"./%s/debug/pprof/\">profiles</a></td></tr>\n", name);
+}
+
+static void append_processes(GString *page, const struct recorded_list *list)
+{
+  struct sparklines *sparklines = sparklines_new(list->pulses);
+  g_string_append(page,
+                  "<table>\n<thead><tr><th class=\"number\">process</th><th>command</th><th class=\"number\">from</th>"
+                  "<th class=\"number\">to</th><th class=\"number\">moments</th><th class=\"number\">in use</th>"
+                  "<th>in use, over time</th><th></th></tr></thead>\n");
+  for (guint i = 0; i < list->processes->len; i++)
+    append_recorded(page, list, &g_array_index(list->processes, struct recorded_process, i), sparklines);
+  g_string_append(page, "</table>\n");
+  sparklines_free(sparklines);
+}
+
+static void append_kept(GString *page, const struct recorded_list *list)
+{
+  g_string_append(page, "<h2>Kept</h2>\n<table>\n");
+  for (guint i = 0; i < list->kept->len; i++) {
+    const struct recorded_kept *kept = &g_array_index(list->kept, struct recorded_kept, i);
+    g_autofree char *time = shown_time(kept->time_ms), *condition = escaped(kept->condition),
+                    *program = escaped(kept->program);
+    g_string_append_printf(page,
+                           "<tr><td><a href=\"debug/pprof/heap?at=kept:%" G_GINT64_FORMAT "\">kept:%" G_GINT64_FORMAT
+                           "</a></td><td class=\"number\">%s</td><td>%s</td><td>%s</td></tr>\n",
+                           kept->number, kept->number, time, condition, program);
+  }
+  g_string_append(page, "</table>\n");
+}
+
+GString *pages_recorded_list(const struct recorded_list *list)
+{
+  GString *page = g_string_new(NULL);
+  g_autofree char *name = g_path_get_basename(list->path), *shown = escaped(name);
+  append_start(page, shown, "<meta http-equiv=\"refresh\" content=\"10\">\n");
+  if (list->processes->len == 0)
+    g_string_append(page, "<p>It has no processes yet.</p>\n");
+  else
+    append_processes(page, list);
+  if (list->kept->len > 0)
+    append_kept(page, list);
+  append_end(page);
+  return page;
+}
+
+static const struct profile_link recorded_profiles[] = {
+    {"heap?debug=1", "heap", "memory in use at the last moment, and all that was allocated until then"},
+    {"heap?debug=1&amp;at=first", "heap?at=first", "of any other moment: ?at=10:31, first, last, largest"},
+    {"allocs?debug=1", "allocs", "the same; readers show what was allocated first"},
+    {"peak", "peak", "of the moment when most was in use"},
+    {"cmdline", "cmdline", "the command line"},
+};
+
+GString *pages_recorded_index(const struct recorded_process *process)
+{
+  GString *page = g_string_new(NULL);
+  g_autofree char *command = escaped(process->command);
+  append_start(page, "/debug/pprof/", "");
+  g_string_append_printf(page, "<p>Process %d, recorded: %s</p>\n", process->pid, command);
+  append_profiles(page, recorded_profiles, G_N_ELEMENTS(recorded_profiles));
   append_end(page);
   return page;
 }

@@ -12,6 +12,7 @@
 #include "tools/serve/metrics.h"
 #include "tools/serve/order.h"
 #include "tools/serve/pages.h"
+#include "tools/serve/recorded_answer.h"
 #include "tools/serve/symbol_answer.h"
 #include "tools/state/process_maps.h"
 
@@ -187,12 +188,13 @@ static struct parcel *parcel_of(GBytes *bytes)
   return bytes != NULL ? parcel_of_bytes(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes)) : NULL;
 }
 
-static void carry_out(struct served *served, const struct order *order, const struct parcel *input,
-                      struct outcome *outcome)
+static void carry_out(struct served *served, const char *recording, const struct order *order,
+                      const struct parcel *input, struct outcome *outcome)
 {
   g_autoptr(GError) error = NULL;
   g_autoptr(GBytes) marks = NULL;
-  g_autoptr(GBytes) bytes = answer(served, order, input, &marks, &error);
+  g_autoptr(GBytes) bytes =
+      recording != NULL ? recorded_answer(recording, order, &error) : answer(served, order, input, &marks, &error);
   memset(outcome, 0, sizeof *outcome);
   outcome->status = STATUS_OK;
   outcome->body = parcel_of(bytes);
@@ -214,16 +216,16 @@ static bool is_too_large(void)
          sscanf(text, "%ld %ld", &total_pages, &resident_pages) == 2 && resident_pages > RESIDENT_PAGES_MAX;
 }
 
-static void work(char *const *operands, int socket)
+static void work(const struct worker_source *source, int socket)
 {
-  struct served *served = served_new(operands);
+  struct served *served = served_new(source->operands);
   struct order order;
   struct parcel *input;
   bool goes_on = true;
   while (goes_on && order_receive(socket, &order, &input)) {
     struct outcome outcome;
-    order.process[sizeof order.process - 1] = '\0';
-    carry_out(served, &order, input, &outcome);
+    order.process[sizeof order.process - 1] = order.at[sizeof order.at - 1] = '\0';
+    carry_out(served, source->recording, &order, input, &outcome);
     goes_on = outcome_send(socket, &outcome);
     outcome_clear(&outcome);
     parcel_release(input);
@@ -252,7 +254,7 @@ static void set_apart(int *socket)
   *socket = SOCKET;
 }
 
-pid_t worker_start(char *const *operands, int *socket)
+pid_t worker_start(const struct worker_source *source, int *socket)
 {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
@@ -261,7 +263,7 @@ pid_t worker_start(char *const *operands, int *socket)
   if (child == 0) {
     set_apart(&ends[1]);
     if (getppid() == parent)
-      work(operands, ends[1]);
+      work(source, ends[1]);
     _exit(0);
   }
   int number = errno;

@@ -9,7 +9,13 @@
 
 #include <sys/types.h>
 
-/* *socket is ours; when it is closed, or we end, it ends. `operands` as served.h has them. */
-pid_t worker_start(char *const *operands, int *socket);
+/* What is served. */
+struct worker_source {
+  char *const *operands; /* processes, as served.h has them */
+  const char *recording; /* a file, instead; or NULL */
+};
+
+/* *socket is ours; when it is closed, or we end, it ends. */
+pid_t worker_start(const struct worker_source *source, int *socket);
 
 #endif

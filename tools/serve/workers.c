@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/serve/workers.h"
 
-#include "tools/serve/worker.h"
-
 #include <errno.h>
 #include <glib-unix.h>
 #include <signal.h>
@@ -34,7 +32,7 @@ struct worker {
 };
 
 struct workers {
-  char *const *operands;
+  struct worker_source source;
   struct worker all[WORKERS_MAX];
   GQueue *jobs; /* struct job *, that wait */
 };
@@ -157,7 +155,7 @@ static bool start(struct worker *worker)
 {
   if (worker->pid != 0)
     return true;
-  worker->pid = worker_start(worker->workers->operands, &worker->socket);
+  worker->pid = worker_start(&worker->workers->source, &worker->socket);
   if (worker->pid < 0) {
     worker->pid = 0;
     return false;
@@ -235,10 +233,10 @@ static void give_work(struct workers *workers)
 
 /* From outside. */
 
-struct workers *workers_new(char *const *operands)
+struct workers *workers_new(const struct worker_source *source)
 {
   struct workers *workers = g_new0(struct workers, 1);
-  workers->operands = operands;
+  workers->source = *source;
   workers->jobs = g_queue_new();
   for (int i = 0; i < WORKERS_MAX; i++)
     workers->all[i].workers = workers;

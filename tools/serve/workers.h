@@ -12,6 +12,7 @@
 #define HEAPPROF_WORKERS_H
 
 #include "tools/serve/order.h"
+#include "tools/serve/worker.h"
 
 enum { WORKERS_MAX = 4, WORKERS_SECONDS_MAX = 150 };
 
@@ -19,8 +20,7 @@ struct workers;
 
 typedef void (*workers_done)(const struct outcome *outcome, void *context);
 
-/* `operands` as served.h has them. */
-struct workers *workers_new(char *const *operands);
+struct workers *workers_new(const struct worker_source *source);
 void workers_free(struct workers *workers);
 
 /* `done` is called once, perhaps at once, unless it is cancelled. `input` may be NULL; it is held. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The page of a process at `heapprof serve`: what it holds now, the hour before, and what changed in any part of that. It asks for
-// more as long as somebody can see it.
+// more as long as somebody can see it. Of a recording it shows the last moment, all of them, and each that is clicked on.
 
 import { show } from "./app.js";
 import { byId, element } from "./dom.js";
@@ -8,11 +8,12 @@ import { Timeline } from "./timeline.js";
 
 const REFRESH_MS = 5000;
 
-const { pid } = JSON.parse(byId("profile").textContent);
+const { pid, is_recorded: isRecorded } = JSON.parse(byId("profile").textContent);
 const from = new URL(`../${pid}/live/`, location.href); // by its number, whatever it was asked for by
 
-let state = "live"; // "paused": by somebody; "change": a part of the hour is shown; "ended": there is no more
-let shown = "", timer = 0, isAsking = false;
+const HOME = isRecorded ? "last" : "live";
+let state = HOME; // "paused": by somebody; "change": a part of the hour is shown; "moment": one of it; "ended": there is no more
+let shown = "", shownAt = 0, timer = 0, isAsking = false;
 
 /** There is no answer, or it is a refusal. */
 class Refused extends Error {
@@ -41,24 +42,20 @@ async function ask(what) {
 const note = element("span", { id: "live-note" });
 const pause = element("button", { type: "button", id: "pause" }, "Pause");
 const problem = element("p", { class: "problem", id: "problem", role: "alert", hidden: "" });
-const back = element("button", { type: "button", id: "back", hidden: "" }, "Back to now");
-const timeline = new Timeline({ onChoose: showChange, tools: back });
+const back = element("button", { type: "button", id: "back", hidden: "" }, isRecorded ? "Back to the last" : "Back to now");
+const timeline = new Timeline({ onChoose: showChange, tools: back, ...(isRecorded && { onPick: showMoment }) });
 
 function enter(next) {
   state = next;
   document.body.dataset.state = state;
   pause.textContent = state === "paused" ? "Go on" : "Pause";
   pause.disabled = state === "change" || state === "ended";
-  back.hidden = state !== "change";
+  back.hidden = state !== "change" && state !== "moment";
 }
 
 function tell(text) {
   problem.textContent = text;
   problem.hidden = text === "";
-}
-
-function clock(milliseconds) {
-  return new Date(milliseconds).toLocaleTimeString([], { hour12: false });
 }
 
 /** What has not changed is left as it is drawn. */
@@ -67,12 +64,38 @@ function showHeap(json) {
   if (parts !== shown) {
     shown = parts;
     show(json);
-    byId("kind").textContent = "Heap profile, live";
+    byId("kind").textContent = isRecorded ? "Heap profile, recorded" : "Heap profile, live";
   }
-  note.textContent = `now: ${clock(json.profiles[0].time_ms)}`;
+  note.textContent = `${isRecorded ? "last" : "now"}: ${timeline.clock(json.profiles[0].time_ms)}`;
 }
 
 /* Asking. */
+
+async function refreshLive() {
+  if (state === "live") {
+    const heap = await ask("heap");
+    if (state === "live") { // still
+      showHeap(heap);
+    }
+  }
+  timeline.show(await ask("timeline"));
+}
+
+/** What has been recorded is the same the next time: only what came since is asked for. */
+async function refreshRecorded() {
+  const past = await ask(`timeline?after=${timeline.last()}`);
+  if (past !== null) {
+    timeline.show(past);
+  }
+  const last = timeline.last();
+  if (state === "last" && shownAt !== last) {
+    const heap = await ask(`heap?at=${last}`);
+    if (state === "last") { // still
+      showHeap(heap);
+      shownAt = last;
+    }
+  }
+}
 
 async function refresh() {
   if (isAsking || state === "ended" || document.hidden) {
@@ -81,13 +104,7 @@ async function refresh() {
   isAsking = true;
   clearTimeout(timer);
   try {
-    if (state === "live") {
-      const heap = await ask("heap");
-      if (state === "live") { // still
-        showHeap(heap);
-      }
-    }
-    timeline.show(await ask("timeline"));
+    await (isRecorded ? refreshRecorded() : refreshLive());
     tell("");
   } catch (error) {
     if (!(error instanceof Refused)) {
@@ -104,31 +121,41 @@ async function refresh() {
   }
 }
 
-async function showChange(start, end) {
+/** Instead of what is the newest. */
+async function showInstead(question, next, kind, noteOf) {
   try {
-    const json = await ask(`change?from=${start}&to=${end}`);
-    enter(state === "ended" ? "ended" : "change");
+    const json = await ask(question);
+    enter(state === "ended" ? "ended" : next);
     shown = "";
+    shownAt = 0;
     show(json);
-    byId("kind").textContent = "Heap profile, what changed";
-    note.textContent = `from ${clock(json.profiles[1].time_ms)} to ${clock(json.profiles[0].time_ms)}`;
+    byId("kind").textContent = kind;
+    note.textContent = noteOf(json.profiles.map(({ time_ms: time }) => timeline.clock(time)));
     tell("");
   } catch (error) {
     if (!(error instanceof Refused)) {
       throw error;
     }
     timeline.unmark();
-    tell(`What changed cannot be shown: ${error.message}`);
+    tell(`This cannot be shown: ${error.message}`);
   }
+}
+
+function showChange(start, end) {
+  return showInstead(`change?from=${start}&to=${end}`, "change", "Heap profile, what changed", ([to, from]) => `from ${from} to ${to}`);
+}
+
+function showMoment(time) {
+  return showInstead(`heap?at=${time}`, "moment", "Heap profile, recorded", ([at]) => `at ${at}`);
 }
 
 function goBack() {
   timeline.unmark();
-  enter("live");
+  enter(HOME);
   refresh();
 }
 
-document.querySelector(".heading > div").append(element("p", { id: "live" }, note, " ", pause));
+document.querySelector(".heading > div").append(element("p", { id: "live" }, note, ...(isRecorded ? [] : [" ", pause])));
 document.querySelector("main").prepend(problem, timeline.section);
 pause.addEventListener("click", () => {
   enter(state === "paused" ? "live" : "paused");
@@ -136,5 +163,5 @@ pause.addEventListener("click", () => {
 });
 back.addEventListener("click", goBack);
 document.addEventListener("visibilitychange", refresh);
-enter("live");
+enter(HOME);
 refresh();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The hour that the server remembers: what was in use, by owner, what was resident, and how fast was allocated. Whoever drags over
-// a part of it asks what changed there.
+// The hour that the server remembers, or all that was recorded: what was in use, by owner, what was resident, and how fast was
+// allocated. Whoever drags over a part of it asks what changed there, and whoever clicks on a recorded moment, for that.
 
 import { element } from "./dom.js";
 import { quantity } from "./quantity.js";
@@ -18,8 +18,13 @@ function drawing(tag, attributes, ...children) {
   return made;
 }
 
-function clock(milliseconds) {
+function clockTime(milliseconds) {
   return new Date(milliseconds).toLocaleTimeString([], { hour12: false });
+}
+
+/** As --at takes it. */
+function dayAndTime(milliseconds) {
+  return new Date(milliseconds).toLocaleString("sv-SE");
 }
 
 /** Bytes per second since the point before, at each point; of the first: 0. */
@@ -28,16 +33,22 @@ export function rates({ times, allocated }) {
 }
 
 export class Timeline {
-  /** options: onChoose(from, to): times of two points whose stacks are known; tools: what stands beside the title */
+  /** options: onChoose(from, to): times of two points whose stacks are known; onPick(time): of one, if one can be shown, as of
+   * a recording; tools: what stands beside the title */
   constructor(options) {
     this.options = options;
+    const isRecorded = options.onPick !== undefined;
+    this.clock = isRecorded ? dayAndTime : clockTime;
     this.note = element("span", { id: "timeline-note" });
-    this.chart = element("div", { id: "timeline-chart", tabindex: "0", role: "img", "aria-label": "Memory of the last hour" });
+    this.chart = element("div", { id: "timeline-chart", tabindex: "0", role: "img", "aria-label": "Memory over time" });
     this.legend = element("p", { class: "legend owners" });
-    this.hint = element("p", { class: "hint" }, "Drag over a part of it to see what changed there. With the keyboard: left and " +
-      "right arrows choose where it begins, Enter shows it.");
+    this.hint = element("p", { class: "hint" }, isRecorded
+      ? "Drag over a part of it to see what changed there, click on a moment to see that. With the keyboard: left and right arrows " +
+        "choose a moment, Enter shows what changed since, Space the moment."
+      : "Drag over a part of it to see what changed there. With the keyboard: left and right arrows choose where it begins, Enter " +
+        "shows it.");
     this.section = element("section", { id: "timeline", "aria-labelledby": "timeline-title", hidden: "" },
-      element("div", { class: "tools" }, element("h2", { id: "timeline-title" }, "The last hour"), this.note, options.tools),
+      element("div", { class: "tools" }, element("h2", { id: "timeline-title" }, isRecorded ? "The recording" : "The last hour"), this.note, options.tools),
       this.chart, this.legend, this.hint);
     this.marked = null; // [from, to] in milliseconds
     this.chart.addEventListener("pointerdown", (event) => this.begin(event));
@@ -52,8 +63,13 @@ export class Timeline {
   /** json: as tools/live/timeline.c writes it */
   show(json) {
     this.json = json;
-    this.section.hidden = json.interval_s === 0;
+    this.section.hidden = json.interval_s === 0 && json.times.length === 0;
     this.draw();
+  }
+
+  /** The time of the last point; 0: there is none. */
+  last() {
+    return this.json?.times.at(-1) ?? 0;
   }
 
   unmark() {
@@ -73,7 +89,7 @@ export class Timeline {
     this.width = Math.max(this.chart.clientWidth, 1);
     this.height = HEIGHT_REM * rem;
     if (times.length < 2) {
-      this.chart.replaceChildren(element("p", { class: "nothing" }, "The server has begun to remember: this needs two moments."));
+      this.chart.replaceChildren(element("p", { class: "nothing" }, "A picture of it needs two moments."));
       this.legend.replaceChildren();
       return;
     }
@@ -84,7 +100,7 @@ export class Timeline {
     svg.append(...this.stack(), this.line(this.json.resident, "resident"), this.line(this.json.in_use, "in-use"),
       ...this.scale(rem), ...this.rateBars(rem), ...this.clocks(whole), this.selection(whole));
     this.chart.replaceChildren(svg);
-    this.chart.setAttribute("aria-label", `Memory from ${clock(times[0])} to ${clock(times.at(-1))}: in use ` +
+    this.chart.setAttribute("aria-label", `Memory from ${this.clock(times[0])} to ${this.clock(times.at(-1))}: in use ` +
       `${this.bytes("in_use", 0)}, then ${this.bytes("in_use", times.length - 1)}; resident ${this.bytes("resident", times.length - 1)}`);
     this.showLegend();
   }
@@ -141,8 +157,8 @@ export class Timeline {
 
   clocks(whole) {
     const { times } = this.json;
-    return [drawing("text", { x: 0, y: whole - 4 }, clock(times[0])),
-      drawing("text", { x: this.width, y: whole - 4, "text-anchor": "end" }, clock(times.at(-1)))];
+    return [drawing("text", { x: 0, y: whole - 4 }, this.clock(times[0])),
+      drawing("text", { x: this.width, y: whole - 4, "text-anchor": "end" }, this.clock(times.at(-1)))];
   }
 
   selection(whole) {
@@ -205,6 +221,8 @@ export class Timeline {
     if (isDrag) {
       this.mark(this.first, this.nearest(event, this.known()));
       this.choose();
+    } else {
+      this.pick(this.json.times[this.first]);
     }
   }
 
@@ -223,25 +241,42 @@ export class Timeline {
     this.options.onChoose(...this.marked);
   }
 
+  pick(time) {
+    if (this.options.onPick !== undefined) {
+      this.marked = [time, time];
+      this.draw();
+      this.options.onPick(time);
+    }
+  }
+
   tell(point) {
-    this.note.textContent = point === null ? "" : `${clock(this.json.times[point])}: ${this.bytes("in_use", point)} in use, ` +
+    this.note.textContent = point === null ? "" : `${this.clock(this.json.times[point])}: ${this.bytes("in_use", point)} in use, ` +
       `${this.bytes("resident", point)} resident, ${quantity(this.rate[point], "bytes")}/s allocated`;
   }
 
   onKey(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (event.altKey || event.ctrlKey || event.metaKey || !this.isDrawn() || (step === undefined && event.key !== "Enter")) {
+    const step = { ArrowLeft: -1, ArrowRight: 1, Enter: 0, " ": 0 }[event.key];
+    if (event.altKey || event.ctrlKey || event.metaKey || !this.isDrawn() || step === undefined) {
       return;
     }
     event.preventDefault();
-    if (step === undefined) {
-      if (this.marked !== null) {
-        this.choose();
-      }
+    if (step === 0) {
+      this.showMarked(event.key === "Enter");
       return;
     }
     const known = this.known(), last = known.length - 1;
     const at = this.marked === null ? last : known.findIndex((i) => this.json.times[i] >= this.marked[0]);
     this.mark(known[Math.min(Math.max(at + step, 0), last - 1)], known[last]);
+  }
+
+  showMarked(isChange) {
+    if (this.marked === null) {
+      return;
+    }
+    if (isChange && this.marked[0] !== this.marked[1]) {
+      this.choose();
+    } else {
+      this.pick(this.marked[0]);
+    }
   }
 }
