@@ -23,7 +23,8 @@ char *output_name(const char *pattern, const char *program, int pid, unsigned nu
 /* Writes the heap under the first name, by number, that is free. The path, to be freed; NULL and *error. */
 char *output_save(const struct heap *heap, const char *pattern, const char *program, int pid, GError **error);
 
-/* Could a file be written in the folder that the pattern names? What depends on the process is not known yet, and passes. errno. */
+/* Could a file be written in the folder that the pattern names? What depends on the process is not known yet, and
+ * passes. errno. */
 bool output_folder_is_usable(const char *pattern);
 
 /* As it is typed in the current directory. To be freed. */

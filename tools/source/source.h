@@ -31,7 +31,8 @@ struct heap *source_open_target(const struct target *target, enum region_moment 
                                 GError **error);
 
 /* The process that is meant by its id, or by the name of its program where there is no such file. NULL: none is; with
- * *error, there is none of that id, there are several of that name, or there is neither a process nor a file of that name. */
+ * *error, there is none of that id, there are several of that name, or there is neither a process nor a file of that
+ * name. */
 struct target *source_find_process(const char *argument, GError **error);
 
 /* Could it be opened: is it a process that is profiled, or a file? */
