@@ -15,8 +15,8 @@ HANDLED = {"leaf_handler": ["victim_leaf", "victim_calls_leaf", "main"], "astray
 class Frames(Case):
     @cases("frames", "frames_protected")
     def test_callers(self, victim):
-        """Seen to fail with each of these taken out of core/steps.c and core/cfi: the register that calls leave the return address in,
-        its signature, and the end of a frame that generated code called from."""
+        """On aarch64 seen to fail without each of these: the register that calls leave the return address in (cfi/step.c), the removal
+        of its signature, and sp by the caller's rule where frames go on above the frame pointer (steps.c)."""
         run = self.profiled([self.victim(victim)], sample=1)
         self.check_run_exact(run)
         for place, callers in CALLERS.items():

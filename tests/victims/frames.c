@@ -123,11 +123,37 @@ __asm__(".text\n"
         ".size victim_generated, . - victim_generated\n");
 #endif
 
+/* Its unwind information counts from sp, as gcc's does, where the frame pointer below does not tell of that. */
+void victim_calls_generated(void);
+#if defined(__aarch64__)
+__asm__(".text\n"
+        ".globl victim_calls_generated\n"
+        ".type victim_calls_generated, %function\n"
+        "victim_calls_generated:\n"
+        "  .cfi_startproc\n"
+        "  hint #34\n"
+        "  stp x29, x30, [sp, #-32]!\n"
+        "  .cfi_def_cfa_offset 32\n"
+        "  .cfi_offset x29, -32\n"
+        "  .cfi_offset x30, -24\n"
+        "  mov x29, sp\n"
+        "  adrp x0, victim_in_generated\n"
+        "  add x0, x0, :lo12:victim_in_generated\n"
+        "  bl victim_generated\n"
+        "  ldp x29, x30, [sp], #32\n"
+        "  .cfi_def_cfa_offset 0\n"
+        "  .cfi_restore x29\n"
+        "  .cfi_restore x30\n"
+        "  ret\n"
+        "  .cfi_endproc\n"
+        ".size victim_calls_generated, . - victim_calls_generated\n");
+#else
 VICTIM void victim_calls_generated(void)
 {
   victim_generated(victim_in_generated);
   kept = NULL;
 }
+#endif
 
 /* A handler's stack: the interrupted one need not have room. */
 static void catch_faults(bool is_on_own_stack)
