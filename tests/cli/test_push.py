@@ -2,7 +2,6 @@
 """heapprof push: what arrives, and what becomes of it when nothing arrives."""
 import contextlib
 import os
-import pathlib
 import signal
 import socket
 import ssl
@@ -10,6 +9,7 @@ import subprocess
 import unittest
 
 from harness import lint, paths, pprof_reader
+from harness.background import Background
 from harness.case import cases, timeout
 from harness.receiver import PATH, TAKEN, Receiver
 from harness.states import StateCase, need_mount_namespaces, need_root, status_of, wait_until
@@ -27,32 +27,10 @@ def pid_of(sample):
     return int(sample.labels["pid"])
 
 
-class Pusher:
+class Pusher(Background):
     """A heapprof push that runs."""
-    def __init__(self, case, *arguments, **popen):
-        self.case = case
-        self.err_path = case.dir / "push.err"
-        with open(self.err_path, "ab") as err:
-            self.process = subprocess.Popen([str(PUSHER), "--queue", str(case.queue), *map(str, arguments)], stdin=subprocess.DEVNULL,
-                                            stdout=err, stderr=err, cwd=case.dir, env=case.tool_environment(), **popen)
-        self.pid = self.process.pid
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def messages(self):
-        return self.err_path.read_text(errors="replace")
-
-    def end(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        return self.process.wait(timeout=100)
-
-    def children(self):
-        return [int(pid) for pid in pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+    def __init__(self, case, *arguments):
+        super().__init__(case, [PUSHER, "--queue", case.queue, *arguments])
 
 
 class PushCase(StateCase):
@@ -354,15 +332,18 @@ class Queue(PushCase):
             shadow = self.shadow(program)
         self.assertEqual(receiver.totals(counted), shadow)
 
-    def test_full_disk(self):
+    @cases("server", "folder")
+    def test_full_disk(self, kind):
         need_root()
         need_mount_namespaces()
         self.queue.mkdir()
         with self.holder() as program, Receiver() as receiver:
+            where = receiver.url if kind == "server" else self.dir / "profiles"
             command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=4k none "$0" && exec "$@"', self.queue, paths.TOOL, "push", "--once",
-                       "--to", receiver.url, "--queue", self.queue, str(program.pid)]
+                       "--to", where, "--queue", self.queue, str(program.pid)]
             done = subprocess.run(command, capture_output=True, text=True, env=self.tool_environment(), timeout=250)
             self.assertIn(f"the queue {self.queue} cannot be written: No space left on device", done.stderr)
+            self.assertEqual(done.returncode, 1)
             self.assertEqual(receiver.requests, [])
             self.push(receiver, program.pid)
             shadow = self.shadow(program)
@@ -464,13 +445,7 @@ class Tls(PushCase):
 
 class Usage(PushCase):
     @cases(
-        (["--to", "ftp://a/"], "it must begin with http:// or https://"), (["--to", "http://me:secret@a/"], "--password-file"),
-        (["--to", "http://a/?x=1"], "it must end with the path"), (["--to", "http://"], "it is no URL"), (["--to", "http://a b/"], "it is no URL"),
-        (["--to", "/proc/1/nowhere"], "--to '/proc/1/nowhere'"), (["--to", "http://a", "--label", "a"], "it must be NAME=VALUE"),
-        (["--to", "http://a", "--label", "a-b=c"], "letters, digits and _"), (["--to", "http://a", "--label", "__name__=c"], "that name is taken"),
-        (["--to", "http://a", "--label", "pid=1"], "that name is taken"), (["--to", "http://a", "--label", "a="], "its value must be a line"),
-        (["--to", "http://a", "--label", "a=b", "--label", "a=c"], "was given before"),
-        (["--to", "http://a", "--token-file", "/nonexistent"], "/nonexistent cannot be used: No such file"),
+        (["--to", "/proc/1/nowhere"], "--to '/proc/1/nowhere'"), (["--to", "http://a", "--token-file", "/nonexistent"], "/nonexistent cannot be used: No such file"),
         (["--to", "http://a", "--ca-file", "/nonexistent"], "/nonexistent"), (["--to", "http://a", "2147483647"], "there is no process 2147483647"),
         (["--to", "http://a", "--queue", "/proc/1/q"], "the queue /proc/1/q cannot be made"),
     )
@@ -483,7 +458,13 @@ class Usage(PushCase):
            (["--to", "a", "--every", "15 s"], "not '15 s'"), (["--to", "a", "--every", "25h"], "not '25h'"),
            (["--to", "a", "--queue-size", "12"], "--queue-size takes a size from 1M on, as 256M or 2G, not '12'"),
            (["--to", "a", "--queue-size", "99999999999G"], "not '99999999999G'"), (["--to", "a", "--tenant", "a b"], "--tenant 'a b'"),
-           (["--to", "a", "--token-file", "x", "--password-file", "y"], "not both"), (["--to", "a", ""], "neither the number nor the name"))
+           (["--to", "a", "--token-file", "x", "--password-file", "y"], "not both"), (["--to", "a", ""], "neither the number nor the name"),
+           (["--to", "ftp://a/"], "it must begin with http:// or https://"), (["--to", "http://me:secret@a/"], "--password-file"),
+           (["--to", "http://a/?x=1"], "it must end with the path"), (["--to", "http://"], "it is no URL"),
+           (["--to", "http://a b/"], "it is no URL"), (["--to", "http://a", "--label", "a"], "it must be NAME=VALUE"),
+           (["--to", "http://a", "--label", "a-b=c"], "letters, digits and _"), (["--to", "http://a", "--label", "__name__=c"], "that name is taken"),
+           (["--to", "http://a", "--label", "pid=1"], "that name is taken"), (["--to", "http://a", "--label", "a="], "its value must be a line"),
+           (["--to", "http://a", "--label", "a=b", "--label", "a=c"], "was given before"))
     def test_misused(self, arguments, words):
         self.check_one_line(self.tool("push", *arguments, expect=2), words)
 

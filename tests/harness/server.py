@@ -4,13 +4,12 @@ import dataclasses
 import http.client
 import os
 import re
-import signal
 import socket
-import subprocess
 import time
 import unittest
 
 from . import lint, paths, pprof_reader
+from .background import Background
 
 SERVER = paths.BUILD / "heapprof-serve"
 
@@ -35,7 +34,7 @@ class Answer:
         return pprof_reader.Profile(pprof_reader.gunzip_one_member(self.body))
 
 
-class Server:
+class Server(Background):
     # What our files have, and Go's heap does not.
     LIKE_GO = ("default_sample_type is ''", "default_sample_type is 'alloc_space'")
 
@@ -43,14 +42,9 @@ class Server:
     does nothing but what a test asks it to. history None: the option is not given, as for a recording."""
     def __init__(self, case, *arguments, listen="127.0.0.1:0", history=0, program=None, cwd=None, popen=None, **variables):
         need_server()
-        self.case = case
-        self.err_path = case.dir / f"serve.{time.monotonic_ns()}"
-        with open(self.err_path, "wb") as err:
-            remembers = [] if history is None else ["--history", str(history)]
-            self.process = subprocess.Popen([str(program or paths.TOOL), "serve", "--listen", listen, *remembers, *map(str, arguments)],
-                                            stdin=subprocess.DEVNULL, stdout=err, stderr=err, cwd=cwd or case.dir,
-                                            env=case.tool_environment(**variables), **(popen or {}))
-        self.pid = self.process.pid
+        remembers = [] if history is None else ["--history", history]
+        super().__init__(case, [program or paths.TOOL, "serve", "--listen", listen, *remembers, *arguments], cwd=cwd or case.dir,
+                         env=case.tool_environment(**variables), **(popen or {}))
         self.port = self.path = None
 
     def __enter__(self):
@@ -62,18 +56,6 @@ class Server:
             time.sleep(0.01)
         self.path, self.port = found[1], found[2] and int(found[2])
         return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def messages(self):
-        return self.err_path.read_text(errors="replace")
-
-    def end(self):
-        """Its exit status, asked to end."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=100)
 
     def connect(self):
         """A plain socket."""
@@ -123,8 +105,7 @@ class Server:
 
     def workers(self):
         """Their process ids."""
-        listed = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True)
-        return [int(line) for line in listed.stdout.split()]
+        return self.children()
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))

@@ -6,19 +6,12 @@
 #include "tools/http/server_user.h"
 #include "tools/scrape/served.h"
 #include "tools/source/recorded_program.h"
+#include "tools/terminal/ending.h"
 #include "tools/terminal/exit_status.h"
 #include "tools/terminal/say.h"
 
 #include <glib-unix.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
-
-static int fail(const GError *error)
-{
-  say("%s", error->message);
-  return EXIT_FAILED;
-}
 
 /* Who may ask. */
 
@@ -39,7 +32,7 @@ static int set_access(struct access *access, const struct serve_options *options
     g_ptr_array_add(access->hosts, g_strdup(*host));
   add_own_name(access);
   if (options->token_file != NULL && !access_read_token(access, options->token_file, &error))
-    return fail(error);
+    return say_error(error);
   if (listener->is_local || options->token_file != NULL || options->has_no_auth)
     return EXIT_OK;
   say("other machines can reach '%s', and profiles tell much of a program: --token-file FILE says who may ask, "
@@ -60,24 +53,10 @@ static bool become_user(const char *name, const struct listener *listener, GErro
 
 static gboolean take_signal(gint fd, GIOCondition condition, gpointer loop)
 {
-  struct signalfd_siginfo info;
   (void)condition;
-  if (read(fd, &info, sizeof info) > 0)
+  if (ending_take(fd))
     g_main_loop_quit(loop);
   return G_SOURCE_CONTINUE;
-}
-
-/* A descriptor that tells of the signals that end us. */
-static int hold_signals(void)
-{
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  sigaddset(&ends, SIGHUP);
-  (void)sigprocmask(SIG_BLOCK, &ends, NULL);
-  (void)signal(SIGPIPE, SIG_IGN);
-  return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static void run_until_signal(int signals)
@@ -91,7 +70,7 @@ static void run_until_signal(int signals)
 
 static int run_service(struct service *service, const struct serve_options *options, const struct listener *listener)
 {
-  int signals = hold_signals();
+  int signals = ending_open();
   struct http_source *http = http_source_new(listener->fd, service);
   if (http == NULL || signals < 0) {
     say("the server cannot be started");
@@ -120,7 +99,7 @@ static int serve_at(const struct serve_options *options, const struct listener *
   service.sleeping = g_hash_table_new(g_direct_hash, g_direct_equal);
   int status = set_access(&service.access, options, listener);
   if (status == EXIT_OK)
-    status = become_user(options->user, listener, &error) ? run_service(&service, options, listener) : fail(error);
+    status = become_user(options->user, listener, &error) ? run_service(&service, options, listener) : say_error(error);
   workers_free(service.workers);
   clients_free(service.clients);
   parcel_release(service.shown);
@@ -143,9 +122,9 @@ int serve_run(const struct serve_options *options)
   struct listener listener;
   if (!(options->recording != NULL ? check_recording(options->recording, &error)
                                    : served_check(options->operands, &error)))
-    return fail(error);
+    return say_error(error);
   if (!listener_open(options->listen, &listener, &error))
-    return fail(error);
+    return say_error(error);
   int status = serve_at(options, &listener);
   listener_close(&listener);
   return status;

@@ -15,6 +15,7 @@ struct gather {
   int64_t last_ns;    /* of all entries */
   uint64_t bytes;     /* in the queue, or more */
   bool is_stuck;      /* and it was said */
+  bool has_failed;    /* in this round */
 };
 
 static char *key_of(struct queue_source source)
@@ -64,6 +65,7 @@ void gather_free(struct gather *gather)
 
 static void say_stuck(struct gather *gather, const char *why)
 {
+  gather->has_failed = true;
   if (!gather->is_stuck)
     say("%s; what is allocated from now on comes with the next profile that can be kept", why);
   gather->is_stuck = true;
@@ -139,8 +141,10 @@ static void gather_one(struct gather *gather, const struct target *target)
       put(gather, target, profile, now);
     heap_free(heap);
   }
-  if (error != NULL && process_runs(target->pid))
+  if (error != NULL && process_runs(target->pid)) {
+    gather->has_failed = true;
     say("%s", error->message);
+  }
 }
 
 /* All. */
@@ -171,10 +175,11 @@ static bool is_left_out(const struct gather *gather, int pid)
   return GPOINTER_TO_INT(failures) >= GATHER_FAILURES_MAX;
 }
 
-void gather_round(struct gather *gather, void (*announce)(int pid, void *context), void *context)
+bool gather_round(struct gather *gather, void (*announce)(int pid, void *context), void *context)
 {
   GPtrArray *living = served_all(gather->served);
   gather->bytes = queue_bytes(gather->options.queue);
+  gather->has_failed = false;
   for (guint i = 0; i < living->len; i++) {
     const struct target *target = g_ptr_array_index(living, i);
     if (is_left_out(gather, target->pid))
@@ -184,4 +189,5 @@ void gather_round(struct gather *gather, void (*announce)(int pid, void *context
   }
   forget_ended(gather, living);
   announce(0, context);
+  return !gather->has_failed;
 }

@@ -3,7 +3,7 @@
  * use. What cannot be put in (the queue or the disk is full) is not lost: the marks stay what they were, so the next
  * profile that can has it.
  *
- * Failure: said once, until it is over.
+ * Failure: said once, until it is over; a round says whether there was one.
  */
 #ifndef HEAPPROF_GATHER_H
 #define HEAPPROF_GATHER_H
@@ -25,7 +25,7 @@ struct gather;
 struct gather *gather_new(const struct gather_options *options);
 void gather_free(struct gather *gather);
 
-/* `announce` is told whose turn it is, and 0 at the end. */
-void gather_round(struct gather *gather, void (*announce)(int pid, void *context), void *context);
+/* `announce` is told whose turn it is, and 0 at the end. False: something is not in the queue that should be. */
+bool gather_round(struct gather *gather, void (*announce)(int pid, void *context), void *context);
 
 #endif

@@ -12,7 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { RESIDENT_PAGES_MAX = 16 << 10 }; /* of 4 KiB; where more stays after a round a fresh child takes over */
+enum {
+  RESIDENT_PAGES_MAX = 16 << 10, /* of 4 KiB; where more stays after a round a fresh child takes over */
+  STATUS_INCOMPLETE = 3,         /* of a child whose only round did not put all into the queue */
+};
 
 /* The child. */
 
@@ -38,19 +41,22 @@ static void sleep_until_next(const struct gatherer *gatherer)
     g_usleep((gulong)(next_us - now_us));
 }
 
-static void work(const struct gatherer *gatherer, int pipe)
+/* The exit status. */
+static int work(const struct gatherer *gatherer, int pipe)
 {
+  bool is_complete;
   struct gather *gather = gather_new(&gatherer->options);
   if (gatherer->started > 1 && gatherer->every_us != 0)
     sleep_until_next(gatherer);
   for (;;) {
-    gather_round(gather, tell, &pipe);
+    is_complete = gather_round(gather, tell, &pipe);
     (void)malloc_trim(0);
     if (gatherer->every_us == 0 || is_too_large())
       break;
     sleep_until_next(gatherer);
   }
   gather_free(gather);
+  return is_complete || gatherer->every_us != 0 ? 0 : STATUS_INCOMPLETE;
 }
 
 /* A terminal's signals are for the parent, which ends us. */
@@ -110,6 +116,7 @@ static void blame(struct gatherer *gatherer, const char *how)
     say("the process that reads heaps %s; %s", how, gatherer->has_failed ? "giving up" : "another is started");
     return;
   }
+  gatherer->has_failed = gatherer->has_failed || failures >= GATHER_FAILURES_MAX;
   say("who read the heap of process %d %s; %s", gatherer->reading, how,
       failures < GATHER_FAILURES_MAX ? "another tries again" : "it is left out from now on");
 }
@@ -126,9 +133,7 @@ static void start(struct gatherer *gatherer)
   if (gatherer->child == 0) {
     set_apart();
     (void)close(ends[0]);
-    if (getppid() == parent)
-      work(gatherer, ends[1]);
-    _exit(0);
+    _exit(getppid() == parent ? work(gatherer, ends[1]) : 0);
   }
   (void)close(ends[1]);
   gatherer->pipe = ends[0];
@@ -159,11 +164,13 @@ void gatherer_tend(struct gatherer *gatherer)
 static void take_end(struct gatherer *gatherer)
 {
   int status = reap(gatherer);
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+  bool is_complete = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  if (!is_complete && !(WIFEXITED(status) && WEXITSTATUS(status) == STATUS_INCOMPLETE))
     blame(gatherer, "ended");
-  else if (gatherer->every_us == 0)
+  else if (gatherer->every_us == 0) {
     gatherer->is_done = true;
-  else
+    gatherer->has_failed = gatherer->has_failed || !is_complete;
+  } else
     gatherer->retry_us = 0;
 }
 

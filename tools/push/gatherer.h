@@ -24,7 +24,7 @@ struct gatherer {
   gint64 retry_us;  /* not before */
   unsigned started; /* so many children */
   bool is_done;     /* the one round */
-  bool has_failed;  /* to do it */
+  bool has_failed;  /* something is missing in the queue, for good */
 };
 
 /* Owns failures of the options. */

@@ -6,8 +6,6 @@
 
 enum { NAME_BYTES_MAX = 128, VALUE_BYTES_MAX = 1024 };
 
-#define LABELS_ERROR g_quark_from_static_string("heapprof-labels")
-
 static gint compare_names(gconstpointer a, gconstpointer b, gpointer unused)
 {
   (void)unused;
@@ -63,7 +61,7 @@ bool labels_give(GTree *given, const char *text, GError **error)
   if (problem == NULL)
     g_tree_insert(given, g_steal_pointer(&name), g_strdup(sign + 1));
   else
-    g_set_error(error, LABELS_ERROR, 0, "--label '%s': %s", text, problem);
+    g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--label '%s': %s", text, problem);
   return problem == NULL;
 }
 

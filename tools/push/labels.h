@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The labels of a series, by name: what the profile is, and whose.
  *
- * Memory: a tree owns its texts (g_tree_unref). Failure: false or NULL, and *error.
+ * Memory: a tree owns its texts (g_tree_unref). Failure: false or NULL, and *error, of G_OPTION_ERROR.
  */
 #ifndef HEAPPROF_LABELS_H
 #define HEAPPROF_LABELS_H

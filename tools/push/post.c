@@ -32,9 +32,9 @@ struct post {
 
 /* The URL. */
 
-static bool fail(GError **error, const char *url, const char *why)
+static bool refuse(GError **error, const char *url, const char *why)
 {
-  g_set_error(error, POST_ERROR, 0, "--to '%s': %s", url, why);
+  g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--to '%s': %s", url, why);
   return false;
 }
 
@@ -89,7 +89,7 @@ static bool set_url(struct post *post, GError **error)
     post->is_told = is_in_the_clear(&post->options, url);
   }
   curl_url_cleanup(url);
-  return problem == NULL || fail(error, post->options.url, problem);
+  return problem == NULL || refuse(error, post->options.url, problem);
 }
 
 /* Who we are. NULL without *error: nobody. */
@@ -151,7 +151,7 @@ struct post *post_new(const struct post_options *options, GError **error)
   bool is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && (post->multi = curl_multi_init()) != NULL &&
                   (post->easy = curl_easy_init()) != NULL;
   if (!is_ready)
-    (void)fail(error, options->url, "libcurl cannot be used");
+    g_set_error_literal(error, POST_ERROR, 0, "libcurl cannot be used");
   if (is_ready && set_url(post, error) && check_files(post, error)) {
     set_up(post);
     if (post->is_told)

@@ -4,7 +4,7 @@
  * they may change.
  *
  * Threads: that of its owner; libcurl looks names up in one of its own. Failure: NULL or false and *error; of a
- * request: its answer.
+ * request: its answer. A URL that cannot be one is of G_OPTION_ERROR.
  */
 #ifndef HEAPPROF_POST_H
 #define HEAPPROF_POST_H

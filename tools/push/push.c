@@ -7,12 +7,12 @@
 #include "tools/push/patience.h"
 #include "tools/push/post.h"
 #include "tools/push/series.h"
+#include "tools/terminal/ending.h"
 #include "tools/terminal/exit_status.h"
 #include "tools/terminal/say.h"
 
-#include <signal.h>
+#include <errno.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 enum {
@@ -38,12 +38,6 @@ struct push {
   bool has_dropped;   /* what was refused */
   gint64 end_us;      /* when to end, whatever is under way; 0: not yet */
 };
-
-static int fail(const GError *error)
-{
-  say("%s", error->message);
-  return EXIT_FAILED;
-}
 
 /* What happens to entries. */
 
@@ -232,32 +226,18 @@ static void wait_for_something(struct push *push)
 {
   struct curl_waitfd others[2] = {{.fd = push->signals, .events = CURL_WAIT_POLLIN},
                                   {.fd = push->gatherer.pipe, .events = CURL_WAIT_POLLIN}};
-  struct signalfd_siginfo info;
   unsigned count = push->gatherer.pipe >= 0 ? 2 : 1;
   if (push->post != NULL)
     post_wait(push->post, others, count, time_to_wait_ms(push));
   else
     (void)g_poll((GPollFD[]){{.fd = push->signals, .events = G_IO_IN}, {.fd = push->gatherer.pipe, .events = G_IO_IN}},
                  count, time_to_wait_ms(push));
-  if (push->end_us == 0 && read(push->signals, &info, sizeof info) > 0)
+  if (push->end_us == 0 && ending_take(push->signals))
     push->end_us = g_get_monotonic_time() + LAST_SECONDS_MAX * (gint64)G_USEC_PER_SEC;
-}
-
-static int hold_signals(void)
-{
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  sigaddset(&ends, SIGHUP);
-  (void)sigprocmask(SIG_BLOCK, &ends, NULL);
-  (void)signal(SIGPIPE, SIG_IGN);
-  return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static int run(struct push *push)
 {
-  push->signals = hold_signals();
   push->waiting = g_ptr_array_new_with_free_func(g_free);
   push->sent = g_ptr_array_new_with_free_func(g_free);
   push->has_news = true;
@@ -321,10 +301,15 @@ static int push_to(struct push *push, GTree *labels)
   g_autofree char *usual = usual_queue(push->options->to);
   const char *queue = push->options->queue != NULL ? push->options->queue : usual;
   if (!open_post(push, &error) || !queue_open(&push->queue, queue, push->options->bytes_max, &error))
-    return fail(error);
+    return say_error(error);
   struct gather_options gather = {.queue = &push->queue, .operands = push->options->operands, .labels = labels};
   gatherer_init(&push->gatherer, &gather, push->options->is_once ? 0 : push->options->every_seconds);
-  int status = run(push);
+  int status = EXIT_FAILED;
+  push->signals = ending_open();
+  if (push->signals < 0)
+    say_errno(errno, "nothing could end this");
+  else
+    status = run(push);
   gatherer_clear(&push->gatherer);
   queue_close(&push->queue);
   return status;
@@ -336,7 +321,7 @@ int push_run(const struct push_options *options)
   struct push push = {.options = options};
   GTree *labels = labels_new();
   bool is_sound = read_labels(options, labels, &error) && served_check(options->operands, &error);
-  int status = is_sound ? push_to(&push, labels) : fail(error);
+  int status = is_sound ? push_to(&push, labels) : say_error(error);
   if (push.post != NULL)
     post_free(push.post);
   g_tree_unref(labels);

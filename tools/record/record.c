@@ -8,12 +8,12 @@
 #include "tools/source/process_heap.h"
 #include "tools/source/source.h"
 #include "tools/state/target_names.h"
+#include "tools/terminal/ending.h"
 #include "tools/terminal/exit_status.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <time.h>
 
 struct record {
@@ -179,10 +179,7 @@ static int run(struct record *record)
 {
   const struct record_options *options = record->options;
   sigset_t signals;
-  sigemptyset(&signals);
-  for (const int *number = (const int[]){SIGTERM, SIGINT, SIGHUP, 0}; *number != 0; number++)
-    sigaddset(&signals, *number);
-  (void)sigprocmask(SIG_BLOCK, &signals, NULL);
+  ending_hold(&signals);
   say("recording into %s every %s", options->path,
       quantity_duration((double)options->every_ns / (double)AMOUNT_SECOND_NS).text);
   int64_t next_ns = now_boot_ns();

@@ -81,6 +81,12 @@ void say_errno(int number, const char *format, ...)
   say_line(text, strerror(number));
 }
 
+int say_error(const GError *error)
+{
+  say("%s", error->message);
+  return error->domain == G_OPTION_ERROR ? EXIT_USAGE : EXIT_FAILED;
+}
+
 void say_progress(const char *what, uint64_t done, uint64_t total)
 {
   static gint64 shown_us;

@@ -12,6 +12,7 @@
 #ifndef HEAPPROF_SAY_H
 #define HEAPPROF_SAY_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +22,9 @@ void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The same, for an error that is not ours to explain: ends with strerror(number). */
 void say_errno(int number, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Its message. Returns what to end with: EXIT_USAGE if the command line is wrong (G_OPTION_ERROR), else EXIT_FAILED. */
+int say_error(const GError *error);
 
 /* One line that overwrites itself, on a terminal only, at most ten times a second. done == total: the line is
  * removed. */
