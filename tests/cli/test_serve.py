@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """heapprof serve: what it answers, as Go's net/http/pprof would, and whom."""
+import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -12,6 +14,7 @@ import urllib.parse
 import urllib.request
 
 from harness import lint, tools
+from harness.background import Background
 from harness.case import cases, in_victim, slow, timeout
 from harness.server import Server, need_server
 from harness.states import NOBODY, NOGROUP, StateCase, need_root, status_of, wait_until
@@ -483,7 +486,7 @@ class Metrics(ServeCase):
                 self.assertEqual(float(prometheus.query("up")[0]["value"][1]), 1)
 
 
-class Prometheus:
+class Prometheus(Background):
     """One that scrapes a server every second."""
     def __init__(self, case, target=None, config=None):
         folder = case.dir / "prometheus"
@@ -491,17 +494,8 @@ class Prometheus:
         (folder / "config.yml").write_text(config or f"scrape_configs:\n- job_name: heapprof\n  scrape_interval: 1s\n  static_configs:\n"
                                                      f"  - targets: ['{target}']\n")
         self.port = case.held_port()
-        self.log = open(folder / "log", "w")
-        self.process = subprocess.Popen(["prometheus", f"--config.file={folder}/config.yml", f"--storage.tsdb.path={folder}/data",
-                                         f"--web.listen-address=127.0.0.1:{self.port}"], stdout=self.log, stderr=self.log)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
+        super().__init__(case, ["prometheus", f"--config.file={folder}/config.yml", f"--storage.tsdb.path={folder}/data",
+                                f"--web.listen-address=127.0.0.1:{self.port}"])
 
     def query(self, expression):
         """The samples; none as long as it does not answer."""
@@ -563,9 +557,27 @@ class Access(ServeCase):
         with Server(self, "--token-file", self.token_file(), listen=listen) as server:
             self.assertEqual(server.get("/").status, 401)
 
-    @cases("nonsense", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "::1:6060", "unix:", "unix:" + "x" * 200, "no.such.name.invalid:1")
+    @cases("nonsense", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:99999", "::1:6060", "unix:", "unix:" + "x" * 200)
     def test_no_address(self, listen):
+        self.check_one_line(self.tool("serve", "--listen", listen, expect=2), listen, "cannot listen")
+
+    @cases("no.such.name.invalid:1", "unix:/proc/1/nowhere/socket")
+    def test_nowhere(self, listen):
         self.check_one_line(self.tool("serve", "--listen", listen, expect=1), listen, "cannot listen")
+
+    @cases("", "http://a", "a:6060", "a b")
+    def test_no_host(self, host):
+        self.check_one_line(self.tool("serve", "--listen", "127.0.0.1:0", "--host", host, expect=2), f"--host '{host}'", "a name is accepted")
+
+    def test_two_hosts(self):
+        """A proxy before us may judge the other one."""
+        with self.holder() as program, Server(self, program.pid) as server:
+            for name in ("Host", "hOST"):
+                with server.connect() as connection:
+                    connection.sendall(f"GET /debug/pprof/heap HTTP/1.1\r\nHost: localhost\r\n{name}: localhost\r\n\r\n".encode())
+                    answer = b"".join(iter(lambda: connection.recv(4096), b""))  # until it is closed
+                self.assertRegex(answer, rb"\AHTTP/1.1 400 ")
+                self.assertIn(b"too many Host headers", answer)
 
     def test_a_port_that_is_taken(self):
         with Server(self) as server:
@@ -651,6 +663,53 @@ class Patience(ServeCase):
             self.assertEqual(server.get("/debug/pprof/heap").status, 200)
             for connection in silent:
                 connection.close()
+
+    def test_who_goes_in_the_middle_is_gone(self):
+        """Before the time to ask is over of one that stays, and began before."""
+        part = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "
+        with Server(self) as server, server.connect() as stays:
+            stays.sendall(part)
+            server.get("/healthz")
+            before = server.descriptors()
+            for _ in range(20):
+                with server.connect() as goes:
+                    goes.sendall(part)
+            server.get("/healthz")  # who asks later is accepted later
+            wait_until(lambda: server.descriptors() <= before, "the others are gone")
+            stays.sendall(b"here\r\n\r\n")
+            self.assertRegex(stays.recv(100), rb"\AHTTP/1.1 200 ")
+
+    def test_who_idles_gives_way(self):
+        """More connections than there may be, each of which has asked once and may ask again within two minutes."""
+        with Server(self) as server, contextlib.ExitStack() as stack:
+            kept = []
+            for _ in range(300):
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+                stack.callback(connection.close)
+                connection.request("GET", "/healthz")
+                self.assertEqual(connection.getresponse().read(), b"ok\n")
+                kept.append(connection)
+            with self.assertRaises((ConnectionError, http.client.HTTPException)):
+                self.ask_again(kept[0])
+            self.assertEqual(self.ask_again(kept[-1]), b"ok\n")
+
+    @staticmethod
+    def ask_again(connection):
+        connection.auto_open = 0  # or it would connect anew
+        connection.request("GET", "/healthz")
+        return connection.getresponse().read()
+
+    @timeout(200)
+    def test_many_differences_leave_room(self):
+        """As long as they are waited for, others are answered."""
+        with self.holder() as program, Server(self, program.pid) as server, contextlib.ExitStack() as stack:
+            for _ in range(128):
+                stack.callback(server.ask("/debug/pprof/heap?seconds=3600").close)
+            answer = server.get("/debug/pprof/heap?seconds=1")
+            self.assertEqual(answer.status, 503)
+            self.assertIn("too many wait for a difference", answer.text)
+            self.assertEqual(answer.headers["retry-after"], "5")
+            server.profile("/debug/pprof/heap")
 
     @slow
     @timeout(200)

@@ -58,6 +58,13 @@ static int find_recording(const struct cmd_line *line, struct serve_options *opt
   return EXIT_OK;
 }
 
+/* As a client says it in Host, without the port. */
+static bool is_host_name(const char *name)
+{
+  return name[0] != '\0' &&
+         name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._")] == '\0';
+}
+
 static int run(const struct cmd_line *line)
 {
   g_autofree const char **hosts = cmd_values(line, "host");
@@ -75,6 +82,9 @@ static int run(const struct cmd_line *line)
   options.history_seconds = (unsigned)history_seconds;
   if (options.token_file != NULL && options.has_no_auth)
     return cmd_misused(line, "--token-file or --no-auth, not both");
+  for (const char **host = hosts; *host != NULL; host++)
+    if (!is_host_name(*host))
+      return cmd_misused(line, "--host '%s': a name is accepted, without http:// and without a port", *host);
   for (int i = 0; i < line->count; i++)
     if (line->operands[i][0] == '\0')
       return cmd_misused(line, "'' is neither the number nor the name of a process");

@@ -35,6 +35,13 @@ struct answer answer_problem(unsigned status, const char *problem)
   return answer;
 }
 
+struct answer answer_busy(const char *why)
+{
+  struct answer answer = answer_problem(MHD_HTTP_SERVICE_UNAVAILABLE, why);
+  answer_add_header(&answer, MHD_HTTP_HEADER_RETRY_AFTER, "5");
+  return answer;
+}
+
 struct answer answer_redirect(const char *location, bool has_body)
 {
   g_autofree char *escaped = g_markup_escape_text(location, -1);

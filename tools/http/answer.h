@@ -24,6 +24,9 @@ struct answer answer_text(unsigned status, const char *text);
 /* What a handler of net/http/pprof says when it fails. */
 struct answer answer_problem(unsigned status, const char *problem);
 
+/* That it cannot be done now; when to ask again is in it. */
+struct answer answer_busy(const char *why);
+
 /* To another place here; a browser is shown a link. */
 struct answer answer_redirect(const char *location, bool has_body);
 

@@ -19,8 +19,10 @@ void exchange_connection(void *service, struct MHD_Connection *connection, void 
   const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
   if (what == MHD_CONNECTION_NOTIFY_STARTED)
     *socket_context = visitor_came(&ours->visitors, info->connect_fd);
-  else
+  else {
     visitor_goes(&ours->visitors, *socket_context);
+    ours->has_to_run = true;
+  }
 }
 
 void *exchange_begin(void *service, const char *uri, struct MHD_Connection *connection)

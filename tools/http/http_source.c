@@ -6,7 +6,8 @@
 
 #include <string.h>
 
-enum { CONNECTIONS_MAX = 256, CONNECTION_BYTES = 16 << 10 };
+/* More than visitors: one that was shut down has its place until libmicrohttpd sees it. */
+enum { CONNECTIONS_MAX = VISITORS_MAX + 32, CONNECTION_BYTES = 16 << 10 };
 
 struct http_source {
   GSource *source;
@@ -33,14 +34,14 @@ static gboolean prepare(GSource *source, gint *timeout_ms)
     *timeout_ms = (gint)MIN(wait_ms, (MHD_UNSIGNED_LONG_LONG)G_MAXINT);
     ours->deadline_us = g_source_get_time(source) + (gint64)*timeout_ms * 1000;
   }
-  return ours->service->has_woken || *timeout_ms == 0;
+  return ours->service->has_to_run || *timeout_ms == 0;
 }
 
 static gboolean check(GSource *source)
 {
   struct daemon_source *ours = (struct daemon_source *)source;
   bool is_late = ours->deadline_us >= 0 && g_source_get_time(source) >= ours->deadline_us;
-  return ours->service->has_woken || is_late || g_source_query_unix_fd(source, ours->tag) != 0;
+  return ours->service->has_to_run || is_late || g_source_query_unix_fd(source, ours->tag) != 0;
 }
 
 static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
@@ -48,7 +49,7 @@ static gboolean dispatch(GSource *source, GSourceFunc callback, gpointer data)
   (void)callback;
   (void)data;
   struct daemon_source *ours = (struct daemon_source *)source;
-  ours->service->has_woken = false;
+  ours->service->has_to_run = false;
   (void)MHD_run(ours->daemon);
   return G_SOURCE_CONTINUE;
 }

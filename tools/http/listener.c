@@ -22,6 +22,13 @@ static bool fail(GError **error, const char *address, const char *why)
   return false;
 }
 
+/* What could be listened at nowhere. */
+static bool refuse(GError **error, const char *address, const char *why)
+{
+  g_set_error(error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "cannot listen at '%s': %s", address, why);
+  return false;
+}
+
 static bool bind_and_listen(struct listener *listener, const struct sockaddr *address, socklen_t size)
 {
   int yes = 1;
@@ -66,7 +73,7 @@ static bool open_unix(const char *text, struct listener *listener, GError **erro
   const char *path = text + sizeof unix_prefix - 1;
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (path[0] == '\0' || strlen(path) >= sizeof address.sun_path)
-    return fail(error, text, "a path of 1 to 107 bytes is accepted");
+    return refuse(error, text, "a path of 1 to 107 bytes is accepted");
   strcpy(address.sun_path, path);
   remove_left_over(&address);
   if (!bind_and_listen(listener, (const struct sockaddr *)&address, sizeof address))
@@ -120,7 +127,7 @@ static bool open_address(const char *text, struct listener *listener, GError **e
 {
   g_autofree char *host = NULL, *port = NULL;
   if (!split(text, &host, &port))
-    return fail(error, text, "ADDRESS:PORT, [ADDRESS]:PORT, :PORT or unix:PATH is accepted");
+    return refuse(error, text, "ADDRESS:PORT, [ADDRESS]:PORT, :PORT or unix:PATH is accepted");
   struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
                   *found;
   int problem = getaddrinfo(host[0] != '\0' ? host : NULL, port, &hints, &found);

@@ -3,7 +3,7 @@
  *
  * The socket in the file system is its user's alone (0600); one that nobody answers at is replaced.
  *
- * Failure: false and *error, which names what was given.
+ * Failure: false and *error, which names what was given; of G_OPTION_ERROR where that is no address.
  */
 #ifndef HEAPPROF_LISTENER_H
 #define HEAPPROF_LISTENER_H

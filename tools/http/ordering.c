@@ -16,11 +16,8 @@ struct answer ordering_place(struct request *request, enum order_kind kind, stru
     return answer_problem(MHD_HTTP_NOT_FOUND, "no process has such a long name");
   if (request->at != NULL && g_strlcpy(order->at, request->at, sizeof order->at) >= sizeof order->at)
     return answer_problem(MHD_HTTP_BAD_REQUEST, "no time is that long");
-  if (parcel_bytes_held() > HELD_BYTES_MAX) {
-    struct answer answer = answer_problem(MHD_HTTP_SERVICE_UNAVAILABLE, "too many readers are slow; ask again later");
-    answer_add_header(&answer, MHD_HTTP_HEADER_RETRY_AFTER, "5");
-    return answer;
-  }
+  if (parcel_bytes_held() > HELD_BYTES_MAX)
+    return answer_busy("too many readers are slow; ask again later");
   order->wants_text = request->wants_text;
   order->sites = request->sites;
   order->interval_seconds = pulse_clock_interval(request->service->clock);

@@ -12,7 +12,10 @@
 #include <netinet/in.h>
 #include <string.h>
 
-enum { DELTA_SECONDS_MAX = 3600 };
+enum {
+  DELTA_SECONDS_MAX = 3600,
+  DELTA_SLEEPERS_MAX = 128, /* with so many that wait no delta is begun: what is asked for at once finds room */
+};
 
 /* Takes the parcel. */
 static struct answer place_order_with(struct request *request, enum order_kind kind, struct parcel *input)
@@ -48,6 +51,8 @@ static struct answer place_profile_order(struct request *request, enum order_kin
     return answer_problem(MHD_HTTP_BAD_REQUEST, "profile duration exceeds server's WriteTimeout");
   if (request->wants_text)
     return answer_problem(MHD_HTTP_BAD_REQUEST, "seconds and debug params are incompatible");
+  if (g_hash_table_size(request->service->sleeping) >= DELTA_SLEEPERS_MAX)
+    return answer_busy("too many wait for a difference; ask again later");
   request->seconds = (guint)seconds;
   request->then = delta;
   return ordering_place(request, ORDER_MARKS, NULL);

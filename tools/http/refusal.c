@@ -8,10 +8,33 @@ static const char *header(struct MHD_Connection *connection, const char *name)
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
+static enum MHD_Result count_host(void *count, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+  (void)kind;
+  (void)value;
+  *(unsigned *)count += g_ascii_strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
+  return MHD_YES;
+}
+
+/* Of two names whoever forwards the request may take the other. */
+static bool has_several_hosts(struct MHD_Connection *connection)
+{
+  unsigned count = 0;
+  (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, count_host, &count);
+  return count > 1;
+}
+
 static struct answer refuse_without_token(void)
 {
   struct answer answer = answer_text(MHD_HTTP_UNAUTHORIZED, "this needs the token that the server was started with");
   answer_add_header(&answer, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"heapprof\", charset=\"UTF-8\"");
+  return answer;
+}
+
+static struct answer refuse_several_hosts(void)
+{
+  struct answer answer = answer_text(MHD_HTTP_BAD_REQUEST, "400 Bad Request: too many Host headers");
+  answer_add_header(&answer, MHD_HTTP_HEADER_CONNECTION, "close");
   return answer;
 }
 
@@ -52,6 +75,8 @@ static bool is_too_long(const char *content_length)
 struct answer refusal_of(struct MHD_Connection *connection, const struct access *access, const char *method,
                          enum route_end end)
 {
+  if (has_several_hosts(connection))
+    return refuse_several_hosts();
   enum access_verdict verdict =
       access_check(access, header(connection, MHD_HTTP_HEADER_HOST), header(connection, MHD_HTTP_HEADER_AUTHORIZATION));
   if (verdict == ACCESS_NO_TOKEN && end != ROUTE_HEALTH)

@@ -22,7 +22,8 @@ struct service {
   unsigned sites;       /* of metrics */
   struct parcel *shown; /* their names; NULL: none yet */
   GHashTable *sleeping; /* struct exchange * */
-  bool has_woken;       /* one of them: libmicrohttpd looks after it when it runs next, and does not say so */
+  bool has_to_run; /* libmicrohttpd, which does not say so: one of them has woken, or a connection has gone and there
+                         * may be room to accept another */
 };
 
 #endif

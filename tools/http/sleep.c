@@ -23,7 +23,7 @@ static void wake_with(struct request *request, struct answer answer)
 {
   sleep_end(request);
   request->answer = answer;
-  request->service->has_woken = true;
+  request->service->has_to_run = true;
   MHD_resume_connection(request->connection);
 }
 

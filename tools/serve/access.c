@@ -122,6 +122,8 @@ static bool is_address(const char *host)
 static bool is_known_host(const struct access *access, const char *host)
 {
   g_autofree char *name = host_without_port(host);
+  if (name[0] == '\0')
+    return false;
   if (is_address(name) || g_ascii_strcasecmp(name, "localhost") == 0)
     return true;
   for (guint i = 0; i < access->hosts->len; i++)
