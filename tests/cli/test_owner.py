@@ -5,7 +5,7 @@ import re
 import subprocess
 
 from cli.views import Views
-from harness import paths
+from harness import paths, pprof_reader
 from harness.case import cases
 from harness.tools import need
 
@@ -19,6 +19,8 @@ PLUMBING = """
     operator new
     shop::Item::operator new[]
     libstdc++.so.6.0.30+0x1f0b0
+    libc.so.6+0x84a10
+    __pthread_once_slow
     alloc::alloc::alloc
     alloc::raw_vec::RawVec::grow_one
     <alloc::vec::Vec as core::clone::Clone>::clone
@@ -152,6 +154,18 @@ class Stacks(Views):
             ("_dl_new_object", "dlopen", "load_plugin", "main", "_start"): (1, 1, 1, 40),
         }), {"std::locale::init": 10, "std::thread::run": 20, "_start": 30, "_dl_new_object": 40})
 
+    def test_what_runs_a_thread_owns_nothing(self):
+        """Seen to fail: libstdc++.so.6+0xd4490, __pthread_once_slow and execute_native_thread_routine owned all."""
+        self.assertEqual(self.flats({
+            ("std::thread::_State_impl<f>::_M_run", "libstdc++.so.6+0xd4490", "start_thread", "clone3"): (1, 1, 1, 10),
+            ("std::thread::_State_impl<g>::_M_run", "execute_native_thread_routine", "libc.so.6+0x89000"): (1, 1, 1, 20),
+            ("std::_Function_handler::_M_invoke", "__pthread_once_slow", "std::thread::_State_impl<h>::_M_run", "libstdc++.so.6+0xd4490",
+             "start_thread"): (1, 1, 1, 30),
+            ("std::_Function_handler::_M_invoke", "libc.so.6+0x8cc30", "std::future::get", "main", "libc.so.6+0x27000"): (1, 1, 1, 40),
+            ("libstdc++.so.6+0xa2000", "call_init", "_dl_init", "_dl_start_user"): (1, 1, 1, 50),
+        }), {"std::thread::_State_impl<f>::_M_run": 10, "std::thread::_State_impl<g>::_M_run": 20,
+             "std::thread::_State_impl<h>::_M_run": 30, "main": 40, "libstdc++.so.6+0xa2000": 50})
+
     def test_more_plumbing_by_an_option(self):
         stacks = {("pool_get", "shop::serve", "main"): (1, 1, 1, 10)}
         self.assertEqual(self.flats(stacks), {"pool_get": 10})
@@ -164,6 +178,44 @@ class Stacks(Views):
         rows = self.json("top", self.make("made", {("xmalloc", "f", "xmalloc", "f", "main"): (1, 1, 1, 8)}))["rows"]
         self.assertEqual({row["function"]: (row["flat"], row["cum"]) for row in rows},
                          {"f": (8, 8), "xmalloc": (0, 8), "main": (0, 8)})
+
+
+class Lambdas(Views):
+    """Two lambdas are two owners, by the same names however they were compiled. Seen to fail: with debug information, inlined, both were
+    main()::{unnamed}::operator(); inlined into what runs a thread, they had no name at all."""
+    SOURCE = """#include <cstdlib>
+        #include <thread>
+        void *kept[5];
+        int main(int count, char **) {
+          std::thread([] { kept[3] = std::malloc(3000000); }).join();
+          std::thread([] { kept[4] = std::malloc(7000000); }).join();
+          auto first = [](int size) { kept[0] = std::malloc(size); };
+          auto other = [](int size) { kept[1] = std::malloc(10 * size); };
+          auto any = [count](auto size, const char *) { kept[2] = std::malloc(100 * size * count); };
+          first(1000), other(1000), any(1000, "");
+          quick_exit(0); }\n"""
+    OWNERS = {"main::{lambda(int)#3}::operator()": 1000, "main::{lambda(int)#4}::operator()": 10000,
+              "main::{lambda(auto:1, char const*)#5}::operator()": 100000, "main::{lambda()#1}::operator()": 3000000,
+              "main::{lambda()#2}::operator()": 7000000}
+    THREADS = {"std::thread::_State_impl<main::{lambda()#1}>::_M_run": 3000000,
+               "std::thread::_State_impl<main::{lambda()#2}>::_M_run": 7000000}
+
+    def owners(self, *flags):
+        (self.out_dir / "lambdas.cc").write_text(self.SOURCE)
+        program, path = self.out_dir / "lambdas", self.out_dir / "p.pb.gz"
+        subprocess.run(["g++", "-pthread", *flags, "-o", program, self.out_dir / "lambdas.cc"], check=True)
+        self.tool("run", "-s", "1", "-o", path, "--", program)
+        rows = self.json("top", path)["rows"]
+        return {row["function"]: row["flat"] for row in rows if row["flat"] and row["function"].startswith(("main::", "std::"))}
+
+    def test_inlined(self):
+        self.assertEqual(self.owners("-O2", "-g"), self.OWNERS)
+        names = {function.name for function in pprof_reader.load(self.out_dir / "p.pb.gz").functions}
+        self.assertLessEqual(set(self.OWNERS), names)
+
+    def test_threads_without_debug_information(self):
+        self.assertEqual(self.owners("-O2"), self.THREADS)
+        self.assertEqual(self.owners("-O2", "-static-libstdc++"), self.THREADS)
 
 
 class Tables(Views):

@@ -51,6 +51,19 @@ static void test_cxx(void **state)
       {"_ZZ4mainENKUliE_clEi", "main::{lambda(int)#1}::operator()"},
       {"_ZZN3Foo3barEiENKUlSt6vectorIiSaIiEEE0_clES2_", "Foo::bar()::{lambda(std::vector)#2}::operator()"},
       {"_ZZN3app4callIiEEvT_ENKUlS1_E_clEi", "app::call()::{lambda(auto:1)#1}::operator()"},
+      /* What runs a thread's function says which. */
+      {"_ZNSt6thread11_State_implINS_8_InvokerISt5tupleIJZ4mainEUlvE0_EEEEE6_M_runEv",
+       "std::thread::_State_impl<main::{lambda()#2}>::_M_run"},
+      {"_ZNSt6thread11_State_implINS_8_InvokerISt5tupleIJN4shop6WorkerIiEESsPiEEEEE6_M_runEv",
+       "std::thread::_State_impl<shop::Worker<int>>::_M_run"},
+      {"_ZNSt6thread11_State_implINS_8_InvokerISt5tupleIJPFvvEEEEEE6_M_runEv", "std::thread::_State_impl::_M_run"},
+      {"_ZNSt6thread11_State_implINS_8_InvokerISt5tupleIJMNSt13__future_base17_Async_state_implINS1_IS2_IJZ4mainEUlvE1_"
+       "EEE"
+       "EvEEFvvEPS8_EEEEE6_M_runEv",
+       "std::thread::_State_impl<main::{lambda()#3}>::_M_run"},
+      {"_ZNSt17_Function_handlerIFviEZN3app3runEiEUlvE_E9_M_invokeERKSt9_Any_dataOi",
+       "std::_Function_handler<app::run()::{lambda()#1}>::_M_invoke"},
+      {"_ZNSt6vectorI4ItemSaIS0_EE9push_backEOS0_", "std::vector::push_back"},
       {"_ZN12_GLOBAL__N_13fooEv", "(anonymous namespace)::foo"},
       {"_ZL3foov.cold", "foo"},
       {"_ZL3fooi.constprop.0.isra.1", "foo"},

@@ -67,7 +67,7 @@ enum place {
 static enum place place_of_line(const struct heap *heap, const struct heap_line *line, bool is_in_library)
 {
   const struct heap_function *function = line->function != HEAP_NONE ? heap_function(heap, line->function) : NULL;
-  bool is_plumbing = function != NULL && function->role == FUNCTION_PLUMBING;
+  bool is_plumbing = function != NULL && function_is_plumbing(function->role);
   if (!is_in_library && !is_plumbing)
     return PLACE_ELSEWHERE;
   if (function != NULL && kept_is_keeper(function->name))

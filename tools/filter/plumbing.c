@@ -52,13 +52,16 @@ static const GRegex *start(void)
   return compiled;
 }
 
+static bool is_plumbing(const char *name, const GRegex *more)
+{
+  return (more != NULL && expression_matches(more, name)) || expression_matches(plumbing(), name);
+}
+
 static enum function_role role_of(const char *name, const GRegex *more)
 {
-  if (more != NULL && expression_matches(more, name))
-    return FUNCTION_PLUMBING;
-  if (expression_matches(plumbing(), name))
-    return FUNCTION_PLUMBING;
-  return expression_matches(start(), name) ? FUNCTION_START : FUNCTION_ORDINARY;
+  if (expression_matches(start(), name))
+    return is_plumbing(name, more) ? FUNCTION_RUNTIME : FUNCTION_START;
+  return is_plumbing(name, more) ? FUNCTION_PLUMBING : FUNCTION_ORDINARY;
 }
 
 void plumbing_mark(struct heap *heap, const GRegex *more)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/symbols/demangle.h"
 
+#include "tools/symbols/runners.h"
+
 #include <glib.h>
 #include <libiberty/demangle.h>
 #include <setjmp.h>
@@ -104,13 +106,34 @@ static GString *print_tree(struct demangle_component *tree)
   return NULL;
 }
 
-static GString *print_cxx(const char *symbol)
+static bool is_long(const char *symbol)
+{
+  return strlen(symbol) > SHORT_BYTES_MAX;
+}
+
+static GString *print_type(struct demangle_component *type)
+{
+  struct spine spine = {SPINE_MAX, false};
+  simplify_spine(type, &spine);
+  return print_tree(type);
+}
+
+static GString *print_type_without_arguments(struct demangle_component *type)
+{
+  struct spine spine = {SPINE_MAX, true};
+  simplify_spine(type, &spine);
+  return print_tree(type);
+}
+
+/* `types` are those that a runner's name says, to be freed. */
+static GString *print_cxx(const char *symbol, char **types)
 {
   void *memory = NULL;
   struct demangle_component *tree = cplus_demangle_v3_components(symbol, DMGL_ANSI, &memory);
   if (tree == NULL)
     return NULL;
-  struct spine spine = {SPINE_MAX, strlen(symbol) > SHORT_BYTES_MAX};
+  *types = runners_find_types(tree, is_long(symbol) ? print_type_without_arguments : print_type);
+  struct spine spine = {SPINE_MAX, is_long(symbol)};
   simplify_spine(tree, &spine);
   GString *name = print_tree(tree);
   free(memory);
@@ -281,10 +304,12 @@ void demangle_simplify(char *name)
 
 static char *demangle_cxx(const char *symbol)
 {
-  GString *name = print_cxx(symbol);
+  g_autofree char *types = NULL;
+  GString *name = print_cxx(symbol, &types);
   if (name == NULL)
     return NULL;
   remove_template_arguments(name);
+  runners_add_types(name, types);
   return g_string_free(name, FALSE);
 }
 

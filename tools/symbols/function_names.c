@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/symbols/function_names.h"
 
+#include "tools/symbols/closures.h"
 #include "tools/symbols/demangle.h"
 #include "tools/symbols/die_parents.h"
 
@@ -14,6 +15,7 @@ struct function_names {
   GHashTable *by_die; /* address of the entry -> struct function_name */
   GStringChunk *strings;
   struct die_parents *parents;
+  struct closures *closures;
 };
 
 struct function_names *function_names_new(void)
@@ -22,6 +24,7 @@ struct function_names *function_names_new(void)
   names->by_die = g_hash_table_new_full(NULL, NULL, NULL, g_free);
   names->strings = g_string_chunk_new(64 << 10);
   names->parents = die_parents_new();
+  names->closures = closures_new(names->parents);
   return names;
 }
 
@@ -29,6 +32,7 @@ void function_names_free(struct function_names *names)
 {
   g_hash_table_destroy(names->by_die);
   g_string_chunk_free(names->strings);
+  closures_free(names->closures);
   die_parents_free(names->parents);
   g_free(names);
 }
@@ -87,17 +91,18 @@ static const char *unnamed(int tag)
   return tag == DW_TAG_namespace ? "(anonymous namespace)" : "{unnamed}";
 }
 
-/* "<lambda(int)>" is how gcc names its class; elsewhere it is "{lambda(int)#1}". */
 static void append_part(GString *text, const char *name, int tag)
 {
   if (text->len > 0)
     g_string_append(text, "::");
-  if (name == NULL)
-    name = unnamed(tag);
-  if (g_str_has_prefix(name, "<lambda") && g_str_has_suffix(name, ">"))
-    g_string_append_printf(text, "{%.*s}", (int)MIN(strlen(name) - 2, QUALIFIED_BYTES_MAX), name + 1);
-  else
-    g_string_append(text, name);
+  g_string_append(text, name != NULL ? name : unnamed(tag));
+}
+
+/* main and C functions have no parameters in symbols. */
+static bool has_parameters(Dwarf_Die *function)
+{
+  Dwarf_Attribute attribute;
+  return linkage_name(function) != NULL || dwarf_attr_integrate(function, DW_AT_external, &attribute) == NULL;
 }
 
 /* A function's own name, behind those of namespaces, classes and functions around it. */
@@ -108,12 +113,14 @@ static void append_qualified(struct function_names *names, GString *text, Dwarf_
   for (int i = count - 1; i >= 0 && nesting < NESTING_MAX; i--) {
     int tag = dwarf_tag(&around[i]);
     if (tag != DW_TAG_subprogram) {
-      append_part(text, own_name(&around[i]), tag);
+      const char *closure = closures_name(names->closures, &around[i]);
+      append_part(text, closure != NULL ? closure : own_name(&around[i]), tag);
       continue;
     }
     g_string_truncate(text, 0);
     append_qualified(names, text, &around[i], nesting + 1);
-    g_string_append(text, "()");
+    if (has_parameters(&around[i]))
+      g_string_append(text, "()");
   }
   append_part(text, own_name(&declaration), DW_TAG_subprogram);
 }

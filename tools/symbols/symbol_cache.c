@@ -13,7 +13,7 @@
 
 /* Raised whenever names are made differently: what is kept is what people see. */
 #define FILE_MAGIC "heapprof symbols"
-enum { FILE_VERSION = 2 };
+enum { FILE_VERSION = 3 };
 enum { FILE_BYTES_MAX = 64 << 20, BUILD_ID_DIGITS_MIN = 8, BUILD_ID_DIGITS_MAX = 128, LEFTOVER_SECONDS = 3600 };
 
 struct file_header {

@@ -137,10 +137,10 @@ const struct stack_place *heap_places_stack(struct heap_places *of_heap, uint32_
 uint32_t stack_owner(const struct stack_place *stack, uint32_t count)
 {
   uint32_t end = count;
-  while (end > 0 && stack[end - 1].role == FUNCTION_START)
+  while (end > 0 && function_is_start(stack[end - 1].role))
     end--;
   for (uint32_t i = 0; i < end; i++)
-    if (stack[i].role != FUNCTION_PLUMBING)
+    if (!function_is_plumbing(stack[i].role))
       return i;
   return end > 0 ? end - 1 : 0;
 }
