@@ -84,7 +84,7 @@ class Resident(StateCase):
 
     @cases(*ALLOCATORS)
     def test_rounding(self, allocator):
-        """Of 1,000 bytes each; and nothing of what stacks without rounding have."""
+        """Of 1,000 bytes each, by owner; and nothing of what stacks without rounding have. Seen to fail: it was xmalloc's."""
         program, said = self.stopped("small", allocator=allocator)
         with program:
             told, there = self.looked_at(program.pid)
@@ -97,14 +97,15 @@ class Resident(StateCase):
 
     @cases(*ALLOCATORS)
     def test_direct_has_owners(self, allocator):
-        """What is resident of what each has mapped: to the page, whoever the allocator is."""
+        """What is resident of what each has mapped: to the page, whoever the allocator is. Seen to fail: victim_mapped, into which it is
+        inlined."""
         program, said = self.stopped("small", "direct", "shared", allocator=allocator, mmap="yes")
         with program:
             told, there = self.looked_at(program.pid)
             self.check_sums(told, there)
-            self.assertEqual(told["direct"], [{"name": "victim_mapped", "resident_bytes": 16 * MIB, "mapped_bytes": 32 * MIB}])
+            self.assertEqual(told["direct"], [{"name": "map_arena", "resident_bytes": 16 * MIB, "mapped_bytes": 32 * MIB}])
             self.assertGreaterEqual(told["parts"]["direct_bytes"], 16 * MIB)
-            self.assertRegex(self.tool("rss", program.pid).stdout, r"(?m)^ *resident +of it% +mapped *\n +16MB +50.00% +32MB +victim_mapped$")
+            self.assertRegex(self.tool("rss", program.pid).stdout, r"(?m)^ *resident +of it% +mapped *\n +16MB +50.00% +32MB +map_arena \(inline\)$")
 
     def test_sampled(self):
         """An estimate, at the usual interval; the sum is as exact."""

@@ -41,11 +41,17 @@ static void *written(void *p, size_t size)
   return p;
 }
 
+/* Plumbing: what it allocates is its caller's. */
+static __attribute__((noinline)) void *xmalloc(size_t size)
+{
+  return written(shadow_add(malloc(size), size), size);
+}
+
 VICTIM void victim_small(void)
 {
   static void *objects[OBJECTS];
   for (int i = 0; i < OBJECTS; i++)
-    objects[i] = written(shadow_add(malloc(OBJECT_BYTES), OBJECT_BYTES), OBJECT_BYTES);
+    objects[i] = xmalloc(OBJECT_BYTES);
   for (int i = 0; i < OBJECTS; i += 2) {
     free(objects[i]);
     shadow_remove(OBJECT_BYTES);
@@ -95,10 +101,15 @@ VICTIM void victim_own(void)
   start_threads(1, &attributes);
 }
 
+static inline __attribute__((always_inline)) void *map_arena(size_t size, int flags, int fd)
+{
+  return mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+}
+
 VICTIM void victim_mapped(size_t size, int flags, int fd)
 {
-  (void)written(mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0), size);
-  (void)mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0); /* as much, which is not resident */
+  (void)written(map_arena(size, flags, fd), size);
+  (void)map_arena(size, flags | MAP_NORESERVE, fd); /* as much, which is not resident */
 }
 
 static void map_huge(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/cmd.h"
+#include "tools/filter/filter.h"
 #include "tools/source/source.h"
 #include "tools/terminal/say.h"
 #include "tools/views/resident_view.h"
@@ -58,10 +59,14 @@ static void print_text(const struct cmd_line *line, const struct target *target,
 static bool find_owners(struct owners *owners, const struct target *target, const struct resident_memory *memory,
                         GError **error)
 {
-  owners->heap = source_open_target(target, REGION_ROUNDING, SYMBOLS_NAMES, error);
+  owners->heap = source_open_target(target, REGION_ROUNDING, SYMBOLS_LINES, error);
   if (owners->heap != NULL)
-    owners->direct = source_open_resident(target, memory->by_stack, SYMBOLS_NAMES, error);
-  return owners->direct != NULL;
+    owners->direct = source_open_resident(target, memory->by_stack, SYMBOLS_LINES, error);
+  if (owners->direct == NULL)
+    return false;
+  filter_apply(NULL, owners->heap, NULL);
+  filter_apply(NULL, owners->direct, NULL);
+  return true;
 }
 
 /* False after a message. */
