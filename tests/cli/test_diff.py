@@ -47,6 +47,22 @@ class Diff(Views):
             self.assertEqual(terminal.wait(), 0)
         self.assertLess(len(terminal.text.splitlines()), 20)
 
+    def test_intervals_differ(self):
+        """What the profile with the longer interval has not seen, it may have missed, up to three intervals of it. Seen to fail:
+        +1MB ±10kB."""
+        def two(old_period, new_period):
+            stacks = {("blind", "main"): 1 << 20, ("large", "main"): 9 << 20}
+            none = {stack: (0, 0, 0, 0) for stack in stacks}
+            files = [self.make(name, {("both", "main"): (0, 0, 0, 4 << 20), **values}, variances={("both", "main"): (0, 0, 0, 25), **none},
+                               period=period)
+                     for name, period, values in (("old", old_period, none),
+                                                  ("new", new_period, {stack: (0, 0, 0, held) for stack, held in stacks.items()}))]
+            return [self.json("diff", *pair)["rows"] for pair in (files, files[::-1])]
+        for rows in two(512 << 10, 4096):
+            self.assertEqual([(row["function"], round(row["flat_error"])) for row in rows], [("large", 3 * 512 << 10)])
+        for rows in (*two(4096, 4096), two(4096, 512 << 10)[0]):
+            self.assertEqual([(row["function"], row["flat_error"]) for row in rows], [("large", 0), ("blind", 0)])
+
     def test_nothing_changed(self):
         old, _ = self.make_two(f=(1000, 5000, 100))
         self.assertTrue(self.tool("diff", old, old).stdout.endswith("Change: 0\nNothing to show\n"))

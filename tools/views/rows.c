@@ -189,6 +189,27 @@ static bool is_noise(double change, double variance)
   return change != 0 && fabs(change) <= quantity_half_width(variance);
 }
 
+/* A place of which the profile with the longer interval knows nothing may have had three of these intervals, in 95 of
+ * 100 cases. With the same interval, that is left to the variances of both (docs/sampling.md, 8). */
+static double blind_variance(const struct heap *old, const struct heap *new, double old_value, double new_value)
+{
+  enum { INTERVALS_MISSED_MAX = 3 };
+  const struct heap *coarse = old->period > new->period ? old : new;
+  double known = coarse == old ? old_value : new_value;
+  if (old->period == new->period || known != 0 || old_value == new_value)
+    return 0;
+  return pow(INTERVALS_MISSED_MAX * (double)coarse->period / quantity_half_width(1), 2);
+}
+
+static void widen(struct rows *rows, const struct heap *old, const struct heap *new)
+{
+  for (guint i = 0; i < rows->rows->len && strcmp(rows->unit, "bytes") == 0; i++) {
+    struct row *row = &g_array_index(rows->rows, struct row, i);
+    row->flat_variance += blind_variance(old, new, row->old_flat, row->old_flat + row->flat);
+    row->cum_variance += blind_variance(old, new, row->old_cum, row->old_cum + row->cum);
+  }
+}
+
 struct rows *rows_of_difference(const struct heap *old, int old_type, const struct heap *new, int new_type,
                                 enum rows_by by, enum rows_order order)
 {
@@ -211,6 +232,8 @@ struct rows *rows_of_difference(const struct heap *old, int old_type, const stru
   add_part(rows, &before);
   add_part(rows, &after);
   change_variances_free(variances);
+  if (rows->has_variances)
+    widen(rows, old, new);
   for (uint32_t i = 0; i < rows->rows->len; i++) {
     struct row *row = &g_array_index(rows->rows, struct row, i);
     row->is_flat_noise = rows->has_variances && is_noise(row->flat, row->flat_variance);
