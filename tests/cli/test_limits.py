@@ -164,7 +164,7 @@ class OfLeaks(Case):
     def test_what_callers_of_a_libc_without_names_have_to_give_back(self):
         """fopen has jumped, too."""
         line = self.judged("env", f"LD_LIBRARY_PATH={self.nameless_libc()}", self.keeps(), "file", expect=3)[0]
-        self.assertRegex(line, r"had 1 objects in use at exit, 1 too much; most in libc\.so\.6\+0x\w+: 1")
+        self.assertRegex(line, r"had 1 objects in use at exit, 1 too much; most in main: 1")
 
     @cases(("file", "fopen|libc"), ("strdup", "main"), ("addresses", "resolve|addrinfo"), ("conversion", "convert|iconv_open|gconv_open"),
            ("callback", "compare"))

@@ -60,7 +60,7 @@ class Names(StateCase):
             self.assertIn("in_the_file", self.tool("top", "both").stdout)
             self.assertIn("victim_", self.tool("top", program.pid).stdout)
             self.check_one_line(self.tool("top", "./missing", expect=1), "./missing")
-            self.check_one_line(self.tool("dump", "missing", expect=1), "nor the name of one that is profiled")
+            self.check_one_line(self.tool("dump", "missing", expect=1), "neither the name of a process that is profiled nor a file")
 
     def test_live_table(self):
         with self.running("watched") as program, Terminal(self, "top", "watched") as terminal:

@@ -222,6 +222,8 @@ int main(int argc, char **argv)
   fflush(stdout);
   if (fgets(line, sizeof line, stdin) == NULL)
     return 1;
+  while (handled == 0) /* however soon somebody wants it to end */
+    usleep(300);
   is_over = true;
   if (write(quiet_pipe[1], "x", 1) != 1 || write(end_pipe[1], "x", 1) != 1)
     return 1;
