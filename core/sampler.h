@@ -31,11 +31,6 @@ enum sampler_mode {
 
 extern HIDDEN _Atomic int sampler_mode;
 
-static inline void sampler_switch(int from, int to)
-{
-  atomic_compare_exchange_strong(&sampler_mode, &from, to);
-}
-
 /* The fast path: 4 instructions. True: the next sample lies within this allocation; nothing was counted yet, ask
  * sampler_decide.
  *

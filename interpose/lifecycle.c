@@ -157,28 +157,6 @@ static const char *take_over_entries(const char *executable)
   return reason;
 }
 
-/* What sampling needs. */
-static const char *set_up(const char *reason)
-{
-  sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
-  live_init(config.sample_interval_bytes == 1);
-  record_init(config.depth);
-  stacks_set_usable_size(allocators_usable_size());
-  dump_init(&config, program);
-  if (reason == NULL && !settle_init(&config, program, real_allocator_path()))
-    return "there was no memory to start with";
-  return reason;
-}
-
-/* From now on the process can be profiled. */
-static void set_going(const char *executable)
-{
-  init_unwinding(executable);
-  fork_init();
-  if (on_exit != NULL)
-    (void)on_exit(note_exit, NULL);
-}
-
 __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv, char **environment)
 {
   (void)argc;
@@ -188,12 +166,6 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
     given = musl_find_start();
   real_ensure();
   message_init();
-  if (real_is_late()) {
-    stack_bounds_tell_main(given.stack_top);
-    inert_enter("the library was opened while the program ran, and nobody has attached", false);
-    errno = saved_errno;
-    return;
-  }
   struct text name = TEXT_INIT(program);
   text_put(&name, &program_invocation_short_name != NULL ? program_invocation_short_name : "");
   config_set_defaults(&config);
@@ -213,13 +185,22 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
     find_executable(given.argv[0], executable);
     reason = take_over_entries(executable);
   }
-  reason = set_up(reason);
+  sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
+  live_init(config.sample_interval_bytes == 1);
+  record_init(config.depth);
+  stacks_set_usable_size(allocators_usable_size());
   init_main_stack(pid, given.stack_top);
+  dump_init(&config, program);
+  if (reason == NULL && !settle_init(&config, program, real_allocator_path()))
+    reason = "there was no memory to start with";
   if (reason != NULL) {
     inert_enter(reason, config.verbose >= 1 || message_reaches_terminal());
   } else {
     command_line_keep(given.argv);
-    set_going(executable);
+    init_unwinding(executable);
+    fork_init();
+    if (on_exit != NULL)
+      (void)on_exit(note_exit, NULL);
   }
   /* Also when inert: whoever sends the signal must not kill the program. */
   if (sys_may_call(SYS_rt_sigaction) && config.dump_on_signal && config.signal != CONFIG_SIGNAL_NONE)
@@ -231,59 +212,6 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
     atomic_store(&sampler_mode, SAMPLER_ON);
   }
   errno = saved_errno;
-}
-
-static const char *take_setting(const char *setting)
-{
-  static LARGE char reason[128];
-  char name[32] = "";
-  const char *value = strchr(setting, '=');
-  struct text text = TEXT_INIT(name);
-  if (value != NULL)
-    text_put_bytes(&text, setting, (size_t)(value - setting));
-  if (strcmp(name, "XDG_RUNTIME_DIR") == 0 && strlen(value + 1) < sizeof config.runtime_dir) {
-    memcpy(config.runtime_dir, value + 1, strlen(value + 1) + 1);
-    return NULL;
-  }
-  if (value != NULL && config_set(&config, name, value + 1))
-    return NULL;
-  struct text about = TEXT_INIT(reason);
-  text_put(&about, setting);
-  text_put(&about, " is not accepted");
-  return reason;
-}
-
-/* Somebody else's program: no handler is put into it, and no file into its directory, unless they are asked for. */
-static void set_late_defaults(void)
-{
-  config_set_defaults(&config);
-  config.signal = CONFIG_SIGNAL_NONE;
-  config.dump_at_exit = config.dump_on_signal = false;
-}
-
-const char *lifecycle_may_begin_late(const char *name, const char *settings)
-{
-  struct text text = {.bytes = program, .capacity = sizeof program};
-  const char *reason = inert_find_reason();
-  set_late_defaults();
-  text_put(&text, name);
-  for (const char *setting = settings; reason == NULL && *setting != '\0'; setting += strlen(setting) + 1)
-    reason = take_setting(setting);
-  return reason;
-}
-
-const char *lifecycle_begin_late(void)
-{
-  const char *reason = set_up(NULL);
-  if (reason != NULL)
-    return reason;
-  char executable[MODULE_PATH_MAX] = ""; /* of the kernel: the program may be in another folder by now */
-  (void)sys_readlink("/proc/self/exe", executable, sizeof executable - 1);
-  set_going(executable);
-  if (config.signal != CONFIG_SIGNAL_NONE && config.dump_on_signal)
-    (void)signal_install(config.signal);
-  inert_leave();
-  return NULL;
 }
 
 /* Leaves the state file to later readers, completed with what only this process knows. */

@@ -42,7 +42,6 @@ static _Atomic bool is_resolved;
 static struct object allocator; /* provides malloc */
 static bool core_agrees = true;
 static bool is_preceded; /* malloc or free of an object before us is what the program's calls reach */
-static bool is_late;     /* nobody behind us has them */
 
 #define FALLBACK_core(symbol) NULL
 #define FALLBACK_optional(symbol) (void *)fallback_##symbol
@@ -105,16 +104,6 @@ static int look_behind(struct dl_phdr_info *info, size_t size, void *argument)
   return 0;
 }
 
-static int look_before(struct dl_phdr_info *info, size_t size, void *argument)
-{
-  struct object object;
-  (void)size;
-  (void)argument;
-  if (object_read(info, &object) && !object_holds(&object, (uintptr_t)__ehdr_start))
-    take_from(&object);
-  return 0;
-}
-
 /* The loader keeps its objects in the order in which it searches them. We read their tables ourselves, since dlsym
  * allocates a message for what is not there, before the program allocates anything. Where they cannot be read, it is
  * asked all the same. */
@@ -124,12 +113,9 @@ static void find_nexts(void)
   for (unsigned i = 0; i < COUNT_OF(nexts); i++)
     nexts[i].query = object_query(hooks[i].symbol);
   (void)object_each(look_behind, &is_behind);
-  is_late = is_preceded && allocator.name == NULL;
-  if (is_late)
-    (void)object_each(look_before, NULL);
   for (unsigned i = 0; i < COUNT_OF(nexts); i++)
     if (nexts[i].is_chosen_by_call || allocator.name == NULL)
-      nexts[i].function = dlsym != NULL ? dlsym(is_late ? RTLD_DEFAULT : RTLD_NEXT, hooks[i].symbol) : NULL;
+      nexts[i].function = dlsym != NULL ? dlsym(RTLD_NEXT, hooks[i].symbol) : NULL;
 }
 
 static void complete_musl(void)
@@ -236,14 +222,4 @@ bool real_core_agrees(void)
 bool real_is_interposed(void)
 {
   return !is_preceded;
-}
-
-bool real_is_late(void)
-{
-  return is_late;
-}
-
-const struct object *real_allocator(void)
-{
-  return &allocator;
 }

@@ -63,18 +63,12 @@ bool real_core_agrees(void);
 /* What is behind ours under that name; NULL: nothing. */
 void *real_next(const char *symbol);
 
-/* Before the hooks are called: another object provides malloc, in which nothing is known but
+/* From the constructor, before there are other threads: another object provides malloc, in which nothing is known but
  * what is said next, function by function. `path` stays. */
 void real_change_allocator(const struct object *object, const char *path);
 void real_change(const char *symbol, void *function);
 
 /* Is our malloc the one that the program's calls reach? */
 bool real_is_interposed(void);
-
-/* Were we opened while the program ran? Then the real functions are those that its calls reach. */
-bool real_is_late(void);
-
-/* Provides malloc; without a name: not known. */
-const struct object *real_allocator(void);
 
 #endif

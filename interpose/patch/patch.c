@@ -73,9 +73,7 @@ static const char *find_text(const struct object *object)
 static const char *read_entries(void)
 {
   for (size_t i = 0; i < work.count; i++) {
-    struct entry_text text = work.text;
-    text.has_no_tables = text.has_no_tables || work.patches[i].has_no_tables;
-    const char *reason = entry_read(&work.entries[i], &text, work.patches[i].function, work.patches[i].bytes);
+    const char *reason = entry_read(&work.entries[i], &work.text, work.patches[i].function, work.patches[i].bytes);
     if (reason != NULL)
       return about(&work.patches[i], reason);
     work.is_alias[i] = false;
@@ -208,14 +206,7 @@ static void copy_change(const uint8_t *function, const uint8_t *changed, size_t 
         work.copies[page * work.page_bytes + ((uintptr_t)function + i - work.pages[page])] = changed[i];
 }
 
-typedef void change_visitor(size_t i, const uint8_t *changed);
-
-static void change_copy(size_t i, const uint8_t *changed)
-{
-  copy_change(change_of(i), changed, work.entries[i].changed_bytes);
-}
-
-static const char *write_all(change_visitor *visit)
+static const char *write_all(void)
 {
   for (size_t i = 0; i < work.count; i++) {
     uint8_t changed[ENTRY_CHANGED_MAX], *room = work.room + i * ENTRY_ROOM_BYTES;
@@ -232,7 +223,7 @@ static const char *write_all(change_visitor *visit)
     patch->original = room;
     if (patch->real != NULL)
       *patch->real = room;
-    visit(i, changed);
+    copy_change(change_of(i), changed, work.entries[i].changed_bytes);
   }
   return NULL;
 }
@@ -259,21 +250,18 @@ static const char *put_all(bool *is_in_force)
   return done == work.page_count ? NULL : "its code cannot be exchanged";
 }
 
-static const char *find_and_check(const struct object *object)
+static const char *prepare(const struct object *object, const char *file)
 {
-  const char *reason = arch_has_shadow_stack() ? "the processor checks its returns" : find_text(object);
+  const char *reason = has_one_thread() ? find_text(object) : "there are threads already, or /proc is not there";
+  if (reason == NULL && arch_has_shadow_stack())
+    reason = "the processor checks its returns";
   reason = reason == NULL ? read_entries() : reason;
   reason = reason == NULL ? check_apart() : reason;
   reason = reason == NULL ? check_alone() : reason;
-  return reason == NULL ? map_room() : reason;
-}
-
-static const char *prepare(const struct object *object, const char *file)
-{
-  const char *reason = has_one_thread() ? find_and_check(object) : "there are threads already, or /proc is not there";
+  reason = reason == NULL ? map_room() : reason;
   reason = reason == NULL ? map_copies() : reason;
   reason = reason == NULL ? check_file(file) : reason;
-  reason = reason == NULL ? write_all(change_copy) : reason;
+  reason = reason == NULL ? write_all() : reason;
   if (reason == NULL && (!make_executable(work.room, work.room_bytes) ||
                          !make_executable(work.copies, 2 * work.page_count * work.page_bytes)))
     reason = "code that was changed may not be executed here";
@@ -293,39 +281,5 @@ const char *patch_install(const struct object *object, const char *file, struct 
     note_exchanged();
   if (work.room != NULL && !*is_in_force)
     (void)sys_munmap(work.room, work.room_bytes);
-  return reason;
-}
-
-static struct {
-  struct patch_change *changes;
-  size_t count;
-  bool has_split;
-} plan;
-
-static void plan_change(size_t i, const uint8_t *changed)
-{
-  struct patch_change *change = &plan.changes[plan.count++];
-  *change = (struct patch_change){.code = (uint8_t *)(uintptr_t)change_of(i), .bytes = work.entries[i].changed_bytes};
-  memcpy(change->then, changed, change->bytes);
-  uintptr_t first = (uintptr_t)change->code, last = first + change->bytes - 1;
-  plan.has_split = plan.has_split || first / work.page_bytes != last / work.page_bytes;
-}
-
-const char *patch_plan(const struct object *object, struct patch *patches, size_t count, struct patch_change *changes,
-                       size_t *change_count)
-{
-  work = (struct work){.patches = patches, .count = count, .page_bytes = (size_t)libc_auxv(AT_PAGESZ)};
-  plan.changes = changes;
-  plan.count = 0;
-  plan.has_split = false;
-  const char *reason = find_and_check(object);
-  reason = reason == NULL ? write_all(plan_change) : reason;
-  if (reason == NULL && plan.has_split)
-    reason = "one of its functions begins across two pages";
-  if (reason == NULL && !make_executable(work.room, work.room_bytes))
-    reason = "code that was changed may not be executed here";
-  if (reason != NULL && work.room != NULL)
-    (void)sys_munmap(work.room, work.room_bytes);
-  *change_count = plan.count;
   return reason;
 }

@@ -11,7 +11,6 @@
 #ifndef HEAPPROF_PATCH_H
 #define HEAPPROF_PATCH_H
 
-#include "core/arch/entry.h"
 #include "core/compiler.h"
 #include "interpose/object.h"
 
@@ -25,10 +24,9 @@ struct patch {
   const uint8_t *function;
   size_t bytes;
   const void *hook;
-  bool is_alone;      /* it may not go through another one */
-  bool has_no_tables; /* what it jumps to by a computed address is another function */
-  void *original;     /* out: calls the function as it was */
-  void **real;        /* set to that before the hook is called; NULL: nowhere */
+  bool is_alone;  /* it may not go through another one */
+  void *original; /* out: calls the function as it was */
+  void **real;    /* set to that before the hook is called; NULL: nowhere */
 };
 
 enum { PATCHES_MAX = 56 };
@@ -40,17 +38,5 @@ enum { PATCHES_MAX = 56 };
  * NULL: done. The reason may name a function, and lies in a buffer that the next call uses again. */
 HIDDEN const char *patch_install(const struct object *object, const char *file, struct patch *patches, size_t count,
                                  bool *is_in_force);
-
-/* What is to be written so that the hooks are called, each in one page. */
-struct patch_change {
-  uint8_t *code;
-  size_t bytes;
-  uint8_t then[ENTRY_CHANGED_MAX];
-};
-
-/* Makes all ready, but leaves the writing to somebody who sees to it that no thread is within these bytes: there may be
- * others. `changes` has room for `count`. One thread at a time. */
-HIDDEN const char *patch_plan(const struct object *object, struct patch *patches, size_t count,
-                              struct patch_change *changes, size_t *change_count);
 
 #endif

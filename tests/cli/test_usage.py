@@ -45,9 +45,9 @@ def call(command, what):
 
 
 def readers_of(kind):
-    """Those that take a FILE, or the PID of a process that is profiled."""
+    """Those that take a FILE, or a PID."""
     names = {"FILE": ("FILE", "OLD", "NEW"), "PID": ("PID",)}[kind]
-    return [name for name in commands() if any(word in names for word in re.split(r"[^A-Z]+", operands_of(name))) and name not in ("attach", "detach")]
+    return [name for name in commands() if any(word in names for word in re.split(r"[^A-Z]+", operands_of(name)))]
 
 
 class Usage(Case):
@@ -73,7 +73,7 @@ class Usage(Case):
 class EveryCommand(Usage):
     def test_there_are_all(self):
         self.assertEqual(commands(),
-                         ["run", "attach", "detach", "ls", "rss", "dump", "recover", "top", "tree", "peek", "symbolize", "merge", "diff", "folded",
+                         ["run", "ls", "rss", "dump", "recover", "top", "tree", "peek", "symbolize", "merge", "diff", "folded",
                                       "info", "report", "serve", "record", "recording", "push"])
 
     def test_help(self):

@@ -92,7 +92,6 @@ static void put_origin(const struct facts *facts)
   put_comments(heap, "merged", COMMENT_merged);
   put_comments(heap, "peak", COMMENT_peak);
   put_sampling(heap);
-  put_comments(heap, "since", COMMENT_since);
   put_comments(heap, "allocator", COMMENT_allocator);
   put_comments(heap, "hooks", COMMENT_hooks);
   put_comments(heap, "unwinder", COMMENT_unwinder);

@@ -547,8 +547,6 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
 {
   add_origin(heap, summary, reason);
   add_number(heap, COMMENT_sampling_interval_bytes, summary->sample_interval_bytes);
-  if (summary->attachments != 0)
-    add_text(heap, COMMENT_since, summary->attachments == 1 ? REGION_SINCE_ATTACH : REGION_SINCE_ATTACHES);
   add_text(heap, COMMENT_allocator, summary->allocator);
   char hooks[160] = "";
   struct text hooks_text = TEXT_INIT(hooks);

@@ -56,7 +56,6 @@ static void read_header(const struct region_log *log, struct region_summary *sum
   copy_text(summary->program, header->program, sizeof header->program);
   copy_text(summary->allocator, header->allocator, sizeof header->allocator);
   summary->hooks = header->hooks;
-  summary->attachments = atomic_load_explicit(&header->attachments, memory_order_relaxed);
   copy_text(summary->command, header->command, sizeof header->command);
   read_end(header, summary);
   summary->stacks = atomic_load_explicit(&header->stacks, memory_order_relaxed);

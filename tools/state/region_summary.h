@@ -17,7 +17,6 @@ struct region_summary {
   unsigned depth;
   char program[65], allocator[257];
   uint32_t hooks;                  /* enum region_hooks */
-  uint64_t attachments;            /* 0: it was started with the library */
   char command[COMMAND_BYTES + 1]; /* with its arguments; "": not known */
   uint64_t origin_unix_ns;         /* of the region that all that was inherited goes back to ... */
   int origin_pid;                  /* 0: it inherited nothing */

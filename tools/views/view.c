@@ -147,9 +147,6 @@ void view_append_header(GString *text, const struct heap *heap, int type)
   }
   append_line(text, "Type", heap_type(heap, (uint32_t)type)->name);
   append_memory(text, heap);
-  const char *since = heap_comment(heap, COMMENT_since);
-  if (since != NULL)
-    append_line(text, "Since", since);
   g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(heap->time_unix_ns / 1000000000);
   g_autoptr(GDateTime) local = utc != NULL && heap->time_unix_ns > 0 ? g_date_time_to_local(utc) : NULL;
   if (local != NULL) {
