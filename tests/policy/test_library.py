@@ -5,6 +5,7 @@ import subprocess
 
 from harness import paths, pprof_reader, stack_depth, tools
 from harness.case import Case
+from harness.pairs import PairCase
 
 # Never called from the library: they allocate, lock, print or end the process. libprotobuf-c.a names malloc, free and
 # __assert_fail for an allocator of its own that is never used; malloc and free are then our own exports.
@@ -256,25 +257,14 @@ class Stack(Case):
         self.assertEqual(sorted(seen - known), [])
 
 
-class Instructions(Case):
-    """A pair of malloc(64) and free on glibc, counted by callgrind as the difference of two run lengths."""
+class Instructions(PairCase):
+    """Of malloc(64) and free on glibc."""
     SHORT, LONG = 50_000, 250_000
 
-    def count(self, pairs, **options):
-        with self.start(["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.dir}/callgrind.%p", "--trace-children=no",
-                         self.victim("pair"), pairs], **options) as program:
-            run = program.end()
-        self.assertEqual(run.status, 0, run.err)
-        return int(re.search(r"Collected : (\d+)", run.err).group(1))
-
-    def per_pair(self, **options):
-        return (self.count(self.LONG, **options) - self.count(self.SHORT, **options)) / (self.LONG - self.SHORT)
-
     def check_cost(self, sample):
-        tools.need("valgrind")
-        plain = self.per_pair(preload=False)
+        plain = self.per_pair(self.victim("pair"), preload=False)
         self.assertGreater(plain, 20, "glibc itself")
-        added = self.per_pair(sample=sample, seed=1) - plain
+        added = self.per_pair(self.victim("pair"), sample=sample, seed=1) - plain
         self.assertLessEqual(added, 14)
         self.assertGreater(added, 1, "an interposer that does anything adds instructions")
 

@@ -9,6 +9,7 @@ import subprocess
 
 from harness import paths, tools
 from harness.case import Case, cases
+from harness.pairs import PairCase
 from hazards.toolbox import VICTIMS, compile, program, skip_unless
 
 FOLDER = "/usr/lib/x86_64-linux-gnu"
@@ -129,23 +130,14 @@ class Beside(Case):
         self.check_hooks(run, ["at the entries of _rjem_malloc"] if how == "je" else [])
 
 
-class Cost(Case):
-    """A pair of _rjem_malloc(64) and _rjem_free, counted by callgrind as the difference of two run lengths."""
-    SHORT, LONG = 5_000, 25_000
+class Cost(PairCase):
+    """Of _rjem_malloc(64) and _rjem_free."""
     HOOKS_MAX = 16
 
-    def per_pair(self, victim, **options):
-        counts = []
-        for pairs in (self.SHORT, self.LONG):
-            command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.dir}/callgrind.%p", victim, pairs]
-            run = self.profiled(command, sample="64G", seed=1, **options)
-            counts.append(int(re.search(r"Collected : (\d+)", run.err).group(1)))
-        return (counts[1] - counts[0]) / (self.LONG - self.SHORT)
-
     def test_pair(self):
-        tools.need("valgrind")
         definitions = ["-Dmalloc=_rjem_malloc", "-Dfree=_rjem_free"]
-        hooked, stripped = (self.per_pair(program("pair.c", "-fno-builtin", *definitions, *parts_of("_rjem_")[1:], *flags)) for flags in ([], ["-s"]))
+        hooked, stripped = (self.per_pair(program("pair.c", "-fno-builtin", *definitions, *parts_of("_rjem_")[1:], *flags),
+                                                 sample="64G", seed=1) for flags in ([], ["-s"]))
         self.figure(hooked=hooked, stripped=stripped)
         self.assertLessEqual(hooked, stripped + self.HOOKS_MAX)
         self.assertGreater(hooked, stripped + 4, "the hooks are not called")

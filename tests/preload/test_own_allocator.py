@@ -6,8 +6,8 @@ import itertools
 import os
 import re
 
-from harness import tools
 from harness.case import Case, cases
+from harness.pairs import PairCase
 from hazards.toolbox import VICTIMS, compile, program, skip_unless
 
 FOLDER = "/usr/lib/x86_64-linux-gnu"
@@ -65,23 +65,12 @@ class OwnAllocator(Case):
             self.check_exact(profile, run.shadows[pid])
 
 
-class Cost(Case):
-    """A pair of malloc(64) and free on jemalloc, counted by callgrind as the difference of two run lengths: in the executable, and
-    preloaded behind us."""
-    SHORT, LONG = 5_000, 25_000
-
-    def per_pair(self, victim, **options):
-        counts = []
-        for pairs in (self.SHORT, self.LONG):
-            command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={self.dir}/callgrind.%p", victim, pairs]
-            run = self.profiled(command, sample="64G", seed=1, **options)
-            counts.append(int(re.search(r"Collected : (\d+)", run.err).group(1)))
-        return (counts[1] - counts[0]) / (self.LONG - self.SHORT)
+class Cost(PairCase):
+    """Of malloc(64) and free on jemalloc: in the executable, and preloaded behind us."""
 
     def test_against_a_preload(self):
-        tools.need("valgrind")
-        own = self.per_pair(linked("pair.c", "jemalloc"))
-        preloaded = self.per_pair(program("pair.c", "-fno-builtin"), allocator="jemalloc")
+        own = self.per_pair(linked("pair.c", "jemalloc"), sample="64G", seed=1)
+        preloaded = self.per_pair(program("pair.c", "-fno-builtin"), allocator="jemalloc", sample="64G", seed=1)
         self.figure(own=own, preloaded=preloaded)
         self.assertLessEqual(own, preloaded + 3)
         self.assertGreater(own, preloaded - 5, "the hooks are not called")
