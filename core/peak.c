@@ -354,11 +354,23 @@ void peak_count_free(struct stack_record *stack, struct sample_weight weight)
 
 /* Reading. */
 
+/* Not further below the highest value than two samples of small objects, which are an interval each, as sums are
+ * halved: of objects that live for a moment, there are hardly ever more at a time (docs/sampling.md, 9). */
+static bool is_near(const struct half_total *half, uint64_t interval_bytes)
+{
+  enum { INTERVAL_Q4 = 16, NEAR_INTERVALS_Q1 = 5 };
+  uint64_t missing_q4 = peak_of(atomic_load_explicit(&half->peak_bytes_q4, memory_order_relaxed)) -
+                        atomic_load_explicit(&half->in_use_bytes_q4, memory_order_relaxed);
+  return (int64_t)missing_q4 <= (int64_t)(interval_bytes * INTERVAL_Q4 * NEAR_INTERVALS_Q1 / 2);
+}
+
 struct peak_moments peak_moments(const struct region_header *header)
 {
   struct peak_moments moments = {.is_whole = header->sample_interval_bytes == 1};
   for (unsigned half = 0; half < HALVES; half++)
     moments.peaks[half] = peak_of(atomic_load_explicit(&header->halves[half].peak_bytes_q4, memory_order_acquire));
+  moments.is_near = !moments.is_whole && is_near(&header->halves[0], header->sample_interval_bytes) &&
+                    is_near(&header->halves[1], header->sample_interval_bytes);
   return moments;
 }
 

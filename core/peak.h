@@ -11,6 +11,10 @@
  * A moment lasts until the next sample is freed: what is allocated in between belongs to it. The last sample of a half
  * is some way below the top.
  *
+ * What is allocated for a moment only can be all that lifts a half over what it stood for before, so that it misses the
+ * growth after that. So where both halves are next to their highest values now, and what is in use is more than what
+ * was read, the peak is now.
+ *
  * Whoever changes a half of a stack first keeps what it holds, stamped with the other half's peak, if that peak is over
  * and this was not done since. So what a stack held is what was kept under the stamp, and without that what it holds
  * now.
@@ -50,9 +54,16 @@ SAMPLED void peak_count_free(struct stack_record *stack, struct sample_weight we
 struct peak_moments {
   uint64_t peaks[HALVES]; /* what each half stood for then */
   bool is_whole;          /* samples are not halved: there is one moment */
+  bool is_near;           /* both halves are next to those values now */
 };
 
 struct peak_moments peak_moments(const struct region_header *header);
+
+/* Is the peak now, as it must be read by what all stacks have in use? Of them all, `in_use` and what peak_read says. */
+static inline bool peak_is_now(const struct peak_moments *moments, double in_use, double at_peak)
+{
+  return moments->is_near && in_use > at_peak;
+}
 
 /* What a stack held at the peak; if it has not changed since, that is what it has in use, to the last bit. `samples` is
  * 0: they are not kept. */

@@ -179,6 +179,18 @@ static void read_values(struct profile *profile, const struct stack_record *stac
   read_pair(profile, &peak, PROFILE_PEAK_OBJECTS, sample);
 }
 
+static void put_in_use_at_peak(struct profile *profile)
+{
+  for (unsigned value = 0; value < 2; value++) {
+    unsigned from = PROFILE_INUSE_OBJECTS + value, to = PROFILE_PEAK_OBJECTS + value;
+    for (size_t i = 0; i < profile->sample_count; i++) {
+      profile->samples[i].values[to] = profile->samples[i].values[from];
+      profile->samples[i].variances[to] = profile->samples[i].variances[from];
+    }
+    profile->totals[to] = profile->totals[from];
+  }
+}
+
 static bool is_all_zero(const int64_t values[PROFILE_VALUES])
 {
   int64_t any = 0;
@@ -274,6 +286,9 @@ static bool add_samples(struct profile *profile, struct arena *arena)
     if (!add_sample(profile, &set, stack, &moments, arena))
       return false;
   }
+  if (peak_is_now(&moments, profile->totals[PROFILE_INUSE_SPACE].estimate,
+                  profile->totals[PROFILE_PEAK_SPACE].estimate))
+    put_in_use_at_peak(profile);
   for (unsigned value = 0; value < PROFILE_VALUES; value++)
     profile->totals[value].standard_error = arch_square_root(profile->totals[value].standard_error);
   return true;

@@ -287,16 +287,25 @@ uint64_t stacks_exact_units(void)
   return units;
 }
 
+static NOINLINE uint64_t in_use_bytes_q4(void)
+{
+  uint64_t bytes_q4 = 0, position = 0;
+  const struct stack_record *stack;
+  while ((stack = stacks_next(&position)) != NULL)
+    bytes_q4 += stacks_read(stack).in_use.bytes_q4;
+  return bytes_q4;
+}
+
 uint64_t stacks_peak_bytes(void)
 {
   struct peak_moments moments = peak_moments(region_header());
   if (moments.is_whole) /* never goes back, and counts what other threads have yet to keep */
     return (moments.peaks[0] + 8) >> 4;
-  uint64_t bytes_q4 = 0, position = 0;
+  uint64_t bytes_q4 = 0, in_use_q4 = in_use_bytes_q4(), position = 0;
   const struct stack_record *stack;
   while ((stack = stacks_next(&position)) != NULL)
     bytes_q4 += peak_read_bytes_q4(stack, &moments);
-  return (bytes_q4 + 8) >> 4;
+  return ((peak_is_now(&moments, (double)in_use_q4, (double)bytes_q4) ? in_use_q4 : bytes_q4) + 8) >> 4;
 }
 
 void stacks_count_inherited(uint32_t id, struct sample_weight weight)

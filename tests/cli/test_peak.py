@@ -133,7 +133,7 @@ class OfPrograms(Views):
 
     def test_at_its_peak_at_the_end(self):
         """What is in use at the end of a program that is at its peak is the peak, to the byte. Where something was freed since, chance
-        may have it above; then that is said."""
+        may have it above; then it is shown as the peak, too."""
         told = set()
         for seed in range(1, 17):
             self.clear_profiles()
@@ -144,9 +144,29 @@ class OfPrograms(Views):
             if seed <= 4:
                 self.assertEqual(peak, in_use)
                 self.assertRegex(done.stderr, r"peak +(\S+ ±\S+) \(.*\n +in use at exit +\1 of \S+ allocated\n")
-            self.assertEqual("; as much as at the peak\n" in done.stderr, in_use > peak)
+            shown, = re.findall(r"peak +(\S+) ±\S+ \(", done.stderr)
+            self.assertRegex(done.stderr, rf"\n +in use at exit +{re.escape(shown)} ±" if in_use >= peak else r"\n +in use at exit ")
             told.add(in_use > peak)
         self.assertEqual(told, {False, True})
+
+
+    def test_growing_to_its_end(self):
+        """What passes by does not keep the peak below what is in use at the end, and what was allocated is counted. Seen to fail: `peak
+        3.50MB ±2.78MB` beside `in use at exit 5MB ±3.10MB of 27MB allocated`."""
+        program, below = compile(paths.TESTS / "cli/keeps_some.c"), 0
+        for seed in range(1, 13):
+            self.clear_profiles()
+            own = self.profiled([program], seed=seed).profile
+            self.clear_profiles()
+            done = self.tool("run", "--", program, HEAPPROF_SEED=seed)
+            path, = self.profile_files()
+            profile = pprof_reader.load(path)
+            below += any(each.total("peak_space") < each.total("inuse_space") for each in (profile, own))
+            peak, in_use, allocated = re.search(
+                r"peak +(\S+)MB ±.*\n +in use at exit +(\S+)MB ±\S+ of (\S+)MB allocated\n", done.stderr).groups()
+            self.assertGreaterEqual(float(peak), float(in_use))
+            self.assertAlmostEqual(float(allocated), 32, delta=1)
+        self.assertLessEqual(below, 1)
 
 
 class OfProfiles(Views):

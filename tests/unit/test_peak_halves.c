@@ -11,7 +11,7 @@
 #include <math.h>
 
 enum { INTERVAL_BYTES = 512 << 10, FULL_BYTES = 32 << 20, STACKS = 5, STACKS_MANY = 60, OBJECTS_MAX = 1 << 14 };
-enum { TRIALS = 150, ROUNDS_OF_MANY = 10 };
+enum { FEW_BYTES = 17 * INTERVAL_BYTES, TRIALS = 150, ROUNDS_OF_MANY = 10, ROUNDS_OF_FEW = 5 };
 
 static unsigned trials = TRIALS;
 static uint64_t random_state;
@@ -128,6 +128,25 @@ static void killed_below(uint64_t size_bytes, unsigned times)
   descend(count - count / 10, count);
 }
 
+/* Grows to its end, and makes a number of others for each that stays, of which a few are there at a time. */
+static void grow(uint64_t to_bytes, uint64_t size_bytes, unsigned others)
+{
+  enum { AT_A_TIME = 4 };
+  struct object *passing = &objects[OBJECTS_MAX - AT_A_TIME];
+  unsigned kept = 0, passed = 0;
+  while (bytes_now + size_bytes <= to_bytes) {
+    allocate(&objects[kept++], size_bytes);
+    for (unsigned i = 0; i < others; i++, passed++) {
+      if (passed >= AT_A_TIME)
+        release(&passing[passed % AT_A_TIME]);
+      allocate(&passing[passed % AT_A_TIME], size_bytes);
+    }
+  }
+  for (unsigned i = 0; i < AT_A_TIME && i < passed; i++)
+    release(&passing[i]);
+  require(kept <= OBJECTS_MAX - AT_A_TIME);
+}
+
 static const struct program {
   const char *name;
   void (*run)(uint64_t size_bytes, unsigned times);
@@ -169,7 +188,8 @@ static const struct program {
 
 /* What was seen of it, in parts of the truth. */
 struct seen {
-  unsigned trials, held, above; /* the latter: further than one in 10,000 should be (docs/sampling.md, "Limits") */
+  unsigned trials, held, below_in_use,
+      above; /* the latter: further than one in 10,000 should be (docs/sampling.md, "Limits") */
   double sum, squares;
 };
 
@@ -183,13 +203,22 @@ static void begin_program(void)
 static void look(struct seen *seen)
 {
   struct peak_moments moments = peak_moments(region_header());
-  double bytes = 0, variance = 0, truth = (double)bytes_at_most;
+  double bytes = 0, variance = 0, in_use = 0, in_use_variance = 0, truth = (double)bytes_at_most;
   for (unsigned i = 0; i < stacks_used; i++) {
-    struct tally_sums sums = peak_read((struct stack_record *)region_at(ids[i]), &moments);
+    const struct stack_record *stack = (struct stack_record *)region_at(ids[i]);
+    struct tally_sums sums = peak_read(stack, &moments), now = stacks_read(stack).in_use;
     bytes += (double)sums.bytes_q4 / 16;
     variance += sums.variance_bytes;
+    in_use += (double)now.bytes_q4 / 16;
+    in_use_variance += now.variance_bytes;
   }
+  if (peak_is_now(&moments, in_use, bytes)) {
+    bytes = in_use;
+    variance = in_use_variance;
+  }
+  require(stacks_peak_bytes() - (uint64_t)bytes <= 1);
   seen->trials++;
+  seen->below_in_use += bytes < in_use;
   seen->held += fabs(bytes - truth) <= 1.959964 * sqrt(variance) + 1;
   seen->above += bytes - truth > 3.719016 * sqrt(variance) + 1;
   seen->sum += bytes / truth;
@@ -226,10 +255,37 @@ static void peak_is_unbiased(void **state)
       look(&seen);
     }
     is_all_right = is_right(program->name, program->size_bytes, program->times, &seen) && is_all_right;
-    all = (struct seen){all.trials + seen.trials, all.held + seen.held, all.above + seen.above, all.sum + seen.sum,
-                        all.squares + seen.squares};
+    all = (struct seen){.trials = all.trials + seen.trials,
+                        .held = all.held + seen.held,
+                        .above = all.above + seen.above,
+                        .sum = all.sum + seen.sum,
+                        .squares = all.squares + seen.squares};
   }
   assert_true(is_right("all", 0, 0, &all) && is_all_right);
+}
+
+/* With 17 samples, of a program that ends where it has most: what passes by must not keep the peak below what is in use at the end. */
+static void peak_of_what_grows_is_its_end(void **state)
+{
+  (void)state;
+  static const struct {
+    uint64_t size_bytes;
+    unsigned others;
+  } all[] = {{4 << 10, 0}, {4 << 10, 1}, {4 << 10, 10}, {16 << 10, 3}, {8 << 10, 1}};
+  bool is_all_right = true;
+  stacks_used = STACKS;
+  for (size_t i = 0; i < COUNT_OF(all); i++) {
+    struct seen seen = {0};
+    random_state = prng_derive(15, i);
+    for (unsigned round = 0; round < ROUNDS_OF_FEW * trials; round++) {
+      begin_program();
+      grow(FEW_BYTES, all[i].size_bytes, all[i].others);
+      look(&seen);
+    }
+    is_all_right = is_right("grow", all[i].size_bytes, all[i].others, &seen) && seen.below_in_use * 20 <= seen.trials &&
+                   is_all_right;
+  }
+  assert_true(is_all_right);
 }
 
 /* A half has its samples with the probability that twice the interval would give them, whether or not the other half has them. */
@@ -273,6 +329,7 @@ int main(int count, char **arguments)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(halves_are_independent),
       cmocka_unit_test(peak_is_unbiased),
+      cmocka_unit_test(peak_of_what_grows_is_its_end),
   };
   return cmocka_run_group_tests(tests, set_up, NULL);
 }

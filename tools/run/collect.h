@@ -27,6 +27,7 @@ struct collected_profile {
   char *path;
   uint64_t samples;
   double peak_bytes, peak_variance, in_use_bytes;
+  double most_bytes, most_variance; /* to be shown: the peak, or what is in use, if that came out higher, by chance */
   char peak_site[256]; /* what owned most of a peak above `peak_limit_bytes`, and how much; "": not known */
   double peak_site_bytes;
   uint64_t resident_most_bytes; /* 0: not known */

@@ -15,8 +15,8 @@ static int compare_peaks(gconstpointer a, gconstpointer b)
 {
   const struct collected_profile *one = *(const struct collected_profile *const *)a,
                                  *other = *(const struct collected_profile *const *)b;
-  if (one->peak_bytes != other->peak_bytes)
-    return one->peak_bytes > other->peak_bytes ? -1 : 1;
+  if (one->most_bytes != other->most_bytes)
+    return one->most_bytes > other->most_bytes ? -1 : 1;
   return one->pid - other->pid;
 }
 
@@ -45,7 +45,7 @@ static void put_row(struct table *table, const struct collected_profile *profile
   g_autofree char *end = end_of(profile, is_program, wait_status), *command = command_of(profile),
                   *pid = g_strdup_printf("%d", profile->pid), *file = output_shown(profile->path);
   table_begin_row(table, COLOUR_NONE);
-  table_put(table, quantity(profile->peak_bytes, "bytes").text);
+  table_put(table, quantity(profile->most_bytes, "bytes").text);
   table_put(table, quantity(profile->in_use_bytes, "bytes").text);
   table_put(table,
             profile->resident_most_bytes > 0 ? quantity((double)profile->resident_most_bytes, "bytes").text : "-");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/run/run_summary.h"
 
+#include "core/comments.h"
 #include "tools/filter/filter.h"
 #include "tools/heap/load.h"
 #include "tools/run/oom_kills.h"
@@ -36,8 +37,8 @@ static const struct collected_profile *main_profile(const struct collection *col
   const struct collected_profile *best = NULL;
   for (guint i = 0; i < collection->profiles->len; i++) {
     const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
-    bool is_equal = best != NULL && profile->peak_bytes == best->peak_bytes && profile->pid == collection->program;
-    if (best == NULL || profile->peak_bytes > best->peak_bytes || is_equal)
+    bool is_equal = best != NULL && profile->most_bytes == best->most_bytes && profile->pid == collection->program;
+    if (best == NULL || profile->most_bytes > best->most_bytes || is_equal)
       best = profile;
   }
   return best;
@@ -79,8 +80,8 @@ static void put_tree_peak(FILE *text, const struct run_result *result)
   struct region_half peak = tree_peak_of(result->tree_peak);
   for (guint i = 0; i < result->collection->profiles->len; i++) {
     const struct collected_profile *profile = g_ptr_array_index(result->collection->profiles, i);
-    if (profile->peak_bytes > peak.bytes)
-      peak = (struct region_half){profile->peak_bytes, profile->peak_variance};
+    if (profile->most_bytes > peak.bytes)
+      peak = (struct region_half){profile->most_bytes, profile->most_variance};
   }
   begin_line(text, "peak of all");
   put_estimate(text, peak.bytes, peak.variance);
@@ -91,20 +92,28 @@ static void put_tree_peak(FILE *text, const struct run_result *result)
 static void put_peak(FILE *text, const struct collected_profile *profile, bool is_alone)
 {
   begin_line(text, is_alone ? "peak" : "largest");
-  put_estimate(text, profile->peak_bytes, profile->peak_variance);
+  put_estimate(text, profile->most_bytes, profile->most_variance);
   fputs(" (", text);
   put_printable(text, profile->program);
   fprintf(text, ", %d%s)\n", profile->pid, profile->is_whole ? "" : ", incomplete: its state file could not grow");
 }
 
-/* Two estimates may be in the wrong order, by chance (docs/sampling.md, 9). */
-static void put_in_use(FILE *text, const struct rows *in_use, const struct rows *peak, const struct rows *allocated)
+/* Bytes and objects together are counted (docs/sampling.md, 5), and only the share of the bytes is estimated. */
+static double count_allocated(const struct heap *heap, const struct rows *allocated)
 {
+  uint64_t exact, estimated;
+  bool is_counted = heap_comment_number(heap, COMMENT_exact_units, &exact) &&
+                    heap_comment_number(heap, COMMENT_estimated_units, &estimated) && exact > 0 && estimated > 0;
+  return is_counted ? allocated->total * ((double)exact / (double)estimated) : allocated->total;
+}
+
+/* An estimate may be more than all that was allocated. */
+static void put_in_use(FILE *text, const struct heap *heap, const struct rows *in_use, const struct rows *allocated)
+{
+  double all = count_allocated(heap, allocated);
   begin_line(text, "in use at exit");
   put_estimate(text, in_use->total, in_use->total_variance);
-  fprintf(text, " of %s allocated", quantity(allocated->total, "bytes").text);
-  if (in_use->total > peak->total)
-    fputs("; as much as at the peak", text);
+  fprintf(text, " of %s allocated%s", quantity(all, "bytes").text, in_use->total > all ? " (counted)" : "");
 }
 
 static void put_end(FILE *text, int wait_status, bool is_program)
@@ -203,7 +212,7 @@ static void put_lines(FILE *text, const struct run_result *result, const struct 
   if (!is_alone)
     put_tree_peak(text, result);
   put_peak(text, profile, is_alone);
-  put_in_use(text, in_use, peak, allocated);
+  put_in_use(text, heap, in_use, allocated);
   put_end(text, result->wait_status, profile->pid == result->collection->program);
   put_resident(text, profile);
   put_top(text, &shown);
@@ -332,8 +341,8 @@ static void tell_nothing(const struct run_result *result)
 static void tell_if_unseen(const struct run_result *result)
 {
   const struct collected_profile *profile = main_profile(result->collection);
-  if (profile->is_whole && is_mostly_unseen(result, profile->peak_bytes))
-    tell_unseen(result, profile->peak_bytes);
+  if (profile->is_whole && is_mostly_unseen(result, profile->most_bytes))
+    tell_unseen(result, profile->most_bytes);
 }
 
 static void tell_written(const GPtrArray *written)

@@ -277,6 +277,28 @@ static void collect_mapped(struct stacks *stacks, struct region_log *log, GHashT
   leave_out(stacks, resident != NULL);
 }
 
+/* Where the objects of each are; bytes are behind them. */
+enum kind { KIND_IN_USE = 2, KIND_PEAK = 4 };
+
+static void copy_sums(struct stacks *stacks, enum kind from, enum kind to)
+{
+  for (guint i = 0; i < stacks->all->len; i++) {
+    struct stack *stack = stack_at(stacks, i);
+    for (unsigned k = 0; k < 2; k++) {
+      stack->sums[to + k] = stack->sums[from + k];
+      stack->variances[to + k] = stack->variances[from + k];
+    }
+  }
+}
+
+static double sum_of_bytes(const struct stacks *stacks, enum kind kind)
+{
+  double sum = 0;
+  for (guint i = 0; i < stacks->all->len; i++)
+    sum += (double)stack_at(stacks, i)->sums[kind + 1];
+  return sum;
+}
+
 /* All at one peak, if a few tries find that it does not move meanwhile. While a heap grows every sample is a new peak;
  * what is read then is what is in use now, as good as at one. */
 static void collect_stacks(struct stacks *stacks, struct region_log *log)
@@ -289,18 +311,8 @@ static void collect_stacks(struct stacks *stacks, struct region_log *log)
     collect_at(stacks, log, &peak);
     peak = region_log_moments(log);
   }
-}
-
-static void put_peak_in_use(struct stacks *stacks)
-{
-  enum { IN_USE = 2, PEAK = 4 };
-  for (guint i = 0; i < stacks->all->len; i++) {
-    struct stack *stack = stack_at(stacks, i);
-    for (unsigned k = 0; k < 2; k++) {
-      stack->sums[IN_USE + k] = stack->sums[PEAK + k];
-      stack->variances[IN_USE + k] = stack->variances[PEAK + k];
-    }
-  }
+  if (peak_is_now(&peak, sum_of_bytes(stacks, KIND_IN_USE), sum_of_bytes(stacks, KIND_PEAK)))
+    copy_sums(stacks, KIND_IN_USE, KIND_PEAK);
 }
 
 /* Locations: every address once, sorted, so that its position is its index. */
@@ -610,7 +622,7 @@ struct heap *region_heap_of_log(struct region_log *log, const struct region_summ
   collect_stacks(&stacks, log);
   leave_out(&stacks, moment == REGION_ROUNDING);
   if (moment == REGION_PEAK)
-    put_peak_in_use(&stacks);
+    copy_sums(&stacks, KIND_PEAK, KIND_IN_USE);
   if (has_too_many_addresses(&stacks)) {
     stacks_clear(&stacks);
     save_fail_too_large(name, error);

@@ -121,6 +121,8 @@ void region_summary_read(struct region_log *log, struct region_summary *summary)
   }
   if (summary->sample_interval_bytes == 1)
     summary->exact_units += told_by_stacks(summary);
+  if (peak_is_now(&moments, summary->in_use_bytes, summary->peak_bytes))
+    summary->peak_bytes = summary->in_use_bytes;
   /* Never goes back; and a total that has just passed the peak may be read before it. */
   if (moments.is_whole)
     summary->peak_bytes = MAX((double)moments.peaks[0] / 16, summary->in_use_bytes);
