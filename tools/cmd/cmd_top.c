@@ -42,6 +42,7 @@ static void append_table(GString *text, const struct top *top)
 {
   top_append_header(text, top);
   top_append_table(text, top, terminal_width(stdout), stdout);
+  top_append_hint(text, top);
 }
 
 /* False after a message. */

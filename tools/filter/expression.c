@@ -36,13 +36,18 @@ GRegex *expression_compile(const char *text)
   return expression;
 }
 
-GRegex *expression_of_ours(const char *text)
+const GRegex *expression_of_list(GRegex **compiled, const char *const *expressions, size_t count)
 {
-  g_autofree char *limited = g_strconcat(MATCH_LIMIT, text, NULL);
-  GRegex *expression = g_regex_new(limited, flags | G_REGEX_NO_AUTO_CAPTURE, 0, NULL);
-  g_assert(expression != NULL);
-  g_hash_table_add(silent(), expression);
-  return expression;
+  if (*compiled != NULL)
+    return *compiled;
+  g_autoptr(GString) all = g_string_new(MATCH_LIMIT "\\A(?:");
+  for (size_t i = 0; i < count; i++)
+    g_string_append_printf(all, "%s%s", i > 0 ? "|" : "", expressions[i]);
+  g_string_append(all, ")\\z");
+  *compiled = g_regex_new(all->str, flags | G_REGEX_NO_AUTO_CAPTURE, 0, NULL);
+  g_assert(*compiled != NULL);
+  g_hash_table_add(silent(), *compiled);
+  return *compiled;
 }
 
 bool expression_matches(const GRegex *expression, const char *text)

@@ -14,8 +14,9 @@
 
 /* NULL after a message that names the expression. */
 GRegex *expression_compile(const char *text);
-/* One that is part of this program; nothing is said of it. */
-GRegex *expression_of_ours(const char *text);
+/* Of expressions that are part of this program, any of which matches a whole text; nothing is said of it. It is
+ * compiled at the first call, and `compiled` keeps it. */
+const GRegex *expression_of_list(GRegex **compiled, const char *const *expressions, size_t count);
 
 /* Somewhere in the text? An expression that is given up is said once. */
 bool expression_matches(const GRegex *expression, const char *text);

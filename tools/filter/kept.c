@@ -6,17 +6,6 @@
 
 #include <string.h>
 
-static const GRegex *compile_once(GRegex **compiled, const char *const *expressions, size_t count)
-{
-  if (*compiled != NULL)
-    return *compiled;
-  g_autoptr(GString) all = g_string_new("\\A(?:");
-  for (size_t i = 0; i < count; i++)
-    g_string_append_printf(all, "%s%s", i > 0 ? "|" : "", expressions[i]);
-  g_string_append(all, ")\\z");
-  return *compiled = expression_of_ours(all->str);
-}
-
 /* Names of functions. */
 static const GRegex *keepers(void)
 {
@@ -28,7 +17,7 @@ static const GRegex *keepers(void)
 #undef HEAPPROF_KEPT_IN
   };
   static GRegex *compiled;
-  return compile_once(&compiled, expressions, G_N_ELEMENTS(expressions));
+  return expression_of_list(&compiled, expressions, G_N_ELEMENTS(expressions));
 }
 
 /* Names of files. */
@@ -42,7 +31,7 @@ static const GRegex *libraries(void)
 #undef HEAPPROF_KEPT_IN
   };
   static GRegex *compiled;
-  return compile_once(&compiled, expressions, G_N_ELEMENTS(expressions));
+  return expression_of_list(&compiled, expressions, G_N_ELEMENTS(expressions));
 }
 
 bool kept_is_library(const char *path)

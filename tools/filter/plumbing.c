@@ -13,55 +13,61 @@
   "ex|ext|extended|fallback|fatal|func|function|generic|helper|hook|impl|large|nothrow|or_?die|or_?null|perm|"         \
   "rawnn|size|sized|small|small_?memory|type|typed|uninit|usable|wrap|wrapper|zero|zeroed))*(?:\\..*)?"
 
-static GRegex *compile_list(const char *const *expressions, size_t count)
-{
-  g_autoptr(GString) all = g_string_new("\\A(?:");
-  for (size_t i = 0; i < count; i++)
-    g_string_append_printf(all, "%s%s", i > 0 ? "|" : "", expressions[i]);
-  g_string_append(all, ")\\z");
-  return expression_of_ours(all->str);
-}
-
 static const GRegex *plumbing(void)
 {
   static const char *const expressions[] = {
 #define HEAPPROF_PLUMBING(group, expression) expression,
+#define HEAPPROF_ALLOCATOR(group, expression)
 #define HEAPPROF_START(expression)
 #include "tools/filter/plumbing.def"
 #undef HEAPPROF_PLUMBING
+#undef HEAPPROF_ALLOCATOR
 #undef HEAPPROF_START
   };
   static GRegex *compiled;
-  if (compiled == NULL)
-    compiled = compile_list(expressions, G_N_ELEMENTS(expressions));
-  return compiled;
+  return expression_of_list(&compiled, expressions, G_N_ELEMENTS(expressions));
+}
+
+static const GRegex *allocator(void)
+{
+  static const char *const expressions[] = {
+#define HEAPPROF_PLUMBING(group, expression)
+#define HEAPPROF_ALLOCATOR(group, expression) expression,
+#define HEAPPROF_START(expression)
+#include "tools/filter/plumbing.def"
+#undef HEAPPROF_PLUMBING
+#undef HEAPPROF_ALLOCATOR
+#undef HEAPPROF_START
+  };
+  static GRegex *compiled;
+  return expression_of_list(&compiled, expressions, G_N_ELEMENTS(expressions));
 }
 
 static const GRegex *start(void)
 {
   static const char *const expressions[] = {
 #define HEAPPROF_PLUMBING(group, expression)
+#define HEAPPROF_ALLOCATOR(group, expression)
 #define HEAPPROF_START(expression) expression,
 #include "tools/filter/plumbing.def"
 #undef HEAPPROF_PLUMBING
+#undef HEAPPROF_ALLOCATOR
 #undef HEAPPROF_START
   };
   static GRegex *compiled;
-  if (compiled == NULL)
-    compiled = compile_list(expressions, G_N_ELEMENTS(expressions));
-  return compiled;
-}
-
-static bool is_plumbing(const char *name, const GRegex *more)
-{
-  return (more != NULL && expression_matches(more, name)) || expression_matches(plumbing(), name);
+  return expression_of_list(&compiled, expressions, G_N_ELEMENTS(expressions));
 }
 
 static enum function_role role_of(const char *name, const GRegex *more)
 {
+  bool is_allocator = expression_matches(allocator(), name);
+  bool is_plumbing =
+      is_allocator || (more != NULL && expression_matches(more, name)) || expression_matches(plumbing(), name);
   if (expression_matches(start(), name))
-    return is_plumbing(name, more) ? FUNCTION_RUNTIME : FUNCTION_START;
-  return is_plumbing(name, more) ? FUNCTION_PLUMBING : FUNCTION_ORDINARY;
+    return is_plumbing ? FUNCTION_RUNTIME : FUNCTION_START;
+  if (is_allocator)
+    return FUNCTION_ALLOCATOR;
+  return is_plumbing ? FUNCTION_PLUMBING : FUNCTION_ORDINARY;
 }
 
 void plumbing_mark(struct heap *heap, const GRegex *more)

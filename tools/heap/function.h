@@ -9,14 +9,16 @@
 /* What a function is to whoever asks whose memory it is (filter/plumbing.h); no file tells. */
 enum function_role {
   FUNCTION_ORDINARY,
-  FUNCTION_PLUMBING, /* it allocates on behalf of its callers */
-  FUNCTION_START,    /* of a program or a thread */
-  FUNCTION_RUNTIME,  /* either: a start at the outer end of a stack, plumbing elsewhere */
+  FUNCTION_UNNAMED,   /* nobody knows */
+  FUNCTION_PLUMBING,  /* it allocates on behalf of its callers */
+  FUNCTION_ALLOCATOR, /* so, and whatever it calls does, too */
+  FUNCTION_START,     /* of a program or a thread */
+  FUNCTION_RUNTIME,   /* either: a start at the outer end of a stack, plumbing elsewhere */
 };
 
 static inline bool function_is_plumbing(enum function_role role)
 {
-  return role == FUNCTION_PLUMBING || role == FUNCTION_RUNTIME;
+  return role == FUNCTION_PLUMBING || role == FUNCTION_ALLOCATOR || role == FUNCTION_RUNTIME;
 }
 
 static inline bool function_is_start(enum function_role role)

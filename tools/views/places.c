@@ -64,7 +64,14 @@ static uint32_t add_nameless(struct places *places, const struct heap *heap, con
 {
   const char *path = location->mapping != HEAP_NONE ? heap_mapping(heap, location->mapping)->path : "";
   g_autofree char *name = stand_in_for_mapping(path);
-  return add_place(places, name, "", 0, FUNCTION_ORDINARY);
+  return add_place(places, name, "", 0, FUNCTION_UNNAMED);
+}
+
+static enum function_role role_of(const struct heap *heap, const struct heap_location *location,
+                                  const struct heap_function *function)
+{
+  bool is_nobody = function->role == FUNCTION_ORDINARY && stand_in_is_all(heap, location);
+  return is_nobody ? FUNCTION_UNNAMED : function->role;
 }
 
 static uint32_t add_line(struct places *places, const struct heap *heap, const struct heap_location *location,
@@ -76,7 +83,7 @@ static uint32_t add_line(struct places *places, const struct heap *heap, const s
   if (function->name[0] == '\0')
     return add_nameless(places, heap, location);
   g_autofree char *file = places->by == PLACES_BY_LINE ? clean_file(function->file) : NULL;
-  return add_place(places, function->name, file, line->line, function->role);
+  return add_place(places, function->name, file, line->line, role_of(heap, location, function));
 }
 
 struct heap_places *heap_places_new(struct places *places, const struct heap *heap)
@@ -134,13 +141,26 @@ const struct stack_place *heap_places_stack(struct heap_places *of_heap, uint32_
   return (const struct stack_place *)of_heap->stack->data;
 }
 
+/* The allocator that has called it, where all in between is unnamed: as many as are functions of an allocator, and not
+ * what one calls when memory is short. */
+static uint32_t allocator_above(const struct stack_place *stack, uint32_t first, uint32_t end)
+{
+  enum { UNNAMED_MAX = 2 };
+  uint32_t i = first;
+  while (i < end && i - first < UNNAMED_MAX && stack[i].role == FUNCTION_UNNAMED)
+    i++;
+  return i < end && stack[i].role == FUNCTION_ALLOCATOR ? i : first;
+}
+
 uint32_t stack_owner(const struct stack_place *stack, uint32_t count)
 {
   uint32_t end = count;
   while (end > 0 && function_is_start(stack[end - 1].role))
     end--;
-  for (uint32_t i = 0; i < end; i++)
+  for (uint32_t i = 0; i < end; i++) {
+    i = allocator_above(stack, i, end);
     if (!function_is_plumbing(stack[i].role))
       return i;
+  }
   return end > 0 ? end - 1 : 0;
 }

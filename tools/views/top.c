@@ -144,3 +144,26 @@ void top_append_table(GString *text, const struct top *top, int width, FILE *str
   table_append(table, width, stream, text);
   table_free(table);
 }
+
+/* Does nothing that is shown own any memory under a name? */
+static bool is_nameless(const struct top *top)
+{
+  bool has_any = false;
+  for (uint32_t i = top->first; i < end_of(top); i++) {
+    const struct row *row = row_at(top->rows, i);
+    if (row->flat == 0)
+      continue;
+    if (place_of(top->rows->places, row->place)->role != FUNCTION_UNNAMED)
+      return false;
+    has_any = true;
+  }
+  return has_any;
+}
+
+void top_append_hint(GString *text, const struct top *top)
+{
+  if (is_nameless(top))
+    g_string_append(text,
+                    "No owner has a name: heapprof symbolize looks for debug information (debuginfod), heapprof tree "
+                    "shows callers that have one\n");
+}

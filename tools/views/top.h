@@ -28,4 +28,7 @@ void top_append_header(GString *text, const struct top *top);
  * table_append. */
 void top_append_table(GString *text, const struct top *top, int width, FILE *stream);
 
+/* What to do where all that is shown has addresses for names. */
+void top_append_hint(GString *text, const struct top *top);
+
 #endif
