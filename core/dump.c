@@ -201,7 +201,7 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
     return;
   add_number(profile, arena, COMMENT_created_unix_ns, header->created_unix_ns);
   add_text(profile, arena, COMMENT_allocator, header->allocator);
-  char hooks[160] = "";
+  char hooks[REGION_HOOKS_TEXT_BYTES] = "";
   struct text hooks_text = TEXT_INIT(hooks);
   region_hooks_put(&hooks_text, header->hooks);
   if (hooks[0] != '\0')

@@ -50,7 +50,8 @@ static void begin(void *unused)
   ticks_init();
   if (!region_create(settings, program_name, allocator_name))
     return;
-  ticks_settle();           /* a state file takes its time */
+  ticks_settle(); /* a state file takes its time */
+  atomic_store_explicit(&region_header()->ticks_per_second, (uint64_t)ticks_per_second(), memory_order_relaxed);
   if (process_is_settled()) /* the first to allocate may be a vfork child: the region is its parent's all the same */
     region_header()->pid = (uint32_t)first_pid;
   process_begin_epoch();

@@ -256,10 +256,10 @@ class Hour(LiveCase):
 
 
 class List(LiveCase):
-    @cases(*((width, theme) for width in (400, 3840) for theme in ("light", "dark")))
+    @cases((720, "light"), *((width, theme) for width in (400, 3840) for theme in ("light", "dark")))
     @timeout(300)
     def test_list(self, width, theme):
-        """It has a picture of each, and leads to its page."""
+        """It has a picture of each, and leads to its page, which leads back. Where there is no room for a head, each number says what it is."""
         self.open_live(history=1, size=(width, 900), theme=theme)
         self.open_page("/")
         wait_until(lambda: "<svg" in self.server.get("/").text, "there is a picture")
@@ -271,8 +271,18 @@ class List(LiveCase):
             self.assertGreaterEqual(contrast(colour, background), 4.5, colour)
         self.assertGreater(self.browser.run("return document.querySelector('polyline').getBoundingClientRect().width"), 50)
         self.assertEqual(self.browser.messages(), [])
+        labels = self.browser.run("return [...document.querySelectorAll('td.number')].map((cell) => getComputedStyle(cell, '::before').content)")
+        self.assertEqual([label.replace('"', "").strip() for label in labels[1:3]], ["in use", "allocated"] if width < 700 else ["none"] * 2)
+        lines = self.browser.run("return [...document.querySelectorAll('td a')].map((link) => link.getClientRects().length)")
+        self.assertEqual(set(lines), {1}, "no word is broken")
         self.browser.click(f'a[href="{self.program.pid}/"]')
         self.browser.wait(f"{FRAMES}.length > 0")
         self.assertEqual(self.text("#program"), self.program_name())
+        self.browser.click('#live a[href="../"]')
+        self.browser.wait("document.querySelector('td.command') !== null")
+        self.browser.click(f'a[href="{self.program.pid}/debug/pprof/"]')
+        self.browser.wait("document.querySelector('a[href=peak]') !== null")
+        self.browser.click(f'a[href="../../../{self.program.pid}/"]')
+        self.browser.wait(f"{FRAMES}.length > 0")
 
     program_name = Refresh.program_name

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A shop that leaks: the program that the examples of the manual look at. Phase 1 loads what it sells, and a profile
  * is written; phase 2 serves customers and forgets to close their sessions; another profile is written at exit. With
- * an argument it stays for that many seconds before it ends. One thread and fixed sizes: the same seed gives the same
+ * an argument it stays for that many seconds before it ends, with two it serves customers meanwhile. One thread and fixed sizes: the same seed gives the same
  * profiles. */
 #include <cstdio>
 #include <cstdlib>
@@ -60,6 +60,14 @@ static Cache<char[900]> sessions;
   sessions.insert()[0] = customer; /* nobody takes it out again */
   render(3);
 }
+
+static void stay_open(int seconds)
+{
+  for (int hundredths = 0; hundredths < 100 * seconds; hundredths++) {
+    serve('x');
+    usleep(10000);
+  }
+}
 } // namespace shop
 
 int main(int argc, char **argv)
@@ -69,5 +77,7 @@ int main(int argc, char **argv)
     heapprof_dump(nullptr);
   for (int customer = 0; customer < 2000; customer++)
     shop::serve(static_cast<char>(customer));
+  if (argc > 2)
+    shop::stay_open(std::atoi(argv[1]));
   return argc > 1 ? static_cast<int>(sleep(static_cast<unsigned>(std::atoi(argv[1])))) : 0;
 }

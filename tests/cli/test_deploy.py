@@ -51,6 +51,18 @@ class Units(Case):
         self.assertEqual({word for word in words if word.startswith("--")} - known, set())
         self.assertTrue(known)
 
+    @cases(*UNITS)
+    def test_capabilities(self, name):
+        """Those that cli/test_serve.OfAnotherUser finds to be enough."""
+        text = (paths.SOURCE / "deploy/systemd" / name).read_text()
+        self.assertEqual(set(re.search(r"^CapabilityBoundingSet=(.*)$", text, re.MULTILINE)[1].split()),
+                         {"CAP_DAC_READ_SEARCH", "CAP_SETGID", "CAP_SETUID", "CAP_SYS_PTRACE"})
+
+    @cases(*UNITS)
+    def test_a_reader_that_takes_all_memory(self, name):
+        """It is a process of its own; systemd would stop the whole service for it."""
+        self.assertRegex((paths.SOURCE / "deploy/systemd" / name).read_text(), r"(?m)^OOMPolicy=continue$")
+
     def test_there_is_one_for_each_program(self):
         self.assertEqual(UNITS, ["heapprof-push.service", "heapprof-record.service", "heapprof-serve.service"])
         for name in UNITS:
@@ -106,7 +118,7 @@ class Containers(StateCase):
             sample, = receiver.taken()
             self.assertEqual(sample.labels["service_name"], "holds")
             self.assertIn("victim_news", {name for entry in sample.profile.samples for name in sample.profile.frames(entry)})
-            self.push(NOBODY - 1, receiver, "holds", 0)  # another user finds nothing
+            self.push(NOBODY - 1, receiver, "holds", 1)  # another user finds nothing
             self.assertEqual(len(receiver.taken()), 1)
 
 

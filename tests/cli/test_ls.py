@@ -8,15 +8,30 @@ import shutil
 import signal
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
+from harness import paths
 from harness.case import cases, timeout
 from harness.states import CREATED, CREATED_BOOT, COMMAND, PROGRAM, VERSION, StateCase, need_root, patch, read_counts, wait_until
+from hazards.toolbox import compile
 
 
 LOG_END, FILE_END = 376, 384
 REGION_BYTES_MAX = 512 << 20
+# Maps the state file that it is told, until it is asked to let go of it.
+LETS_GO = """
+import mmap, os, signal, sys
+with open(sys.argv[1], "r+b") as file:
+    state = mmap.mmap(file.fileno(), 4096)
+def let_go(*_):
+    state.close()
+    os.unlink(sys.argv[1])
+signal.signal(signal.SIGUSR1, let_go)
+print("mapped", flush=True)
+sys.stdin.read()
+"""
 
 
 class List(StateCase):
@@ -106,6 +121,17 @@ class List(StateCase):
         done = self.tool("ls", LD_PRELOAD=self.victim("libleasebreaker.so"))
         self.assertIn("a lease was broken", done.stderr)
         self.assertIn(str(dead), done.stdout)
+
+    def test_process_that_lets_go_meanwhile(self):
+        """Between the reading of its maps and the opening of its state: nothing is wrong, so nothing is said."""
+        state = self.dir / "1.heapprof"
+        shutil.copy(self.state_file(self.killed()), state)
+        with self.start([sys.executable, "-c", LETS_GO, state], preload=False) as program:
+            program.read_until("mapped")
+            done = self.tool("ls", LD_PRELOAD=compile(paths.TESTS / "cli/gone_meanwhile.c", "-shared", "-fPIC"), GONE_FILE=state,
+                             GONE_PID=program.pid)
+            self.assertFalse(state.exists())
+            self.assertNotIn(str(state), done.stderr)
 
     def test_nothing(self):
         self.use_plain_state_directory()

@@ -21,6 +21,12 @@ except ImportError:
 PARCA = {"memory": "/debug/pprof/allocs", "block": "/debug/pprof/block", "goroutine": "/debug/pprof/goroutine",
          "mutex": "/debug/pprof/mutex", "process_cpu": "/debug/pprof/profile"}
 ALLOY = PARCA
+# What Alloy takes where: fields of Arguments, ProfilingConfig and ProfilingTarget in its component pyroscope.scrape, of Arguments and
+# EndpointOptions in pyroscope.write, and of its HTTPClientConfig (grafana/alloy, internal/component, August 2026).
+TARGETS = {f"profile.{name}" for name in ALLOY}
+ALLOY_KEYS = {None: {"pyroscope.scrape", "pyroscope.write"}, "pyroscope.write": {"endpoint"}, "endpoint": {"url"}, "profiling_config": TARGETS,
+              "pyroscope.scrape": {"targets", "forward_to", "scrape_interval", "bearer_token_file", "profiling_config"},
+              **{target: {"enabled", "path"} for target in TARGETS}}
 
 
 def need_yaml():
@@ -80,10 +86,39 @@ class Config(ServeCase):
 
     @cases("parca", "pyroscope", "prometheus")
     def test_token(self, kind):
+        """With its type. Seen to fail: the agent in Pyroscope 1.0, which reads Parca's, sent the token without one."""
         need_yaml()
         text = self.text(kind, "--token-file", '/etc/a "t\u00f6ken"\\', "app")
         jobs, = yaml.safe_load(text).values()
-        self.assertEqual([job["authorization"] for job in jobs], [{"credentials_file": '/etc/a "t\u00f6ken"\\'}])
+        self.assertEqual([job["authorization"] for job in jobs], [{"type": "Bearer", "credentials_file": '/etc/a "t\u00f6ken"\\'}])
+
+    @cases("parca", "alloy", "pyroscope", "prometheus")
+    def test_a_token_is_found_from_anywhere(self, kind):
+        """Seen to fail: the path was printed as it was given, and scrapers look for it beside their configuration, or where they run."""
+        for given in ("token", "./token", "../{}/token".format(self.dir.name)):
+            text = self.text(kind, "--token-file", given, "app", cwd=self.dir)
+            self.assertIn(f'_file{" =" if kind == "alloy" else ":"} "{self.dir / "token"}"\n', text)
+
+    def test_alloy_reads_the_comments(self):
+        """It has // and /* */. Seen to fail: with # it refused the whole configuration, as the agent in its flow mode did."""
+        for line in self.text("alloy", "app").splitlines():
+            self.assertNotRegex(line, r"^\s*#")
+        self.assertRegex(self.text("alloy", "app"), r"\A// For config.alloy")
+
+    def test_alloy_knows_every_key(self):
+        """Each is in a block that has it, and each block ends."""
+        blocks, seen = [None], set()
+        for line in self.text("alloy", "--token-file", "/etc/token", "app", "other").splitlines():
+            line = line.split("//")[0].strip() if line.startswith("//") else line.strip()
+            if found := re.fullmatch(r'([\w.]+)(?: "\w+")? \{', line) or re.fullmatch(r"(\w+)\s+= .+", line):
+                self.assertIn(found[1], ALLOY_KEYS[blocks[-1]])
+                seen.add(found[1])
+                blocks += [found[1]] if line.endswith(" {") else []
+            elif line == "}":
+                blocks.pop()
+            else:
+                self.assertRegex(line, r'\A(|\]|\{("\w+" = "[^"]*"(, )?)+\},)\Z')
+        self.assertEqual((blocks, seen), ([None], set.union(*ALLOY_KEYS.values())))
 
     def test_token_for_alloy(self):
         self.assertIn('\n  bearer_token_file = "/etc/token"\n', self.text("alloy", "--token-file", "/etc/token", "app"))

@@ -14,9 +14,9 @@ from harness import tools
 from harness.case import slow, timeout
 from harness.server import Server, need_server
 from harness.states import StateCase, wait_until
+from hazards.toolbox import amount
 
-TORTURE = os.environ.get("HEAPPROF_TORTURE", "") not in ("", "0")
-SECONDS = 60 if TORTURE else 5
+SECONDS = amount(5, 60)
 MEMORY_BYTES_MAX = 64 << 20
 GARBAGE = 10000
 

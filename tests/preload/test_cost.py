@@ -37,6 +37,7 @@ class Cost(StateCase):
             self.tool("dump", program.pid, "-o", "second.pb.gz")
         first, second = (pprof_reader.load(self.out_dir / f"{name}.pb.gz").comment_values() for name in ("first", "second"))
         self.assertLess(first["cpu_ns"], second["cpu_ns"])
+        self.assertGreater(min(first["sampling_ns"], second["sampling_ns"]), 0)
 
     def test_of_a_file_that_was_kept(self):
         """What only the process can tell is in its last words; so are the look-ups of its frees."""

@@ -19,7 +19,7 @@ def hazard_rows():
     """(number, what goes wrong, names of its tests)"""
     text = (paths.SOURCE / "docs/hazards.md").read_text()
     return [(number, what, tests.split(", "))
-            for number, what, tests in re.findall(r"^\| ([USPGAER]\d+) \| (.*?) \|.*\| (.*) \|$", text, re.MULTILINE)]
+            for number, what, tests in re.findall(r"^\| ([USPGAERVT]\d+) \| (.*?) \|.*\| (.*) \|$", text, re.MULTILINE)]
 
 
 @dataclasses.dataclass

@@ -176,6 +176,10 @@ static void knows_the_ways(void **state)
   assert_route("/12/live/timeline", ROUTE_LIVE_TIMELINE, "12");
   assert_route("/12/live/change?from=1", ROUTE_LIVE_CHANGE, "12");
   assert_route("/12/live/", ROUTE_NOTHING, "12");
+  assert_route("/x?y", ROUTE_REDIRECT, "x");
+  assert_route("/x/debug/pprof", ROUTE_REDIRECT, "x");
+  assert_route("/%00", ROUTE_NOTHING, "");
+  assert_route("//x/y", ROUTE_REDIRECT, "");
 }
 
 static void assert_access(const struct access *access, const char *host, const char *authorization,

@@ -4,6 +4,8 @@
  *   work  allocates through every form of operator new, strdup, code without a file, and a library that it then unloads
  *   peak  allocates much, and frees it
  *   fork  makes a child that only waits, and says its number
+ *   exec  begins anew, as another program of the same number would
+ *   bare  the same without what is preloaded
  *   end   says what it counted, and returns */
 #include "orders.h"
 #include "shadow.h"
@@ -83,6 +85,12 @@ static void fork_one()
   say(line);
 }
 
+static void begin_anew(char **argv)
+{
+  (void)execv("/proc/self/exe", argv);
+  REQUIRE(false);
+}
+
 int main(int argc, char **argv)
 {
   REQUIRE(argc == 2);
@@ -98,6 +106,11 @@ int main(int argc, char **argv)
       victim_peak();
     } else if (strcmp(order, "fork") == 0) {
       fork_one();
+    } else if (strcmp(order, "exec") == 0) {
+      begin_anew(argv);
+    } else if (strcmp(order, "bare") == 0) {
+      REQUIRE(unsetenv("LD_PRELOAD") == 0);
+      begin_anew(argv);
     }
     say("done\n");
   }

@@ -42,7 +42,7 @@ static bool choose_type(const struct cmd_line *line, const struct heap *heap, in
 }
 
 /* NULL: it is no process that runs, or not for us to look at. */
-static json_t *resident_of(const char *name)
+static json_t *resident_json(const char *name)
 {
   struct target *target = source_find_process(name, NULL);
   struct resident_memory *memory = target != NULL && target->is_alive ? resident_memory_of(target, NULL) : NULL;
@@ -105,7 +105,7 @@ static int report(const struct cmd_line *line, const char *name, const char *bas
   struct heap *heap = meant != NULL ? open_with_owners(line, meant, filter) : NULL;
   if (heap != NULL && base != NULL)
     view_prefer_the_same(heap, base);
-  json_t *resident = heap != NULL ? resident_of(name) : NULL;
+  json_t *resident = heap != NULL ? resident_json(name) : NULL;
   g_autoptr(GBytes) page = heap != NULL ? make_page(line, heap, base, resident) : NULL;
   json_decref(resident);
   heap_free(heap);

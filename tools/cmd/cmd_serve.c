@@ -16,7 +16,9 @@ static int print_config(const struct cmd_line *line, const struct serve_options 
 {
   g_autoptr(GError) error = NULL;
   const char *kind = cmd_value(line, "print-config");
-  struct scrape_config config = {options->listen, options->token_file, options->operands};
+  /* Who reads the configuration is in another folder. */
+  g_autofree char *token_file = options->token_file != NULL ? g_canonicalize_filename(options->token_file, NULL) : NULL;
+  struct scrape_config config = {options->listen, token_file, options->operands};
   if (!scrape_config_knows(kind))
     return cmd_misused(line, "--print-config knows " SCRAPE_CONFIG_KINDS ", not '%s'", kind);
   GString *text = scrape_config_text(kind, &config, &error);

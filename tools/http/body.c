@@ -35,6 +35,8 @@ static bool takes_open_metrics(const struct request *request)
 struct answer body_of(const struct request *request, struct parcel *parcel)
 {
   enum order_kind kind = request->order.kind;
+  if (kind == ORDER_FIND)
+    return answer_redirect(request->route.location, request->has_body_in_answer);
   if (request->wants_text)
     return answer_parcel(parcel, plain_text, NULL);
   if (request->client != NULL)

@@ -45,13 +45,13 @@ static enum MHD_Result send_answer(struct request *request)
   return MHD_queue_response(request->connection, request->answer.status, request->answer.response);
 }
 
-static enum MHD_Result take_headers(struct request *request, const char *method)
+static enum MHD_Result take_headers(struct request *request, const char *method, const char *version)
 {
   request->has_headers = true;
   request->is_head = strcmp(method, "HEAD") == 0;
   request->has_body_in_answer = strcmp(method, "POST") != 0;
   request->route = route_of(request->uri);
-  request->answer = refusal_of(request->connection, &request->service->access, method, request->route.end);
+  request->answer = refusal_of(request->connection, &request->service->access, method, version, request->route.end);
   return request->answer.response != NULL ? send_answer(request) : MHD_YES;
 }
 
@@ -72,13 +72,12 @@ enum MHD_Result exchange_step(void *service, struct MHD_Connection *connection, 
   (void)service;
   (void)connection;
   (void)url;
-  (void)version;
   if (request == NULL) /* there was no request line to speak of */
     return MHD_NO;
   if (request->answer.response != NULL)
     return send_answer(request);
   if (!request->has_headers)
-    return take_headers(request, method);
+    return take_headers(request, method, version);
   if (*upload_size > 0)
     return take_body(request, upload, upload_size);
   struct answer answer = question_answer(request);

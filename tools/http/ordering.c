@@ -27,6 +27,13 @@ struct answer ordering_place(struct request *request, enum order_kind kind, stru
   return (struct answer){.response = NULL};
 }
 
+struct answer ordering_redirect(struct request *request)
+{
+  if (request->route.process[0] != '\0')
+    return ordering_place(request, ORDER_FIND, NULL);
+  return answer_redirect(request->route.location, request->has_body_in_answer);
+}
+
 bool ordering_time(const struct request *request, const char *key, int64_t *time_ms)
 {
   enum { NS_OF_MS = 1000000 };

@@ -9,6 +9,9 @@
  * that it cannot be done. */
 struct answer ordering_place(struct request *request, enum order_kind kind, struct parcel *input);
 
+/* To where the route leads: at once, or once the process that it names is found. */
+struct answer ordering_redirect(struct request *request);
+
 /* A time in the query, in milliseconds since 1970. False: there is none that can be read. */
 bool ordering_time(const struct request *request, const char *key, int64_t *time_ms);
 

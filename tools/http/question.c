@@ -127,12 +127,22 @@ static struct answer answer_list(struct request *request)
   return place_order_with(request, ORDER_LIST, pulse_clock_past_of_all(request->service->clock));
 }
 
+/* A moment that is asked for, and not given, would be taken for the one that is. */
+static bool asks_for_moment(const struct request *request)
+{
+  g_autofree char *at = uri_value(uri_query(request->uri), "at");
+  return at != NULL && (request->route.end == ROUTE_LIVE_HEAP ||
+                        (request->route.end >= ROUTE_HEAP && request->route.end <= ROUTE_DELTA_HEAP));
+}
+
 struct answer question_answer(struct request *request)
 {
   if (request->service->is_recorded)
     return recorded_question_answer(request);
+  if (asks_for_moment(request))
+    return answer_problem(MHD_HTTP_BAD_REQUEST, "?at= names a moment of a recording; of a process there is now alone");
   switch (request->route.end) {
-  case ROUTE_REDIRECT: return answer_redirect(request->route.location, request->has_body_in_answer);
+  case ROUTE_REDIRECT: return ordering_redirect(request);
   case ROUTE_LIST: return answer_list(request);
   case ROUTE_PAGE: return answer_page(request);
   case ROUTE_LIVE_HEAP: return ordering_place(request, ORDER_LIVE_HEAP, NULL);

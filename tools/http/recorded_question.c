@@ -55,7 +55,7 @@ static struct answer answer_change(struct request *request)
 struct answer recorded_question_answer(struct request *request)
 {
   switch (request->route.end) {
-  case ROUTE_REDIRECT: return answer_redirect(request->route.location, request->has_body_in_answer);
+  case ROUTE_REDIRECT: return ordering_redirect(request);
   case ROUTE_LIST: return ordering_place(request, ORDER_LIST, NULL);
   case ROUTE_PAGE: return answer_page(request);
   case ROUTE_LIVE_HEAP: return answer_heap(request);

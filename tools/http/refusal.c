@@ -8,20 +8,35 @@ static const char *header(struct MHD_Connection *connection, const char *name)
   return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-static enum MHD_Result count_host(void *count, enum MHD_ValueKind kind, const char *name, const char *value)
+/* What says whom a request is for, and where it ends. */
+struct framing {
+  unsigned hosts, lengths, codings;
+  bool is_odd;
+};
+
+static enum MHD_Result add_header(void *framing, enum MHD_ValueKind kind, const char *name, const char *value)
 {
   (void)kind;
-  (void)value;
-  *(unsigned *)count += g_ascii_strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
+  struct framing *seen = framing;
+  bool is_coding = g_ascii_strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0;
+  bool is_unknown = is_coding && (value == NULL || g_ascii_strcasecmp(value, "chunked") != 0);
+  seen->hosts += g_ascii_strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0;
+  seen->lengths += g_ascii_strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
+  seen->codings += is_coding;
+  seen->is_odd = seen->is_odd || is_unknown || strpbrk(name, " \t") != NULL;
   return MHD_YES;
 }
 
-/* Of two names whoever forwards the request may take the other. */
-static bool has_several_hosts(struct MHD_Connection *connection)
+/* Of two names, or two lengths, whoever forwards the request may take the other. NULL: there is nothing to doubt. */
+static const char *doubt_about(struct MHD_Connection *connection, const char *version)
 {
-  unsigned count = 0;
-  (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, count_host, &count);
-  return count > 1;
+  struct framing seen = {.hosts = 0};
+  (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header, &seen);
+  if (seen.hosts > 1)
+    return "400 Bad Request: too many Host headers";
+  if (seen.hosts == 0 && strcmp(version, MHD_HTTP_VERSION_1_1) == 0)
+    return "400 Bad Request: missing required Host header";
+  return seen.is_odd || seen.lengths + seen.codings > 1 ? "400 Bad Request: it is not clear where it ends" : NULL;
 }
 
 static struct answer refuse_without_token(void)
@@ -31,9 +46,9 @@ static struct answer refuse_without_token(void)
   return answer;
 }
 
-static struct answer refuse_several_hosts(void)
+static struct answer refuse_doubtful(const char *doubt)
 {
-  struct answer answer = answer_text(MHD_HTTP_BAD_REQUEST, "400 Bad Request: too many Host headers");
+  struct answer answer = answer_text(MHD_HTTP_BAD_REQUEST, doubt);
   answer_add_header(&answer, MHD_HTTP_HEADER_CONNECTION, "close");
   return answer;
 }
@@ -73,10 +88,11 @@ static bool is_too_long(const char *content_length)
 }
 
 struct answer refusal_of(struct MHD_Connection *connection, const struct access *access, const char *method,
-                         enum route_end end)
+                         const char *version, enum route_end end)
 {
-  if (has_several_hosts(connection))
-    return refuse_several_hosts();
+  const char *doubt = doubt_about(connection, version);
+  if (doubt != NULL)
+    return refuse_doubtful(doubt);
   enum access_verdict verdict =
       access_check(access, header(connection, MHD_HTTP_HEADER_HOST), header(connection, MHD_HTTP_HEADER_AUTHORIZATION));
   if (verdict == ACCESS_NO_TOKEN && end != ROUTE_HEALTH)

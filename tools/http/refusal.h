@@ -12,6 +12,6 @@ enum { REFUSAL_BODY_BYTES_MAX = 64 << 10 };
 
 /* The answer's response is NULL if it may. */
 struct answer refusal_of(struct MHD_Connection *connection, const struct access *access, const char *method,
-                         enum route_end end);
+                         const char *version, enum route_end end);
 
 #endif

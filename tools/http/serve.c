@@ -49,6 +49,31 @@ static bool become_user(const char *name, const struct listener *listener, GErro
   return user != NULL && listener_give_to(listener, user->pw_uid, error) && server_user_become(user, error);
 }
 
+/* Who is not there yet. */
+
+enum { STATUS_OK = 200, MISSING_BYTES_MAX = 1 << 20 };
+
+static void say_missing(const struct outcome *outcome, void *context)
+{
+  (void)context;
+  g_autoptr(GBytes) bytes = outcome->status == STATUS_OK ? parcel_bytes(outcome->body, MISSING_BYTES_MAX) : NULL;
+  if (bytes == NULL)
+    return;
+  g_autofree char *text = g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+  for (char **line = lines; *line != NULL; line++)
+    if ((*line)[0] != '\0')
+      say("%s yet; waiting for one", *line);
+}
+
+/* A name that nobody has may be a wrong one. A worker looks: states are not for us to read. */
+static void look_for_missing(struct service *service)
+{
+  struct order order;
+  (void)order_init(&order, ORDER_MISSING, "/"); /* no process is called so: it waits for no other order */
+  workers_order(service->workers, &order, NULL, say_missing, service);
+}
+
 /* Running. */
 
 static gboolean take_signal(gint fd, GIOCondition condition, gpointer loop)
@@ -78,6 +103,8 @@ static int run_service(struct service *service, const struct serve_options *opti
   }
   service->clock = pulse_clock_new(service->workers, service->is_recorded ? 0 : options->history_seconds);
   say("serving %s", listener->shown);
+  if (!service->is_recorded)
+    look_for_missing(service);
   run_until_signal(signals);
   http_source_free(http);
   pulse_clock_free(service->clock);
@@ -120,12 +147,14 @@ int serve_run(const struct serve_options *options)
 {
   g_autoptr(GError) error = NULL;
   struct listener listener;
-  if (!(options->recording != NULL ? check_recording(options->recording, &error)
-                                   : served_check(options->operands, &error)))
+  g_auto(GStrv) operands = served_pin(options->operands);
+  struct serve_options pinned = *options;
+  pinned.operands = operands;
+  if (!(options->recording != NULL ? check_recording(options->recording, &error) : served_check(operands, &error)))
     return say_error(error);
   if (!listener_open(options->listen, &listener, &error))
     return say_error(error);
-  int status = serve_at(options, &listener);
+  int status = serve_at(&pinned, &listener);
   listener_close(&listener);
   return status;
 }

@@ -4,7 +4,6 @@
 #include "tools/state/process_maps.h"
 #include "tools/state/target_names.h"
 
-#include <limits.h>
 #include <string.h>
 
 enum { STATUS_NOT_FOUND = 404, STATUS_CONFLICT = 409 };
@@ -22,6 +21,11 @@ static void free_target(gpointer target)
   target_free(target);
 }
 
+char **served_pin(char *const *operands)
+{
+  return target_names_pin(operands);
+}
+
 struct served *served_new(char *const *operands)
 {
   struct served *served = g_new0(struct served, 1);
@@ -36,44 +40,25 @@ void served_free(struct served *served)
   g_free(served);
 }
 
-static bool is_number(const char *text, int *pid)
-{
-  guint64 number;
-  if (!g_ascii_string_to_unsigned(text, 10, 1, INT_MAX, &number, NULL))
-    return false;
-  *pid = (int)number;
-  return true;
-}
-
-static bool is_meant(const struct target *target, const char *process)
-{
-  int pid;
-  return is_number(process, &pid) ? pid == target->pid : target_names_is(target, process);
-}
-
-static bool is_served(const struct served *served, const struct target *target)
-{
-  bool has_operands = served->operands[0] != NULL;
-  for (char *const *operand = served->operands; *operand != NULL; operand++)
-    if (is_meant(target, *operand))
-      return true;
-  return !has_operands;
-}
-
 GPtrArray *served_all(struct served *served)
 {
   gint64 now_us = g_get_monotonic_time();
   if (served->scanned_us != 0 && now_us - served->scanned_us < fresh_us)
     return served->all;
-  g_autoptr(GPtrArray) targets = targets_scan(NULL);
+  g_autoptr(GPtrArray) targets = target_names_scan(served->operands);
   g_ptr_array_set_size(served->all, 0);
   for (guint i = 0; i < targets->len; i++) {
     const struct target *target = g_ptr_array_index(targets, i);
-    if (target->is_alive && is_served(served, target))
+    if (target->is_alive)
       g_ptr_array_add(served->all, g_steal_pointer(&g_ptr_array_index(targets, i)));
   }
   served->scanned_us = now_us;
   return served->all;
+}
+
+GPtrArray *served_missing(struct served *served)
+{
+  return target_names_missing(served->operands, served_all(served));
 }
 
 static struct target *fail(GError **error, int status, const char *format, ...) G_GNUC_PRINTF(3, 4);
@@ -88,6 +73,14 @@ static struct target *fail(GError **error, int status, const char *format, ...)
   return NULL;
 }
 
+static bool has_number(char *const *operands, int pid)
+{
+  for (int number; *operands != NULL; operands++)
+    if (target_names_is_number(*operands, &number) && number == pid)
+      return true;
+  return false;
+}
+
 static struct target *find_by_number(struct served *served, int pid, GError **error)
 {
   g_autoptr(GError) problem = NULL;
@@ -96,9 +89,11 @@ static struct target *find_by_number(struct served *served, int pid, GError **er
   struct target *target = target_find_living(pid, &problem);
   if (target == NULL)
     return fail(error, STATUS_NOT_FOUND, "%s", problem->message);
-  if (is_served(served, target))
+  if (target_names_mean(served->operands, target))
     return target;
   target_free(target);
+  if (has_number(served->operands, pid))
+    return fail(error, STATUS_NOT_FOUND, "process %d has ended; another process has its number now", pid);
   return fail(error, STATUS_NOT_FOUND, "process %d is not served", pid);
 }
 
@@ -109,7 +104,7 @@ static struct target *find_one(struct served *served, const char *name, GError *
   int found = 0, count = 0;
   for (guint i = 0; i < all->len; i++) {
     const struct target *target = g_ptr_array_index(all, i);
-    if (name[0] != '\0' && !is_meant(target, name))
+    if (name[0] != '\0' && !target_names_is(target, name))
       continue;
     found = target->pid;
     g_string_append_printf(numbers, "%s%d", count++ > 0 ? ", " : "", target->pid);
@@ -134,12 +129,12 @@ bool served_check(char *const *operands, GError **error)
 {
   for (; *operands != NULL; operands++) {
     int pid;
-    if (!looks_like_number(*operands))
+    bool is_number = target_names_is_number(*operands, &pid);
+    if (!is_number && !looks_like_number(*operands))
       continue;
     struct served *served = served_new(operands);
-    struct target *target = is_number(*operands, &pid)
-                                ? find_by_number(served, pid, error)
-                                : fail(error, STATUS_NOT_FOUND, "there is no process %s", *operands);
+    struct target *target = is_number ? find_by_number(served, pid, error)
+                                      : fail(error, STATUS_NOT_FOUND, "there is no process %s", *operands);
     served_free(served);
     if (target == NULL)
       return false;
@@ -153,5 +148,5 @@ struct target *served_find(struct served *served, const char *process, GError **
   int pid;
   if (process[0] == '\0' && served->operands[0] != NULL)
     process = served->operands[0];
-  return is_number(process, &pid) ? find_by_number(served, pid, error) : find_one(served, process, error);
+  return target_names_is_number(process, &pid) ? find_by_number(served, pid, error) : find_one(served, process, error);
 }

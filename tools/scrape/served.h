@@ -18,16 +18,22 @@
 
 struct served;
 
+/* target_names_pin. */
+char **served_pin(char *const *operands);
+
 /* Each number among the operands is that of a profiled process that we may read; a name may come later. False and
  * *error. */
 bool served_check(char *const *operands, GError **error);
 
-/* `operands`: numbers and names, and NULL; none: all. They must live as long. */
+/* `operands`: numbers and names, pinned (target_names_pin), and NULL; none: all. They must live as long. */
 struct served *served_new(char *const *operands);
 void served_free(struct served *served);
 
 /* By number or name; "": the one there is, or the one that was named first. */
 struct target *served_find(struct served *served, const char *process, GError **error);
+
+/* Who is meant and does not live (target_names_missing). */
+GPtrArray *served_missing(struct served *served);
 
 /* struct target *, the living ones, by number. They are the served's, until the next call. */
 GPtrArray *served_all(struct served *served);

@@ -17,6 +17,9 @@ struct heap *served_heap_read(const struct target *target, enum region_moment mo
 /* Names for what was read, and what goes by them. */
 void served_heap_finish(struct heap *heap, const struct target *target);
 
+/* The same, where no file is looked into from then on (symbols.h). False: not all were. */
+bool served_heap_finish_by(struct heap *heap, const struct target *target, int64_t until_us);
+
 /* Names alone, for locations that are there. */
 void served_heap_add_names(struct heap *heap, const struct target *target);
 

@@ -4,25 +4,25 @@
 #include "core/losses.h"
 #include "tools/scrape/served_heap.h"
 #include "tools/state/targets.h"
+#include "tools/terminal/say.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
+enum { NAMES_SECONDS_MAX = 5 }; /* to begin looking into files: scrapers wait for ten */
+
 /* Labels. */
 
-/* Between quotes: valid UTF-8, with \, " and line feed escaped. */
+/* Between quotes: \ and " escaped, and no line feed is left. People read it, too. */
 static char *escaped(const char *text)
 {
-  g_autofree char *valid = g_utf8_make_valid(text, -1);
+  g_autofree char *shown = printable(text);
   GString *result = g_string_new(NULL);
-  for (const char *c = valid; *c != '\0'; c++) {
+  for (const char *c = shown; *c != '\0'; c++) {
     if (*c == '\\' || *c == '"')
       g_string_append_c(result, '\\');
-    if (*c == '\n')
-      g_string_append(result, "\\n");
-    else
-      g_string_append_c(result, *c);
+    g_string_append_c(result, *c);
   }
   return g_string_free(result, FALSE);
 }
@@ -119,7 +119,7 @@ static const struct {
     {"resident_bytes", "gauge", "bytes", "Memory of the process that is in RAM.", resident_bytes},
     {"samples", "counter", "", "Allocations that were recorded.", samples},
     {"own_bytes", "gauge", "bytes", "Memory that the profiler uses in the process.", own_bytes},
-    {"sampling_seconds", "counter", "seconds", "Time that the process spent in the profiler.", sampling_seconds},
+    {"sampling_seconds", "gauge", "seconds", "Time that the process took for samples, estimated.", sampling_seconds},
     {"sample_interval_bytes", "gauge", "bytes", "Mean bytes between samples.", interval_bytes},
     {"start_time_seconds", "gauge", "seconds", "When profiling of the process began, in Unix time.", start_seconds},
 };
@@ -153,13 +153,15 @@ static void append_losses(GString *text, const GPtrArray *targets)
   }
 }
 
-static void append_sites_of(GString *text, const struct target *target, uint32_t count, struct sites_shown *shown)
+/* Without all names only their sum can be told. */
+static void append_sites_of(GString *text, const struct target *target, uint32_t count, int64_t until_us,
+                            struct sites_shown *shown)
 {
   struct heap *heap = served_heap_read(target, REGION_NOW, "serve", NULL);
   if (heap == NULL)
     return;
-  served_heap_finish(heap, target);
-  g_autoptr(GArray) sites = sites_of(heap, count, shown);
+  bool is_whole = served_heap_finish_by(heap, target, until_us);
+  g_autoptr(GArray) sites = sites_of(heap, is_whole ? count : 0, shown);
   for (guint i = 0; i < sites->len; i++) {
     const struct site *site = &g_array_index(sites, struct site, i);
     append_sample(text, "site_in_use_bytes", target, "site", site->name, site->bytes);
@@ -176,8 +178,11 @@ GString *metrics_of(const GPtrArray *targets, uint32_t sites, struct sites_shown
   append_losses(text, targets);
   if (sites > 0)
     append_family(text, "site_in_use_bytes", "gauge", "bytes", "Memory in use, by the function that owns it.");
+  guint start =
+      targets->len > 0 ? (guint)g_random_int_range(0, (gint32)targets->len) : 0; /* each is first now and then */
+  int64_t until_us = g_get_monotonic_time() + NAMES_SECONDS_MAX * (int64_t)G_USEC_PER_SEC;
   for (guint i = 0; sites > 0 && i < targets->len; i++)
-    append_sites_of(text, g_ptr_array_index(targets, i), sites, shown);
+    append_sites_of(text, g_ptr_array_index(targets, (start + i) % targets->len), sites, until_us, shown);
   g_string_append(text, "# EOF\n");
   return text;
 }

@@ -23,8 +23,10 @@ enum order_kind {
   ORDER_MARKS,      /* what it has allocated, for a delta */
   ORDER_HEAP_DELTA, /* with the marks in the parcel; none: since the start */
   ORDER_ALLOCS_DELTA,
-  ORDER_PULSE, /* what is known of all, to be remembered (live/pulse.h) */
-  ORDER_PAGE,  /* the page of one, and what it asks for: the past and pairs of moments are in the parcel */
+  ORDER_MISSING, /* lines: who was named, and does not run */
+  ORDER_FIND,    /* is there such a process? */
+  ORDER_PULSE,   /* what is known of all, to be remembered (live/pulse.h) */
+  ORDER_PAGE,    /* the page of one, and what it asks for: the past and pairs of moments are in the parcel */
   ORDER_LIVE_HEAP,
   ORDER_LIVE_TIMELINE,
   ORDER_LIVE_CHANGE,

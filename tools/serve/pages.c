@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/serve/pages.h"
 
+#include "core/region_hooks.h"
 #include "tools/live/sparklines.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/say.h"
@@ -10,18 +11,21 @@ static const char style[] =
     "#363b46);\n"
     "  --quiet: light-dark(#5a6270, #a2a9b6); --accent: light-dark(#1f5fd0, #7fb0ff) }\n"
     "body { margin: 0; padding: 1.5rem clamp(.75rem, 2vw, 3rem); font: 1rem/1.45 system-ui, sans-serif;\n"
-    "  background: light-dark(#fff, #16181d); color: light-dark(#1b1f27, #e6e8ec); overflow-wrap: anywhere }\n"
+    "  background: light-dark(#fff, #16181d); color: light-dark(#1b1f27, #e6e8ec) }\n"
+    "h1, p, .command { overflow-wrap: anywhere }\n"
     "a { color: var(--accent) }\n"
     "table { border-collapse: collapse }\n"
     "td, th { padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: "
     "middle }\n"
-    "th { color: var(--quiet) } .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums "
+    "th { color: var(--quiet) } th, td > a { white-space: nowrap } .number { text-align: right; white-space: nowrap; "
+    "font-variant-numeric: tabular-nums "
     "}\n"
     "svg { display: block; width: 10rem; height: 2rem } polyline { fill: none; stroke: var(--accent); stroke-width: "
     "1.5 }\n"
     "@media (max-width: 700px) { thead { display: none } tr { display: block; padding: .5rem 0;\n"
     "  border-bottom: 1px solid var(--line) } td, td.number { display: inline-block; border: 0; padding: 0 1rem 0 0 }\n"
-    "  td.command { display: block } }\n";
+    "  td.command { display: block } td[data-label]::before { content: attr(data-label) \" \"; color: var(--quiet) } "
+    "}\n";
 
 static void append_start(GString *page, const char *title, const char *more)
 {
@@ -43,13 +47,26 @@ static char *escaped(const char *text)
   return g_markup_escape_text(shown, -1);
 }
 
+/* Nothing where they are the usual ones. */
+static void append_hooks(GString *page, const struct target *target)
+{
+  char hooks[REGION_HOOKS_TEXT_BYTES] = "";
+  struct text text = TEXT_INIT(hooks);
+  region_hooks_put(&text, target->summary.hooks);
+  if (hooks[0] != '\0')
+    g_string_append_printf(page, "<br><small>hooks: %s</small>", hooks);
+}
+
 static void append_target(GString *page, const struct target *target, const struct sparklines *sparklines)
 {
   g_autofree char *plain = target_command(target), *command = escaped(plain);
+  g_string_append_printf(page, "<tr><td class=\"number\"><a href=\"%d/\">%d</a></td><td class=\"command\">%s",
+                         target->pid, target->pid, command);
+  append_hooks(page, target);
   g_string_append_printf(page,
-                         "<tr><td class=\"number\"><a href=\"%d/\">%d</a></td><td class=\"command\">%s</td>"
-                         "<td class=\"number\">%s</td><td class=\"number\">%s</td><td>",
-                         target->pid, target->pid, command, quantity(target->summary.in_use_bytes, "bytes").text,
+                         "</td><td class=\"number\" data-label=\"in use\">%s</td><td class=\"number\" "
+                         "data-label=\"allocated\">%s</td><td>",
+                         quantity(target->summary.in_use_bytes, "bytes").text,
                          quantity(target->summary.allocated_bytes, "bytes").text);
   sparklines_append(page, sparklines, target->pid, target->summary.created_unix_ns);
   g_string_append_printf(page, "</td><td><a href=\"%d/debug/pprof/\">profiles</a></td></tr>\n", target->pid);
@@ -58,6 +75,9 @@ static void append_target(GString *page, const struct target *target, const stru
 static void append_table(GString *page, const GPtrArray *targets, GBytes *past)
 {
   struct sparklines *sparklines = sparklines_new(past);
+  g_string_append(
+      page, "<p>Processes that run under heapprof. A number leads to what the process holds now, and who owns it; "
+            "profiles are for go tool pprof and its like.</p>\n");
   g_string_append(page,
                   "<table>\n<thead><tr><th class=\"number\">process</th><th>command</th><th class=\"number\">in use"
                   "</th><th class=\"number\">allocated</th><th>in use, the last hour</th><th></th></tr></thead>\n");
@@ -110,7 +130,9 @@ GString *pages_index(const struct target *target)
   GString *page = g_string_new(NULL);
   g_autofree char *plain = target_command(target), *command = escaped(plain);
   append_start(page, "/debug/pprof/", "");
-  g_string_append_printf(page, "<p>Process %d: %s</p>\n", target->pid, command);
+  g_string_append_printf(page, "<p>Process <a href=\"../../../%d/\">%d</a>: %s", target->pid, target->pid, command);
+  append_hooks(page, target);
+  g_string_append(page, "</p>\n");
   append_profiles(page, profiles, G_N_ELEMENTS(profiles));
   append_end(page);
   return page;
@@ -133,8 +155,9 @@ static void append_recorded(GString *page, const struct recorded_list *list, con
   g_string_append_printf(
       page,
       "<tr><td class=\"number\"><a href=\"./%s/\">%d</a></td><td class=\"command\">%s</td>"
-      "<td class=\"number\">%s</td><td class=\"number\">%s</td><td class=\"number\">%" G_GINT64_FORMAT
-      "</td><td class=\"number\">%s</td><td>",
+      "<td class=\"number\" data-label=\"from\">%s</td><td class=\"number\" data-label=\"to\">%s</td>"
+      "<td class=\"number\" data-label=\"moments\">%" G_GINT64_FORMAT
+      "</td><td class=\"number\" data-label=\"in use\">%s</td><td>",
       name, process->pid, command, first, last, process->moments, quantity(process->in_use_bytes, "bytes").text);
   sparklines_append(page, sparklines, (int)process->id, 0);
   g_string_append_printf(page, "</td><td><a href=\"./%s/debug/pprof/\">profiles</a></td></tr>\n", name);

@@ -120,6 +120,7 @@ static GBytes *answer_of_process(const char *path, const struct recorded_process
                                  GError **error)
 {
   switch (order->kind) {
+  case ORDER_FIND: return g_bytes_new_static("yes", strlen("yes"));
   case ORDER_INDEX: return bytes_of(pages_recorded_index(process));
   case ORDER_CMDLINE: return g_bytes_new(process->command, strlen(process->command));
   case ORDER_PAGE: return live_page_of_recorded(process->id);

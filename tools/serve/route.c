@@ -62,14 +62,16 @@ static struct route route_of_process(const char *path, const char *uri)
 {
   const char *rest = path + 1 + strcspn(path + 1, "/");
   g_autofree char *element = g_strndup(path + 1, (gsize)(rest - path - 1));
-  if (rest[0] == '\0')
-    return redirection(path, "/", uri);
-  if (strcmp(rest, "/debug/pprof") == 0)
-    return redirection(path, "/", uri);
   char *process = uri_decoded(element);
   if (process == NULL || process[0] == '\0') {
     g_free(process);
     return fixed(ROUTE_NOTHING);
+  }
+  if (rest[0] == '\0' || strcmp(rest, "/debug/pprof") == 0) {
+    struct route whole = redirection(path, "/", uri);
+    g_free(whole.process);
+    whole.process = process;
+    return whole;
   }
   struct route route = {.end = end_of(rest), .process = process};
   if (strcmp(rest, "/") == 0) {

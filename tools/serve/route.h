@@ -15,7 +15,7 @@
 
 enum route_end {
   ROUTE_NOTHING,
-  ROUTE_REDIRECT, /* to `location` */
+  ROUTE_REDIRECT, /* to `location`, if there is such a process */
   ROUTE_LIST,
   ROUTE_HEALTH,
   ROUTE_METRICS,
@@ -35,7 +35,7 @@ enum route_end {
 
 struct route {
   enum route_end end;
-  char *process;  /* as it was named; "": the first */
+  char *process;  /* as it was named; "": the first, or none is meant */
   char *location; /* of a redirection, or NULL */
 };
 

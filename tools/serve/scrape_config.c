@@ -25,13 +25,15 @@ static char *quoted(const char *plain)
   return g_strconcat("\"", escaped, "\"", NULL);
 }
 
-/* Of YAML's mappings, with that much room in front. */
+/* Of YAML's mappings, with that much room in front. The type is what most take it for if nothing is said; the agent in
+ * Pyroscope 1.0 takes it for none. */
 static void append_token(GString *text, int indent, const char *token_file)
 {
   if (token_file == NULL)
     return;
   g_autofree char *path = quoted(token_file);
-  g_string_append_printf(text, "%*sauthorization:\n%*scredentials_file: %s\n", indent, "", indent + 2, "", path);
+  g_string_append_printf(text, "%*sauthorization:\n%*stype: Bearer\n%*scredentials_file: %s\n", indent, "", indent + 2,
+                         "", indent + 2, "", path);
 }
 
 static void append_nothing(GString *text, const char *token_file)
@@ -95,7 +97,7 @@ static void append_to_pyroscope(GString *text, const char *address, const char *
 static const struct dialect dialects[] = {
     {"parca", "# For parca.yaml, below object_storage.\nscrape_configs:\n", append_to_parca, append_nothing},
     {"alloy",
-     "# For config.alloy. The URL at its end is that of Pyroscope.\npyroscope.scrape \"heapprof\" {\n  targets = [\n",
+     "// For config.alloy. The URL at its end is that of Pyroscope.\npyroscope.scrape \"heapprof\" {\n  targets = [\n",
      append_to_alloy, append_end_to_alloy},
     {"pyroscope",
      "# For the server.yml of Pyroscope before 1.0, which scrapes itself; for later ones: heapprof serve "

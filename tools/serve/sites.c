@@ -87,9 +87,11 @@ static void free_site(gpointer site)
   g_free(((struct site *)site)->name);
 }
 
-/* Functions of one name are one. NULL: it is not there. */
-static struct site *find_site(const GArray *sites, const char *name)
+/* Functions of one name are one, also where one is called as the rest is. NULL: it is not there. */
+static struct site *find_site(const GArray *sites, struct site *other, const char *name)
 {
+  if (strcmp(other->name, name) == 0)
+    return other;
   for (guint i = 0; i < sites->len; i++)
     if (strcmp(g_array_index(sites, struct site, i).name, name) == 0)
       return &g_array_index(sites, struct site, i);
@@ -108,7 +110,7 @@ GArray *sites_of(struct heap *heap, uint32_t count, struct sites_shown *shown)
   for (guint i = 0; i < rows->rows->len; i++) {
     const struct row *row = &g_array_index(rows->rows, struct row, i);
     g_autofree char *name = printable(row->name);
-    struct site *known = find_site(sites, name);
+    struct site *known = find_site(sites, &other, name);
     if (row->flat <= 0)
       continue;
     if (known != NULL) {

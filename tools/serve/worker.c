@@ -14,7 +14,7 @@
 #include "tools/serve/pages.h"
 #include "tools/serve/recorded_answer.h"
 #include "tools/serve/symbol_answer.h"
-#include "tools/state/process_maps.h"
+#include "tools/terminal/say.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,6 +128,7 @@ static GBytes *answer_of_target(const struct target *target, const struct order 
                                 GBytes **marks, GError **error)
 {
   switch (order->kind) {
+  case ORDER_FIND: return g_bytes_new_static("yes", strlen("yes"));
   case ORDER_INDEX: return bytes_of(pages_index(target));
   case ORDER_CMDLINE: return command_line(target, error);
   case ORDER_SYMBOL: return symbols(target, input, error);
@@ -156,6 +157,15 @@ static GBytes *list(struct served *served, const struct parcel *input)
   return bytes_of(pages_list(served_all(served), past != NULL ? past : none));
 }
 
+static GBytes *missing(struct served *served)
+{
+  GString *text = g_string_new(NULL);
+  g_autoptr(GPtrArray) lines = served_missing(served);
+  for (guint i = 0; i < lines->len; i++)
+    g_string_append_printf(text, "%s\n", (const char *)g_ptr_array_index(lines, i));
+  return bytes_of(text);
+}
+
 static GBytes *pulses(struct served *served)
 {
   int64_t start_cpu_us = pulses_cpu_us();
@@ -167,6 +177,8 @@ static GBytes *answer(struct served *served, const struct order *order, const st
 {
   if (order->kind == ORDER_LIST)
     return list(served, input);
+  if (order->kind == ORDER_MISSING)
+    return missing(served);
   if (order->kind == ORDER_PULSE)
     return pulses(served);
   if (order->kind == ORDER_METRICS)
@@ -175,7 +187,9 @@ static GBytes *answer(struct served *served, const struct order *order, const st
   if (target == NULL)
     return NULL;
   GBytes *bytes = answer_of_target(target, order, input, marks, error);
-  if (bytes == NULL && !process_runs(target->pid)) { /* whatever could not be read */
+  if ((bytes == NULL || order->kind == ORDER_CMDLINE) &&
+      !target_runs(target)) { /* whatever was read, or could not be */
+    g_clear_pointer(&bytes, g_bytes_unref);
     g_clear_error(error);
     g_set_error(error, SERVED_ERROR, STATUS_GONE, "process %d has ended", target->pid);
   }
@@ -203,7 +217,8 @@ static void carry_out(struct served *served, const char *recording, const struct
     return;
   }
   outcome->status = error != NULL && error->domain == SERVED_ERROR ? (unsigned)error->code : STATUS_BROKEN;
-  g_strlcpy(outcome->problem, error != NULL ? error->message : g_strerror(errno), sizeof outcome->problem);
+  g_autofree char *problem = printable(error != NULL ? error->message : g_strerror(errno)); /* it may name files */
+  g_strlcpy(outcome->problem, problem, sizeof outcome->problem);
 }
 
 /* The process. */

@@ -47,16 +47,19 @@ static void say_all(const GPtrArray *problems)
     say_once(g_ptr_array_index(problems, i));
 }
 
-void process_heap_add_names(struct heap *heap, const struct symbols_options *options, uid_t owner, bool says_problems)
+bool process_heap_add_names(struct heap *heap, const struct symbols_options *options, uid_t owner, bool says_problems)
 {
   g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func(g_free);
   struct generated_code_process process = {options->root, options->pid, owner};
   generated_code_add_names(heap, &process, problems);
   struct symbols_result result;
-  symbols_add(heap, options, &result);
+  struct symbols_options names = *options;
+  names.owner = owner;
+  symbols_add(heap, &names, &result);
   if (says_problems) {
     say_all(problems);
     say_all(result.problems);
   }
   symbols_result_clear(&result);
+  return !result.is_cut;
 }

@@ -18,6 +18,6 @@ struct heap *process_heap_of_target(const struct target *target, enum region_mom
 
 /* Gives names to the locations, those of code that the process generated too; `owner`: whose process it was. With
  * `says_problems`, each problem is said, once however many heaps have it. */
-void process_heap_add_names(struct heap *heap, const struct symbols_options *options, uid_t owner, bool says_problems);
+bool process_heap_add_names(struct heap *heap, const struct symbols_options *options, uid_t owner, bool says_problems);
 
 #endif

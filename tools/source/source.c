@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,11 +21,7 @@
 
 bool source_is_pid(const char *argument, int *pid)
 {
-  guint64 number;
-  if (!g_ascii_string_to_unsigned(argument, 10, 1, INT_MAX, &number, NULL))
-    return false;
-  *pid = (int)number;
-  return true;
+  return target_names_is_pid(argument, pid);
 }
 
 bool source_is_state_file(const char *path)

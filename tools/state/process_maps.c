@@ -48,11 +48,14 @@ char *process_status_field(const char *proc, const char *name)
   g_autofree char *text = NULL;
   if (!g_file_get_contents(path, &text, NULL, NULL))
     return NULL;
-  g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
   size_t length = strlen(name);
-  for (char **line = lines; *line != NULL; line++)
-    if (strncmp(*line, name, length) == 0 && (*line)[length] == ':')
-      return g_strdup(g_strstrip(*line + length + 1));
+  for (char *line = text, *next; line != NULL; line = next) {
+    next = strchr(line, '\n');
+    if (next != NULL)
+      *next++ = '\0';
+    if (strncmp(line, name, length) == 0 && line[length] == ':')
+      return g_strdup(g_strstrip(line + length + 1));
+  }
   return g_strdup("");
 }
 

@@ -560,7 +560,7 @@ static void add_comments(struct heap *heap, const struct region_summary *summary
   add_origin(heap, summary, reason);
   add_number(heap, COMMENT_sampling_interval_bytes, summary->sample_interval_bytes);
   add_text(heap, COMMENT_allocator, summary->allocator);
-  char hooks[160] = "";
+  char hooks[REGION_HOOKS_TEXT_BYTES] = "";
   struct text hooks_text = TEXT_INIT(hooks);
   region_hooks_put(&hooks_text, summary->hooks);
   if (hooks[0] != '\0')

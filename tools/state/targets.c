@@ -55,11 +55,14 @@ static struct target *open_target(const char *path, GError **error)
 
 static bool is_our_root(const char *proc)
 {
-  struct stat theirs, ours;
-  g_autofree char *root = g_strconcat(proc, "/root", NULL), *mounts = g_strconcat(proc, "/ns/mnt", NULL);
-  if (stat(root, &theirs) != 0 || stat("/", &ours) != 0 || theirs.st_ino != ours.st_ino || theirs.st_dev != ours.st_dev)
+  static struct stat root, mounts;
+  struct stat theirs;
+  g_autofree char *their_root = g_strconcat(proc, "/root", NULL), *their_mounts = g_strconcat(proc, "/ns/mnt", NULL);
+  if (mounts.st_ino == 0 && (stat("/", &root) != 0 || stat("/proc/self/ns/mnt", &mounts) != 0))
     return false;
-  return stat(mounts, &theirs) == 0 && stat("/proc/self/ns/mnt", &ours) == 0 && theirs.st_ino == ours.st_ino;
+  if (stat(their_root, &theirs) != 0 || theirs.st_ino != root.st_ino || theirs.st_dev != root.st_dev)
+    return false;
+  return stat(their_mounts, &theirs) == 0 && theirs.st_ino == mounts.st_ino;
 }
 
 static struct target *open_mapping_at(const struct file_mapping *mapping, const char *path, GError **error)
@@ -74,12 +77,12 @@ static struct target *open_mapping_at(const struct file_mapping *mapping, const 
 
 /* The path of the mapping is as the process sees it, or as we do; where the file has no name any more, the kernel knows
  * a way, but for root only. */
-static struct target *open_mapping(const struct file_mapping *mapping, GError **error)
+static struct target *open_mapping(const struct file_mapping *mapping, bool is_ours, GError **error)
 {
   g_autofree char *inside = g_strconcat(mapping->proc, "/root", mapping->path, NULL);
   g_autofree char *kernel = g_strdup_printf("%s/map_files/%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x",
                                             mapping->proc, mapping->start, mapping->limit);
-  const char *named = is_our_root(mapping->proc) ? mapping->path : inside;
+  const char *named = is_ours ? mapping->path : inside;
   struct target *target = open_mapping_at(mapping, named, error);
   if (target == NULL && named == inside)
     target = open_mapping_at(mapping, mapping->path, NULL);
@@ -98,7 +101,8 @@ static struct target *open_mapping(const struct file_mapping *mapping, GError **
 /* NULL and *error; without an error if this process only has the region of its parent. */
 static struct target *live_target(const struct file_mapping *mapping, GError **error)
 {
-  struct target *target = open_mapping(mapping, error);
+  bool is_ours = is_our_root(mapping->proc);
+  struct target *target = open_mapping(mapping, is_ours, error);
   if (target == NULL)
     return NULL;
   if (target->summary.pid != mapping->inner_pid) {
@@ -107,7 +111,7 @@ static struct target *live_target(const struct file_mapping *mapping, GError **e
   }
   target->pid = mapping->pid;
   target->is_alive = true;
-  if (!is_our_root(mapping->proc)) {
+  if (!is_ours) {
     g_free(target->root);
     target->root = g_strconcat(mapping->proc, "/root", NULL);
   }
@@ -201,18 +205,66 @@ static void note(GPtrArray *unreadable, GError **error)
   g_clear_error(error);
 }
 
-static void add_living(GPtrArray *targets, const struct process_maps *maps, GPtrArray *unreadable)
+/* A process has one state: the first, as find_living has it. Its mappings lie together. */
+static bool has_target(const GPtrArray *targets, int pid)
 {
+  return targets->len > 0 && ((const struct target *)g_ptr_array_index(targets, targets->len - 1))->pid == pid;
+}
+
+/* Indexes of what was opened in the state directories, by inode. The first of several is found. */
+static GHashTable *index_files(const GPtrArray *files)
+{
+  GHashTable *index = g_hash_table_new(g_int64_hash, g_int64_equal);
+  for (guint i = files->len; i-- > 0;)
+    g_hash_table_replace(index, &((struct target *)g_ptr_array_index(files, i))->status.st_ino,
+                         GUINT_TO_POINTER(i + 1));
+  return index;
+}
+
+/* The state that the process made, if it was opened under the same name: it is taken out of the files. */
+static struct target *take_opened(GPtrArray *files, GHashTable *index, const struct file_mapping *mapping)
+{
+  guint found = GPOINTER_TO_UINT(g_hash_table_lookup(index, &mapping->inode));
+  struct target *target = found > 0 ? g_ptr_array_index(files, found - 1) : NULL;
+  if (target == NULL || target->summary.pid != mapping->inner_pid || strcmp(target->path, mapping->path) != 0 ||
+      !process_maps_is_file(mapping, &target->status, target->path) || !is_our_root(mapping->proc))
+    return NULL;
+  g_hash_table_remove(index, &mapping->inode);
+  g_ptr_array_index(files, found - 1) = NULL;
+  target->pid = mapping->pid;
+  target->is_alive = true;
+  return target;
+}
+
+/* Now, too? Who has ended, or let go of the file, took its state with it. */
+static bool still_maps(const struct file_mapping *mapping)
+{
+  struct process_maps *maps = process_maps_of(mapping->pid);
+  bool found = false;
+  for (guint i = 0; i < maps->mappings->len && !found; i++) {
+    const struct file_mapping *other = mapping_at(maps, i);
+    found =
+        other->inode == mapping->inode && other->device == mapping->device && other->is_deleted == mapping->is_deleted;
+  }
+  process_maps_free(maps);
+  return found;
+}
+
+static void add_living(GPtrArray *targets, const struct process_maps *maps, GPtrArray *files, GPtrArray *unreadable)
+{
+  g_autoptr(GHashTable) index = index_files(files);
   for (guint i = 0; i < maps->mappings->len; i++) {
     const struct file_mapping *mapping = mapping_at(maps, i);
     g_autoptr(GError) error = NULL;
-    if (!is_state_file_mapping(mapping))
+    if (!is_state_file_mapping(mapping) || has_target(targets, mapping->pid))
       continue;
-    struct target *target = live_target(mapping, &error);
+    struct target *target = take_opened(files, index, mapping);
+    if (target == NULL)
+      target = live_target(mapping, &error);
     if (target != NULL)
       g_ptr_array_add(targets, target);
-    else if (process_runs(mapping->pid) && !g_error_matches(error, REGION_ERROR, REGION_ERROR_UNREADY))
-      note(unreadable, &error); /* otherwise it took its state with it, or is just starting */
+    else if (!g_error_matches(error, REGION_ERROR, REGION_ERROR_UNREADY) && still_maps(mapping))
+      note(unreadable, &error); /* otherwise it is just starting, or ended */
   }
 }
 
@@ -220,7 +272,7 @@ static void add_dead(GPtrArray *targets, const struct process_maps *maps, GPtrAr
 {
   for (guint i = 0; i < files->len; i++) {
     struct target *target = g_ptr_array_index(files, i);
-    if (owner_of(maps, target) != NULL || !still_exists(target->path))
+    if (target == NULL || owner_of(maps, target) != NULL || !still_exists(target->path))
       continue;
     target->is_replaced = is_replaced(target);
     if (!is_used_unseen(maps, target))
@@ -272,7 +324,7 @@ GPtrArray *targets_scan(GPtrArray *unreadable)
   g_autoptr(GPtrArray) files = open_files(unreadable);
   struct process_maps *maps = process_maps_scan();
   GPtrArray *targets = new_targets();
-  add_living(targets, maps, unreadable);
+  add_living(targets, maps, files, unreadable);
   add_dead(targets, maps, files, unreadable);
   process_maps_free(maps);
   g_ptr_array_sort(targets, compare_targets);
@@ -409,12 +461,27 @@ struct target *target_of_file(const char *path, GError **error)
 
 /* Reading and removing. */
 
+/* In a time namespace of its own a process dates its state by another clock than ours. */
+static bool has_our_clock(int pid)
+{
+  struct stat theirs, ours;
+  g_autofree char *path = g_strdup_printf("/proc/%d/ns/time", pid);
+  return stat(path, &theirs) != 0 || stat("/proc/self/ns/time", &ours) != 0 || theirs.st_ino == ours.st_ino;
+}
+
+bool target_runs(const struct target *target)
+{
+  if (!target->is_alive || !process_runs(target->pid))
+    return false;
+  return process_start_boot_ns(target->pid) <= target->summary.created_boot_ns || !has_our_clock(target->pid);
+}
+
 char *target_command(const struct target *target)
 {
   g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", target->pid);
   g_autofree char *text = NULL;
   gsize size = 0;
-  if (!target->is_alive || !g_file_get_contents(path, &text, &size, NULL) || size == 0)
+  if (!g_file_get_contents(path, &text, &size, NULL) || size == 0 || !target_runs(target))
     return g_strdup(target->summary.command[0] != '\0' ? target->summary.command : target->summary.program);
   size = MIN(size, COMMAND_BYTES_MAX - 1);
   while (size > 0 && text[size - 1] == '\0')
@@ -424,6 +491,13 @@ char *target_command(const struct target *target)
     if ((unsigned char)text[i] < ' ')
       text[i] = ' ';
   return g_steal_pointer(&text);
+}
+
+struct resident target_resident(const struct target *target)
+{
+  if (target->is_alive)
+    return process_resident(target->pid);
+  return (struct resident){target->summary.resident_bytes, target->summary.resident_most_bytes};
 }
 
 /* 0: it has ended. */

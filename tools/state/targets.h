@@ -14,6 +14,7 @@
 #ifndef HEAPPROF_TARGETS_H
 #define HEAPPROF_TARGETS_H
 
+#include "core/resident.h"
 #include "tools/state/region_file.h"
 
 #include <sys/types.h>
@@ -34,8 +35,14 @@ void target_free(struct target *target);
 /* "live", "dead" or "replaced". */
 const char *target_state(const struct target *target);
 
+/* Is the process that wrote it still there? Another one may have its number. */
+bool target_runs(const struct target *target);
+
 /* What the process says of itself: its arguments, of a dead one those that it was started with. To be freed. */
 char *target_command(const struct target *target);
+
+/* As the kernel counts it now; of a dead one, what it said last. 0: not known. */
+struct resident target_resident(const struct target *target);
 
 /* region_file_read of its state, with the command among the comments. NULL and *error, also when it has ended meanwhile
  * and taken its state with it. */

@@ -16,6 +16,7 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct object_source {
   const char *root, *path; /* the file is at the one followed by the other */
@@ -23,7 +24,9 @@ struct object_source {
   uint64_t code_offset;    /* in the file: where the first mapping of its code starts */
   const char *proc;        /* "/proc/PID" of a process that runs it now; NULL: none */
   uint64_t start, limit;   /* of the first mapping of its code there */
+  uid_t owner;             /* of whom all this is (owner_rights.h), for symbol_worker.h; 0: root, or nobody else */
   bool wants_debug;        /* look for debug information */
+  int64_t until_us; /* of the monotonic clock: whoever looks is ended then; 0: when it has been silent for long */
   /* While debuginfod downloads, if not NULL. */
   void (*downloads)(uint64_t done, uint64_t total, void *context);
   void *context;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/symbols/symbol_worker.h"
 
+#include "tools/symbols/owner_rights.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -91,8 +93,8 @@ static void limit_memory(void)
 #endif
 }
 
-/* Signals and standard streams are the parent's. */
-static void set_apart(bool may_download)
+/* Signals and standard streams are the parent's. False: it has more rights than it should. */
+static bool set_apart(const struct object_source *source, bool may_download)
 {
   static const int signals[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGPIPE,
                                 SIGCHLD, SIGALRM, SIGUSR1, SIGUSR2, SIGWINCH};
@@ -101,7 +103,6 @@ static void set_apart(bool may_download)
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && null >= 0; fd++)
     dup2(null, fd);
@@ -109,6 +110,16 @@ static void set_apart(bool may_download)
   limit_memory();
   if (!may_download)
     unsetenv("DEBUGINFOD_URLS");
+  bool has_rights = owner_rights_take(source->owner);
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* which other rights undo */
+  return has_rights;
+}
+
+static void send_failure(int fd, const char *problem)
+{
+  struct end_message failed = {.has_debug = false};
+  send_message(fd, MESSAGE_PROBLEM, problem, strlen(problem));
+  send_message(fd, MESSAGE_END, &failed, sizeof failed);
 }
 
 static void work(int fd, const struct object_source *source, const uint64_t *offsets, uint32_t count)
@@ -119,9 +130,7 @@ static void work(int fd, const struct object_source *source, const uint64_t *off
   watched.context = &fd;
   struct object_file *object = object_file_open(&watched, &error);
   if (object == NULL) {
-    send_message(fd, MESSAGE_PROBLEM, error->message, strlen(error->message));
-    struct end_message failed = {.has_debug = false};
-    send_message(fd, MESSAGE_END, &failed, sizeof failed);
+    send_failure(fd, error->message);
     return;
   }
   struct symbol_set *set = symbol_set_new();
@@ -142,7 +151,8 @@ struct conversation {
   object_symbols_progress progress;
   void *context;
   struct symbol_reply *reply;
-  bool has_ended; /* the child has said all */
+  bool has_ended;   /* the child has said all */
+  int64_t until_us; /* to be ended then; 0: when it is silent for long */
 };
 
 static void take_symbols(struct conversation *conversation, const uint8_t *bytes, size_t size)
@@ -200,9 +210,14 @@ static bool take_messages(struct conversation *conversation)
 static const char *converse(struct conversation *conversation)
 {
   uint8_t bytes[64 << 10];
+  int64_t until_us = conversation->until_us;
   for (int silent_seconds = 0; silent_seconds < SILENT_SECONDS_MAX;) {
     struct pollfd readable = {conversation->fd, POLLIN, 0};
-    int ready = poll(&readable, 1, 1000); /* in steps, so that time in which all is stopped does not count */
+    int64_t left_ms = until_us != 0 ? (until_us - g_get_monotonic_time()) / 1000 : 1000;
+    if (left_ms <= 0)
+      break;
+    /* In steps, so that time in which all is stopped does not count. */
+    int ready = poll(&readable, 1, (int)MIN(left_ms, 1000));
     if (ready == 0)
       silent_seconds++;
     if (ready <= 0)
@@ -260,12 +275,15 @@ static bool run_once(const struct object_source *source, bool may_download, cons
   }
   if (child == 0) {
     close(ends[0]);
-    set_apart(may_download);
-    work(ends[1], source, offsets, count);
+    if (set_apart(source, may_download))
+      work(ends[1], source, offsets, count);
+    else
+      send_failure(ends[1], "it is another user's, and to open files as that user takes CAP_SETUID and CAP_SETGID");
     _exit(0);
   }
   close(ends[1]);
-  struct conversation conversation = {.fd = ends[0], .progress = progress, .context = context, .reply = reply};
+  struct conversation conversation = {
+      .until_us = source->until_us, .fd = ends[0], .progress = progress, .context = context, .reply = reply};
   conversation.received = g_byte_array_new();
   listen_to(&conversation, child);
   g_byte_array_free(conversation.received, TRUE);
@@ -277,7 +295,9 @@ void symbol_worker_run(const struct object_source *source, bool may_download, co
                        object_symbols_progress progress, void *context, struct symbol_reply *reply)
 {
   *reply = (struct symbol_reply){.set = symbol_set_new()};
-  if (run_once(source, may_download, offsets, count, progress, context, reply) || !source->wants_debug)
+  bool has_ended = run_once(source, may_download, offsets, count, progress, context, reply);
+  reply->is_late = !has_ended && source->until_us != 0 && g_get_monotonic_time() >= source->until_us;
+  if (has_ended || reply->is_late || !source->wants_debug)
     return;
   /* Reading the symbol table alone may do no harm. */
   struct symbol_reply names = {.set = symbol_set_new()};

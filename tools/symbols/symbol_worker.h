@@ -13,6 +13,7 @@
 struct symbol_reply {
   struct symbol_set *set; /* never NULL */
   bool has_debug, is_trusted;
+  bool is_late;  /* it was ended when source.until_us had come */
   char *problem; /* why something is missing; NULL: nothing to say */
 };
 

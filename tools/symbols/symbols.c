@@ -111,6 +111,7 @@ struct known_file {
   struct symbol_set *set;
   bool has_debug;
   char *problem;
+  int64_t patience_us, rests_until_us; /* of who has little time: how long it may take next, and when */
 };
 
 static void free_known_file(gpointer data)
@@ -127,8 +128,9 @@ static struct known_file *known_file(const struct file_request *request, const s
   if (files == NULL)
     files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_known_file);
   bool reads_cache = options->detail == SYMBOLS_LINES && !options->skips_cache;
-  g_autofree char *key = g_strdup_printf("%d %d %s\n%s\n%s", options->detail, options->may_download, request->build_id,
-                                         options->root != NULL ? options->root : "", request->path);
+  g_autofree char *key =
+      g_strdup_printf("%d %d %u %s\n%s\n%s", options->detail, options->may_download, (unsigned)options->owner,
+                      request->build_id, options->root != NULL ? options->root : "", request->path);
   struct known_file *file = g_hash_table_lookup(files, key);
   if (file == NULL) {
     file = g_new0(struct known_file, 1);
@@ -236,7 +238,26 @@ static void keep(const char *build_id, const struct symbol_reply *reply)
   symbol_set_free(kept);
 }
 
-static void ask(struct known_file *file, const struct file_request *request, const GArray *offsets,
+/* A file that takes long costs whoever has little time a tenth of it at most. */
+static const int64_t PATIENCE_US = 2 * (int64_t)G_USEC_PER_SEC, PATIENCE_US_MAX = 64 * (int64_t)G_USEC_PER_SEC;
+enum { REST_FACTOR = 10 };
+
+static bool may_ask(const struct known_file *file, const struct symbols_options *options)
+{
+  int64_t now_us = g_get_monotonic_time();
+  return options->until_us == 0 || (now_us < options->until_us && now_us >= file->rests_until_us);
+}
+
+static int64_t time_to_leave_us(struct known_file *file, const struct symbols_options *options)
+{
+  if (options->until_us == 0)
+    return 0;
+  file->patience_us = file->patience_us != 0 ? MIN(2 * file->patience_us, PATIENCE_US_MAX) : PATIENCE_US;
+  return g_get_monotonic_time() + file->patience_us;
+}
+
+/* Returns whether it was left before it had answered. */
+static bool ask(struct known_file *file, const struct file_request *request, const GArray *offsets,
                 const struct symbols_options *options)
 {
   g_autofree char *proc = g_strdup_printf("/proc/%d", options->pid);
@@ -247,6 +268,8 @@ static void ask(struct known_file *file, const struct file_request *request, con
                                  .proc = options->pid != 0 ? proc : NULL,
                                  .start = request->start,
                                  .limit = request->limit,
+                                 .owner = options->owner,
+                                 .until_us = time_to_leave_us(file, options),
                                  .wants_debug = options->detail == SYMBOLS_LINES};
   g_autofree char *name = g_path_get_basename(request->path), *what = g_strconcat("symbols of ", name, NULL);
   struct symbol_reply reply;
@@ -258,7 +281,13 @@ static void ask(struct known_file *file, const struct file_request *request, con
   file->problem = g_steal_pointer(&reply.problem);
   if (source.wants_debug && !options->skips_cache)
     keep(request->build_id, &reply);
+  if (reply.is_late)
+    file->rests_until_us = g_get_monotonic_time() + REST_FACTOR * file->patience_us;
+  else
+    file->patience_us = 0;
+  bool is_late = reply.is_late;
   symbol_reply_clear(&reply);
+  return is_late;
 }
 
 static void resolve(struct heap *heap, const struct file_request *request, const struct symbols_options *options,
@@ -267,7 +296,7 @@ static void resolve(struct heap *heap, const struct file_request *request, const
   struct known_file *file = known_file(request, options);
   g_autoptr(GArray) unknown = offsets_not_in(file->set, request);
   if (unknown->len > 0)
-    ask(file, request, unknown, options);
+    result->is_cut |= !may_ask(file, options) || ask(file, request, unknown, options);
   result->found += answer(heap, request, file);
   if (file->problem != NULL)
     g_ptr_array_add(result->problems, g_strdup_printf("%s: %s", request->path, file->problem));

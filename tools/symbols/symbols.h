@@ -14,6 +14,8 @@
 
 #include "tools/heap/heap.h"
 
+#include <sys/types.h>
+
 enum symbols_detail {
   SYMBOLS_NAMES, /* function names from symbol tables: fast */
   SYMBOLS_LINES, /* inlined frames, files and lines as well, where debug information is to be had */
@@ -23,16 +25,21 @@ struct symbols_options {
   enum symbols_detail detail;
   const char *root; /* put before the paths of mappings: a process in another mount namespace; NULL or "": ours */
   int pid;          /* of a living process whose heap it is, which still has files that are gone; 0: none */
+  uid_t owner;      /* root opens what he could open himself (owner_rights.h); 0: all that we can */
   bool replaces;    /* also where a location has lines already */
   bool shows_progress;
   bool may_download; /* debuginfod */
   bool skips_cache;  /* neither reads nor writes it */
+  /* Of the monotonic clock, in microseconds: from then on no file is looked into. One that takes long is left then, and
+   * is not looked into again for a while, and then for longer. 0: all are, as long as it takes. */
+  int64_t until_us;
 };
 
 struct symbols_result {
   uint32_t locations;         /* in files */
   uint32_t named, with_lines; /* of those, now */
   uint32_t found;             /* got lines, or a stand-in, by this call */
+  bool is_cut;                /* for want of time: not all files were looked into */
   GPtrArray *problems;        /* char *: one line for each file that gave nothing, or not all it has: why */
   GPtrArray *without_debug;   /* char *: paths of files without debug information, if lines were wanted */
 };

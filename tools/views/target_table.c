@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/target_table.h"
 
-#include "tools/state/process_maps.h"
+#include "core/region_hooks.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
 #include "tools/terminal/table.h"
+#include "tools/views/json_field.h"
 #include "tools/views/rows_json.h"
 
 #include <math.h>
@@ -23,7 +24,7 @@ static const struct {
 };
 
 /* "/usr/lib/libjemalloc.so.2" -> "jemalloc" */
-static char *allocator_name(const char *path)
+static char *library_name(const char *path)
 {
   g_autofree char *name = g_path_get_basename(path[0] != '\0' ? path : "?");
   if (!g_str_has_prefix(name, "lib"))
@@ -32,6 +33,15 @@ static char *allocator_name(const char *path)
   if (suffix != NULL)
     *suffix = '\0';
   return g_strdup(strcmp(name, "libc") == 0 ? "glibc" : name + 3);
+}
+
+static char *allocator_name(const struct region_summary *summary)
+{
+  g_autofree char *name = library_name(summary->allocator);
+  char beside[128] = "";
+  struct text text = TEXT_INIT(beside);
+  region_hooks_put_beside(&text, summary->hooks);
+  return g_strconcat(name, beside, NULL);
 }
 
 static double age_seconds(const struct target *target)
@@ -62,8 +72,7 @@ static void put_row(struct table *table, const struct target *target)
 {
   const struct region_summary *summary = &target->summary;
   g_autofree char *command = target_command(target), *shown = shown_text(command);
-  g_autofree char *cut = shown_cut_end(from_name(shown), COMMAND_WIDTH_MAX),
-                  *allocator = allocator_name(summary->allocator);
+  g_autofree char *cut = shown_cut_end(from_name(shown), COMMAND_WIDTH_MAX), *allocator = allocator_name(summary);
   table_begin_row(table, target->is_alive ? COLOUR_NONE : COLOUR_DIM);
   put_number(table, (uint64_t)target->pid);
   table_put(table, target_state(target));
@@ -92,17 +101,6 @@ void target_table_print(const GPtrArray *targets)
 
 /* JSON. */
 
-static void set_text(json_t *object, const char *key, const char *text)
-{
-  g_autofree char *valid = g_utf8_make_valid(text, -1);
-  json_object_set_new(object, key, json_string(valid));
-}
-
-static void set_number(json_t *object, const char *key, uint64_t number)
-{
-  json_object_set_new(object, key, json_integer((json_int_t)MIN(number, (uint64_t)INT64_MAX)));
-}
-
 static json_t *losses_of(const struct region_summary *summary)
 {
   static const char *const keys[] = {
@@ -112,49 +110,45 @@ static json_t *losses_of(const struct region_summary *summary)
   };
   json_t *losses = json_object();
   for (unsigned i = 0; i < G_N_ELEMENTS(keys); i++)
-    set_number(losses, keys[i], summary->lost[i]);
-  set_number(losses, "total", summary->lost_samples);
+    json_field_set_number(losses, keys[i], summary->lost[i]);
+  json_field_set_number(losses, "total", summary->lost_samples);
   return losses;
-}
-
-/* Of a dead one, what it said last; 0: not known. */
-static struct resident resident_now(const struct target *target)
-{
-  if (target->is_alive)
-    return process_resident(target->pid);
-  return (struct resident){target->summary.resident_bytes, target->summary.resident_most_bytes};
 }
 
 static json_t *json_of(const struct target *target)
 {
   const struct region_summary *summary = &target->summary;
   g_autofree char *command = target_command(target);
+  char hooks[REGION_HOOKS_TEXT_BYTES] = "";
+  struct text text = TEXT_INIT(hooks);
+  region_hooks_put(&text, summary->hooks);
   json_t *object = json_object();
-  set_number(object, "pid", (uint64_t)target->pid);
-  set_text(object, "state", target_state(target));
-  set_number(object, "user", target->owner);
-  set_text(object, "program", summary->program);
-  set_text(object, "command", command);
-  set_text(object, "allocator", summary->allocator);
-  set_number(object, "sampling_interval_bytes", summary->sample_interval_bytes);
-  set_number(object, "samples", summary->samples);
-  set_number(object, "stacks", summary->stacks);
+  json_field_set_number(object, "pid", (uint64_t)target->pid);
+  json_field_set_text(object, "state", target_state(target));
+  json_field_set_number(object, "user", target->owner);
+  json_field_set_text(object, "program", summary->program);
+  json_field_set_text(object, "command", command);
+  json_field_set_text(object, "allocator", summary->allocator);
+  json_field_set_text(object, "hooks", hooks);
+  json_field_set_number(object, "sampling_interval_bytes", summary->sample_interval_bytes);
+  json_field_set_number(object, "samples", summary->samples);
+  json_field_set_number(object, "stacks", summary->stacks);
   json_object_set_new(object, "in_use_bytes", rows_json_number(round(summary->in_use_bytes)));
   json_object_set_new(object, "in_use_bytes_error",
                       rows_json_number(round(quantity_half_width(summary->in_use_bytes_variance))));
   json_object_set_new(object, "in_use_objects", rows_json_number(round(summary->in_use_objects)));
   json_object_set_new(object, "allocated_bytes", rows_json_number(round(summary->allocated_bytes)));
   json_object_set_new(object, "peak_bytes", rows_json_number(round(summary->peak_bytes)));
-  struct resident resident = resident_now(target);
-  set_number(object, "resident_bytes", resident.now_bytes);
-  set_number(object, "resident_most_bytes", resident.most_bytes);
-  set_number(object, "exact_units", summary->exact_units);
+  struct resident resident = target_resident(target);
+  json_field_set_number(object, "resident_bytes", resident.now_bytes);
+  json_field_set_number(object, "resident_most_bytes", resident.most_bytes);
+  json_field_set_number(object, "exact_units", summary->exact_units);
   json_object_set_new(object, "lost", losses_of(summary));
-  set_number(object, "own_bytes", summary->own_bytes);
-  set_number(object, "created_unix_ns", summary->created_unix_ns);
-  set_number(object, "parent_pid", (uint64_t)summary->parent_pid);
+  json_field_set_number(object, "own_bytes", summary->own_bytes);
+  json_field_set_number(object, "created_unix_ns", summary->created_unix_ns);
+  json_field_set_number(object, "parent_pid", (uint64_t)summary->parent_pid);
   json_object_set_new(object, "is_whole", json_boolean(summary->is_whole));
-  set_text(object, "state_file", target->path);
+  json_field_set_text(object, "state_file", target->path);
   return object;
 }
 

@@ -155,7 +155,9 @@ function goBack() {
   refresh();
 }
 
-document.querySelector(".heading > div").append(element("p", { id: "live" }, note, ...(isRecorded ? [] : [" ", pause])));
+document.querySelector(".heading > div").append(
+  element("p", { id: "live" }, note, ...(isRecorded ? [] : [" ", pause]), " ", element("a", { href: "debug/pprof/" }, "profiles"), " ",
+    element("a", { href: "../" }, "all processes")));
 document.querySelector("main").prepend(problem, timeline.section);
 pause.addEventListener("click", () => {
   enter(state === "paused" ? "live" : "paused");
