@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Parts of heapprof push: what an answer means, how long to wait, what people write, and the bytes of a request. */
+#include "tools/push/aside.h"
+#include "tools/push/entry.h"
 #include "tools/push/labels.h"
+#include "tools/push/newest.h"
 #include "tools/push/patience.h"
 #include "tools/push/series.h"
 #include "tools/push/verdict.h"
@@ -12,6 +15,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 static void every_status_has_one_meaning(void **state)
@@ -50,6 +54,68 @@ static void patience_doubles_up_to_a_minute(void **state)
   assert_int_equal(patience.until_us, 0);
   patience_lose(&patience, 0, 0);
   assert_in_range(patience.until_us, G_USEC_PER_SEC / 2, G_USEC_PER_SEC);
+}
+
+/* What a server does not take while it may take the rest. */
+
+static const gint64 second_us = G_USEC_PER_SEC, hour_us = ASIDE_SECONDS_MAX * (gint64)G_USEC_PER_SEC;
+
+static void processes_are_passed_over_until_one_is_taken(void **state)
+{
+  struct aside aside;
+  (void)state;
+  aside_init(&aside);
+  assert_false(aside_has_process(&aside, 7));
+  aside_fail(&aside, 7);
+  assert_true(aside_has_process(&aside, 7));
+  assert_false(aside_has_process(&aside, 8));
+  aside_take(&aside, 7);
+  assert_false(aside_has_process(&aside, 7));
+  aside_clear(&aside);
+}
+
+static void entries_are_due_in_turn(void **state)
+{
+  struct aside aside;
+  (void)state;
+  aside_init(&aside);
+  assert_null(aside_due(&aside, INT64_MAX));
+  aside_hold(&aside, "2", 0);
+  aside_hold(&aside, "1", 0);
+  assert_int_equal(aside_count(&aside), 2);
+  assert_null(aside_due(&aside, 0));
+  assert_string_equal(aside_due(&aside, second_us), "1");
+  assert_false(aside_fail_again(&aside, "1", true, second_us));
+  assert_null(aside_due(&aside, second_us));
+  assert_string_equal(aside_due(&aside, 3 * second_us), "2");
+  aside_hold(&aside, "1", 3 * second_us); /* it is there already, and was tried */
+  assert_string_equal(aside_due(&aside, 3 * second_us), "2");
+  aside_forget(&aside, "2");
+  assert_string_equal(aside_due(&aside, 3 * second_us), "1");
+  assert_false(aside_fail_again(&aside, "1", true, 3 * second_us));
+  assert_null(aside_due(&aside, 3 * second_us));
+  aside_succeed(&aside);
+  assert_string_equal(aside_due(&aside, 3 * second_us), "1");
+  aside_clear(&aside);
+}
+
+static void what_fails_alone_for_an_hour_is_given_up(void **state)
+{
+  struct aside aside;
+  (void)state;
+  aside_init(&aside);
+  aside_hold(&aside, "1", 0);
+  for (int i = 0; i < 100; i++) /* all that time the server took nothing else */
+    assert_false(aside_fail_again(&aside, "1", false, 2 * hour_us));
+  for (int i = 1; i < ASIDE_TRIES_MIN; i++)
+    assert_false(aside_fail_again(&aside, "1", true, 2 * hour_us));
+  assert_true(aside_fail_again(&aside, "1", true, 2 * hour_us));
+  aside_hold(&aside, "2", 2 * hour_us);
+  for (int i = 0; i < 100; i++) /* not for so long */
+    assert_false(aside_fail_again(&aside, "2", true, 3 * hour_us - 1));
+  assert_true(aside_fail_again(&aside, "2", true, 3 * hour_us));
+  assert_false(aside_fail_again(&aside, "3", true, 3 * hour_us));
+  aside_clear(&aside);
 }
 
 static void reads_amounts(void **state)
@@ -123,15 +189,197 @@ static void a_request_to_the_byte(void **state)
   g_tree_unref(labels);
 }
 
+/* The queue. */
+
+static GBytes *file_of(GByteArray *bytes)
+{
+  return g_byte_array_free_to_bytes(bytes);
+}
+
+static void a_cut_file_is_none(void **state)
+{
+  GByteArray *bytes = g_byte_array_new();
+  g_autoptr(GBytes) contents = g_bytes_new_static("profile", 7);
+  (void)state;
+  records_append(bytes, (struct queue_source){7, 8}, "a=b\n", contents);
+  guint first = bytes->len;
+  records_append(bytes, (struct queue_source){9, 8}, "", NULL);
+  g_autoptr(GBytes) file = file_of(bytes);
+  g_autoptr(GArray) records = records_of(file);
+  assert_int_equal(records->len, 2);
+  const struct record *record = &g_array_index(records, struct record, 0);
+  assert_int_equal(record->source.pid, 7);
+  assert_memory_equal(record->text, "a=b\n", record->text_size);
+  assert_memory_equal(record->bytes, "profile", record->size);
+  for (gsize size = 0; size < g_bytes_get_size(file); size++) {
+    g_autoptr(GBytes) part = g_bytes_new_from_bytes(file, 0, size);
+    g_autoptr(GArray) found = records_of(part);
+    assert_true(size == first ? found->len == 1 : found == NULL);
+  }
+}
+
+struct queue_folder {
+  char *path;
+  struct queue queue;
+  int64_t last_ns;
+};
+
+static void begin_queue(struct queue_folder *folder)
+{
+  folder->path = g_dir_make_tmp("heapprof-queue-XXXXXX", NULL);
+  folder->last_ns = 0;
+  assert_true(queue_open(&folder->queue, folder->path, 1 << 20, NULL));
+}
+
+static void end_queue(struct queue_folder *folder)
+{
+  g_autofree char *lock = g_build_filename(folder->path, "lock", NULL);
+  queue_close(&folder->queue);
+  assert_int_equal(g_unlink(lock), 0);
+  assert_int_equal(g_rmdir(folder->path), 0);
+  g_free(folder->path);
+}
+
+/* One byte for each process; 0: it has none any more. */
+static void add_marks(struct queue_folder *folder, struct newest *newest, const char *processes, const char *marks)
+{
+  g_autoptr(GByteArray) nothing = g_byte_array_new();
+  GByteArray *bytes = g_byte_array_new();
+  for (size_t i = 0; processes[i] != '\0'; i++) {
+    g_autoptr(GBytes) mark = g_bytes_new(&marks[i], marks[i] != '0');
+    records_append(bytes, (struct queue_source){processes[i], 1}, "", mark);
+  }
+  g_autofree char *name = queue_add(&folder->queue, folder->last_ns, nothing, bytes, NULL);
+  assert_non_null(name);
+  assert_true(queue_read_name(name, &folder->last_ns));
+  g_autoptr(GBytes) file = file_of(bytes);
+  newest_note(newest, name, file);
+  newest_tidy(newest);
+}
+
+static char mark_of(struct newest *newest, char process)
+{
+  g_autoptr(GBytes) marks = newest_marks(newest, (struct queue_source){process, 1});
+  return marks != NULL ? *(const char *)g_bytes_get_data(marks, NULL) : '0';
+}
+
+static guint count_entries(const struct queue_folder *folder)
+{
+  g_autoptr(GPtrArray) names = queue_names(&folder->queue, QUEUE_MARKS);
+  return names->len;
+}
+
+static struct newest *read_again(const struct queue_folder *folder, struct newest *newest)
+{
+  newest_free(newest);
+  return newest_new(&folder->queue);
+}
+
+static void marks_of_the_ended_stay_away(void **state)
+{
+  struct queue_folder folder;
+  (void)state;
+  begin_queue(&folder);
+  struct newest *newest = newest_new(&folder.queue);
+  add_marks(&folder, newest, "ab", "12");
+  add_marks(&folder, newest, "a", "0");
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(mark_of(newest, 'a'), '0');
+    assert_int_equal(mark_of(newest, 'b'), '2');
+    assert_int_equal(count_entries(&folder), 2); /* without the second the first would tell of a */
+    newest = read_again(&folder, newest);
+  }
+  add_marks(&folder, newest, "b", "3");
+  newest = read_again(&folder, newest);
+  assert_int_equal(mark_of(newest, 'b'), '3');
+  assert_int_equal(count_entries(&folder), 1);
+  newest_forget(newest, (struct queue_source){'b', 1});
+  newest_tidy(newest);
+  assert_int_equal(count_entries(&folder), 0);
+  newest_free(newest);
+  end_queue(&folder);
+}
+
+/* Seen to fail: entries went the oldest first, so one process whose marks did not change kept all that came later. */
+static void marks_that_nobody_needs_go_wherever_they_are(void **state)
+{
+  struct queue_folder folder;
+  (void)state;
+  begin_queue(&folder);
+  struct newest *newest = newest_new(&folder.queue);
+  add_marks(&folder, newest, "ab", "11");
+  for (int i = 0; i < 3; i++) {
+    add_marks(&folder, newest, "b", "2");
+    assert_int_equal(count_entries(&folder), 2);
+  }
+  add_marks(&folder, newest, "b", "0");
+  newest = read_again(&folder, newest);
+  assert_int_equal(count_entries(&folder), 2); /* without the last the first would tell of b */
+  assert_int_equal(mark_of(newest, 'b'), '0');
+  newest_forget(newest, (struct queue_source){'a', 1});
+  newest_tidy(newest);
+  assert_int_equal(count_entries(&folder), 0);
+  newest_free(newest);
+  end_queue(&folder);
+}
+
+/* Its record stays as long as there are older ones, which would come up. */
+static void what_is_forgotten_does_not_come_back(void **state)
+{
+  struct queue_folder folder;
+  (void)state;
+  begin_queue(&folder);
+  struct newest *newest = newest_new(&folder.queue);
+  add_marks(&folder, newest, "ab", "11");
+  add_marks(&folder, newest, "b", "2");
+  newest_forget(newest, (struct queue_source){'b', 1});
+  newest_tidy(newest);
+  assert_int_equal(mark_of(newest, 'b'), '0');
+  newest = read_again(&folder, newest);
+  assert_int_equal(mark_of(newest, 'b'), '2');
+  add_marks(&folder, newest, "ab", "00");
+  assert_int_equal(count_entries(&folder), 0);
+  newest_free(newest);
+  end_queue(&folder);
+}
+
+/* Seen to fail: then it was as if nothing had been told of any process. */
+static void marks_that_somebody_removes_are_still_known(void **state)
+{
+  struct queue_folder folder;
+  (void)state;
+  begin_queue(&folder);
+  struct newest *newest = newest_new(&folder.queue);
+  add_marks(&folder, newest, "ab", "12");
+  assert_true(newest_is_whole(newest));
+  g_autoptr(GPtrArray) names = queue_names(&folder.queue, QUEUE_MARKS);
+  queue_drop_marks(&folder.queue, g_ptr_array_index(names, 0));
+  assert_false(newest_is_whole(newest));
+  assert_int_equal(mark_of(newest, 'b'), '2');
+  add_marks(&folder, newest, "ab", "12");
+  assert_true(newest_is_whole(newest));
+  add_marks(&folder, newest, "ab", "00");
+  newest_free(newest);
+  end_queue(&folder);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_status_has_one_meaning),
       cmocka_unit_test(patience_doubles_up_to_a_minute),
+      cmocka_unit_test(processes_are_passed_over_until_one_is_taken),
+      cmocka_unit_test(entries_are_due_in_turn),
+      cmocka_unit_test(what_fails_alone_for_an_hour_is_given_up),
       cmocka_unit_test(reads_amounts),
       cmocka_unit_test(labels_survive_as_text),
       cmocka_unit_test(at_most_twenty_labels),
       cmocka_unit_test(a_request_to_the_byte),
+      cmocka_unit_test(a_cut_file_is_none),
+      cmocka_unit_test(marks_of_the_ended_stay_away),
+      cmocka_unit_test(marks_that_nobody_needs_go_wherever_they_are),
+      cmocka_unit_test(what_is_forgotten_does_not_come_back),
+      cmocka_unit_test(marks_that_somebody_removes_are_still_known),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

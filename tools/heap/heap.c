@@ -47,6 +47,8 @@ void heap_free(struct heap *heap)
     g_array_free(arrays[i], TRUE);
   if (heap->variances != NULL)
     g_array_free(heap->variances, TRUE);
+  if (heap->places != NULL)
+    g_array_free(heap->places, TRUE);
   g_ptr_array_free(heap->comments, TRUE);
   g_hash_table_destroy(heap->function_index);
   g_string_chunk_free(heap->strings);

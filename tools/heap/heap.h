@@ -73,6 +73,7 @@ struct heap {
   GArray *samples;          /* struct heap_sample */
   GArray *values;           /* int64_t, types->len for each sample */
   GArray *variances;        /* double, as many as values: of the estimates; all 0 when exact. NULL: nobody knows */
+  GArray *places;           /* uint64_t, of each sample: of its stack in the state file, for good. NULL: not known */
   GPtrArray *comments;      /* const char *; those of ours are "# heapprof KEY: VALUE" */
   const char *default_type; /* name of a type, or "" */
   const char *drop_frames, *keep_frames, *doc_url;

@@ -19,6 +19,7 @@ enum {
   FAST_LEVEL = 1, /* of a large message, mostly of numbers: a tenth less small in an eighth of the time */
   FAST_BYTES = 32 << 20,
   MEMORY_LEVEL = 8,
+  WINDOW_BITS_LEAST = 9,
   GZIP_WRAPPER = 16,
   NUMBER_MAX = 1000000
 };
@@ -36,6 +37,12 @@ void save_fail_too_large(const char *name, GError **error)
               LOAD_BYTES_MAX >> 20);
 }
 
+/* A window that is larger than the message takes memory, and time to clear it, for nothing. */
+static int window_bits_for(size_t size)
+{
+  return (int)CLAMP(g_bit_storage(size) + 1, WINDOW_BITS_LEAST, MAX_WBITS);
+}
+
 GBytes *save_bytes(const struct heap *heap, GError **error)
 {
   GByteArray *message = encode(heap);
@@ -46,7 +53,7 @@ GBytes *save_bytes(const struct heap *heap, GError **error)
   }
   z_stream stream = {.next_in = message->data, .avail_in = message->len};
   if (deflateInit2(&stream, message->len >= FAST_BYTES ? FAST_LEVEL : COMPRESSION_LEVEL, Z_DEFLATED,
-                   MAX_WBITS | GZIP_WRAPPER, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+                   window_bits_for(message->len) | GZIP_WRAPPER, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
     g_error("no memory to compress a profile of %u bytes", message->len);
   uLong bound = deflateBound(&stream, message->len);
   stream.next_out = g_malloc(bound);

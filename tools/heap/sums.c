@@ -172,4 +172,5 @@ void sums_apply(struct heap *heap, const GArray *sums)
   replace(&heap->samples, kept.samples);
   replace(&heap->values, kept.values);
   replace(&heap->variances, kept.variances);
+  replace(&heap->places, NULL);
 }

@@ -59,7 +59,7 @@ static int work(const struct gatherer *gatherer, int pipe)
   return is_complete || gatherer->every_us != 0 ? 0 : STATUS_INCOMPLETE;
 }
 
-/* A terminal's signals are for the parent, which ends us. */
+/* What a terminal or systemd sends to all of us is for the parent, which ends us. */
 static void set_apart(void)
 {
   sigset_t none;
@@ -67,6 +67,7 @@ static void set_apart(void)
   (void)signal(SIGPIPE, SIG_IGN);
   (void)signal(SIGINT, SIG_IGN);
   (void)signal(SIGHUP, SIG_IGN);
+  (void)signal(SIGTERM, SIG_IGN);
   (void)sigprocmask(SIG_SETMASK, &none, NULL);
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   (void)prctl(PR_SET_NAME, "heapprof-gather");
@@ -129,6 +130,7 @@ static void start(struct gatherer *gatherer)
   if (pipe2(ends, O_CLOEXEC) != 0)
     return;
   gatherer->started++;
+  gatherer->options.says_missing = gatherer->started == 1;
   gatherer->child = fork();
   if (gatherer->child == 0) {
     set_apart();

@@ -255,6 +255,7 @@ static void judge(struct post *post, struct post_answer *answer)
   (void)curl_easy_getinfo(post->easy, CURLINFO_REDIRECT_URL, &location);
   (void)curl_easy_getinfo(post->easy, CURLINFO_RETRY_AFTER, &wait);
   answer->verdict = verdict_of(status, type);
+  answer->may_be_its_fault = verdict_blames(status);
   answer->asked_seconds = (guint64)MAX(wait, 0);
   if (location != NULL)
     answer->problem = g_strdup_printf("%s answers %ld, go to %s: it is not followed", post->url, status, location);
@@ -263,6 +264,13 @@ static void judge(struct post *post, struct post_answer *answer)
         g_strdup_printf("%s answers as no Pyroscope does, with %s", post->url, type != NULL ? type : "no type");
   else if (answer->verdict != VERDICT_TAKEN)
     answer->problem = said(post, status);
+}
+
+/* Anything of the profiles. */
+static bool has_sent(const struct post *post)
+{
+  curl_off_t bytes = 0;
+  return curl_easy_getinfo(post->easy, CURLINFO_SIZE_UPLOAD_T, &bytes) == CURLE_OK && bytes > 0;
 }
 
 bool post_end(struct post *post, struct post_answer *answer)
@@ -280,6 +288,7 @@ bool post_end(struct post *post, struct post_answer *answer)
       judge(post, answer);
     else {
       answer->verdict = VERDICT_LATER;
+      answer->may_be_its_fault = has_sent(post);
       answer->problem = g_strdup_printf("%s cannot be reached: %s", post->url,
                                         post->problem[0] != '\0' ? post->problem : curl_easy_strerror(result));
     }

@@ -21,6 +21,7 @@ struct post_options {
 
 struct post_answer {
   enum verdict verdict;
+  bool may_be_its_fault; /* VERDICT_LATER: perhaps what was sent is what the server cannot bear */
   guint64 asked_seconds; /* to wait; 0: it does not say */
   char *problem;         /* a line to print, unless it was taken; to be freed */
 };

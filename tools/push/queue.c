@@ -12,10 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOCK_TRIES = 50, LOCK_WAIT_US = 100000, LABELS_BYTES_MAX = 64 << 10, FILE_BYTES_MAX = 512 << 20 };
+enum { LOCK_TRIES = 50, LOCK_WAIT_US = 100000, FILE_BYTES_MAX = 1 << 30 };
 
-static const char unfinished[] = "new";
-static const char *const parts[] = {"profile", "labels", "marks"}; /* the profile goes first */
+static const char unfinished[] = "new", lock_name[] = "lock";
+static const char *const parts[] = {[QUEUE_PROFILES] = "profiles", [QUEUE_MARKS] = "marks"};
 
 static bool fail(GError **error, int number, const char *format, ...) G_GNUC_PRINTF(3, 4);
 
@@ -32,25 +32,41 @@ static bool fail(GError **error, int number, const char *format, ...)
 /* Opening. */
 
 /* One that was killed may still be ending. */
-static bool take_lock(int lock)
+static bool take_lock(int lock, int tries)
 {
-  for (int try = 0; try < LOCK_TRIES; try++) {
+  for (;;) {
     if (flock(lock, LOCK_EX | LOCK_NB) == 0)
       return true;
+    if (--tries <= 0)
+      return false;
     g_usleep(LOCK_WAIT_US);
   }
-  return false;
 }
 
-static bool open_folder(struct queue *queue, GError **error)
+static void close_folder(const struct queue *queue)
+{
+  if (queue->lock >= 0)
+    (void)close(queue->lock);
+  if (queue->folder >= 0)
+    (void)close(queue->folder);
+}
+
+/* At its path; not locked. */
+static bool find_folder(struct queue *queue)
+{
+  queue->folder = open(queue->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  queue->lock =
+      queue->folder < 0 ? -1 : openat(queue->folder, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+  return queue->lock >= 0;
+}
+
+static bool open_folder(struct queue *queue, int tries, GError **error)
 {
   if (g_mkdir_with_parents(queue->path, 0700) != 0)
     return fail(error, errno, "the queue %s cannot be made", queue->path);
-  queue->folder = open(queue->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  queue->lock = queue->folder < 0 ? -1 : openat(queue->folder, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (queue->lock < 0)
+  if (!find_folder(queue))
     return fail(error, errno, "the queue %s cannot be opened", queue->path);
-  if (take_lock(queue->lock))
+  if (take_lock(queue->lock, tries))
     return true;
   g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_AGAIN, "another heapprof push uses the queue %s; --queue names another",
               queue->path);
@@ -60,7 +76,7 @@ static bool open_folder(struct queue *queue, GError **error)
 bool queue_open(struct queue *queue, const char *path, uint64_t bytes_max, GError **error)
 {
   *queue = (struct queue){.path = g_strdup(path), .folder = -1, .lock = -1, .bytes_max = bytes_max};
-  if (open_folder(queue, error))
+  if (open_folder(queue, LOCK_TRIES, error))
     return true;
   queue_close(queue);
   return false;
@@ -68,32 +84,66 @@ bool queue_open(struct queue *queue, const char *path, uint64_t bytes_max, GErro
 
 void queue_close(struct queue *queue)
 {
-  if (queue->lock >= 0)
-    (void)close(queue->lock);
-  if (queue->folder >= 0)
-    (void)close(queue->folder);
+  close_folder(queue);
   g_free(queue->path);
+}
+
+static bool is_same(int fd, int folder, const char *path)
+{
+  struct stat ours, there;
+  if (fstat(fd, &ours) != 0 || fstatat(folder, path, &there, 0) != 0)
+    return errno != ENOENT && errno != ENOTDIR; /* who cannot tell changes nothing */
+  return ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+bool queue_is_there(const struct queue *queue)
+{
+  return is_same(queue->folder, AT_FDCWD, queue->path) && is_same(queue->lock, queue->folder, lock_name);
+}
+
+bool queue_open_again(struct queue *queue, GError **error)
+{
+  struct queue again = *queue;
+  again.folder = again.lock = -1;
+  bool is_open = open_folder(&again, 1, error);
+  close_folder(is_open ? queue : &again);
+  if (is_open)
+    *queue = again;
+  return is_open;
+}
+
+/* A lock that can be had is not our parent's. */
+bool queue_follow(struct queue *queue)
+{
+  struct queue there = *queue;
+  bool is_locked = find_folder(&there) && flock(there.lock, LOCK_SH | LOCK_NB) != 0;
+  close_folder(is_locked ? queue : &there);
+  if (is_locked)
+    *queue = there;
+  return is_locked;
 }
 
 /* Names. */
 
-bool queue_read_name(const char *name, struct queue_source *source, int64_t *time_unix_ns)
+char *queue_name(int64_t time_unix_ns)
 {
-  char again[128];
-  int size = 0;
-  if (sscanf(name, "%20" SCNd64 ".%d.%" SCNu64 "%n", time_unix_ns, &source->pid, &source->created_unix_ns, &size) != 3)
+  return g_strdup_printf("%020" PRId64, time_unix_ns);
+}
+
+bool queue_read_name(const char *name, int64_t *time_unix_ns)
+{
+  if (sscanf(name, "%20" SCNd64, time_unix_ns) != 1)
     return false;
-  (void)snprintf(again, sizeof again, "%020" PRId64 ".%d.%" PRIu64, *time_unix_ns, source->pid,
-                 source->created_unix_ns);
+  g_autofree char *again = queue_name(*time_unix_ns);
   return strcmp(again, name) == 0;
 }
 
-static char *path_in(const char *name, const char *part)
+static char *path_in(const char *name, enum queue_part part)
 {
-  return g_strconcat(name, "/", part, NULL);
+  return g_strconcat(name, "/", parts[part], NULL);
 }
 
-static bool has_part(const struct queue *queue, const char *name, const char *part, struct stat *status)
+static bool has_part(const struct queue *queue, const char *name, enum queue_part part, struct stat *status)
 {
   g_autofree char *path = path_in(name, part);
   return fstatat(queue->folder, path, status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status->st_mode);
@@ -104,17 +154,15 @@ static gint compare_names(gconstpointer a, gconstpointer b)
   return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-GPtrArray *queue_names(const struct queue *queue, bool is_waiting)
+/* Of all entries. */
+static GPtrArray *all_names(const struct queue *queue)
 {
   GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
   int copy = openat(queue->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *folder = copy >= 0 ? fdopendir(copy) : NULL;
   for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-    struct queue_source source;
     int64_t time_ns;
-    struct stat status;
-    if (queue_read_name(entry->d_name, &source, &time_ns) &&
-        (!is_waiting || has_part(queue, entry->d_name, "profile", &status)))
+    if (queue_read_name(entry->d_name, &time_ns))
       g_ptr_array_add(names, g_strdup(entry->d_name));
   }
   if (folder != NULL)
@@ -123,22 +171,31 @@ GPtrArray *queue_names(const struct queue *queue, bool is_waiting)
   return names;
 }
 
+GPtrArray *queue_names(const struct queue *queue, enum queue_part part)
+{
+  struct stat status;
+  GPtrArray *names = all_names(queue);
+  for (guint i = names->len; i-- > 0;)
+    if (!has_part(queue, g_ptr_array_index(names, i), part, &status))
+      g_ptr_array_remove_index(names, i);
+  return names;
+}
+
 uint64_t queue_bytes(const struct queue *queue)
 {
   uint64_t bytes = 0;
-  g_autoptr(GPtrArray) names = queue_names(queue, false);
-  for (guint i = 0; i < names->len; i++)
-    for (size_t part = 0; part < G_N_ELEMENTS(parts); part++) {
-      struct stat status;
-      if (has_part(queue, g_ptr_array_index(names, i), parts[part], &status))
-        bytes += (uint64_t)status.st_size;
-    }
+  g_autoptr(GPtrArray) names = all_names(queue);
+  for (guint i = 0; i < names->len; i++) {
+    struct stat status;
+    if (has_part(queue, g_ptr_array_index(names, i), QUEUE_PROFILES, &status))
+      bytes += (uint64_t)status.st_size;
+  }
   return bytes;
 }
 
 /* Removing. */
 
-static void remove_part(const struct queue *queue, const char *name, const char *part)
+static void remove_part(const struct queue *queue, const char *name, enum queue_part part)
 {
   g_autofree char *path = path_in(name, part);
   (void)unlinkat(queue->folder, path, 0);
@@ -151,22 +208,23 @@ static void remove_folder_if_empty(const struct queue *queue, const char *name)
 
 void queue_remove_unfinished(const struct queue *queue)
 {
-  for (size_t part = 0; part < G_N_ELEMENTS(parts); part++)
-    remove_part(queue, unfinished, parts[part]);
+  for (enum queue_part part = 0; part < G_N_ELEMENTS(parts); part++)
+    remove_part(queue, unfinished, part);
   remove_folder_if_empty(queue, unfinished);
 }
 
 void queue_drop_marks(const struct queue *queue, const char *name)
 {
-  remove_part(queue, name, "marks");
+  remove_part(queue, name, QUEUE_MARKS);
   remove_folder_if_empty(queue, name);
 }
 
-void queue_done(const struct queue *queue, const char *name)
+bool queue_done(const struct queue *queue, const char *name)
 {
-  remove_part(queue, name, "profile");
-  remove_part(queue, name, "labels");
+  struct stat status;
+  remove_part(queue, name, QUEUE_PROFILES);
   remove_folder_if_empty(queue, name);
+  return !has_part(queue, name, QUEUE_PROFILES, &status);
 }
 
 /* Adding. */
@@ -185,11 +243,13 @@ static bool write_all(int fd, const char *bytes, size_t size)
   return true;
 }
 
-static bool write_part(const struct queue *queue, const char *part, const void *bytes, size_t size)
+static bool write_part(const struct queue *queue, enum queue_part part, const GByteArray *bytes)
 {
+  if (bytes->len == 0)
+    return true;
   g_autofree char *path = path_in(unfinished, part);
   int fd = openat(queue->folder, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-  bool is_written = fd >= 0 && write_all(fd, bytes, size);
+  bool is_written = fd >= 0 && write_all(fd, (const char *)bytes->data, bytes->len);
   int number = errno;
   if (fd >= 0 && close(fd) != 0 && is_written) {
     is_written = false;
@@ -199,22 +259,15 @@ static bool write_part(const struct queue *queue, const char *part, const void *
   return is_written;
 }
 
-static bool write_bytes(const struct queue *queue, const char *part, GBytes *bytes)
-{
-  return write_part(queue, part, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
-}
-
-char *queue_add(const struct queue *queue, struct queue_source source, int64_t after_ns, const char *labels,
-                GBytes *profile, GBytes *marks, GError **error)
+char *queue_add(const struct queue *queue, int64_t after_ns, const GByteArray *profiles, const GByteArray *marks,
+                GError **error)
 {
   struct timespec now;
   (void)clock_gettime(CLOCK_REALTIME, &now);
   int64_t time_ns = MAX((int64_t)now.tv_sec * 1000000000 + now.tv_nsec, after_ns + 1);
-  g_autofree char *name = g_strdup_printf("%020" PRId64 ".%d.%" PRIu64, time_ns, source.pid, source.created_unix_ns);
-  queue_remove_unfinished(queue);
-  if (mkdirat(queue->folder, unfinished, 0700) == 0 && write_bytes(queue, "profile", profile) &&
-      write_part(queue, "labels", labels, strlen(labels)) && write_bytes(queue, "marks", marks) &&
-      renameat(queue->folder, unfinished, queue->folder, name) == 0)
+  g_autofree char *name = queue_name(time_ns);
+  if (mkdirat(queue->folder, unfinished, 0700) == 0 && write_part(queue, QUEUE_PROFILES, profiles) &&
+      write_part(queue, QUEUE_MARKS, marks) && renameat(queue->folder, unfinished, queue->folder, name) == 0)
     return g_steal_pointer(&name);
   (void)fail(error, errno, "the queue %s cannot be written", queue->path);
   queue_remove_unfinished(queue);
@@ -223,37 +276,62 @@ char *queue_add(const struct queue *queue, struct queue_source source, int64_t a
 
 /* Reading. */
 
-static GBytes *read_part(const struct queue *queue, const char *name, const char *part, size_t most)
+static int open_part(const struct queue *queue, const char *name, enum queue_part part, int flags)
 {
-  struct stat status;
   g_autofree char *path = path_in(name, part);
-  int fd = openat(queue->folder, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  bool is_sound = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (uint64_t)status.st_size <= most;
-  size_t size = is_sound ? (size_t)status.st_size : 0, got = 0;
+  return openat(queue->folder, path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+static GBytes *read_bytes(int fd, size_t at, size_t size)
+{
+  size_t got = 0;
   char *bytes = g_malloc(size + 1);
-  for (ssize_t count = 1; is_sound && got < size && count > 0; got += (size_t)MAX(count, 0))
-    count = read(fd, bytes + got, size - got);
-  if (fd >= 0)
-    (void)close(fd);
-  if (is_sound && got == size)
+  for (ssize_t count = 1; got < size && count > 0; got += (size_t)MAX(count, 0))
+    count = pread(fd, bytes + got, size - got, (off_t)(at + got));
+  if (got == size)
     return g_bytes_new_take(bytes, size);
   g_free(bytes);
   return NULL;
 }
 
-GBytes *queue_marks(const struct queue *queue, const char *name)
+static GBytes *read_part(const struct queue *queue, const char *name, enum queue_part part)
 {
-  return read_part(queue, name, "marks", FILE_BYTES_MAX);
+  struct stat status;
+  int fd = open_part(queue, name, part, O_RDONLY);
+  bool is_sound =
+      fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (uint64_t)status.st_size <= FILE_BYTES_MAX;
+  GBytes *bytes = is_sound ? read_bytes(fd, 0, (size_t)status.st_size) : NULL;
+  if (fd >= 0)
+    (void)close(fd);
+  return bytes;
 }
 
-bool queue_read(const struct queue *queue, const char *name, char **labels, GBytes **profile)
+GBytes *queue_marks(const struct queue *queue, const char *name)
 {
-  g_autoptr(GBytes) text = read_part(queue, name, "labels", LABELS_BYTES_MAX);
-  *profile = read_part(queue, name, "profile", FILE_BYTES_MAX);
-  if (text == NULL || *profile == NULL || g_bytes_get_size(text) == 0 || g_bytes_get_size(*profile) == 0) {
-    g_clear_pointer(profile, g_bytes_unref);
-    return false;
-  }
-  *labels = g_strndup(g_bytes_get_data(text, NULL), g_bytes_get_size(text));
-  return true;
+  return read_part(queue, name, QUEUE_MARKS);
+}
+
+int queue_open_marks(const struct queue *queue, const char *name)
+{
+  return open_part(queue, name, QUEUE_MARKS, O_RDONLY);
+}
+
+GBytes *queue_marks_at(int marks, size_t at, size_t size)
+{
+  return read_bytes(marks, at, size);
+}
+
+GBytes *queue_profiles(const struct queue *queue, const char *name)
+{
+  return read_part(queue, name, QUEUE_PROFILES);
+}
+
+bool queue_note_done(const struct queue *queue, const char *name, const struct record *record)
+{
+  const uint8_t done = RECORDS_DONE;
+  int fd = open_part(queue, name, QUEUE_PROFILES, O_WRONLY);
+  bool is_noted = fd >= 0 && pwrite(fd, &done, sizeof done, (off_t)records_done_at(record)) == sizeof done;
+  if (fd >= 0)
+    (void)close(fd);
+  return is_noted;
 }

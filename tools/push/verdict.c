@@ -2,7 +2,6 @@
 #include "tools/push/verdict.h"
 
 #include <glib.h>
-#include <stdbool.h>
 
 enum { OK = 200, MULTIPLE_CHOICES = 300, BAD_REQUEST = 400, TIMEOUT = 408, CONFLICT = 409, TOO_LARGE = 413 };
 enum { UNPROCESSABLE = 422, TOO_EARLY = 425, TOO_MANY = 429, BROKEN = 500 };
@@ -27,4 +26,9 @@ enum verdict verdict_of(long status, const char *type)
   case TOO_MANY: return VERDICT_LATER;
   default: return status >= BROKEN ? VERDICT_LATER : VERDICT_MISLED;
   }
+}
+
+bool verdict_blames(long status)
+{
+  return status >= BROKEN;
 }

@@ -3,6 +3,8 @@
 #ifndef HEAPPROF_VERDICT_H
 #define HEAPPROF_VERDICT_H
 
+#include <stdbool.h>
+
 enum verdict {
   VERDICT_TAKEN,
   VERDICT_LATER,   /* not now: it waits */
@@ -12,5 +14,8 @@ enum verdict {
 
 /* Of a status of HTTP; `type`: what Content-Type says, or NULL. */
 enum verdict verdict_of(long status, const char *type);
+
+/* VERDICT_LATER: may it be for what was pushed? A server that is ill says the same. */
+bool verdict_blames(long status);
 
 #endif

@@ -2,7 +2,6 @@
 #include "tools/scrape/marks.h"
 
 #include "core/comments.h"
-#include "tools/scrape/stack_keys.h"
 
 #include <string.h>
 
@@ -31,11 +30,11 @@ static struct marks_header header_of(const struct heap *heap)
   return header;
 }
 
-static struct mark mark_of(const struct heap *heap, uint32_t sample)
+static struct mark mark_of(const struct heap *heap, const GArray *keys, uint32_t sample)
 {
   struct mark mark;
   memset(&mark, 0, sizeof mark);
-  mark.key = stack_key_of(heap, sample);
+  mark.key = g_array_index(keys, struct stack_key, sample);
   for (int type = 0; type < TYPES; type++) {
     mark.allocated[type] = heap_values(heap, sample)[type];
     mark.variances[type] = heap_variance(heap, sample, type);
@@ -43,13 +42,13 @@ static struct mark mark_of(const struct heap *heap, uint32_t sample)
   return mark;
 }
 
-GBytes *marks_of(const struct heap *heap)
+GBytes *marks_of(const struct heap *heap, const GArray *keys)
 {
   struct marks_header header = header_of(heap);
   GByteArray *bytes = g_byte_array_new();
   g_byte_array_append(bytes, (const guint8 *)&header, sizeof header);
   for (uint32_t i = 0; i < heap->samples->len; i++) {
-    struct mark mark = mark_of(heap, i);
+    struct mark mark = mark_of(heap, keys, i);
     g_byte_array_append(bytes, (const guint8 *)&mark, sizeof mark);
   }
   return g_byte_array_free_to_bytes(bytes);
@@ -68,16 +67,27 @@ static GHashTable *marks_by_key(GBytes *bytes)
   return marks;
 }
 
-static bool is_of_process(GBytes *bytes, const struct heap *heap, struct marks_header *header)
+static bool read_header(GBytes *bytes, struct marks_header *header)
 {
   gsize size;
   const void *start = bytes != NULL ? g_bytes_get_data(bytes, &size) : NULL;
-  struct marks_header ours = header_of(heap);
   if (start == NULL || size < sizeof *header)
     return false;
   memcpy(header, start, sizeof *header);
-  return memcmp(header->magic, magic, sizeof magic) == 0 && header->pid == ours.pid &&
-         header->created_unix_ns == ours.created_unix_ns && header->time_unix_ns <= ours.time_unix_ns;
+  return memcmp(header->magic, magic, sizeof magic) == 0;
+}
+
+int64_t marks_time(GBytes *marks)
+{
+  struct marks_header header;
+  return read_header(marks, &header) ? header.time_unix_ns : 0;
+}
+
+/* Whatever the clock said then: it may have been set back. */
+static bool is_of_process(GBytes *bytes, const struct heap *heap, struct marks_header *header)
+{
+  struct marks_header ours = header_of(heap);
+  return read_header(bytes, header) && header->pid == ours.pid && header->created_unix_ns == ours.created_unix_ns;
 }
 
 static void subtract(struct heap *heap, uint32_t sample, const struct mark *then)
@@ -92,12 +102,11 @@ static void subtract(struct heap *heap, uint32_t sample, const struct mark *then
   }
 }
 
-static void subtract_all(struct heap *heap, GBytes *bytes)
+static void subtract_all(struct heap *heap, const GArray *keys, GBytes *bytes)
 {
   g_autoptr(GHashTable) marks = marks_by_key(bytes);
   for (uint32_t i = 0; i < heap->samples->len; i++) {
-    struct stack_key key = stack_key_of(heap, i);
-    const void *found = g_hash_table_lookup(marks, &key);
+    const void *found = g_hash_table_lookup(marks, &g_array_index(keys, struct stack_key, i));
     if (found == NULL)
       continue;
     struct mark then;
@@ -120,7 +129,7 @@ void marks_drop_totals(struct heap *heap)
     }
 }
 
-void marks_subtract(struct heap *heap, GBytes *marks)
+void marks_subtract(struct heap *heap, const GArray *keys, GBytes *marks)
 {
   struct marks_header then;
   uint64_t created_unix_ns = 0;
@@ -128,8 +137,8 @@ void marks_subtract(struct heap *heap, GBytes *marks)
   bool has_marks = is_of_process(marks, heap, &then);
   (void)heap_comment_number(heap, COMMENT_created_unix_ns, &created_unix_ns);
   if (has_marks)
-    subtract_all(heap, marks);
-  heap->time_unix_ns = has_marks ? then.time_unix_ns : (int64_t)MIN(created_unix_ns, (uint64_t)now_unix_ns);
+    subtract_all(heap, keys, marks);
+  heap->time_unix_ns = MIN(has_marks ? then.time_unix_ns : (int64_t)created_unix_ns, now_unix_ns);
   heap->duration_ns = now_unix_ns - heap->time_unix_ns;
   marks_drop_totals(heap);
   heap_add_comment(heap, COMMENT_delta, "alloc_* of %.3f s%s, inuse_* of their end", (double)heap->duration_ns / 1e9,

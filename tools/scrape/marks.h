@@ -8,14 +8,17 @@
 #ifndef HEAPPROF_MARKS_H
 #define HEAPPROF_MARKS_H
 
-#include "tools/heap/heap.h"
+#include "tools/scrape/stack_keys.h"
 
-/* Of a heap as it was read: before anything else is done to its stacks. */
-GBytes *marks_of(const struct heap *heap);
+/* Of a heap as it was read, and the keys of its stacks. */
+GBytes *marks_of(const struct heap *heap, const GArray *keys);
+
+/* When they were made; 0: they are none. */
+int64_t marks_time(GBytes *marks);
 
 /* Takes what was allocated before from alloc_objects and alloc_space; inuse_* stays what it is. The heap says so in a
- * comment, and is of that time. `marks` may be NULL. */
-void marks_subtract(struct heap *heap, GBytes *marks);
+ * comment, and is of that time; no time has passed where the clock was set back. `marks` may be NULL. */
+void marks_subtract(struct heap *heap, const GArray *keys, GBytes *marks);
 
 /* Takes out the comments on what counts from the start of the process, for a heap of another time. */
 void marks_drop_totals(struct heap *heap);

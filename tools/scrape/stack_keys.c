@@ -8,7 +8,7 @@ static void add_text(GChecksum *sum, const char *text)
   g_checksum_update(sum, (const guchar *)text, (gssize)strlen(text) + 1);
 }
 
-struct stack_key stack_key_of(const struct heap *heap, uint32_t index)
+static struct stack_key digest_of(const struct heap *heap, uint32_t index)
 {
   struct stack_key key;
   const struct heap_sample *sample = heap_sample(heap, index);
@@ -25,6 +25,15 @@ struct stack_key stack_key_of(const struct heap *heap, uint32_t index)
   gsize size = sizeof digest;
   g_checksum_get_digest(sum, digest, &size);
   memcpy(key.bytes, digest, sizeof key.bytes);
+  return key;
+}
+
+struct stack_key stack_key_of(const struct heap *heap, uint32_t index)
+{
+  struct stack_key key = {.bytes = {0}};
+  if (heap->places == NULL)
+    return digest_of(heap, index);
+  memcpy(key.bytes, &g_array_index(heap->places, uint64_t, index), sizeof(uint64_t));
   return key;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What stacks of one process are known by, from one moment to the next: a digest of addresses and labels, so that
- * whoever chose those cannot make two stacks one.
+/* What stacks of one process are known by, from one moment to the next: the place of their record in its state file,
+ * which they never leave; in a heap without places a digest of addresses and labels, so that whoever chose those
+ * cannot make two stacks one.
  *
  * Memory: keys are the caller's. Failure: none.
  */
@@ -15,7 +16,8 @@ struct stack_key {
   uint8_t bytes[STACK_KEY_BYTES];
 };
 
-/* Of one sample. All keys are of the heap as it was read: what gives names may take frames off. */
+/* Of one sample. All keys are of the heap as it was read: what gives names may take frames off. Each may be a digest,
+ * so they are made once. */
 struct stack_key stack_key_of(const struct heap *heap, uint32_t sample);
 
 /* By sample. */

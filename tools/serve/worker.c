@@ -53,8 +53,9 @@ static bool is_delta(const struct order *order)
 static void make_delta(struct heap *heap, const struct parcel *input, GBytes **marks)
 {
   g_autoptr(GBytes) then = input != NULL ? parcel_bytes(input, MARKS_BYTES_MAX) : NULL;
-  *marks = marks_of(heap);
-  marks_subtract(heap, then);
+  g_autoptr(GArray) keys = stack_keys_of(heap);
+  *marks = marks_of(heap, keys);
+  marks_subtract(heap, keys, then);
 }
 
 static GBytes *bytes_of_heap(struct heap *heap, const struct target *target, const struct order *order, GError **error)
@@ -65,19 +66,21 @@ static GBytes *bytes_of_heap(struct heap *heap, const struct target *target, con
   return order->wants_text ? bytes_of(go_text(heap)) : save_bytes(heap, error);
 }
 
+static GBytes *marks_of_now(const struct heap *heap)
+{
+  g_autoptr(GArray) keys = stack_keys_of(heap);
+  return marks_of(heap, keys);
+}
+
 static GBytes *profile(const struct target *target, const struct order *order, const struct parcel *input,
                        GBytes **marks, GError **error)
 {
-  GBytes *bytes;
   struct heap *heap = served_heap_read(target, order->kind == ORDER_PEAK ? REGION_PEAK : REGION_NOW, "serve", error);
   if (heap == NULL)
     return NULL;
   if (is_delta(order))
     make_delta(heap, input, marks);
-  if (order->kind == ORDER_MARKS)
-    bytes = marks_of(heap);
-  else
-    bytes = bytes_of_heap(heap, target, order, error);
+  GBytes *bytes = order->kind == ORDER_MARKS ? marks_of_now(heap) : bytes_of_heap(heap, target, order, error);
   heap_free(heap);
   return bytes;
 }

@@ -27,6 +27,7 @@ struct stack {
   double variances[VALUES];
   uint64_t rounding_q4;        /* of what is in use; in a heap of mappings, the resident bytes */
   uint32_t first_frame, depth; /* in the frames of all; none: it makes no sample */
+  uint64_t granule;            /* of its first record, which stays where it is */
   const char *cut;             /* why outermost frames are missing, NULL: none are */
   bool is_inherited;
 };
@@ -61,16 +62,12 @@ static bool is_same(const struct peak_moments *one, const struct peak_moments *o
 static struct tally_sums sums_at_peak(struct region_log *log, const struct stack_record *record,
                                       struct peak_moments *moments)
 {
-  struct tally_sums sums = peak_read(record, moments);
-  for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-    struct peak_moments now = region_log_moments(log);
-    if (is_same(&now, moments))
-      break;
-    *moments = now;
+  for (int attempt = 0; attempt < ATTEMPTS && !is_same(&log->moments, moments); attempt++) {
+    if (attempt > 0)
+      *moments = log->moments;
     region_log_reread(log, record);
-    sums = peak_read(record, moments);
   }
-  return sums;
+  return peak_read(record, moments);
 }
 
 static void read_sums(struct region_log *log, struct stack *stack, const struct stack_record *record,
@@ -141,18 +138,19 @@ static const char *cut_of_flags(uint32_t flags)
   return (flags & STACK_TRUNCATED) != 0 ? cut_label(cut_of(flags)) : NULL;
 }
 
-/* `peak`: the peak that was in force last. */
+/* One that counts nothing yet is there all the same: it may be the first of its frames, by whose place they are known.
+ * `peak`: the peak that was in force last. */
 static void add_stack(struct stacks *stacks, struct region_log *log, const struct stack_record *record,
                       struct peak_moments *peak, const GArray *pcs)
 {
-  static const uint64_t nothing[VALUES];
   uint32_t flags = record->flags;
   bool is_stand_in = (flags & STACK_TABLE_FULL) != 0;
-  struct stack stack = {
-      .cut = cut_of_flags(flags), .is_inherited = (flags & STACK_INHERITED) != 0, .depth = is_stand_in ? 1 : pcs->len};
+  struct stack stack = {.granule = region_log_granule(log, record),
+                        .cut = cut_of_flags(flags),
+                        .is_inherited = (flags & STACK_INHERITED) != 0,
+                        .depth = is_stand_in ? 1 : pcs->len};
   read_sums(log, &stack, record, peak);
-  if (memcmp(stack.sums, nothing, sizeof nothing) != 0)
-    add_frames(stacks, &stack, pcs, is_stand_in);
+  add_frames(stacks, &stack, pcs, is_stand_in);
 }
 
 /* What was reserved is nobody's memory yet; but where the program got access to it since, some is resident. */
@@ -434,6 +432,7 @@ static void add_sample(struct heap *heap, const struct stack *stack)
   memcpy(variances, stack->variances, sizeof stack->variances);
   values[VALUES] = rounded(stack->rounding_q4, fraction_bits[VALUES - 1]); /* where the heap has a seventh */
   heap_add_sample_of(heap, stack->first_frame, stack->depth, values, variances);
+  g_array_append_val(heap->places, stack->granule);
   if (stack->cut != NULL)
     heap_add_label(heap, CUT_LABEL, stack->cut, 0, "");
   if (stack->is_inherited)
@@ -455,6 +454,7 @@ static void add_mapped_sample(struct heap *heap, const struct stack *stack)
 static void add_samples(struct heap *heap, struct stacks *stacks)
 {
   heap_take_frames(heap, g_steal_pointer(&stacks->frames));
+  heap->places = g_array_new(FALSE, FALSE, sizeof(uint64_t));
   for (guint i = 0; i < stacks->all->len; i++)
     if (stack_at(stacks, i)->depth > 0)
       add_sample(heap, stack_at(stacks, i));

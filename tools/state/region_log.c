@@ -73,6 +73,11 @@ static bool has_possible_sizes(const struct region_log *log)
          is_power_of_two(log->first_segment_bytes) && log->first_segment_bytes > log->header_bytes;
 }
 
+static size_t window_bytes(const struct region_log *log)
+{
+  return (size_t)MIN(log->end, (uint64_t)WINDOW_BYTES);
+}
+
 bool region_log_open(struct region_log *log, struct region_bytes *bytes, uint64_t size, GError **error)
 {
   const char *name = region_bytes_name(bytes);
@@ -95,8 +100,8 @@ bool region_log_open(struct region_log *log, struct region_bytes *bytes, uint64_
   uint64_t file_end = atomic_load_explicit(&log->header.file_end, memory_order_relaxed);
   log->end = MIN(MIN(log_end, file_end), size);
   log->is_whole = log->end == log_end;
-  log->before = g_malloc(WINDOW_BYTES);
-  log->window = g_malloc(WINDOW_BYTES);
+  log->before = g_malloc(window_bytes(log));
+  log->window = g_malloc(window_bytes(log));
   region_log_rewind(log);
   return true;
 }
@@ -129,6 +134,7 @@ static void load_window(struct region_log *log)
   log->window_bytes = (size_t)MIN(log->end - log->position, (uint64_t)WINDOW_BYTES);
   region_bytes_read(log->bytes, log->window_at, log->before, log->window_bytes);
   region_bytes_read(log->bytes, log->window_at, log->window, log->window_bytes);
+  log->window_moments = region_log_moments(log);
 }
 
 /* Are there that many bytes from the position on in the window? */
@@ -262,6 +268,8 @@ static void settle(struct region_log *log, const uint8_t *before, uint8_t *stack
   uint8_t *one = (uint8_t *)&pair[0] + SUMS_OFFSET, *other = (uint8_t *)&pair[1] + SUMS_OFFSET;
   memcpy(one, before + SUMS_OFFSET, SUMS_BYTES);
   memcpy(other, stack + SUMS_OFFSET, SUMS_BYTES);
+  if (memcmp(one, other, SUMS_BYTES) == 0)
+    return;
   for (int attempt = 0; memcmp(one, other, SUMS_BYTES) != 0; attempt++) {
     uint64_t passed = atomic_load_explicit(&pair[1].freed.begun, memory_order_relaxed) -
                       atomic_load_explicit(&pair[0].freed.ended, memory_order_relaxed);
@@ -275,6 +283,7 @@ static void settle(struct region_log *log, const uint8_t *before, uint8_t *stack
     }
     region_bytes_read(log->bytes, at, one, SUMS_BYTES);
     region_bytes_read(log->bytes, at, other, SUMS_BYTES);
+    log->moments = region_log_moments(log);
   }
   memcpy(stack + SUMS_OFFSET, other, SUMS_BYTES);
 }
@@ -285,6 +294,7 @@ void region_log_reread(struct region_log *log, const struct stack_record *stack)
   uint64_t in_file = log->window_at + (uint64_t)(at - log->window) + SUMS_OFFSET;
   region_bytes_read(log->bytes, in_file, before + SUMS_OFFSET, SUMS_BYTES);
   region_bytes_read(log->bytes, in_file, at + SUMS_OFFSET, SUMS_BYTES);
+  log->moments = region_log_moments(log);
   settle(log, before, at);
 }
 
@@ -309,6 +319,7 @@ static const struct stack_record *next_stack(struct region_log *log, enum region
   while (next(log, type, &record))
     if (record.constant_offset == offsetof(struct stack_record, pcs) && copy_pcs(&record, pcs)) {
       size_t offset = (size_t)(record.at - log->window);
+      log->moments = log->window_moments;
       settle(log, log->before + offset, log->window + offset);
       return (const struct stack_record *)record.at;
     }

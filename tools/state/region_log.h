@@ -35,6 +35,8 @@ struct region_log {
   uint8_t *before, *window; /* what was read first and again */
   uint64_t window_at;
   size_t window_bytes;
+  struct peak_moments window_moments; /* in force when all of it was there */
+  struct peak_moments moments;        /* in force when the stack that was given out was read */
 };
 
 /* Checks the header and stands before the first record. False and *error: not a region, or one of another version. */
@@ -66,7 +68,7 @@ struct region_range {
 /* Adds those of the next record to struct region_range, in no order; false at the end. */
 bool region_log_next_ranges(struct region_log *log, GArray *ranges);
 
-/* Reads the sums of that stack once more. */
+/* Reads the sums of that stack once more, and the moments after them. */
 void region_log_reread(struct region_log *log, const struct stack_record *stack);
 
 /* A variance found in a file: 0 if it is none. */
