@@ -153,7 +153,7 @@ class Page(RecordedCase):
                                     env=self.tool_environment(), stderr=subprocess.PIPE, text=True)
         self.addCleanup(recorder.stderr.close)
         self.addCleanup(recorder.kill)
-        wait_until(lambda: self.has_more_than(len(before)), "a moment is stored")
+        wait_until(lambda: self.has(len(before) + 1), "a moment is stored")
         self.assertEqual(self.json_of(server, f"/id:1/live/timeline?after={before[-1]}")["times"], self.times())
         self.assertEqual(len(self.times()), len(before) + 1)
         os.kill(recorder.pid, signal.SIGTERM)

@@ -107,7 +107,6 @@ static struct heap *heap_of(const struct made *made, int64_t time_ns)
   add_places(heap, places);
   heap_add_comment(heap, "pid", "12");
   heap_add_comment(heap, "created_unix_ns", "34");
-  heap_add_comment(heap, "resident_bytes", "4096");
   for (uint32_t stack = 0; stack < made->stacks; stack++) {
     uint32_t frames[FRAMES];
     double variances[TYPES];
@@ -159,7 +158,7 @@ static struct recorder *open_recorder(int64_t keep_ns, uint64_t size_bytes)
 
 static bool try_put(struct recorder *recorder, const struct made *made, int pid, int64_t time_ns, GError **error)
 {
-  struct recorded_process process = {pid, (uint64_t)pid * 1000, "made", "made --up"};
+  struct recorded_process process = {pid, (uint64_t)pid * 1000, "made", "made --up", 4096};
   if (!recorder_begin(recorder, error))
     return false;
   struct heap *heap = heap_of(made, time_ns);
@@ -180,7 +179,7 @@ static void put(struct recorder *recorder, const struct made *made, int pid, int
 static void keep_up(struct recorder *recorder, int64_t now_ns)
 {
   g_autoptr(GError) error = NULL;
-  must(recorder_keep_up(recorder, now_ns, &error), error);
+  must(recorder_keep_up(recorder, (struct upkeep_time){now_ns, now_ns}, &error), error);
 }
 
 /* --- reading it --- */
@@ -579,12 +578,60 @@ static void forgets_processes_that_ended(void **state)
   g_free(made);
 }
 
+/* All is old by one that was set forward, and is not when it is right again. */
+static void believes_no_clock_at_once(void **state)
+{
+  enum { YEAR = 365 * 24 * HOUR, TURNS = 62 };
+  struct made *made = made_new(5);
+  (void)state;
+  struct recorder *recorder = open_recorder(HOUR * AMOUNT_SECOND_NS, UINT64_MAX);
+  put(recorder, made, 12, start_ns);
+  keep_up(recorder, start_ns);
+  for (int turn = 0; turn < TURNS; turn++) {
+    bool is_wrong = turn != TURNS / 2;
+    struct upkeep_time now = {.boot_ns = start_ns + turn * MINUTE * AMOUNT_SECOND_NS};
+    now.real_ns = now.boot_ns + (is_wrong ? YEAR * AMOUNT_SECOND_NS : 0);
+    assert_true(recorder_keep_up(recorder, now, NULL));
+    assert_int_equal(number_of(recorder, "SELECT count(*) FROM moment"), 1);
+  }
+  for (int turn = TURNS; turn < 2 * TURNS; turn++) {
+    struct upkeep_time now = {.boot_ns = start_ns + turn * MINUTE * AMOUNT_SECOND_NS};
+    now.real_ns = now.boot_ns + YEAR * AMOUNT_SECOND_NS;
+    assert_true(recorder_keep_up(recorder, now, NULL));
+  }
+  assert_int_equal(number_of(recorder, "SELECT count(*) FROM moment"), 0);
+  recorder_free(recorder);
+  g_free(made);
+}
+
+/* A recorder that starts while the clock is wrong, or after a day in which there was none. */
+static void believes_no_clock_at_its_start(void **state)
+{
+  enum { YEAR = 365 * 24 * HOUR };
+  struct made *made = made_new(5);
+  (void)state;
+  struct recorder *recorder = open_recorder(HOUR * AMOUNT_SECOND_NS, UINT64_MAX);
+  put(recorder, made, 12, start_ns);
+  recorder_free(recorder);
+  recorder = open_recorder(HOUR * AMOUNT_SECOND_NS, UINT64_MAX);
+  struct upkeep_time now = {.real_ns = start_ns + YEAR * AMOUNT_SECOND_NS, .boot_ns = 0};
+  assert_true(recorder_keep_up(recorder, now, NULL));
+  assert_int_equal(number_of(recorder, "SELECT count(*) FROM moment"), 1);
+  now.boot_ns += HOUR * AMOUNT_SECOND_NS;
+  now.real_ns += HOUR * AMOUNT_SECOND_NS;
+  assert_true(recorder_keep_up(recorder, now, NULL));
+  assert_int_equal(number_of(recorder, "SELECT count(*) FROM moment"), 0);
+  recorder_free(recorder);
+  g_free(made);
+}
+
 /* Texts that nobody uses any more are forgotten, and those that are used are not. */
 static void forgets_texts(void **state)
 {
   struct made *made = made_new(50);
   (void)state;
   struct recorder *recorder = open_recorder(HOUR * AMOUNT_SECOND_NS, UINT64_MAX);
+  keep_up(recorder, start_ns);
   put(recorder, made, 1, start_ns);
   int64_t texts = number_of(recorder, "SELECT count(*) FROM text");
   assert_true(texts > 50);
@@ -976,7 +1023,7 @@ static void reads_groups_of_version_1(void **state)
 static int64_t kept_after(struct recorder *recorder, struct watch *watch, const struct made *made, int64_t time_ns)
 {
   g_autoptr(GError) error = NULL;
-  struct recorded_process process = {12, 12000, "made", ""};
+  struct recorded_process process = {12, 12000, "made", "", 0};
   must(recorder_begin(recorder, &error), error);
   struct heap *heap = heap_of(made, time_ns);
   int64_t id = recorder_put(recorder, &process, heap, add_names, NULL, &error);
@@ -1102,6 +1149,8 @@ int main(void)
       TEST(a_day_is_small),
       TEST(thins_out_with_age),
       TEST(forgets_what_is_too_old),
+      TEST(believes_no_clock_at_once),
+      TEST(believes_no_clock_at_its_start),
       TEST(stays_within_its_size),
       TEST(forgets_processes_that_ended),
       TEST(forgets_texts),

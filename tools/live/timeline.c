@@ -27,7 +27,10 @@ void timeline_add(struct timeline *timeline, const struct timeline_point *point)
 {
   json_array_append_new(timeline->times, json_integer(point->time_unix_ns / 1000000));
   add_number(timeline->in_use, point->in_use_bytes);
-  add_number(timeline->resident, point->resident_bytes);
+  if (point->resident_bytes > 0)
+    add_number(timeline->resident, point->resident_bytes);
+  else
+    json_array_append_new(timeline->resident, json_null());
   add_number(timeline->allocated, point->allocated_bytes);
   json_array_append_new(timeline->is_known, json_boolean(point->is_known));
 }

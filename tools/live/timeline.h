@@ -15,7 +15,7 @@ struct timeline;
 
 struct timeline_point {
   int64_t time_unix_ns;
-  double in_use_bytes, resident_bytes, allocated_bytes;
+  double in_use_bytes, resident_bytes /* 0: not known */, allocated_bytes;
   bool is_known; /* what its owners held: then it is their next moment */
 };
 

@@ -136,6 +136,21 @@ bool amount_time(const char *text, int64_t latest_ns, int64_t *time_ns)
   return true;
 }
 
+/* On a day on which no clock is changed. */
+bool amount_is_moment(const char *text)
+{
+  static const char *const words[] = {"first", "last", "largest"};
+  const int64_t day_ns = 979560000 * AMOUNT_SECOND_NS; /* 2001-01-15 */
+  int64_t time_ns;
+  guint64 number;
+  for (size_t i = 0; i < G_N_ELEMENTS(words); i++)
+    if (strcmp(text, words[i]) == 0)
+      return true;
+  if (g_str_has_prefix(text, AMOUNT_KEPT))
+    return g_ascii_string_to_unsigned(text + strlen(AMOUNT_KEPT), 10, 1, G_MAXINT64, &number, NULL);
+  return amount_time(text, day_ns, &time_ns);
+}
+
 char *amount_shown_time(int64_t time_ns)
 {
   g_autoptr(GDateTime) local = g_date_time_new_from_unix_local(time_ns / AMOUNT_SECOND_NS);

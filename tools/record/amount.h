@@ -20,6 +20,11 @@ bool amount_size(const char *text, uint64_t *bytes);
  */
 bool amount_time(const char *text, int64_t latest_ns, int64_t *time_ns);
 
+/* How a moment of a recording is named: one of these. "kept:" and a number are a profile that was kept. */
+#define AMOUNT_MOMENTS "10:31, 10:31:05, 2026-11-29 10:31, unix:SECONDS, first, last, largest or kept:N"
+#define AMOUNT_KEPT "kept:"
+bool amount_is_moment(const char *text);
+
 /* "2026-11-29 10:31:05", a new text. */
 char *amount_shown_time(int64_t time_ns);
 

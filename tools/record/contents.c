@@ -24,11 +24,11 @@ static json_t *json_of_row(const struct process_row *row, const GArray *points)
 {
   static const struct past_point none;
   const struct past_point *last = points->len > 0 ? &g_array_index(points, struct past_point, points->len - 1) : &none;
-  return json_pack("{sI si ss ss sI sI sI sI sI sb so}", "id", (json_int_t)row->id, "pid", row->pid, "program",
+  return json_pack("{sI si ss ss sI sI sI sI sI sb sb so}", "id", (json_int_t)row->id, "pid", row->pid, "program",
                    row->program, "command", row->command, "first_ms", (json_int_t)(row->first_ns / NS_OF_MS), "last_ms",
                    (json_int_t)(row->last_ns / NS_OF_MS), "moments", (json_int_t)row->moments, "in_use",
                    (json_int_t)last->in_use_bytes, "allocated", (json_int_t)last->allocated_bytes, "ended",
-                   row->ended_ns != 0, "points", json_of_points(points));
+                   row->ended_ns != 0, "left", row->is_left, "points", json_of_points(points));
 }
 
 static bool add_processes(json_t *all, const struct recorded *recorded, GError **error)

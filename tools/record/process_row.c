@@ -70,12 +70,14 @@ GArray *process_rows(struct store *store, GError **error)
                   "ORDER BY min(time_ns), process.id",
                   "");
   while (query != NULL && store_next(store, query, &problem)) {
+    int64_t ended_ns = MAX(sqlite3_column_int64(query, 5), -INT64_MAX);
     struct process_row row = {.id = sqlite3_column_int64(query, 0),
                               .pid = sqlite3_column_int(query, 1),
                               .created_unix_ns = (uint64_t)sqlite3_column_int64(query, 2),
                               .program = store_text(query, 3),
                               .command = store_text(query, 4),
-                              .ended_ns = sqlite3_column_int64(query, 5),
+                              .ended_ns = ABS(ended_ns),
+                              .is_left = ended_ns < 0,
                               .first_ns = sqlite3_column_int64(query, 6),
                               .last_ns = sqlite3_column_int64(query, 7),
                               .moments = (uint32_t)sqlite3_column_int64(query, 8)};
@@ -91,7 +93,7 @@ GArray *process_rows(struct store *store, GError **error)
 int64_t process_row_find(struct store *store, int pid, uint64_t created_unix_ns, GError **error)
 {
   int64_t id;
-  (void)store_number(store, error, &id, 0, "SELECT id FROM process WHERE pid = ? AND created_unix_ns = ?", "ii",
+  (void)store_number(store, error, &id, 0, "SELECT max(id) FROM process WHERE pid = ? AND created_unix_ns = ?", "ii",
                      (int64_t)pid, (int64_t)created_unix_ns);
   return id;
 }

@@ -14,7 +14,8 @@ struct process_row {
   int pid;
   uint64_t created_unix_ns;
   char *program, *command;
-  int64_t ended_ns;          /* its last moment, once it was seen to have ended; 0: not */
+  int64_t ended_ns;          /* its last moment, once there were to be no more; 0: there may be */
+  bool is_left;              /* it ran on then */
   int64_t first_ns, last_ns; /* of its moments; 0: none is left */
   uint32_t moments;
 };
@@ -22,7 +23,7 @@ struct process_row {
 /* struct process_row, by their first moments. */
 GArray *process_rows(struct store *store, GError **error);
 
-/* The one of this number and start. 0 and no *error: there is none. */
+/* The one of this number and start, the latest where there are several. 0 and no *error: there is none. */
 int64_t process_row_find(struct store *store, int pid, uint64_t created_unix_ns, GError **error);
 
 /* A new one, of the heap's types, period and so on; 0 and *error. */

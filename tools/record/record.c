@@ -6,7 +6,6 @@
 #include "tools/record/recorder.h"
 #include "tools/record/watch.h"
 #include "tools/source/process_heap.h"
-#include "tools/source/source.h"
 #include "tools/state/target_names.h"
 #include "tools/terminal/ending.h"
 #include "tools/terminal/exit_status.h"
@@ -20,19 +19,11 @@ struct record {
   const struct record_options *options;
   struct recorder *recorder;
   struct watch *watch;
-  uint64_t lost; /* moments that found no room, one after the other */
+  uint64_t lost;    /* moments that found no room, one after the other */
+  bool has_any;     /* a process was recorded, or was seen to have ended */
+  bool has_begun;   /* there was a moment: who was missing then was said */
+  GHashTable *said; /* char *: lines, once each */
 };
-
-/* --- which processes --- */
-
-static bool is_meant(const struct target *target, char *const *operands)
-{
-  int pid;
-  for (char *const *operand = operands; *operand != NULL; operand++)
-    if (source_is_pid(*operand, &pid) ? pid == target->pid : target_names_is(target, *operand))
-      return true;
-  return operands[0] == NULL;
-}
 
 static void add_names(struct heap *heap, void *data)
 {
@@ -56,7 +47,8 @@ static bool put(struct record *record, struct target *target, int64_t *process, 
   struct recorded_process who = {.pid = target->pid,
                                  .created_unix_ns = target->summary.created_unix_ns,
                                  .program = target->summary.program,
-                                 .command = command};
+                                 .command = command,
+                                 .resident_bytes = (int64_t)target_resident(target).now_bytes};
   *process = recorder_put(record->recorder, &who, heap, add_names, target, error);
   heap_free(heap);
   return *process != 0 &&
@@ -96,14 +88,12 @@ static bool put_last(struct record *record, struct target *target, const GArray 
   return process == 0 || !has(living, process) || put(record, target, &process, error);
 }
 
-static bool put_all(struct record *record, const GPtrArray *targets, const GArray *living, GArray *seen, GError **error)
+static bool put_living(struct record *record, const GPtrArray *targets, GArray *seen, GError **error)
 {
   for (guint i = 0; i < targets->len; i++) {
     int64_t process = 0;
     struct target *target = g_ptr_array_index(targets, i);
-    if (!is_meant(target, record->options->operands))
-      continue;
-    if (!(target->is_alive ? put(record, target, &process, error) : put_last(record, target, living, error)))
+    if (target->is_alive && !put(record, target, &process, error))
       return false;
     if (process != 0)
       g_array_append_val(seen, process);
@@ -111,36 +101,106 @@ static bool put_all(struct record *record, const GPtrArray *targets, const GArra
   return true;
 }
 
-static bool end_unseen(struct record *record, const GArray *living, const GArray *seen, GError **error)
+/* int64_t: those that were recorded before, and not now. */
+static GArray *unseen_of(const GArray *living, const GArray *seen)
 {
-  for (guint i = 0; i < living->len; i++) {
-    int64_t id = g_array_index(living, int64_t, i);
-    if (!has(seen, id) && !recorder_end_process(record->recorder, id, error))
+  GArray *unseen = g_array_new(FALSE, FALSE, sizeof(int64_t));
+  for (guint i = 0; i < living->len; i++)
+    if (!has(seen, g_array_index(living, int64_t, i)))
+      g_array_append_val(unseen, g_array_index(living, int64_t, i));
+  return unseen;
+}
+
+/* One that lives is not recorded because nobody means it now, or because it could not be read for a moment. */
+static bool end_one(struct record *record, struct target *target, GArray *unseen, GError **error)
+{
+  char *const *operands = record->options->operands;
+  int64_t process = process_row_find(record->recorder->store, target->pid, target->summary.created_unix_ns, NULL);
+  if (process == 0 || !has(unseen, process))
+    return true;
+  if (!target->is_alive)
+    return !target_names_mean(operands, target) || put_last(record, target, unseen, error);
+  for (guint i = unseen->len; i-- > 0;)
+    if (g_array_index(unseen, int64_t, i) == process)
+      g_array_remove_index(unseen, i);
+  return target_names_mean(operands, target) || recorder_leave_process(record->recorder, process, error);
+}
+
+/* The rest of them has ended. Rare, so all processes are looked at. */
+static bool end_unseen(struct record *record, GArray *unseen, GError **error)
+{
+  g_autoptr(GPtrArray) targets = unseen->len > 0 ? targets_scan(NULL) : NULL;
+  for (guint i = 0; targets != NULL && i < targets->len; i++)
+    if (!end_one(record, g_ptr_array_index(targets, i), unseen, error))
       return false;
-  }
+  for (guint i = 0; i < unseen->len; i++)
+    if (!recorder_end_process(record->recorder, g_array_index(unseen, int64_t, i), error))
+      return false;
+  record->has_any |= unseen->len > 0;
   return true;
+}
+
+static bool put_all(struct record *record, const GPtrArray *targets, GError **error)
+{
+  g_autoptr(GArray) seen = g_array_new(FALSE, FALSE, sizeof(int64_t)), living = NULL;
+  if (!put_living(record, targets, seen, error) || (living = living_rows(record, error)) == NULL)
+    return false;
+  record->has_any |= seen->len > 0;
+  g_autoptr(GArray) unseen = unseen_of(living, seen);
+  return end_unseen(record, unseen, error);
+}
+
+static bool is_last(const struct record *record, uint64_t moments)
+{
+  return record->options->moments != 0 && moments >= record->options->moments;
+}
+
+/* A name that nobody has may be a wrong one. */
+static void say_missing(struct record *record, const GPtrArray *targets)
+{
+  if (record->has_begun)
+    return;
+  g_autoptr(GPtrArray) missing = target_names_missing(record->options->operands, targets);
+  for (guint i = 0; i < missing->len; i++)
+    say("%s%s", (const char *)g_ptr_array_index(missing, i), is_last(record, 1) ? "" : " yet; waiting for one");
+  record->has_begun = true;
+}
+
+static void say_reused(struct record *record)
+{
+  g_autoptr(GPtrArray) reused = target_names_reused(record->options->operands);
+  for (guint i = 0; i < reused->len; i++)
+    if (g_hash_table_add(record->said, g_strdup(g_ptr_array_index(reused, i))))
+      say("%s", (const char *)g_ptr_array_index(reused, i));
 }
 
 static bool store_moment(struct record *record, GError **error)
 {
-  g_autoptr(GPtrArray) targets = targets_scan(NULL);
-  g_autoptr(GArray) seen = g_array_new(FALSE, FALSE, sizeof(int64_t)), living = NULL;
+  g_autoptr(GPtrArray) targets = target_names_scan(record->options->operands);
+  say_missing(record, targets);
+  say_reused(record);
   if (!recorder_begin(record->recorder, error))
     return false;
-  if ((living = living_rows(record, error)) != NULL && put_all(record, targets, living, seen, error) &&
-      end_unseen(record, living, seen, error))
+  if (put_all(record, targets, error))
     return recorder_end(record->recorder, error);
   recorder_give_up(record->recorder);
   watch_forget(record->watch);
   return false;
 }
 
+static int64_t now_ns(clockid_t clock)
+{
+  struct timespec now;
+  (void)clock_gettime(clock, &now);
+  return now.tv_sec * AMOUNT_SECOND_NS + now.tv_nsec;
+}
+
 /* False: it cannot go on. */
 static bool take_moment(struct record *record)
 {
   g_autoptr(GError) error = NULL;
-  int64_t now_ns = g_get_real_time() * 1000;
-  bool is_stored = recorder_keep_up(record->recorder, now_ns, &error) && store_moment(record, &error);
+  struct upkeep_time now = {.real_ns = g_get_real_time() * 1000, .boot_ns = now_ns(CLOCK_BOOTTIME)};
+  bool is_stored = recorder_keep_up(record->recorder, now, &error) && store_moment(record, &error);
   if (is_stored && record->lost > 0)
     say("%s: it is recorded again; %" G_GUINT64_FORMAT " moments are missing", record->options->path, record->lost);
   record->lost = is_stored ? 0 : record->lost + 1;
@@ -154,18 +214,11 @@ static bool take_moment(struct record *record)
 
 /* --- again and again --- */
 
-static int64_t now_boot_ns(void)
-{
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * AMOUNT_SECOND_NS + now.tv_nsec;
-}
-
 /* False: a signal asked for the end, perhaps before there was anything to wait for. */
 static bool wait_until(int64_t end_ns, const sigset_t *signals)
 {
   for (;;) {
-    int64_t left_ns = MAX(end_ns - now_boot_ns(), 0);
+    int64_t left_ns = MAX(end_ns - now_ns(CLOCK_MONOTONIC), 0);
     struct timespec left = {.tv_sec = left_ns / AMOUNT_SECOND_NS, .tv_nsec = left_ns % AMOUNT_SECOND_NS};
     if (sigtimedwait(signals, NULL, &left) > 0)
       return false;
@@ -182,13 +235,13 @@ static int run(struct record *record)
   ending_hold(&signals);
   say("recording into %s every %s", options->path,
       quantity_duration((double)options->every_ns / (double)AMOUNT_SECOND_NS).text);
-  int64_t next_ns = now_boot_ns();
+  int64_t next_ns = now_ns(CLOCK_MONOTONIC);
   for (uint64_t moments = 0;;) {
     if (!take_moment(record))
       return EXIT_FAILED;
-    if (++moments == options->moments)
-      return EXIT_OK;
-    next_ns = MAX(next_ns + options->every_ns, now_boot_ns());
+    if (is_last(record, ++moments))
+      return record->has_any || options->operands[0] == NULL ? EXIT_OK : EXIT_FAILED;
+    next_ns = MAX(next_ns + options->every_ns, now_ns(CLOCK_MONOTONIC));
     if (!wait_until(next_ns, &signals))
       return EXIT_OK;
   }
@@ -199,7 +252,7 @@ static bool check_numbers(char *const *operands, GError **error)
 {
   int pid;
   for (; *operands != NULL; operands++) {
-    if (!source_is_pid(*operands, &pid))
+    if (!target_names_is_number(*operands, &pid))
       continue;
     struct target *target = target_find_living(pid, error);
     if (target == NULL)
@@ -209,9 +262,13 @@ static bool check_numbers(char *const *operands, GError **error)
   return true;
 }
 
-int record_run(const struct record_options *options)
+int record_run(const struct record_options *asked)
 {
   g_autoptr(GError) error = NULL;
+  g_auto(GStrv) operands = target_names_pin(asked->operands);
+  struct record_options pinned = *asked;
+  const struct record_options *options = &pinned;
+  pinned.operands = operands;
   struct upkeep upkeep = {.keep_ns = options->keep_ns, .size_bytes = options->size_bytes};
   struct store *store = check_numbers(options->operands, &error) ? store_create(options->path, &error) : NULL;
   struct record record = {.options = options, .recorder = store != NULL ? recorder_new(store, &upkeep, &error) : NULL};
@@ -219,9 +276,11 @@ int record_run(const struct record_options *options)
     say("%s", error->message);
     return EXIT_FAILED;
   }
+  record.said = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   record.watch = watch_new(options->conditions, options->last);
   int status = run(&record);
   watch_free(record.watch);
+  g_hash_table_destroy(record.said);
   recorder_free(record.recorder);
   return status;
 }

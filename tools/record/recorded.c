@@ -66,6 +66,22 @@ struct span {
   int64_t first_ns, last_ns;
 };
 
+static bool is_same_process(const struct process_row *row, const struct process_row *other)
+{
+  return row->pid == other->pid && row->created_unix_ns == other->created_unix_ns;
+}
+
+/* It was begun anew since, after the clock was set back: what it has of times after that was told wrong. */
+static bool is_superseded(const struct recorded *recorded, const char *process, const struct process_row *row)
+{
+  for (guint i = 0; i < recorded->processes->len; i++) {
+    const struct process_row *other = row_at(recorded, i);
+    if (is_meant(other, process) && is_same_process(row, other) && other->id > row->id)
+      return true;
+  }
+  return false;
+}
+
 /* Of all that are meant. */
 static bool span_of(const struct recorded *recorded, const char *process, struct span *span, GError **error)
 {
@@ -75,7 +91,7 @@ static bool span_of(const struct recorded *recorded, const char *process, struct
     if (!is_meant(row, process))
       continue;
     span->first_ns = MIN(span->first_ns, row->first_ns);
-    span->last_ns = MAX(span->last_ns, row->last_ns);
+    span->last_ns = MAX(span->last_ns, is_superseded(recorded, process, row) ? 0 : row->last_ns);
   }
   if (span->last_ns > 0)
     return true;
@@ -99,7 +115,7 @@ static bool find_time(const struct recorded *recorded, const char *text, const s
   if (strcmp(text, "first") == 0)
     *time_ns = span->first_ns;
   else if (!amount_time(text, span->last_ns, time_ns))
-    return fail(error, "a moment is 10:31, 10:31:05, 2026-11-29 10:31, first, last, largest or kept:N, not '%s'", text);
+    return fail(error, "a moment is " AMOUNT_MOMENTS ", not '%s'", text);
   return *time_ns >= span->first_ns || fail_time(recorded, text, span, error);
 }
 
@@ -137,10 +153,11 @@ static const struct process_row *choose(const struct recorded *recorded, const c
     if (!is_meant(row, process) || row->first_ns > time_ns)
       continue;
     latest = row;
-    if (is_of_then(row, time_ns)) {
-      running = row;
-      count++;
-    }
+    if (!is_of_then(row, time_ns))
+      continue;
+    bool is_again = running != NULL && is_same_process(row, running);
+    running = is_again && running->id > row->id ? running : row;
+    count += !is_again;
   }
   if (count > 1)
     return fail_several(recorded, process, time_ns, error);

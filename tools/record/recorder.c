@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/record/recorder.h"
 
+#include "tools/record/amount.h"
+
 static void free_tracked(gpointer tracked)
 {
   tracked_free(tracked);
@@ -81,24 +83,50 @@ static struct tracked *tracked_of(struct recorder *recorder, int64_t process, GE
   return tracked;
 }
 
+/* What has moments of a time that is yet to come, for the clock was set back, is left, and begun anew: times are those
+ * that the clock told. A second may be a correction. */
+static struct tracked *tracked_now(struct recorder *recorder, int64_t *id, const struct recorded_process *process,
+                                   const struct heap *heap, GError **error)
+{
+  struct tracked *tracked = tracked_of(recorder, *id, error);
+  if (tracked == NULL || heap->time_unix_ns > tracked->chain.last_ns - AMOUNT_SECOND_NS)
+    return tracked;
+  if (!recorder_leave_process(recorder, *id, error))
+    return NULL;
+  *id = process_row_add(recorder->store, heap, process->pid, process->created_unix_ns, process->program,
+                        process->command, error);
+  return *id != 0 ? tracked_of(recorder, *id, error) : NULL;
+}
+
 int64_t recorder_put(struct recorder *recorder, const struct recorded_process *process, struct heap *heap,
                      tracked_name *name, void *data, GError **error)
 {
   int64_t id = find_or_add(recorder, process, heap, error);
-  struct tracked *tracked = id != 0 ? tracked_of(recorder, id, error) : NULL;
-  bool is_put = tracked != NULL && tracked_put(tracked, recorder->store, recorder->texts, heap, name, data, error);
+  struct tracked *tracked = id != 0 ? tracked_now(recorder, &id, process, heap, error) : NULL;
+  bool is_put = tracked != NULL && tracked_put(tracked, recorder->store, recorder->texts, heap, process->resident_bytes,
+                                               name, data, error);
   return is_put ? id : 0;
+}
+
+static bool set_end(struct recorder *recorder, int64_t process, int64_t sign, GError **error)
+{
+  if (!store_do(recorder->store, error,
+                "UPDATE process SET ended_ns = ? * coalesce((SELECT max(time_ns) FROM moment WHERE moment.process = "
+                "process.id), created_unix_ns) WHERE id = ?",
+                "ii", sign, process))
+    return false;
+  g_hash_table_remove(recorder->tracked, &process);
+  return true;
 }
 
 bool recorder_end_process(struct recorder *recorder, int64_t process, GError **error)
 {
-  if (!store_do(recorder->store, error,
-                "UPDATE process SET ended_ns = coalesce((SELECT max(time_ns) FROM moment WHERE moment.process = "
-                "process.id), created_unix_ns) WHERE id = ?",
-                "i", process))
-    return false;
-  g_hash_table_remove(recorder->tracked, &process);
-  return true;
+  return set_end(recorder, process, 1, error);
+}
+
+bool recorder_leave_process(struct recorder *recorder, int64_t process, GError **error)
+{
+  return set_end(recorder, process, -1, error);
 }
 
 /* A chain that is gone is not continued. */
@@ -120,10 +148,10 @@ static bool check_chains(struct recorder *recorder, GError **error)
   return true;
 }
 
-bool recorder_keep_up(struct recorder *recorder, int64_t now_ns, GError **error)
+bool recorder_keep_up(struct recorder *recorder, struct upkeep_time now, GError **error)
 {
   recorder->upkeep.has_swept = false;
-  bool is_done = upkeep_run(&recorder->upkeep, recorder->store, now_ns, error);
+  bool is_done = upkeep_run(&recorder->upkeep, recorder->store, now, error);
   if (recorder->upkeep.has_swept)
     forget(recorder);
   return check_chains(recorder, is_done ? error : NULL) && is_done;

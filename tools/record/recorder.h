@@ -31,6 +31,7 @@ struct recorded_process {
   int pid;
   uint64_t created_unix_ns;
   const char *program, *command;
+  int64_t resident_bytes; /* 0: not known */
 };
 int64_t recorder_put(struct recorder *recorder, const struct recorded_process *process, struct heap *heap,
                      tracked_name *name, void *data, GError **error);
@@ -38,7 +39,10 @@ int64_t recorder_put(struct recorder *recorder, const struct recorded_process *p
 /* A process has ended, as far as is known after its last moment. */
 bool recorder_end_process(struct recorder *recorder, int64_t process, GError **error);
 
+/* It runs on, but is not recorded any more. */
+bool recorder_leave_process(struct recorder *recorder, int64_t process, GError **error);
+
 /* Outside of begin and end. */
-bool recorder_keep_up(struct recorder *recorder, int64_t now_ns, GError **error);
+bool recorder_keep_up(struct recorder *recorder, struct upkeep_time now, GError **error);
 
 #endif

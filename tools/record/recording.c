@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define KEPT "kept:"
-
 /* --- listing --- */
 
 static void put_time(struct table *table, int64_t time_ns)
@@ -35,15 +33,26 @@ static bool in_use_of(struct recorded *recorded, const struct process_row *row, 
                       "ii", row->id, row->last_ns);
 }
 
+/* What ran on may have ended since, or have been begun anew, below. */
+static const char *state_of(const struct process_row *row)
+{
+  if (row->ended_ns == 0)
+    return "";
+  return row->is_left ? "left" : "ended";
+}
+
 static bool list_processes(struct recorded *recorded, GError **error)
 {
-  static const char *const titles[] = {"PID", "FROM", "TO", "MOMENTS", "IN USE", "STATE"};
+  static const struct {
+    const char *title;
+    unsigned rank; /* in narrow terminals those of the lowest go first; 0: never */
+  } columns[] = {{"PID", 0}, {"FROM", 1}, {"TO", 3}, {"MOMENTS", 2}, {"IN USE", 0}, {"STATE", 4}};
   if (recorded->processes->len == 0)
     return fputs("It has no processes\n", stdout) >= 0;
   struct table *table = table_new();
   bool is_sound = true;
-  for (size_t i = 0; i < G_N_ELEMENTS(titles); i++)
-    table_add_column(table, titles[i], TABLE_RIGHT);
+  for (size_t i = 0; i < G_N_ELEMENTS(columns); i++)
+    table_add_column_of_rank(table, columns[i].title, TABLE_RIGHT, columns[i].rank);
   table_add_column(table, "COMMAND", TABLE_LEFT);
   for (guint i = 0; is_sound && i < recorded->processes->len; i++) {
     int64_t in_use;
@@ -55,7 +64,7 @@ static bool list_processes(struct recorded *recorded, GError **error)
     put_time(table, row->last_ns);
     put_number(table, row->moments);
     table_put(table, quantity((double)in_use, "bytes").text);
-    table_put(table, row->ended_ns != 0 ? "ended" : "");
+    table_put(table, state_of(row));
     table_put(table, row->command[0] != '\0' ? row->command : row->program);
   }
   if (is_sound)
@@ -64,14 +73,23 @@ static bool list_processes(struct recorded *recorded, GError **error)
   return is_sound;
 }
 
+/* What the condition was about: a percentage, or bytes. */
+static void put_value(struct table *table, const char *condition, double value)
+{
+  bool is_share = g_str_has_prefix(condition, "cgroup") || g_str_has_prefix(condition, "psi");
+  g_autofree char *share = g_strdup_printf("%.1f%%", value);
+  table_put(table, is_share ? share : quantity(value, "bytes").text);
+}
+
 static void put_kept(struct table *table, sqlite3_stmt *query)
 {
-  g_autofree char *name = g_strdup_printf(KEPT "%" G_GINT64_FORMAT, (int64_t)sqlite3_column_int64(query, 0));
+  g_autofree char *name = g_strdup_printf(AMOUNT_KEPT "%" G_GINT64_FORMAT, (int64_t)sqlite3_column_int64(query, 0));
   g_autofree char *program = store_text(query, 2), *condition = store_text(query, 3);
   table_begin_row(table, COLOUR_NONE);
   table_put(table, name);
   put_time(table, sqlite3_column_int64(query, 1));
   table_put(table, condition);
+  put_value(table, condition, sqlite3_column_double(query, 4));
   if (sqlite3_column_type(query, 5) == SQLITE_NULL) /* a process that was forgotten */
     table_put(table, "");
   else
@@ -85,9 +103,10 @@ static bool list_kept(struct recorded *recorded, GError **error)
   unsigned count = 0;
   struct table *table = table_new();
   table_add_column(table, "KEPT", TABLE_LEFT);
-  table_add_column(table, "TIME", TABLE_RIGHT);
+  table_add_column_of_rank(table, "TIME", TABLE_RIGHT, 2);
   table_add_column(table, "CONDITION", TABLE_LEFT);
-  table_add_column(table, "PID", TABLE_RIGHT);
+  table_add_column(table, "VALUE", TABLE_RIGHT);
+  table_add_column_of_rank(table, "PID", TABLE_RIGHT, 1);
   table_add_column(table, "PROGRAM", TABLE_LEFT);
   g_autoptr(sqlite3_stmt) query = recorded_query_kept(recorded, &problem);
   for (; query != NULL && store_next(recorded->store, query, &problem); count++)
@@ -184,9 +203,9 @@ static GBytes *bytes_of_moment(struct recorded *recorded, const struct recording
 static GBytes *bytes_of(struct recorded *recorded, const struct recording_options *options, GError **error)
 {
   gint64 number;
-  if (options->time == NULL || !g_str_has_prefix(options->time, KEPT))
+  if (options->time == NULL || !g_str_has_prefix(options->time, AMOUNT_KEPT))
     return bytes_of_moment(recorded, options, error);
-  const char *text = options->time + strlen(KEPT);
+  const char *text = options->time + strlen(AMOUNT_KEPT);
   if (g_ascii_string_to_signed(text, 10, 1, G_MAXINT64, &number, NULL))
     return recorded_kept(recorded, number, options->process, error);
   g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL,

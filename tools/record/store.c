@@ -25,8 +25,9 @@ enum {
 
 static const char magic[MAGIC_BYTES] = "SQLite format 3";
 
-/* A moment is one of a chain, which begins with one that has all values: `chain_ns` is the time of that one, `level`
- * how far the chain was thinned out. */
+/* A process that was left while it ran has the time of its last moment below 0 in `ended_ns`. A moment is one of a
+ * chain, which begins with one that has all values: `chain_ns` is the time of that one, `level` how far the chain was
+ * thinned out. */
 static const char *const schema[] = {
     "CREATE TABLE text(id INTEGER PRIMARY KEY, text TEXT NOT NULL)",
     "CREATE TABLE process(id INTEGER PRIMARY KEY, pid INTEGER NOT NULL, created_unix_ns INTEGER NOT NULL, program TEXT "
@@ -348,13 +349,26 @@ static bool make_tables(struct store *store, GError **error)
   return store_commit(store, error);
 }
 
+/* Or nothing: a part of them would be taken for a database of somebody else from then on. */
+static bool make_file(struct store *store, GError **error)
+{
+  if (make_tables(store, error))
+    return true;
+  g_autofree char *journal = g_strconcat(store->path, "-journal", NULL);
+  (void)sqlite3_close(store->database);
+  store->database = NULL;
+  (void)unlink(journal);
+  (void)!ftruncate(store->lock, 0);
+  return false;
+}
+
 /* After a crash SQLite mends the file as it is read first. */
 static bool prepare_to_write(struct store *store, bool is_empty, GError **error)
 {
   int64_t tables;
   if (!store_number(store, error, &tables, 0, "SELECT count(*) FROM sqlite_master", ""))
     return false;
-  if (is_empty && tables == 0 && !make_tables(store, error))
+  if (is_empty && tables == 0 && !make_file(store, error))
     return false;
   return is_our_schema(store, error) && store_do(store, error, "PRAGMA journal_mode=WAL", "") &&
          store_do(store, error, "PRAGMA synchronous=NORMAL", "") &&

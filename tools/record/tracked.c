@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/record/tracked.h"
 
-#include "core/comments.h"
-
 #include <string.h>
 
 enum { DIGEST_BYTES = 16 };
@@ -311,13 +309,6 @@ static int64_t total_of(const struct heap *heap, const char *name)
   return total;
 }
 
-static struct moment_totals totals_of(const struct heap *heap)
-{
-  uint64_t resident = 0;
-  (void)heap_comment_number(heap, COMMENT_resident_bytes, &resident);
-  return (struct moment_totals){total_of(heap, "inuse_space"), total_of(heap, "alloc_space"), (int64_t)resident};
-}
-
 static bool save_new(struct tracked *tracked, struct store *store, struct texts *texts, GError **error)
 {
   struct part_start end = part_end(tracked->known);
@@ -330,10 +321,10 @@ static bool save_new(struct tracked *tracked, struct store *store, struct texts 
 }
 
 bool tracked_put(struct tracked *tracked, struct store *store, struct texts *texts, struct heap *heap,
-                 tracked_name *name, void *data, GError **error)
+                 int64_t resident_bytes, tracked_name *name, void *data, GError **error)
 {
   int64_t time_ns = heap->time_unix_ns;
-  struct moment_totals totals = totals_of(heap);
+  struct moment_totals totals = {total_of(heap, "inuse_space"), total_of(heap, "alloc_space"), resident_bytes};
   g_autofree uint32_t *stacks = stacks_of(tracked, heap, name, data);
   set_values(tracked, heap, stacks);
   set_comments(tracked, heap);

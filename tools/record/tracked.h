@@ -27,8 +27,9 @@ typedef void tracked_name(struct heap *heap, void *data);
 struct tracked *tracked_load(struct store *store, int64_t process, const struct texts *texts, GError **error);
 void tracked_free(struct tracked *tracked);
 
-/* Stores a moment: the heap as it was read, with its time. The heap is of no further use. */
+/* Stores a moment: the heap as it was read, with its time, and what of the process was in memory (0: not known). The
+ * heap is of no further use. */
 bool tracked_put(struct tracked *tracked, struct store *store, struct texts *texts, struct heap *heap,
-                 tracked_name *name, void *data, GError **error);
+                 int64_t resident_bytes, tracked_name *name, void *data, GError **error);
 
 #endif

@@ -270,20 +270,39 @@ static bool cut_to_size(struct upkeep *upkeep, struct store *store, GError **err
   return false;
 }
 
-static bool look_at_ages(struct upkeep *upkeep, struct store *store, int64_t now_ns, GError **error)
+static bool is_all_old(const struct upkeep *upkeep, struct store *store, int64_t now_ns)
 {
-  int64_t since_ns = now_ns - upkeep->looked_ns;
-  if (since_ns >= 0 && since_ns < MINUTE_NS)
+  int64_t newest_ns = 0;
+  return store_number(store, NULL, &newest_ns, 0, "SELECT max(time_ns) FROM moment", "") && newest_ns != 0 &&
+         newest_ns < now_ns - upkeep->keep_ns;
+}
+
+/* At the start there is nothing to compare the clock with but what was recorded before. */
+static bool is_believed(struct upkeep *upkeep, struct store *store, struct upkeep_time now)
+{
+  int64_t ahead_ns = now.real_ns - now.boot_ns;
+  bool is_start = !upkeep->has_begun;
+  if (is_start ? is_all_old(upkeep, store, now.real_ns) : ahead_ns - upkeep->ahead_ns > MINUTE_NS)
+    upkeep->believed_ns = now.boot_ns + HOUR_NS;
+  upkeep->has_begun = true;
+  upkeep->ahead_ns = ahead_ns;
+  return now.boot_ns >= upkeep->believed_ns;
+}
+
+static bool look_at_ages(struct upkeep *upkeep, struct store *store, struct upkeep_time now, GError **error)
+{
+  int64_t since_ns = now.real_ns - upkeep->looked_ns;
+  if (!is_believed(upkeep, store, now) || (since_ns >= 0 && since_ns < MINUTE_NS))
     return true;
-  upkeep->looked_ns = now_ns;
-  return forget_old(store, now_ns - upkeep->keep_ns, error) && thin(store, now_ns, error) &&
+  upkeep->looked_ns = now.real_ns;
+  return forget_old(store, now.real_ns - upkeep->keep_ns, error) && thin(store, now.real_ns, error) &&
          remove_empty(upkeep, store, error);
 }
 
-bool upkeep_run(struct upkeep *upkeep, struct store *store, int64_t now_ns, GError **error)
+bool upkeep_run(struct upkeep *upkeep, struct store *store, struct upkeep_time now, GError **error)
 {
   int64_t free_pages;
-  return look_at_ages(upkeep, store, now_ns, error) && cut_to_size(upkeep, store, error) &&
+  return look_at_ages(upkeep, store, now, error) && cut_to_size(upkeep, store, error) &&
          store_number(store, error, &free_pages, 0, "PRAGMA freelist_count", "") &&
          (free_pages == 0 || store_shrink(store, error));
 }

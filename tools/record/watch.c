@@ -56,16 +56,7 @@ static bool pressure_of(int pid, enum condition_kind kind, double *value)
 static double variance_of_change(const struct heap *old, const struct heap *new)
 {
   int old_type = heap_find_type(old, "inuse_space"), type = heap_find_type(new, "inuse_space");
-  double variance = 0;
-  if (old_type < 0 || type < 0)
-    return 0;
-  struct change_variances *variances = change_variances_new(old, old_type, new, type);
-  for (uint32_t i = 0; i < old->samples->len; i++)
-    variance += variances->old[i];
-  for (uint32_t i = 0; i < new->samples->len; i++)
-    variance += variances->new[i];
-  change_variances_free(variances);
-  return variance;
+  return old_type >= 0 && type >= 0 ? change_variance_of_totals(old, old_type, new, type) : 0;
 }
 
 static struct heap *read_moment(const struct watched *watched, int64_t time_ns, GError **error)

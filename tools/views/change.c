@@ -254,3 +254,15 @@ struct change_variances *change_variances_new(const struct heap *old, int old_ty
   copy_variances(variances->new, new, new_type);
   return variances;
 }
+
+double change_variance_of_totals(const struct heap *old, int old_type, const struct heap *new, int new_type)
+{
+  struct change_variances *variances = change_variances_new(old, old_type, new, new_type);
+  double variance = 0;
+  for (uint32_t i = 0; i < old->samples->len; i++)
+    variance += variances->old[i];
+  for (uint32_t i = 0; i < new->samples->len; i++)
+    variance += variances->new[i];
+  change_variances_free(variances);
+  return variance;
+}

@@ -18,4 +18,7 @@ struct change_variances *change_variances_new(const struct heap *old, int old_ty
                                               int new_type);
 void change_variances_free(struct change_variances *variances);
 
+/* Of the difference of their totals. */
+double change_variance_of_totals(const struct heap *old, int old_type, const struct heap *new, int new_type);
+
 #endif

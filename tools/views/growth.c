@@ -31,25 +31,13 @@ static double variance_of(const struct heap *heap, int type)
   return variance;
 }
 
-static double variance_of_change(const struct heap *old, int old_type, const struct heap *new, int new_type)
-{
-  struct change_variances *variances = change_variances_new(old, old_type, new, new_type);
-  double variance = 0;
-  for (uint32_t i = 0; i < old->samples->len; i++)
-    variance += variances->old[i];
-  for (uint32_t i = 0; i < new->samples->len; i++)
-    variance += variances->new[i];
-  change_variances_free(variances);
-  return variance;
-}
-
 static struct growth growth_of(const struct heap *old, int old_type, const struct heap *new, int new_type)
 {
   return (struct growth){.old_total = total_of(old, old_type),
                          .new_total = total_of(new, new_type),
                          .old_variance = variance_of(old, old_type),
                          .new_variance = variance_of(new, new_type),
-                         .change_variance = variance_of_change(old, old_type, new, new_type),
+                         .change_variance = change_variance_of_totals(old, old_type, new, new_type),
                          .interval = (double)new->period,
                          .is_of_bytes = strcmp(heap_type(new, (uint32_t)new_type)->unit, "bytes") == 0};
 }

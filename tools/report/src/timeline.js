@@ -97,7 +97,7 @@ export class Timeline {
     this.most = Math.max(1, ...this.json.in_use, ...this.json.resident);
     const whole = this.height + (RATE_REM + LABEL_REM) * rem;
     const svg = drawing("svg", { width: this.width, height: whole, "aria-hidden": "true" });
-    svg.append(...this.stack(), this.line(this.json.resident, "resident"), this.line(this.json.in_use, "in-use"),
+    svg.append(...this.stack(), ...this.lines(this.json.resident, "resident"), ...this.lines(this.json.in_use, "in-use"),
       ...this.scale(rem), ...this.rateBars(rem), ...this.clocks(whole), this.selection(whole));
     this.chart.replaceChildren(svg);
     this.chart.setAttribute("aria-label", `Memory from ${this.clock(times[0])} to ${this.clock(times.at(-1))}: in use ` +
@@ -114,9 +114,10 @@ export class Timeline {
     return this.height * (1 - bytes / this.most);
   }
 
-  line(values, kind) {
-    const points = values.map((value, i) => `${this.x(this.json.times[i]).toFixed(1)},${this.y(value).toFixed(1)}`);
-    return drawing("polyline", { class: kind, points: points.join(" ") });
+  /** Broken where a value is not known: null. */
+  lines(values, kind) {
+    const places = values.map((value, i) => value === null ? "" : `${this.x(this.json.times[i]).toFixed(1)},${this.y(value).toFixed(1)}`);
+    return places.join(" ").split(/ {2,}/).map((points) => drawing("polyline", { class: kind, points: points.trim() }));
   }
 
   /** An area for each owner, one on the other, through the points whose stacks are known. */
@@ -149,10 +150,10 @@ export class Timeline {
     const bottom = this.height + RATE_REM * rem, most = Math.max(1, ...this.rate);
     const bars = this.rate.slice(1).map((rate, i) => {
       const [left, right] = [this.x(this.json.times[i]), this.x(this.json.times[i + 1])];
-      const height = (RATE_REM - 0.5) * rem * (rate / most);
+      const height = (RATE_REM - 1.2) * rem * (rate / most);
       return drawing("rect", { class: "rate", x: left, y: bottom - height, width: Math.max(right - left - 0.5, 0.5), height });
     });
-    return [...bars, drawing("text", { x: 4, y: this.height + 0.5 * rem, class: "under" }, `${quantity(most, "bytes")}/s allocated`)];
+    return [...bars, drawing("text", { x: 4, y: this.height + 0.3 * rem, class: "under" }, `${quantity(most, "bytes")}/s allocated`)];
   }
 
   clocks(whole) {
@@ -176,7 +177,8 @@ export class Timeline {
   /* Choosing. */
 
   bytes(column, point) {
-    return quantity(this.json[column][point], "bytes");
+    const value = this.json[column][point];
+    return value === null ? "unknown" : quantity(value, "bytes");
   }
 
   /** Numbers of the points whose stacks are known. */
