@@ -125,8 +125,8 @@ class Folded(Views):
 
     def test_bad_input(self):
         self.check_bad_sources("folded")
-        self.check_refuses("folded", status=2, says="one FILE or PID")
-        self.check_refuses("folded", "a", "b", status=2, says="one FILE or PID")
+        self.check_refuses("folded", status=2, says="one process or profile")
+        self.check_refuses("folded", "a", "b", status=2, says="one process or profile")
 
     def test_file_whose_name_is_a_number(self):
         self.make("made", {("main",): (1, 2, 3, 4)}).rename(self.out_dir / "4194305")

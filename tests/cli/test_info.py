@@ -182,11 +182,20 @@ class Info(Views):
 
     def test_bad_input(self):
         self.check_bad_sources("info")
-        self.check_refuses("info", status=2, says="one FILE or PID")
-        self.check_refuses("info", "a", "b", status=2, says="one FILE or PID")
+        self.check_refuses("info", status=2, says="one process or profile")
+        self.check_refuses("info", "a", "b", status=2, says="one process or profile")
 
 
 class InfoOfProcess(StateCase):
+    def test_lines_that_nobody_looked_for(self):
+        """Seen to fail: it said that there are none."""
+        with self.holder() as program:
+            heads = [line.split() for line in self.tool("info", program.pid).stdout.splitlines() if line.split()[:1] == ["places"]]
+            self.dump(program.pid)
+        self.assertEqual(heads, [["places", "named", "build", "id", "file"]])
+        path, = self.out_dir.glob("*.pb.gz")
+        self.assertIn("places  named  lines inline", self.tool("info", path).stdout)
+
     def test_running(self):
         with self.holder("work", sample=1) as program:
             self.stop(program)

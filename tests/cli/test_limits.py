@@ -357,6 +357,8 @@ class OfChanges(Views):
         line, = self.judged(old, new, "growth>5%", expect=3)
         self.assertEqual(line, "heapprof: --fail-if 'growth>5%': 5.87kB after 4.89kB, +1000B, 19.97%, 749.65B too much; "
                                "most in leak: +3.91kB")
+        line, = self.judged(old, new, "growth>5", expect=3)  # seen to fail: nothing told it from 5%
+        self.assertIn("995B too much (for 5B, without a %); most in leak", line)
 
     def test_several(self):
         old, new = self.make_two(interval=1, leak=(1000, 5000))

@@ -78,9 +78,9 @@ class OfPrograms(Views):
 
     def test_in_use_on_demand(self):
         path, _ = self.run_it()
-        text = self.tool("top", "--sample-index=inuse_space", path).stdout
-        self.assertIn("\nType: inuse_space\n", text)
-        self.assertNotIn("peak", text)
+        done = self.tool("top", "--sample-index=inuse_space", path, expect=1)
+        self.assertIn("there is nothing to show of inuse_space", done.stderr)
+        self.assertNotIn("peak", done.stderr)
         self.assertEqual(self.tool("folded", "-inuse_space", path).stderr, "")
 
     def test_peak_on_demand(self):
@@ -181,7 +181,7 @@ class OfProfiles(Views):
 
     def test_no_peak(self):
         path = self.make("four", {("holder", "main"): (5, 5000000, 0, 0)})
-        self.assertIn("\nType: inuse_space\n", self.tool("top", path).stdout)
+        self.assertIn("nothing to show of inuse_space", self.tool("top", path, expect=1).stderr)
         for command in (["top"], ["tree"], ["peek", "main"], ["report"]):
             self.check_refuses(*command, "--peak", path, status=1, says="no sample type 'peak_space' in it; it has alloc_objects, ")
         self.check_refuses("folded", "--peak", path, status=2, says="no values 'peak_space', only ")

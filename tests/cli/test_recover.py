@@ -2,6 +2,7 @@
 """heapprof recover: the profile of a process that was killed."""
 import json
 import os
+import pathlib
 import pty
 import shutil
 import signal
@@ -11,6 +12,7 @@ import subprocess
 from harness import paths, pprof_reader, tools
 from harness.case import cases, timeout
 from harness.states import CREATED_BOOT, PID, PROGRAM, StateCase, patch, wait_until
+from hazards.toolbox import compile
 
 WORK_OBJECTS = 315  # of the order "work" of victims/holds
 
@@ -107,6 +109,15 @@ class Recover(StateCase):
         self.check_one_line(self.tool("recover", dead, expect=1), dead)
         self.check_recovered(self.recover(elsewhere))
         self.assertFalse(elsewhere.exists())
+
+    def test_on_a_kernel_without_openat2(self):
+        """As before 5.6. Seen to fail: the state stayed."""
+        dead = self.killed()
+        done = subprocess.run([compile(paths.TESTS / "cli/old_kernel.c"), paths.TOOL, "recover", str(dead)], cwd=self.out_dir,
+                              env=self.tool_environment(), capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.check_recovered(self.read(done.stdout.strip()))
+        self.assertEqual(self.states(), [])
 
     def test_several(self):
         dead = [self.killed(), self.killed()]
@@ -278,6 +289,19 @@ class Refusals(StateCase):
         self.check_one_line(self.tool("recover", self.dir, expect=1), self.dir, "directory")
         self.check_one_line(self.tool("recover", "/dev/null", expect=1), "/dev/null")
         self.check_one_line(self.tool("recover", "", expect=1))
+
+    @cases("state", "state/run.1")
+    def test_swapped_directory(self, swapped):
+        """Whoever may change a directory on the way puts a link there: the file behind it stays. Seen to fail where links were followed."""
+        dead = self.killed()
+        folder = self.dir / "state/run.1"
+        folder.mkdir(parents=True)
+        path = pathlib.Path(shutil.move(self.state_file(dead), folder))
+        done = self.tool("recover", path, expect=1, LD_PRELOAD=compile(paths.TESTS / "cli/swaps.c", "-shared", "-fPIC"),
+                         SWAPPED=self.dir / swapped)
+        self.assertEqual(done.stderr, f"heapprof: cannot remove {path}: Too many levels of symbolic links\n")
+        self.assertTrue((self.dir / swapped).is_symlink())
+        self.assertTrue(path.exists())
 
     def check_kept(self, dead):
         self.assertEqual(self.states(), [f"{dead}.heapprof"])

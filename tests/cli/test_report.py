@@ -58,6 +58,15 @@ class Report(Views):
             found[tuple(stack)] = found.get(tuple(stack), 0) + number
         return found
 
+    def test_processes_are_called_after_their_program(self):
+        """Seen to fail: by the path of their state file, as in "Compared with"."""
+        with self.start([self.victim("holds"), self.victim("libplugin.so")], sample=1) as program:
+            program.read_until("ready")
+            program.say("work")
+            program.read_until("done")
+            pid, name = str(program.pid), f"holds ({program.pid})"
+            self.assertEqual([profile["name"] for profile in self.data(self.page(pid, pid))["profiles"]], [name, name])
+
     def test_owners(self):
         """The page has both, whole stacks and their owners; options say what it begins with, and what else is plumbing."""
         stacks = {("std::__new_allocator::allocate", "std::vector::push_back", "shop::fill", "main"): (1, 9, 1, 9),

@@ -596,6 +596,31 @@ class Profiles(RunCase):
         done = self.tool("run", "--", hazard_program("hz_own_arena.c"), 20, 200)
         self.assertRegex(done.stderr, r"\Aheapprof: peak +200MB[ ,]")
 
+    def test_advice_fits(self):
+        """Seen to fail: --sample=64K, which sees nothing of so little either."""
+        self.assertIn("too little (try --sample=1)", self.tool("run", "--", "true").stderr)
+
+    def test_interval_with_a_point(self):
+        """As limits have it. Seen to fail: refused."""
+        self.tool("run", "-s", "1.5k", "--", self.victim("leak"), expect=7)
+        profile, = self.profile("leak").values()
+        self.assertEqual(profile.comment_values()["sampling_interval_bytes"], 1536)
+        for wrong in ("0.1", "1.5X", "x", "99999G"):
+            self.assertIn(f"not '{wrong}'", self.tool("run", "-s", wrong, "--", "true", expect=2).stderr)
+
+    def test_misspelt_variables(self):
+        """Seen to fail: nothing was said."""
+        done = self.tool("run", "-q", "--", "true", HEAPPROF_SAMPEL=1, HEAPPROF_AMPLE=2, HEAPPROF_DEPTH=8, HEAPPROF_LIBRARY=paths.LIB)
+        self.assertEqual(done.stderr, "heapprof: nobody knows HEAPPROF_AMPLE, HEAPPROF_SAMPEL: "
+                                      "man 7 libheapprof has the variables that there are\n")
+
+    def test_objects_of_python(self):
+        """They are in blocks that it maps. Seen to fail: "the rest is files, stacks", and no next step."""
+        fill = python("import os; kept = [str(i) for i in range(10**6)]; os._exit(0)")
+        hint = r"\n +python +PYTHONMALLOC=malloc heapprof run "
+        self.assertRegex(self.tool("run", "--no-follow", "--", *fill).stderr, hint)
+        self.assertNotRegex(self.tool("run", "--no-follow", "--", *fill, PYTHONMALLOC="malloc").stderr, hint)
+
     def test_nothing_selected(self):
         done = self.tool("run", "--sample=1", "--", self.victim("leak"), expect=7, HEAPPROF_ONLY="other")
         self.assertRegex(done.stderr, r"\Aheapprof: nothing was sampled: HEAPPROF_ONLY=other .*\n\Z")
@@ -770,11 +795,39 @@ class Obstacles(RunCase):
     def test_nowhere_to_write(self):
         done = self.tool("run", "--sample=1", "--", self.victim("leak"), expect=7, cwd="/sys")
         folder, = self.state_dir.iterdir()
+        state, = folder.iterdir()
         self.assertRegex(done.stderr, rf"\Aheapprof: .*/sys/heapprof\.leak\..*: .*; the state of 1 process stays in {folder}: "
-                                      r"heapprof ls lists it, heapprof recover PID in another directory .*\n\Z")
+                                      rf"heapprof ls lists it, heapprof recover {state.stem} in another directory .*\n")
         self.tool("recover", "--all")
         self.assertEqual(len(self.profile("leak")), 1)
         self.check_nothing_left()
+
+    @cases(("true", 1), ("exit 7", 7))
+    def test_lost(self, then, status):
+        """What was found is told all the same, and who asked for a file by name is not told that all is well. Seen to fail: status 0,
+        "recover PID", no summary."""
+        done = self.tool("run", "--sample=1", "--no-follow", "-o", "/dev/full", "--", "sh", "-c", then, expect=status)
+        state, = self.state_dir.glob("run.*/*")
+        self.assertRegex(done.stderr, rf"\Aheapprof: /dev/full: No space left on device; .* heapprof recover {state.stem} in another "
+                                      rf".*\nheapprof: peak (?s:.*)\n +top [a-z ]+ \d(?s:.*)\n +next +heapprof recover {state.stem}\n\Z")
+        self.tool("recover", state.stem)
+        self.assertEqual(len(self.profile("sh")), 1)
+        self.check_nothing_left()
+
+    def test_current_folder_takes_no_file(self):
+        """Seen to fail: said at the end."""
+        if os.geteuid() == 0:
+            command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o ro none "$1" && cd "$1" && exec "$0" run -- echo started']
+        else:
+            self.out_dir.chmod(0o555)
+            command = ["sh", "-c", 'cd "$1" && exec "$0" run -- echo started']
+        done = subprocess.run([*command, paths.TOOL, self.out_dir], env=self.tool_environment(), capture_output=True, text=True)
+        self.out_dir.chmod(0o755)
+        if "mount" in done.stderr:
+            self.skipTest(f"nothing can be mounted here: {done.stderr}")
+        self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
+        self.assertRegex(done.stderr, r"\Aheapprof: no profile can be written in the current directory, -o DIRECTORY is another; "
+                                      r"nothing is started: .*\n\Z")
 
     def test_full_disk(self):
         script = ('mount -t tmpfs -o size=4k none "$1" && cd "$1" && head -c 4096 /dev/zero >full; '
@@ -820,12 +873,12 @@ class Obstacles(RunCase):
         path.mkdir(parents=True)
         path = path / ("y" * (1020 - len(str(path))))
         done = self.tool("run", "--sample=1", "--", self.victim("leak"), expect=7, HEAPPROF_STATE_DIR=path)
-        self.assertIn("heapprof: the path of the state directory is too long; profiles are written by the programs", done.stderr)
+        self.assertIn("heapprof: HEAPPROF_STATE_DIR: the path of the state directory is too long; profiles are written by the programs", done.stderr)
         self.assertEqual(len(self.profile("leak")), 1)
 
     def test_no_state_directory(self):
         done = self.tool("run", "--sample=1", "--", self.victim("leak"), expect=7, HEAPPROF_STATE_DIR="/proc/nowhere")
-        self.assertRegex(done.stderr, r"\Aheapprof: .*/proc/nowhere.*; profiles are written by the programs themselves, .*\n"
+        self.assertRegex(done.stderr, r"\Aheapprof: HEAPPROF_STATE_DIR: .*/proc/nowhere.*; profiles are written by the programs themselves, .*\n"
                                       r"(heapprof: no state file .*\n)?"
                                       r"heapprof: 1 profile written by the program itself; next: heapprof top heapprof.leak\.")
         profile, = self.profile("leak").values()

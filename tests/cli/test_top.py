@@ -119,6 +119,30 @@ class Text(Views):
         self.assertNotIn("±95%", titles)
         self.assertEqual({row["flat_error"] for row in self.json("top", path)["rows"]}, {0})
 
+    @cases(["--focus=nobody"], ["--sample-index=inuse_space"], ["--sample-index=inuse_space", "--traces"])
+    def test_nothing(self, options):
+        """Seen to fail: a table without rows, and status 0."""
+        path = self.make("freed", {("f", "main"): (1, 1, 0, 0)})
+        done = self.tool("top", path, *options, expect=1)
+        self.assertEqual(done.stdout, "")
+        self.assertRegex(done.stderr, r"heapprof: .*freed.pb.gz: there is nothing to show of inuse_space\n\Z")
+
+    def test_mappings_of_a_profile(self):
+        """What was mapped is asked of the process. Seen to fail: nothing told that it has to run."""
+        path = self.make("heap", {("f", "main"): (1, 1, 1, 1)})
+        self.assertIn("takes a process while it runs with HEAPPROF_MMAP=yes", self.tool("top", "--mmap", path, expect=1).stderr)
+
+    def test_nothing_is_an_answer_too(self):
+        path = self.make("freed", {("f", "main"): (1, 1, 0, 0)})
+        self.assertEqual(self.json("top", path)["rows"], [])
+        self.assertIn("Difference with", self.tool("top", path, f"--diff-base={path}").stdout)
+
+    def test_file_is_what_it_was_started_as(self):
+        """As heapprof ls has it. Seen to fail: redis-check-rdb, where redis-server is a link to it."""
+        for programs, shown in ((["called"], "called"), ([], "made"), (["one", "other"], "made")):
+            path = self.make("made", {("f", "main"): (1, 1, 1, 1)}, comments=[("program", name) for name in programs])
+            self.assertEqual(self.tool("top", path).stdout.splitlines()[0], f"File: {shown}")
+
     def test_unknown_variances(self):
         path = self.make("foreign", {("f", "main"): (5, 7)}, types=("samples", "cpu_space"), default_type="")
         above, titles, rows = self.table(path)

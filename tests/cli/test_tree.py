@@ -127,7 +127,9 @@ class Tree(Views):
 
     def test_nothing(self):
         path = self.make("nothing", {("f",): (1, 1, 0, 0)})
-        self.assertIn("Nothing to show", self.tool("tree", path).stdout)
+        done = self.tool("tree", path, expect=1)
+        self.assertEqual(done.stdout, "")
+        self.assertRegex(done.stderr, r"\Aheapprof: .*nothing.pb.gz: there is nothing to show of inuse_space\n\Z")
 
     def test_pid(self):
         with self.start([self.victim("sites")], sample=1, dump="none") as program:

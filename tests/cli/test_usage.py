@@ -141,6 +141,38 @@ class EveryCommand(Usage):
             if not operands_of(command).startswith("[") and operands_of(command):
                 self.check_says(self.tool(command, expect=None), 2, f"heapprof {command} --help")
 
+    def test_operands_are_named(self):
+        """Which is too many or missing, and of which command. Seen to fail: "it takes one process or profile"."""
+        for command, one in (("top", "profile"), ("tree", "profile"), ("info", "profile"), ("folded", "profile"),
+                             ("rss", "process"), ("recording", "recording")):
+            self.check_says(self.tool(command, expect=None), 2, f"{command} takes one ", one, "none is given")
+            self.check_says(self.tool(command, "a", "b", "c", expect=None), 2, f"{command} takes one ", one, "'b' is one too many")
+        self.check_says(self.tool("diff", "a", expect=None), 2, "diff takes two profiles", "there is only 'a'")
+        self.check_says(self.tool("diff", "a", "b", "c", expect=None), 2, "'c' is one too many")
+        self.check_says(self.tool("--version", "x", expect=None), 2, "'x'")
+
+    def test_options_of_pprof_that_a_command_has_not(self):
+        """As they were typed. Seen to fail: there is no option '-n'."""
+        for command in ("tree", "peek", "info"):
+            self.check_says(self.tool(command, "-nodecount=3", expect=None), 2, f"{command} has no option '-nodecount'")
+        self.check_says(self.tool("info", "-focus=x", expect=None), 2, "there is no option '-focus'")
+        self.check_says(self.tool("tree", "-ix", expect=None), 2, "there is no option '-x'")
+
+    def test_signs_in_a_plain_locale(self):
+        """One rule for all. Seen to fail: all but the tables had UTF-8."""
+        victim = StateCase.victim(self, "strings")
+        for words in (["run", "-s", "16", "-o", "x.pb.gz", "--fail-if", "peak>1", "--", victim], ["info", "x.pb.gz"], ["top", "x.pb.gz"]):
+            done = self.tool(*words, expect=None, LC_ALL="C")
+            self.assertIn("+/-", done.stdout + done.stderr, words)
+            self.assertTrue(done.stderr.isascii(), done.stderr)
+            self.assertTrue(words[0] == "run" or done.stdout.isascii(), done.stdout)
+
+    def test_bootstrap_has_help(self):
+        """Seen to fail: unknown command."""
+        done = subprocess.run([paths.SOURCE / "bootstrap", "--help"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertRegex(done.stdout, r"(?m)^\./bootstrap demo +\S")
+
     def test_overview(self):
         text = self.tool("--help").stdout
         for command in commands():

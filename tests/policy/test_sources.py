@@ -97,7 +97,7 @@ class Sources(Case):
         number, a quantity, an option's name or a text that was made printable before is put out. Seen to fail by puts(path), and
         by each of putchar(*path), write(STDOUT_FILENO, path, 3), g_warning("%s", path) and printf("%5s", path)."""
         known = {
-            "cmd/cmd.c": 8, "cmd/cmd_diff.c": 1, "cmd/cmd_top.c": 1, "cmd/cmd_tree.c": 1, "cmd/cmd_peek.c": 1, "cmd/cmd_info.c": 7, "cmd/cmd_rss.c": 1,
+            "cmd/cmd.c": 8, "cmd/cmd_diff.c": 4, "cmd/cmd_top.c": 1, "cmd/cmd_tree.c": 1, "cmd/cmd_peek.c": 1, "cmd/cmd_info.c": 9, "cmd/cmd_rss.c": 1,
             "cmd/cmd_serve.c": 1,
             "views/watch.c": 1, "views/folded.c": 3, "run/process_table.c": 1, "run/run_summary.c": 9,
             "views/rows_json.c": 1, "record/recording.c": 1,  # ASCII

@@ -586,6 +586,8 @@ MUTANTS = [
     Mutant("usual_directory_too", "P10: who names a state directory gets the usual one, too", "tools/state/state_files.c",
            "    add_real_path(directories, chosen); /* that one is meant, and no other */\n    return directories;\n",
            "    add_real_path(directories, chosen);\n", ["cli/test_recover.Recover.test_all_means"]),
+    Mutant("links_are_followed", "P10: a link on the way to a state file has root remove another one", "tools/state/state_files.c",
+           "O_PATH | O_DIRECTORY | O_NOFOLLOW", "O_PATH | O_DIRECTORY", ["cli/test_recover.Refusals.test_swapped"]),
     Mutant("dry_run_removes", "P10: --dry-run does what it only shows", "tools/cmd/cmd_recover.c",
            "  if (job->is_dry) {", "  if (false) {", ["cli/test_recover.Recover.test_dry_run"]),
     Mutant("valgrind_unnoticed", "A7: valgrind is not recognised", "interpose/inert.c",

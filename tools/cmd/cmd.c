@@ -165,6 +165,16 @@ int cmd_misused(const struct cmd_line *line, const char *format, ...)
   return EXIT_USAGE;
 }
 
+int cmd_takes(const struct cmd_line *line, int most, const char *what)
+{
+  const char *name = line->command->name;
+  if (line->count > most)
+    return cmd_misused(line, "%s takes %s, and '%s' is one too many", name, what, line->operands[most]);
+  if (line->count > 0)
+    return cmd_misused(line, "%s takes %s, and there is only '%s'", name, what, line->operands[line->count - 1]);
+  return cmd_misused(line, "%s takes %s, and none is given", name, what);
+}
+
 /* Parsing. */
 
 /* How pprof spells options: -name=value, with _ where we have -; sample types are options, and rows are nodes. */
@@ -252,9 +262,14 @@ static int refuse_option(const struct cmd_line *line, int key, const char *word)
   const char *option = is_long ? word : letter;
   if (key == ':')
     return cmd_misused(line, "option '%s' needs a value", option);
+  int name = (int)strcspn(word, "=");
   if (is_long && optopt != 0)
-    return cmd_misused(line, "option '%.*s' takes no value", (int)strcspn(word, "="), word);
-  return cmd_misused(line, "there is no option '%s'", option);
+    return cmd_misused(line, "option '%.*s' takes no value", name, word);
+  if (g_str_has_prefix(word, "-nodecount"))
+    return cmd_misused(line, "%s has no option '%.*s': it has no limit of rows", line->command->name, name, word);
+  if (is_long || word[1] != optopt)
+    return cmd_misused(line, "there is no option '%s'", option);
+  return cmd_misused(line, "there is no option '%.*s'", name, word); /* in pprof's spelling */
 }
 
 /* No word has more than one that takes something. */
@@ -329,6 +344,12 @@ static bool is_word(const char *word, const char *name, const char *letter)
   return strcmp(word, name) == 0 || strcmp(word, letter) == 0;
 }
 
+static int refuse_more(const char *word, const char *more)
+{
+  say("%s stands alone, and there is '%s'", word, more);
+  return EXIT_USAGE;
+}
+
 int cmd_main(int argc, char **argv)
 {
   occupy_standard_descriptors();
@@ -338,6 +359,8 @@ int cmd_main(int argc, char **argv)
     return EXIT_USAGE;
   }
   if (is_word(argv[1], "--version", "-V")) {
+    if (argc > 2)
+      return refuse_more("--version", argv[2]);
     puts("heapprof " PACKAGE_VERSION);
     return finish_output(EXIT_OK);
   }

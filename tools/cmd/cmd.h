@@ -76,6 +76,9 @@ bool cmd_number(const struct cmd_line *line, const char *option, uint64_t low, u
 /* Says what is wrong and which option shows help; returns EXIT_USAGE. */
 int cmd_misused(const struct cmd_line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same for too few operands or too many: says that the command takes `what`, and what there is instead. */
+int cmd_takes(const struct cmd_line *line, int most, const char *what);
+
 /* The commands, ending with NULL; defined by each of programs/. */
 extern const struct command *const commands[];
 

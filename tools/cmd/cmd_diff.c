@@ -110,14 +110,20 @@ static void print_table(const struct rows *rows, enum rows_order order, uint32_t
   table_free(table);
 }
 
+static const char *plural(uint32_t count)
+{
+  return count == 1 ? "" : "s";
+}
+
 static void print_left_out(const struct rows *rows, uint32_t count, uint32_t noise, bool shows_noise)
 {
   if (rows->rows->len > count)
-    printf("%u more rows: -n 0 shows all\n", rows->rows->len - count);
+    printf("%u more row%s: -n 0 shows all\n", rows->rows->len - count, plural(rows->rows->len - count));
   if (noise > 0 && shows_noise)
-    printf("~: no more than sampling explains (95%%): %u rows\n", noise);
+    printf("~: no more than sampling explains (95%%): %u row%s\n", noise, plural(noise));
   else if (noise > 0)
-    printf("Left out: %u rows that changed no more than sampling explains (95%%); --all shows them\n", noise);
+    printf("Left out: %u row%s that changed no more than sampling explains (95%%); --all shows %s\n", noise,
+           plural(noise), noise == 1 ? "it" : "them");
 }
 
 static int print_difference(const struct cmd_line *line, const struct heap *old, const struct heap *new, uint32_t count)
@@ -235,9 +241,12 @@ static int run(const struct cmd_line *line)
   uint32_t count;
   if (cmd_has(line, "to") && !cmd_has(line, "from"))
     return cmd_misused(line, "--to is the later of two moments; --from is missing");
-  if (cmd_has(line, "from") ? line->count != 1 : line->count != 2)
-    return cmd_misused(line, "it takes two profiles, the old one first, or a recording with --from");
-  if (!value_options_agree(line) || !row_options_limit(line, &count))
+  if (cmd_has(line, "from") && line->count != 1)
+    return cmd_takes(line, 1, "one recording with --from");
+  if (!cmd_has(line, "from") && line->count != 2)
+    return cmd_takes(line, 2, "two profiles, the old one first, or a recording with --from");
+  if (!value_options_agree(line) || !moment_options_check(line, "from") || !moment_options_check(line, "to") ||
+      !row_options_limit(line, &count))
     return EXIT_USAGE;
   g_autofree const char **texts = cmd_values(line, "fail-if");
   g_autoptr(GArray) limits = growth_limits_read(texts);

@@ -50,7 +50,7 @@ static int run(const struct cmd_line *line)
   if (!value_options_moment_agrees(line))
     return EXIT_USAGE;
   if (line->count == 0)
-    return cmd_misused(line, "which process? heapprof ls lists them");
+    return cmd_takes(line, 0, "processes, which heapprof ls lists");
   if (line->count > 1 && options.path != NULL)
     return cmd_misused(line, "--output names one file, and there are %d processes", line->count);
   for (int i = 0; i < line->count; i++)

@@ -32,9 +32,9 @@ static int print(const struct cmd_line *line, const struct heap *heap)
 static int run(const struct cmd_line *line)
 {
   if (line->count != 1)
-    return cmd_misused(line, "folded takes one FILE or PID, not %d", line->count);
+    return cmd_takes(line, 1, "one process or profile");
   struct filter *filter;
-  if (!value_options_agree(line) || !filter_options(line, &filter))
+  if (!value_options_agree(line) || !moment_options_check(line, "at") || !filter_options(line, &filter))
     return EXIT_USAGE;
   int status = EXIT_FAILED;
   g_autofree char *name = moment_options(line, line->operands[0]);

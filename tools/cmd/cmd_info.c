@@ -99,6 +99,13 @@ static void put_origin(const struct facts *facts)
   put_comments(heap, "note", COMMENT_incomplete);
 }
 
+static void put_error(const struct fact_total *total)
+{
+  putchar(' ');
+  put_printable(stdout, quantity_error(total->value, total->variance, total->unit).text);
+  printf(" (%s)", quantity_percentage(quantity_half_width(total->variance), fabs(total->value)).text);
+}
+
 static void put_totals(const struct facts *facts)
 {
   const struct heap *heap = facts->heap;
@@ -109,8 +116,7 @@ static void put_totals(const struct facts *facts)
     g_autofree char *name = printable(total->type);
     printf("%-14s %10s", name, quantity(total->value, total->unit).text);
     if (total->is_certainty_known && total->variance > 0)
-      printf(" %s (%s)", quantity_error(total->value, total->variance, total->unit).text,
-             quantity_percentage(quantity_half_width(total->variance), fabs(total->value)).text);
+      put_error(total);
     else if (total->is_certainty_known && total->value != 0)
       fputs(" exact", stdout);
     putchar('\n');
@@ -253,44 +259,51 @@ static void put_counts(const struct facts *facts)
   put_cost(facts);
 }
 
-static void put_mapping(const struct fact_mapping *counts)
+/* `says_lines`: they were looked for. */
+static void put_mapping(const struct fact_mapping *counts, bool says_lines)
 {
   const struct heap_mapping *mapping = counts->mapping;
   g_autofree char *path = printable(mapping->path[0] != '\0' ? mapping->path : "no file"),
                   *build_id = printable(mapping->build_id[0] != '\0' ? mapping->build_id : "-");
-  printf("%8u %6u %6u %6u  %-40s  %s\n", counts->locations, counts->named, counts->with_lines, counts->with_inlines,
-         build_id, path);
+  printf("%8u %6u", counts->locations, counts->named);
+  if (says_lines)
+    printf(" %6u %6u", counts->with_lines, counts->with_inlines);
+  printf("  %-40s  %s\n", build_id, path);
 }
 
-static void put_mappings(const struct facts *facts)
+static void put_mappings(const struct facts *facts, bool says_lines)
 {
   if (facts->mappings->len == 0)
     return;
-  printf("\n%8s %6s %6s %6s  %-40s  %s\n", "places", "named", "lines", "inline", "build id", "file");
+  printf("\n%8s %6s", "places", "named");
+  if (says_lines)
+    printf(" %6s %6s", "lines", "inline");
+  printf("  %-40s  %s\n", "build id", "file");
   for (guint i = 0; i < facts->mappings->len; i++)
-    put_mapping(&g_array_index(facts->mappings, struct fact_mapping, i));
+    put_mapping(&g_array_index(facts->mappings, struct fact_mapping, i), says_lines);
 }
 
 /* The command. */
 
-static void print_text(const struct facts *facts)
+static void print_text(const struct facts *facts, bool says_lines)
 {
   put_origin(facts);
   put_totals(facts);
   put_counts(facts);
-  put_mappings(facts);
+  put_mappings(facts, says_lines);
 }
 
-/* A file is described as it is; a process has no names but those that are looked up now. */
-static struct heap *open_source(const char *argument, GError **error)
+/* A file is described as it is; a process has no names but those that are looked up now, and no lines. */
+static struct heap *open_source(const char *argument, bool *has_lines, GError **error)
 {
   g_autoptr(GError) problem = NULL;
   struct target *target = source_find_process(argument, &problem);
   bool is_process = target != NULL || problem != NULL;
   target_free(target);
-  return is_process || source_is_state_file(argument) || recorded_moment_is(argument)
-             ? source_open(argument, SYMBOLS_NAMES, error)
-             : load_file(argument, error);
+  bool has_no_names = is_process || source_is_state_file(argument);
+  *has_lines = !has_no_names;
+  return has_no_names || recorded_moment_is(argument) ? source_open(argument, SYMBOLS_NAMES, error)
+                                                      : load_file(argument, error);
 }
 
 /* Where its memory is now, if that is a process which runs and may be looked into: printed, or put into `json`. */
@@ -319,10 +332,13 @@ static void print_json(const struct facts *facts, const char *argument)
 static int run(const struct cmd_line *line)
 {
   if (line->count != 1)
-    return cmd_misused(line, "info takes one FILE or PID, not %d", line->count);
+    return cmd_takes(line, 1, "one process or profile");
+  if (!moment_options_check(line, "at"))
+    return EXIT_USAGE;
   g_autoptr(GError) error = NULL;
   g_autofree char *name = moment_options(line, line->operands[0]);
-  struct heap *heap = name != NULL ? open_source(name, &error) : NULL;
+  bool has_lines = false;
+  struct heap *heap = name != NULL ? open_source(name, &has_lines, &error) : NULL;
   if (name == NULL)
     return EXIT_FAILED;
   if (heap == NULL) {
@@ -333,7 +349,7 @@ static int run(const struct cmd_line *line)
   if (cmd_has(line, "json")) {
     print_json(facts, name);
   } else {
-    print_text(facts);
+    print_text(facts, has_lines);
     tell_resident(name, NULL);
   }
   facts_free(facts);

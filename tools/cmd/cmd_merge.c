@@ -11,7 +11,7 @@ static int run(const struct cmd_line *line)
 {
   const char *output = cmd_has(line, "output") ? cmd_value(line, "output") : "-";
   if (line->count == 0)
-    return cmd_misused(line, "merge needs the names of profiles");
+    return cmd_takes(line, 0, "profiles");
   if (strcmp(output, "-") == 0 && isatty(STDOUT_FILENO))
     return cmd_misused(line, "a profile is not for a terminal: name a file with -o");
   g_autoptr(GError) error = NULL;

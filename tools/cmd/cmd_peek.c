@@ -153,8 +153,8 @@ static int run(const struct cmd_line *line)
   const char *wanted, *source;
   struct filter *filter;
   if (line->count != 2)
-    return cmd_misused(line, "it takes an expression, and one process or profile");
-  if (!value_options_agree(line) || !filter_options(line, &filter))
+    return cmd_takes(line, 2, "an expression, and one process or profile");
+  if (!value_options_agree(line) || !moment_options_check(line, "at") || !filter_options(line, &filter))
     return EXIT_USAGE;
   choose_operands(line, &wanted, &source);
   g_autoptr(GRegex) expression = expression_compile(wanted);

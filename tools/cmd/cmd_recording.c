@@ -9,7 +9,7 @@ static int check_options(const struct cmd_line *line)
 {
   bool writes = cmd_has(line, "output"), has_timeline = cmd_has(line, "timeline"), has_json = cmd_has(line, "json");
   if (line->count != 1)
-    return cmd_misused(line, "it takes one recording");
+    return cmd_takes(line, 1, "one recording");
   if (writes + has_timeline + has_json > 1)
     return cmd_misused(line, "--json, --timeline or -o FILE, one of them");
   if (!writes && (cmd_has(line, "at") || cmd_has(line, "force")))
@@ -29,7 +29,7 @@ static int run(const struct cmd_line *line)
                                       .lists_as_json = cmd_has(line, "json"),
                                       .has_timeline = cmd_has(line, "timeline")};
   int status = check_options(line);
-  if (status == EXIT_OK && !moment_options_check(options.process, options.time))
+  if (status == EXIT_OK && !moment_options_check(line, "at"))
     return EXIT_USAGE;
   return status == EXIT_OK ? recording_program(line, &options) : status;
 }

@@ -98,7 +98,7 @@ static int report(const struct cmd_line *line, const char *name, const char *bas
 {
   int status = EXIT_FAILED;
   struct filter *filter;
-  if (!value_options_agree(line) || !filter_options(line, &filter))
+  if (!value_options_agree(line) || !moment_options_check(line, "at") || !filter_options(line, &filter))
     return EXIT_USAGE;
   struct heap *base = base_name != NULL ? open_with_owners(line, base_name, filter) : NULL;
   g_autofree char *meant = base_name == NULL || base != NULL ? moment_options(line, name) : NULL;
@@ -126,7 +126,7 @@ static int run(const struct cmd_line *line)
   if (line->count == 2 && base != NULL)
     return cmd_misused(line, "two profiles are a difference already, without --diff-base");
   if (line->count != 1 && line->count != 2)
-    return cmd_misused(line, "it takes one process or profile, or two");
+    return cmd_takes(line, 2, "one process or profile, or two");
   if (line->count == 2)
     return finish_output(report(line, line->operands[1], line->operands[0]));
   return finish_output(report(line, line->operands[0], base));

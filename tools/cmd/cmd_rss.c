@@ -93,7 +93,7 @@ static int run(const struct cmd_line *line)
   enum { USUAL_ROWS = 5 };
   uint64_t count;
   if (line->count != 1)
-    return cmd_misused(line, "rss takes one PID or NAME, not %d", line->count);
+    return cmd_takes(line, 1, "one process");
   if (strchr(line->operands[0], '/') != NULL || line->operands[0][0] == '\0')
     return cmd_misused(line, "'%s' is neither the number nor the name of a process", line->operands[0]);
   if (!cmd_number(line, "rows", 0, 1000000, USUAL_ROWS, &count))

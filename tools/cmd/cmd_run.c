@@ -29,6 +29,7 @@ struct job {
   char *library;   /* that is preloaded */
   char *preload;   /* with what else is */
   char *allocator; /* NULL: the program's own */
+  char *sample;    /* the interval, as the library reads it; NULL: as the environment has it */
   char *pattern;   /* of the names of profiles */
   char *folder;    /* of state files; NULL: there is none, programs write their profiles themselves */
   struct run_limits limits;
@@ -44,6 +45,7 @@ static void clear_job(struct job *job)
   g_free(job->library);
   g_free(job->preload);
   g_free(job->allocator);
+  g_free(job->sample);
   g_free(job->pattern);
   g_free(job->folder);
   if (job->limits.limits != NULL)
@@ -80,8 +82,7 @@ static bool check_options(const struct cmd_line *line)
   const char *out = cmd_value(line, "out");
   g_autofree char *pattern = out == NULL || out[0] == '\0' ? g_strdup(out) : output_pattern(out);
   const char *allocator = cmd_value(line, "allocator");
-  if (!is_accepted("sample", "HEAPPROF_SAMPLE", cmd_value(line, "sample")) ||
-      !is_accepted("signal", "HEAPPROF_SIGNAL", cmd_value(line, "signal")) ||
+  if (!is_accepted("signal", "HEAPPROF_SIGNAL", cmd_value(line, "signal")) ||
       !is_accepted("out", "HEAPPROF_OUT", pattern))
     return false;
   if (allocator != NULL && !allocators_accepts(allocator)) {
@@ -109,6 +110,14 @@ static int read_limits(struct job *job)
   return limit_options_check(job->line, job->limits.limits);
 }
 
+/* False after a message. */
+static bool choose_sample(struct job *job)
+{
+  const char *given = cmd_value(job->line, "sample");
+  job->sample = given != NULL ? run_environment_interval(given) : NULL;
+  return is_accepted("sample", "HEAPPROF_SAMPLE", job->sample);
+}
+
 /* HEAPPROF_FOLLOW as the library reads it. */
 static bool follows(const struct cmd_line *line)
 {
@@ -130,9 +139,13 @@ static bool make_output_folder(const struct job *job)
 /* Before the program has run for a day. Where it is our environment that names the folder, nobody asked us to look. */
 static bool check_output_folder(const struct job *job)
 {
-  if (!cmd_has(job->line, "out") || output_folder_is_usable(job->pattern))
+  const char *out = cmd_value(job->line, "out");
+  if ((out == NULL && g_getenv("HEAPPROF_OUT") != NULL) || output_folder_is_usable(job->pattern))
     return true;
-  say_errno(errno, "--out %s: no profile can be written there; nothing is started", cmd_value(job->line, "out"));
+  if (out != NULL)
+    say_errno(errno, "--out %s: no profile can be written there; nothing is started", out);
+  else
+    say_errno(errno, "no profile can be written in the current directory, -o DIRECTORY is another; nothing is started");
   return false;
 }
 
@@ -192,7 +205,8 @@ static void make_folder(struct job *job)
   job->folder = run_folder_make(&error);
   if (job->folder != NULL && run_environment_accepts("HEAPPROF_STATE_DIR", job->folder))
     return;
-  say("%s; profiles are written by the programs themselves, and not at all by one that is killed",
+  say("%s%s; profiles are written by the programs themselves, and not at all by one that is killed",
+      g_getenv("HEAPPROF_STATE_DIR") != NULL ? "HEAPPROF_STATE_DIR: " : "",
       error != NULL ? error->message : "the path of the state directory is too long");
   if (job->folder != NULL)
     run_folder_remove(job->folder);
@@ -256,13 +270,15 @@ static char *write_merged(const struct collection *collection, const char *name)
   return g_steal_pointer(&path);
 }
 
-/* A program that failed is not hidden by a limit. */
+/* A program that failed is hidden neither by a limit nor by a profile that was asked for and could not be written. */
 static int judge(struct job *job, const struct collection *collection, int status)
 {
   bool is_profiled = job->verdict.kind == PROGRAM_PROFILED;
   g_autoptr(GArray) outcomes = run_limits_judge(&job->limits, collection, is_profiled, cmd_has(job->line, "quiet"));
   job->is_judged = true;
-  return limit_options_end(job->line, outcomes, job->line->operands[0], status);
+  int judged = limit_options_end(job->line, outcomes, job->line->operands[0], status);
+  bool is_lost = collection->problem != NULL || (collection->kept > 0 && collection->profiles->len == 0);
+  return judged == EXIT_OK && cmd_has(job->line, "out") && is_lost ? EXIT_FAILED : judged;
 }
 
 /* Waits for the program, collects, reports. */
@@ -283,8 +299,7 @@ static int accompany(struct job *job, pid_t program, gint64 started_ns)
   struct run_result result = {.collection = &collection,
                               .name = job->line->operands[0],
                               .is_profiled = may_be_profiled(job),
-                              .sample = cmd_has(job->line, "sample") ? cmd_value(job->line, "sample")
-                                                                     : g_getenv("HEAPPROF_SAMPLE"),
+                              .sample = job->sample != NULL ? job->sample : g_getenv("HEAPPROF_SAMPLE"),
                               .follows = job->follows,
                               .wait_status = end.wait_status,
                               .resident_bytes = end.resident_bytes,
@@ -306,7 +321,7 @@ static char **environment_of(const struct job *job)
   struct run_environment settings = {.preload = job->preload,
                                      .pattern = job->pattern,
                                      .folder = job->folder,
-                                     .sample = cmd_value(job->line, "sample"),
+                                     .sample = job->sample,
                                      .signal = cmd_value(job->line, "signal"),
                                      .follows = job->follows};
   return run_environment_make(&settings);
@@ -360,10 +375,11 @@ static int run(const struct cmd_line *line)
   int status = EXIT_FAILED;
   if (line->count == 0)
     return cmd_misused(line, "no program is given");
-  if (!check_options(line))
+  if (!check_options(line) || !choose_sample(&job))
     return EXIT_USAGE;
   int problem = read_limits(&job);
   if (problem == EXIT_OK) {
+    run_environment_tell_unknown();
     child_prepare();
     job.pattern = choose_pattern(line);
     if (make_output_folder(&job) && check_output_folder(&job) && find_libraries(&job))

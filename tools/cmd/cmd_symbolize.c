@@ -91,7 +91,7 @@ static bool symbolize(const struct cmd_line *line, const char *path)
 static int run(const struct cmd_line *line)
 {
   if (line->count == 0)
-    return cmd_misused(line, "symbolize needs the names of profiles");
+    return cmd_takes(line, 0, "profiles");
   if (cmd_has(line, "output") && line->count > 1)
     return cmd_misused(line, "-o takes one profile, not %d; without it each is replaced by itself with names",
                        line->count);

@@ -93,10 +93,12 @@ static int print_table(const struct cmd_line *line, const struct heap *heap, con
   enum rows_by by = cmd_has(line, "list") ? ROWS_BY_LINE : row_options_by(line);
   struct rows *rows = base != NULL ? rows_of_difference(base, base_type, heap, type, by, order_of(line))
                                    : rows_of(heap, type, by, order_of(line));
+  /* That two do not differ is an answer, and so is an empty list to a program. */
+  bool is_answer = rows->rows->len > 0 || base != NULL || cmd_has(line, "json");
   struct top top = {.rows = rows, .heap = heap, .base = base, .type = type, .order = order_of(line), .count = count};
-  bool has_printed = print(line, &top);
+  int status = !is_answer ? view_tell_nothing(heap, type) : print(line, &top) ? finish_output(EXIT_OK) : EXIT_FAILED;
   rows_free(rows);
-  return has_printed ? finish_output(EXIT_OK) : EXIT_FAILED;
+  return status;
 }
 
 static int print_source(const struct cmd_line *line, uint32_t count, const struct filter *filter)
@@ -140,8 +142,8 @@ static int run(const struct cmd_line *line)
   uint32_t count;
   struct filter *filter;
   if (line->count != 1)
-    return cmd_misused(line, "it takes one process or profile");
-  if (!value_options_agree(line) || !row_options_limit(line, &count))
+    return cmd_takes(line, 1, "one process or profile");
+  if (!value_options_agree(line) || !moment_options_check(line, "at") || !row_options_limit(line, &count))
     return EXIT_USAGE;
   if (cmd_has(line, "list") + cmd_has(line, "traces") + cmd_has(line, "json") > 1)
     return cmd_misused(line, "--list, --traces and --json are three ways to show it: choose one");

@@ -166,10 +166,7 @@ static void print_tree(const struct heap *heap, int type, const struct call_tree
   table_add_column_of_rank(view.table, "%", TABLE_RIGHT, 2);
   table_add_column(view.table, "", TABLE_LEFT);
   put_children(&view, 0, "", 0);
-  if (all->child_count > 0)
-    table_print(view.table, stdout);
-  else
-    (void)puts("Nothing to show");
+  table_print(view.table, stdout);
   table_free(view.table);
 }
 
@@ -197,9 +194,11 @@ static int show(const struct cmd_line *line, const struct heap *heap, uint32_t d
   struct call_tree *tree = call_tree_of(heap, type, cmd_has(line, "inverted"));
   if (tree->is_cut)
     say("%s: it has more than %d different paths; some of them end early", heap->name, CALL_NODES_MAX);
-  print_tree(heap, type, tree, depth_max, percent);
+  bool has_any = call_tree_node(tree, 0)->child_count > 0;
+  if (has_any)
+    print_tree(heap, type, tree, depth_max, percent);
   call_tree_free(tree);
-  return finish_output(EXIT_OK);
+  return has_any ? finish_output(EXIT_OK) : view_tell_nothing(heap, type);
 }
 
 static int run(const struct cmd_line *line)
@@ -208,10 +207,10 @@ static int run(const struct cmd_line *line)
   double percent;
   struct filter *filter;
   if (line->count != 1)
-    return cmd_misused(line, "it takes one process or profile");
+    return cmd_takes(line, 1, "one process or profile");
   if (!cmd_number(line, "depth", 0, DEPTH_MAX, DEPTH_DEFAULT, &depth_max) || !parse_percent(line, &percent))
     return EXIT_USAGE;
-  if (!value_options_agree(line) || !filter_options(line, &filter))
+  if (!value_options_agree(line) || !moment_options_check(line, "at") || !filter_options(line, &filter))
     return EXIT_USAGE;
   g_autofree char *name = moment_options(line, line->operands[0]);
   struct heap *heap = name != NULL ? view_open(name, filter) : NULL;

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/cmd/moment_options.h"
 
+#include "tools/record/amount.h"
 #include "tools/source/recorded_moment.h"
 #include "tools/terminal/say.h"
 
 #include <glib.h>
 
-bool moment_options_check(const char *process, const char *time)
+bool moment_options_check(const struct cmd_line *line, const char *option)
 {
+  const char *process = cmd_value(line, "process"), *time = cmd_value(line, option);
   if (process != NULL && process[0] == '\0')
     say("--process takes the number or the name of a process, not ''");
-  else if (time != NULL && time[0] == '\0')
-    say("a moment is 10:31, first, last, largest, kept:N, not ''");
+  else if (time != NULL && !amount_is_moment(time))
+    say("--%s takes a moment: " AMOUNT_MOMENTS ", not '%s'", option, time);
   else
     return true;
   return false;
@@ -26,8 +28,6 @@ char *moment_options_at(const struct cmd_line *line, const char *operand, const 
     say("%s is no recording: there are no moments and processes in it to choose from", operand);
     return NULL;
   }
-  if (!moment_options_check(process, time))
-    return NULL;
   return recorded_moment_name(operand, process, time);
 }
 

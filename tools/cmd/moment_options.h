@@ -17,8 +17,8 @@
  * there. */
 char *moment_options(const struct cmd_line *line, const char *operand);
 
-/* False after a message: one of them is given, and empty. */
-bool moment_options_check(const char *process, const char *time);
+/* False after a message: the process, or the time that this option is given, can be none of any recording. */
+bool moment_options_check(const struct cmd_line *line, const char *option);
 
 /* The same at this time. */
 char *moment_options_at(const struct cmd_line *line, const char *operand, const char *time);

@@ -2,6 +2,7 @@
 #include "tools/run/collect.h"
 
 #include "tools/filter/filter.h"
+#include "tools/heap/save.h"
 #include "tools/heap/wrappers.h"
 #include "tools/run/child.h"
 #include "tools/run/output_name.h"
@@ -35,6 +36,7 @@ enum detail { DETAIL_LINES, DETAIL_NAMES, DETAIL_NOTHING };
 struct report {
   struct collected_profile profile; /* without its path */
   bool is_saved;
+  bool is_drafted;     /* else */
   char text[PATH_MAX]; /* the path, or why there is none */
 };
 
@@ -47,8 +49,12 @@ static void free_profile(gpointer data)
 
 void collection_init(struct collection *collection, const char *folder, const char *pattern)
 {
-  *collection = (struct collection){
-      .folder = folder, .pattern = pattern, .peak_limit_bytes = INFINITY, .reports = -1, .patience = MANY_FILES};
+  *collection = (struct collection){.folder = folder,
+                                    .pattern = pattern,
+                                    .peak_limit_bytes = INFINITY,
+                                    .reports = -1,
+                                    .draft = -1,
+                                    .patience = MANY_FILES};
   collection->profiles = g_ptr_array_new_with_free_func(free_profile);
 }
 
@@ -56,8 +62,11 @@ void collection_clear(struct collection *collection)
 {
   g_ptr_array_unref(collection->profiles);
   g_free(collection->problem);
+  g_clear_pointer(&collection->lost, free_profile);
   if (collection->reports >= 0)
     close(collection->reports);
+  if (collection->draft >= 0)
+    close(collection->draft);
 }
 
 /* In the worker. */
@@ -124,6 +133,19 @@ static struct heap *read_profile(const struct collection *collection, const stru
   return heap;
 }
 
+/* There is no place for it, but it can be told what is in it. Of several, of the one with the highest peak. */
+static bool write_draft(const struct collection *collection, const struct heap *heap, double peak_bytes)
+{
+  static double most_bytes = -1;
+  g_autoptr(GBytes) bytes = peak_bytes > most_bytes ? save_bytes(heap, NULL) : NULL;
+  if (bytes == NULL)
+    return false;
+  gsize size;
+  const void *data = g_bytes_get_data(bytes, &size);
+  most_bytes = peak_bytes;
+  return ftruncate(collection->draft, 0) == 0 && pwrite(collection->draft, data, size, 0) == (ssize_t)size;
+}
+
 static void collect_one(const struct collection *collection, const struct left_state *left, enum detail detail)
 {
   struct report report = {.profile = {.pid = left->summary.pid,
@@ -150,6 +172,7 @@ static void collect_one(const struct collection *collection, const struct left_s
   if (path != NULL)
     run_folder_remove_file(left);
   report.is_saved = path != NULL;
+  report.is_drafted = path == NULL && heap != NULL && write_draft(collection, heap, report.profile.peak_bytes);
   g_strlcpy(report.text, path != NULL ? path : error->message, sizeof report.text);
   (void)!write(collection->reports, &report, sizeof report);
   if (heap != NULL)
@@ -177,6 +200,8 @@ static bool start_worker(struct collection *collection, enum detail detail)
 {
   if (collection->reports < 0)
     collection->reports = memfd_create("heapprof-reports", MFD_CLOEXEC);
+  if (collection->draft < 0)
+    collection->draft = memfd_create("heapprof-draft", MFD_CLOEXEC);
   pid_t worker = collection->reports >= 0 ? fork() : -1;
   if (worker == 0) {
     work(collection, detail);
@@ -186,17 +211,28 @@ static bool start_worker(struct collection *collection, enum detail detail)
     return false;
   collection->worker = worker;
   g_clear_pointer(&collection->problem, g_free); /* it will try that again */
+  g_clear_pointer(&collection->lost, free_profile);
   return true;
+}
+
+/* It owns the path. */
+static struct collected_profile *profile_of(const struct report *report, char *path)
+{
+  struct collected_profile *profile = g_new(struct collected_profile, 1);
+  *profile = report->profile;
+  profile->path = path;
+  return profile;
 }
 
 static void add_report(struct collection *collection, const struct report *report)
 {
   if (report->is_saved) {
-    struct collected_profile *profile = g_new(struct collected_profile, 1);
-    *profile = report->profile;
-    profile->path = g_strdup(report->text);
-    g_ptr_array_add(collection->profiles, profile);
+    g_ptr_array_add(collection->profiles, profile_of(report, g_strdup(report->text)));
     return;
+  }
+  if (report->is_drafted) {
+    g_clear_pointer(&collection->lost, free_profile);
+    collection->lost = profile_of(report, g_strdup_printf("/proc/self/fd/%d", collection->draft));
   }
   if (collection->problem == NULL)
     collection->problem = g_strdup(report->text);

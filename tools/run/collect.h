@@ -44,12 +44,16 @@ struct collection {
   bool finds_leaks;             /* false at first */
   const struct filter *ignored; /* no leaks; NULL at first */
   GPtrArray *profiles;          /* struct collected_profile * */
-  char *problem;                /* why the first that could not be written could not; NULL: there was none */
-  unsigned kept;                /* state files that stay therefore */
+  struct collected_profile
+      *lost;     /* of those that could not be written, the one with the highest peak; its path leads to
+                                     what would have been written. NULL: there was none */
+  char *problem; /* why the first that could not be written could not; NULL: there was none */
+  unsigned kept; /* state files that stay therefore */
   /* Of collect.c. */
   bool has_ended; /* the program */
   pid_t worker;   /* 0: none is at work */
   int reports;    /* its file, -1: none yet */
+  int draft;      /* the file of the profile that is lost, -1: none yet */
   guint reports_read;
   guint patience; /* as many files may lie there */
 };

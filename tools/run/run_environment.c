@@ -2,8 +2,11 @@
 #include "tools/run/run_environment.h"
 
 #include "core/config.h"
+#include "tools/terminal/amount.h"
+#include "tools/terminal/say.h"
 
 #include <glib.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool run_environment_accepts(const char *variable, const char *value)
@@ -13,7 +16,8 @@ bool run_environment_accepts(const char *variable, const char *value)
   return config_set(&config, variable, value);
 }
 
-const char *run_environment_accepted(const char *variable)
+/* NULL: there is no such variable. */
+static const char *accepted_by(const char *variable)
 {
   static const struct {
     const char *variable, *accepted;
@@ -25,7 +29,45 @@ const char *run_environment_accepted(const char *variable)
   for (size_t i = 0; i < G_N_ELEMENTS(settings); i++)
     if (strcmp(settings[i].variable, variable) == 0)
       return settings[i].accepted;
-  return "another value";
+  return NULL;
+}
+
+const char *run_environment_accepted(const char *variable)
+{
+  const char *accepted = accepted_by(variable);
+  return accepted != NULL ? accepted : "another value";
+}
+
+char *run_environment_interval(const char *text)
+{
+  const char *unit = amount_end(text);
+  double bytes = unit != NULL ? amount_factor(unit) * g_ascii_strtod(text, NULL) : 0;
+  g_autofree char *whole = g_strdup_printf("%.0f", bytes);
+  bool is_better =
+      !run_environment_accepts("HEAPPROF_SAMPLE", text) && run_environment_accepts("HEAPPROF_SAMPLE", whole);
+  return is_better ? g_steal_pointer(&whole) : g_strdup(text);
+}
+
+static bool is_known(const char *variable)
+{
+  return strcmp(variable, "HEAPPROF_LIBRARY") == 0 || accepted_by(variable) != NULL;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void run_environment_tell_unknown(void)
+{
+  g_auto(GStrv) names = g_listenv();
+  g_autoptr(GString) unknown = g_string_new(NULL);
+  qsort(names, g_strv_length(names), sizeof *names, compare_names);
+  for (char **name = names; *name != NULL; name++)
+    if (g_str_has_prefix(*name, "HEAPPROF_") && !is_known(*name))
+      g_string_append_printf(unknown, "%s%s", unknown->len > 0 ? ", " : "", *name);
+  if (unknown->len > 0)
+    say("nobody knows %s: man 7 libheapprof has the variables that there are", unknown->str);
 }
 
 /* NULL leaves it as it is. */

@@ -19,6 +19,13 @@ struct run_environment {
 /* Our own environment with that in it. To be freed. */
 char **run_environment_make(const struct run_environment *settings);
 
+/* The same number of bytes as the library reads it, which knows no fractions: 1572864 for "1.5M". A new text; what is
+ * not accepted stays as it is. */
+char *run_environment_interval(const char *text);
+
+/* Says which variables called HEAPPROF_ the library does not know: they were misspelt. */
+void run_environment_tell_unknown(void);
+
 /* Is this a value that the library takes for its variable? */
 bool run_environment_accepts(const char *variable, const char *value);
 

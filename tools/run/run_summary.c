@@ -32,9 +32,10 @@ static char *typed(const char *path)
   return is_plain ? g_steal_pointer(&shown) : g_shell_quote(shown);
 }
 
+/* Where none could be written, it is one that was lost. */
 static const struct collected_profile *main_profile(const struct collection *collection)
 {
-  const struct collected_profile *best = NULL;
+  const struct collected_profile *best = collection->profiles->len == 0 ? collection->lost : NULL;
   for (guint i = 0; i < collection->profiles->len; i++) {
     const struct collected_profile *profile = g_ptr_array_index(collection->profiles, i);
     bool is_equal = best != NULL && profile->most_bytes == best->most_bytes && profile->pid == collection->program;
@@ -70,7 +71,8 @@ static void begin_line(FILE *text, const char *label)
 static void put_estimate(FILE *text, double value, double variance)
 {
   struct quantity_text error = quantity_error(value, variance, "bytes");
-  fprintf(text, "%s%s%s", quantity(value, "bytes").text, variance == 0 && value != 0 ? ", " : " ", error.text);
+  fprintf(text, "%s%s", quantity(value, "bytes").text, variance == 0 && value != 0 ? ", " : " ");
+  put_printable(text, error.text);
 }
 
 /* Of one process and of all there are two estimates, and where the others hold next to nothing they may be in the wrong
@@ -123,6 +125,16 @@ static void put_end(FILE *text, int wait_status, bool is_program)
   fputc('\n', text);
 }
 
+/* Python hands its objects out from blocks that it maps. */
+static void put_python(FILE *text, const struct collected_profile *profile)
+{
+  const char *allocator = g_getenv("PYTHONMALLOC");
+  if (!g_str_has_prefix(profile->program, "python") || (allocator != NULL && g_str_has_prefix(allocator, "malloc")))
+    return;
+  begin_line(text, "python");
+  fputs("PYTHONMALLOC=malloc heapprof run ... shows its objects, too\n", text);
+}
+
 /* Twice what malloc gave, and more: then the answer may lie elsewhere. */
 static void put_resident(FILE *text, const struct collected_profile *profile)
 {
@@ -132,9 +144,23 @@ static void put_resident(FILE *text, const struct collected_profile *profile)
     return;
   begin_line(text, "resident");
   fprintf(text, "%s at most", quantity(most, "bytes").text);
-  if (most >= LEAST_BYTES && most > 2 * profile->peak_bytes)
+  bool is_elsewhere = most >= LEAST_BYTES && most > 2 * profile->most_bytes;
+  if (is_elsewhere)
     fprintf(text, ": malloc explains %s; the rest is files, stacks, what is mapped directly, the allocator's own",
-            quantity_percentage(profile->peak_bytes, most).text);
+            quantity_percentage(profile->most_bytes, most).text);
+  fputc('\n', text);
+  if (is_elsewhere)
+    put_python(text, profile);
+}
+
+/* How the program's calls came to be seen, where that is unusual. */
+static void put_hooks(FILE *text, const struct heap *heap)
+{
+  const char *hooks = heap_comment(heap, COMMENT_hooks);
+  if (hooks == NULL)
+    return;
+  begin_line(text, "hooks");
+  put_printable(text, hooks);
   fputc('\n', text);
 }
 
@@ -188,8 +214,12 @@ static void put_files(FILE *text, const struct run_result *result, const struct 
 
 static void put_next(FILE *text, const struct run_result *result, const struct collected_profile *profile)
 {
-  g_autofree char *file = typed(result->merged != NULL ? result->merged : profile->path);
   begin_line(text, "next");
+  if (profile == result->collection->lost) {
+    fprintf(text, "heapprof recover %d\n", profile->pid);
+    return;
+  }
+  g_autofree char *file = typed(result->merged != NULL ? result->merged : profile->path);
   fputs("heapprof top ", text);
   put_printable(text, file);
   fputc('\n', text);
@@ -208,16 +238,18 @@ static void put_lines(FILE *text, const struct run_result *result, const struct 
   struct rows *in_use = rows_of_type(heap, "inuse_space"), *allocated = rows_of_type(heap, "alloc_space"),
               *peak = rows_of_type(heap, HEAP_PEAK_SPACE);
   struct shown_rows shown = choose_rows(in_use, peak, allocated);
-  bool is_alone = result->collection->profiles->len == 1;
+  bool is_lost = profile == result->collection->lost, is_alone = is_lost || result->collection->profiles->len == 1;
   if (!is_alone)
     put_tree_peak(text, result);
   put_peak(text, profile, is_alone);
   put_in_use(text, heap, in_use, allocated);
   put_end(text, result->wait_status, profile->pid == result->collection->program);
   put_resident(text, profile);
+  put_hooks(text, heap);
   put_top(text, &shown);
   put_cut(text, shown.rows);
-  put_files(text, result, profile, written);
+  if (!is_lost)
+    put_files(text, result, profile, written);
   put_next(text, result, profile);
   if (!is_alone)
     process_table_put(text, result->collection, result->wait_status, stderr);
@@ -261,14 +293,28 @@ static void tell_running(const char *folder)
     say("still running and profiled: %s; heapprof ls shows them", text->str);
 }
 
+/* As heapprof recover takes them. */
+static char *kept_pids(const char *folder)
+{
+  g_autoptr(GArray) left = run_folder_left(folder);
+  GString *pids = g_string_new(left->len > 0 ? NULL : " PID");
+  for (guint i = 0; i < left->len && i < RUNNING_SHOWN; i++)
+    g_string_append_printf(pids, " %d", g_array_index(left, struct left_state, i).summary.pid);
+  if (left->len > RUNNING_SHOWN)
+    g_string_append_printf(pids, " and %u more", left->len - RUNNING_SHOWN);
+  return g_string_free(pids, FALSE);
+}
+
 static void tell_kept(const struct collection *collection)
 {
-  if (collection->kept > 0)
-    say("%s; the state of %u process%s stays in %s: heapprof ls lists %s, heapprof recover PID in another directory "
-        "writes "
-        "the profile",
-        collection->problem != NULL ? collection->problem : "not every profile could be written", collection->kept,
-        collection->kept == 1 ? "" : "es", collection->folder, collection->kept == 1 ? "it" : "them");
+  if (collection->kept == 0)
+    return;
+  g_autofree char *pids = kept_pids(collection->folder);
+  bool is_one = collection->kept == 1;
+  say("%s; the state of %u process%s stays in %s: heapprof ls lists %s, heapprof recover%s in another directory writes "
+      "%s",
+      collection->problem != NULL ? collection->problem : "not every profile could be written", collection->kept,
+      is_one ? "" : "es", collection->folder, is_one ? "it" : "them", pids, is_one ? "the profile" : "the profiles");
 }
 
 /* Who reads the name that was asked for reads an older run's. */
@@ -322,9 +368,8 @@ static void tell_unseen(const struct run_result *result, double seen_bytes)
 static void tell_nothing(const struct run_result *result)
 {
   const char *only = g_getenv("HEAPPROF_ONLY");
-  const char *advice = result->sample == NULL             ? " (try --sample=64K)"
-                       : strcmp(result->sample, "1") != 0 ? " (try --sample=1)"
-                                                          : "";
+  /* So little that recording all of it costs nothing. */
+  const char *advice = g_strcmp0(result->sample, "1") != 0 ? " (try --sample=1)" : "";
   if (!result->is_profiled)
     return;
   if (only == NULL && is_mostly_unseen(result, 0))
@@ -392,7 +437,7 @@ void run_summary_print(const struct run_result *result, bool is_quiet)
   g_autoptr(GPtrArray) written = written_by_themselves(result);
   if (collection->profiles->len == 1)
     tell_if_unseen(result);
-  if (collection->profiles->len > 0)
+  if (main_profile(collection) != NULL)
     print_lines(result, written);
   else if (written->len > 0)
     tell_written(written);

@@ -127,8 +127,8 @@ static struct heap *check_profile(struct heap *heap, enum region_moment moment, 
   if (heap == NULL || moment != REGION_MAPPED || heap_comment(heap, COMMENT_memory) != NULL)
     return heap;
   g_set_error(error, REGION_ERROR, REGION_ERROR_UNUSABLE,
-              "%s is the profile of a heap, which knows nothing of mappings: --mmap takes a process, a state file, or "
-              "what heapprof dump --mmap wrote",
+              "%s is the profile of a heap, which knows nothing of mappings: --mmap takes a process while it runs with "
+              "HEAPPROF_MMAP=yes, a state file, or what heapprof dump --mmap wrote",
               heap->name);
   heap_free(heap);
   return NULL;

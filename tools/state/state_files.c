@@ -5,11 +5,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 uid_t state_files_owner(void)
@@ -152,11 +150,25 @@ static bool fail(GError **error, const char *what, const char *path, int number)
   return false;
 }
 
-/* No symbolic link on the way: a directory of somebody else may be changed while root works in it. */
+/* No symbolic link on the way: a directory of somebody else may be changed while root works in it. Name by name, as
+ * there is no openat2 before Linux 5.6. */
 static int open_directory(const char *path)
 {
-  struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
-  return (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+  const int flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  g_auto(GStrv) names = g_strsplit(path, "/", -1);
+  int directory = open(path[0] == '/' ? "/" : ".", flags);
+  for (char **name = names; directory >= 0 && *name != NULL; name++) {
+    if (**name == '\0') /* between two slashes */
+      continue;
+    int next = openat(directory, *name, flags);
+    if (next < 0 && errno == ENOTDIR)
+      errno = ELOOP; /* of a link, which O_DIRECTORY does not tell from other files */
+    int number = errno;
+    (void)close(directory);
+    errno = number;
+    directory = next;
+  }
+  return directory;
 }
 
 /* Of a `heapprof run` that has ended: while it runs, processes may still want to make their files there. */

@@ -2,6 +2,7 @@
 #include "tools/terminal/amount.h"
 
 #include <glib.h>
+#include <math.h>
 #include <string.h>
 
 struct amount_unit {
@@ -38,4 +39,25 @@ bool amount_bytes(const char *text, uint64_t *bytes)
   static const struct amount_unit units[] = {
       {'K', 1 << 10}, {'M', 1 << 20}, {'G', 1 << 30}, {'T', UINT64_C(1) << 40}, {'\0', 0}};
   return read_amount(text, units, bytes);
+}
+
+const char *amount_end(const char *text)
+{
+  size_t whole = strspn(text, "0123456789");
+  const char *end = text + whole;
+  if (end[0] == '.')
+    end += 1 + strspn(end + 1, "0123456789");
+  return whole > 0 ? end : NULL;
+}
+
+double amount_factor(const char *unit)
+{
+  static const char steps[] = "KMGT";
+  const char *step = unit[0] != '\0' ? strchr(steps, g_ascii_toupper(unit[0])) : NULL;
+  const char *rest = step != NULL ? unit + 1 : unit;
+  bool is_bytes =
+      rest[0] == '\0' || g_ascii_strcasecmp(rest, "B") == 0 || (step != NULL && g_ascii_strcasecmp(rest, "iB") == 0);
+  if (!is_bytes)
+    return 0;
+  return step != NULL ? ldexp(1, 10 * (int)(step - steps + 1)) : 1;
 }

@@ -13,4 +13,9 @@
 bool amount_seconds(const char *text, uint64_t *seconds);
 bool amount_bytes(const char *text, uint64_t *bytes);
 
+/* For those that may have a point, as "1.5G": where the number ends, NULL if none is there; and what the rest stands
+ * for: K, KB, KiB, B and "", in any case; 0: it is none of these. */
+const char *amount_end(const char *text);
+double amount_factor(const char *unit);
+
 #endif

@@ -2,6 +2,7 @@
 #include "tools/terminal/say.h"
 
 #include "tools/terminal/exit_status.h"
+#include "tools/terminal/shown.h"
 
 #include <errno.h>
 #include <glib.h>
@@ -55,7 +56,8 @@ static void clear_progress(void)
 static void say_line(const char *text, const char *reason)
 {
   g_autoptr(GString) line = g_string_new("heapprof: ");
-  append_printable(line, text);
+  g_autofree char *signs = shown_signs(text);
+  append_printable(line, signs);
   if (reason != NULL)
     g_string_append_printf(line, ": %s", reason);
   g_string_append_c(line, '\n');
@@ -155,7 +157,7 @@ void put_printable(FILE *stream, const char *text)
     fputs(text, stream);
     return;
   }
-  g_autofree char *shown = printable(text);
+  g_autofree char *signs = shown_signs(text), *shown = printable(signs);
   fputs(shown, stream);
 }
 

@@ -35,6 +35,24 @@ static const char *ascii_for(gunichar c)
   return NULL;
 }
 
+char *shown_signs(const char *text)
+{
+  bool is_utf8 = shown_is_utf8();
+  GString *shown = g_string_new(NULL);
+  while (*text != '\0') {
+    gunichar value = g_utf8_get_char_validated(text, -1);
+    bool is_valid = (gint32)value >= 0;
+    size_t length = is_valid ? (size_t)(g_utf8_next_char(text) - text) : 1;
+    const char *ascii = is_utf8 || !is_valid ? NULL : ascii_for(value);
+    if (ascii != NULL)
+      g_string_append(shown, ascii);
+    else
+      g_string_append_len(shown, text, (gssize)length);
+    text += length;
+  }
+  return g_string_free(shown, FALSE);
+}
+
 char *shown_text(const char *text)
 {
   bool is_utf8 = shown_is_utf8();

@@ -12,6 +12,9 @@ bool shown_is_utf8(void);
  * where the locale is not UTF-8, signs of ours become ASCII: "+/-", "...", and lines of trees. */
 char *shown_text(const char *text);
 
+/* The same for the signs of ours alone: all else stays as it is. */
+char *shown_signs(const char *text);
+
 /* Columns of a shown text: two for a wide character, none for a combining one. */
 int shown_width(const char *text);
 

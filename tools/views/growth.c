@@ -83,6 +83,8 @@ static void append_growth(GString *text, const struct limit *limit, const struct
   if (growth->old_total > 0)
     g_string_append_printf(text, ", %s", quantity_percentage(change, growth->old_total).text);
   g_string_append_printf(text, ", %s too much", quantity(limit_growth_excess(limit, growth), unit).text);
+  if (strcmp(unit, "bytes") == 0 && limit->bound > 0 && g_ascii_isdigit(limit->text[strlen(limit->text) - 1]))
+    g_string_append_printf(text, " (for %s, without a %%)", quantity(limit->bound, unit).text);
 }
 
 GArray *growth_judge(const GArray *limits, const struct heap *old, int old_type, const struct heap *new, int new_type)

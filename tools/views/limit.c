@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/views/limit.h"
 
+#include "tools/terminal/amount.h"
 #include "tools/terminal/say.h"
 
 #include <math.h>
@@ -11,39 +12,16 @@ static const double BOUND_MAX = 0x1p60;
 
 /* Reading. */
 
-/* Digits, with a point or without. Where it ends; NULL: there is none. */
-static const char *end_of_number(const char *text)
-{
-  size_t whole = strspn(text, "0123456789");
-  const char *end = text + whole;
-  if (end[0] == '.')
-    end += 1 + strspn(end + 1, "0123456789");
-  return whole > 0 ? end : NULL;
-}
-
-/* Of K, KB, KiB, B and "", in any case; 0: it is none of these. */
-static double factor_of(const char *unit)
-{
-  static const char steps[] = "KMGT";
-  const char *step = unit[0] != '\0' ? strchr(steps, g_ascii_toupper(unit[0])) : NULL;
-  const char *rest = step != NULL ? unit + 1 : unit;
-  bool is_bytes =
-      rest[0] == '\0' || g_ascii_strcasecmp(rest, "B") == 0 || (step != NULL && g_ascii_strcasecmp(rest, "iB") == 0);
-  if (!is_bytes)
-    return 0;
-  return step != NULL ? ldexp(1, 10 * (int)(step - steps + 1)) : 1;
-}
-
 static bool read_bound(const char *text, const struct limit_kind *kind, struct limit *limit)
 {
-  const char *unit = end_of_number(text);
+  const char *unit = amount_end(text);
   if (unit == NULL)
     return false;
   limit->is_percentage = kind->takes_percentages && strcmp(unit, "%") == 0;
   bool is_number = !kind->is_of_bytes && unit[0] == '\0' && strchr(text, '.') == NULL;
   double factor = limit->is_percentage || is_number ? 1 : 0;
   if (kind->is_of_bytes && !limit->is_percentage)
-    factor = factor_of(unit);
+    factor = amount_factor(unit);
   limit->bound = factor * g_ascii_strtod(text, NULL);
   return factor > 0 && limit->bound <= BOUND_MAX;
 }

@@ -4,8 +4,10 @@
 #include "core/comments.h"
 
 #include "tools/source/source.h"
+#include "tools/terminal/exit_status.h"
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
+#include "tools/views/facts.h"
 
 #include <math.h>
 #include <string.h>
@@ -50,14 +52,27 @@ void view_prefer_the_same(struct heap *heap, struct heap *base)
   view_prefer_in_use(base);
 }
 
+/* What was read of a process is called after it, not after its state file, unless that was asked for. */
+static void name_process(struct heap *heap, const char *argument)
+{
+  const char *program = heap_comment(heap, COMMENT_program), *of_file = heap_comment(heap, COMMENT_pid);
+  int pid;
+  if (program == NULL || of_file == NULL || strcmp(heap->name, argument) == 0 || !source_is_state_file(heap->name))
+    return;
+  g_autofree char *number = source_is_pid(argument, &pid) ? g_strdup_printf("%d", pid) : g_strdup(of_file);
+  g_autofree char *name = g_strdup_printf("%s (%s)", program, number);
+  heap->name = heap_text(heap, name);
+}
+
 /* NULL after a message, as `error` says it. */
-static struct heap *prepare(struct heap *heap, const struct filter *filter, const GError *error)
+static struct heap *prepare(struct heap *heap, const char *argument, const struct filter *filter, const GError *error)
 {
   g_autoptr(GString) unmatched = g_string_new(NULL);
   if (heap == NULL) {
     say("%s", error->message);
     return NULL;
   }
+  name_process(heap, argument);
   view_prefer_peak_if_freed(heap);
   filter_apply(filter, heap, unmatched);
   if (unmatched->len > 0)
@@ -69,14 +84,20 @@ struct heap *view_open(const char *argument, const struct filter *filter)
 {
   g_autoptr(GError) error = NULL;
   struct heap *heap = source_open(argument, SYMBOLS_LINES, &error);
-  return prepare(heap, filter, error);
+  return prepare(heap, argument, filter, error);
 }
 
 struct heap *view_open_mapped(const char *argument, const struct filter *filter)
 {
   g_autoptr(GError) error = NULL;
   struct heap *heap = source_open_mapped(argument, SYMBOLS_LINES, &error);
-  return prepare(heap, filter, error);
+  return prepare(heap, argument, filter, error);
+}
+
+int view_tell_nothing(const struct heap *heap, int type)
+{
+  say("%s: there is nothing to show of %s", heap->name, heap_type(heap, (uint32_t)type)->name);
+  return EXIT_FAILED;
 }
 
 bool view_find_type(const struct heap *heap, const char *name, int *type)
@@ -138,13 +159,22 @@ static void append_memory(GString *text, const struct heap *heap)
                            quantity((double)reserved_bytes, "bytes").text);
 }
 
+/* The name that it was called by, as heapprof ls has it: its file may be a link's target, as redis-check-rdb of
+ * redis-server. Of several programs, and of profiles of others: the first file that was mapped. */
+static char *file_of(const struct heap *heap)
+{
+  g_autoptr(GPtrArray) programs = facts_comments(heap, COMMENT_program);
+  if (programs->len == 1)
+    return g_strdup(g_ptr_array_index(programs, 0));
+  const char *path = heap->mappings->len > 0 ? heap_mapping(heap, 0)->path : "";
+  return path[0] != '\0' ? g_path_get_basename(path) : NULL;
+}
+
 void view_append_header(GString *text, const struct heap *heap, int type)
 {
-  const char *path = heap->mappings->len > 0 ? heap_mapping(heap, 0)->path : "";
-  if (path[0] != '\0') {
-    g_autofree char *base = g_path_get_basename(path);
-    append_line(text, "File", base);
-  }
+  g_autofree char *file = file_of(heap);
+  if (file != NULL)
+    append_line(text, "File", file);
   append_line(text, "Type", heap_type(heap, (uint32_t)type)->name);
   append_memory(text, heap);
   g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(heap->time_unix_ns / 1000000000);

@@ -14,7 +14,8 @@
 #include "tools/views/rows.h"
 
 /* A source with names, inlined frames and lines, as the filter (NULL: nothing asked for) has it; NULL after a
- * message. Its default type is the peak if next to nothing is in use: whoever freed all asks what held that. */
+ * message. That of a process is called after it: "shopd (4711)". Its default type is the peak if next to nothing is in
+ * use: whoever freed all asks what held that. */
 struct heap *view_open(const char *argument, const struct filter *filter);
 /* The same of what the process mapped itself. */
 struct heap *view_open_mapped(const char *argument, const struct filter *filter);
@@ -27,6 +28,9 @@ bool view_is_next_to_nothing(double in_use_bytes, double peak_bytes);
 
 /* The sample type of that name, NULL for the default. False after a message that lists what there is. */
 bool view_find_type(const struct heap *heap, const char *name, int *type);
+
+/* Says that there is nothing of that type, or that filters left nothing of it. EXIT_FAILED. */
+int view_tell_nothing(const struct heap *heap, int type);
 
 /* What there is to say of a type of the peak, in whole lines: why it is shown, and what it is of. "": nothing. A new
  * text. */
