@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What we use of libc beyond ISO C and POSIX. All of it is weak: a preloaded library reaches programs of other libcs,
- * and one name that is missing there keeps them from starting. Where libc_is_known says no, the shim stands aside. What
- * musl lacks may not be called without checking that it is there. tests/policy holds the list.
+ * and one name that is missing there keeps them from starting. Where loader_is_known says no, the shim stands aside.
+ * What musl lacks may not be called without checking that it is there. tests/policy holds the list.
  */
 #ifndef HEAPPROF_LIBC_H
 #define HEAPPROF_LIBC_H
@@ -19,7 +19,6 @@
 #include <sys/auxv.h>
 
 #pragma weak _r_debug
-#pragma weak dladdr
 #pragma weak dlsym
 #pragma weak getauxval
 #pragma weak on_exit
@@ -28,9 +27,8 @@
 #pragma weak __register_atfork
 #pragma weak __sbrk
 
-/* Before glibc 2.34 these two are libdl's, which need not be loaded. A version that came later would keep programs from
+/* Before glibc 2.34 it is libdl's, which need not be loaded. A version that came later would keep programs from
  * starting there. */
-ARCH_FIRST_VERSION(dladdr);
 ARCH_FIRST_VERSION(dlsym);
 
 /* What pthread_atfork calls, which itself is linked into each library and would name this strongly. */
@@ -43,18 +41,6 @@ extern void *__sbrk(intptr_t change);
 static inline bool libc_is_musl(void)
 {
   return __register_atfork == NULL;
-}
-
-static inline bool libc_is_known(void)
-{
-  return getauxval != NULL && &program_invocation_name != NULL && &program_invocation_short_name != NULL &&
-         (libc_is_musl() ? dlsym != NULL : &_r_debug != NULL);
-}
-
-/* NULL: it is nowhere, or nobody can be asked. Takes a lock. */
-static inline void *libc_find(const char *symbol)
-{
-  return dlsym != NULL ? dlsym(RTLD_DEFAULT, symbol) : NULL;
 }
 
 static inline unsigned long libc_auxv(unsigned long type)

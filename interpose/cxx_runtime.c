@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/cxx_runtime.h"
 
+#include "interpose/loader.h"
 #include "interpose/provider.h"
 
 #include <link.h>
@@ -41,14 +42,6 @@ bool cxx_runtime_find(const void *caller, struct cxx_runtime *runtime)
 {
   struct search search = {.runtime = runtime};
   provider_begin(&search.of_caller, (uintptr_t)caller);
-  (void)object_each(find_runtime, &search);
+  (void)loader_each(find_runtime, &search);
   return search.of_caller.rank != PROVIDER_NONE;
-}
-
-/* std::bad_alloc is its vtable pointer, which points behind the two words that a vtable begins with. */
-void cxx_runtime_throw(const struct cxx_runtime *runtime)
-{
-  uintptr_t *exception = runtime->allocate_exception(sizeof *exception);
-  *exception = (uintptr_t)runtime->bad_alloc_vtable + 2 * sizeof(void *);
-  runtime->throw_exception(exception, runtime->bad_alloc_type, runtime->bad_alloc_destroy);
 }

@@ -27,7 +27,4 @@ struct cxx_runtime {
 /* False: there is none, so nobody could catch what it throws. */
 bool cxx_runtime_find(const void *caller, struct cxx_runtime *runtime);
 
-/* Throws std::bad_alloc. */
-void cxx_runtime_throw(const struct cxx_runtime *runtime);
-
 #endif

@@ -130,6 +130,14 @@ static void *get_memory(size_t size, size_t alignment)
   return posix_memalign(&pointer, alignment, size > 0 ? size : 1) == 0 ? pointer : NULL;
 }
 
+/* std::bad_alloc is its vtable pointer, which points behind the two words that a vtable begins with. */
+static void throw_bad_alloc(const struct cxx_runtime *runtime)
+{
+  uintptr_t *exception = runtime->allocate_exception(sizeof *exception);
+  *exception = (uintptr_t)runtime->bad_alloc_vtable + 2 * sizeof(void *);
+  runtime->throw_exception(exception, runtime->bad_alloc_type, runtime->bad_alloc_destroy);
+}
+
 /* As the standard has it: until it succeeds, call the new handler; without one, throw. */
 static void *make(size_t size, size_t alignment, bool may_throw, void *caller)
 {
@@ -142,7 +150,7 @@ static void *make(size_t size, size_t alignment, bool may_throw, void *caller)
     if (handler != NULL)
       handler();
     else if (may_throw)
-      cxx_runtime_throw(&runtime);
+      throw_bad_alloc(&runtime);
     else
       return NULL;
   }

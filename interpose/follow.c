@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/follow.h"
 
-#include "core/compiler.h"
-#include "core/libc.h"
 #include "core/text.h"
+#include "interpose/loader.h"
 
-#include <dlfcn.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -36,15 +34,13 @@ static void take_out(char *list, const char *name)
   memset(list + kept, 0, whole - kept); /* also for readers of /proc/PID/environ */
 }
 
-extern HIDDEN const char __ehdr_start[];
-
 void follow_end(char **environment)
 {
   static const char variable[] = "LD_PRELOAD=";
-  Dl_info own;
-  if (dladdr == NULL || dladdr(__ehdr_start, &own) == 0)
+  const char *own = loader_own_path();
+  if (own == NULL)
     return;
   for (char **entry = environment; *entry != NULL; entry++)
     if (strncmp(*entry, variable, sizeof variable - 1) == 0)
-      take_out(*entry + sizeof variable - 1, text_basename(own.dli_fname));
+      take_out(*entry + sizeof variable - 1, text_basename(own));
 }

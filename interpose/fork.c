@@ -8,6 +8,7 @@
 #include "core/modules.h"
 #include "core/region.h"
 #include "core/settle.h"
+#include "interpose/loader.h"
 #include "interpose/rebind.h"
 
 enum { MOMENTS = 100 };
@@ -52,7 +53,7 @@ extern HIDDEN char __ehdr_start[];
 void fork_init(void)
 {
   typedef int at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
-  at_fork *of_musl = __register_atfork == NULL ? (at_fork *)libc_find("pthread_atfork") : NULL;
+  at_fork *of_musl = __register_atfork == NULL ? (at_fork *)loader_find("pthread_atfork") : NULL;
   if (of_musl != NULL)
     (void)of_musl(before_fork, release, after_fork_in_child);
   else if (__register_atfork != NULL)

@@ -6,12 +6,42 @@
 #include "core/message.h"
 #include "core/sampler.h"
 #include "core/sys.h"
+#include "interpose/loader.h"
 #include "interpose/object.h"
 #include "interpose/real.h"
 
 #include <sys/auxv.h>
 
 static const char *reason_in_force;
+
+struct any_of {
+  const char *const *symbols;
+  size_t count;
+  const char *found;
+};
+
+static int look_for_any(struct dl_phdr_info *info, size_t size, void *argument)
+{
+  struct any_of *any = argument;
+  struct object object;
+  (void)size;
+  if (!object_read(info, &object))
+    return 0;
+  for (size_t i = 0; i < any->count; i++) {
+    struct object_query query = object_query(any->symbols[i]);
+    if (object_export(&object, &query) != NULL)
+      any->found = any->symbols[i];
+  }
+  return any->found != NULL;
+}
+
+/* Which of these does a loaded object export? NULL: none. */
+static const char *find_exported(const char *const *symbols, size_t count)
+{
+  struct any_of any = {symbols, count, NULL};
+  (void)loader_each(look_for_any, &any);
+  return any.found;
+}
 
 /* Allocators that must see every call. All sanitizers that bring one (address, thread, memory, leak) have this
  * function; valgrind's tools that watch the heap (memcheck, helgrind, drd, massif, dhat) take every malloc's place,
@@ -20,7 +50,7 @@ static const char *find_other_allocator(void)
 {
   static const char *const marks[] = {"__sanitizer_get_allocated_size", "_vgr10010ZU_libcZdsoZa_malloc",
                                       "_vgr10010ZU_VgSoSynsomalloc_malloc"};
-  const char *mark = object_find_exported(marks, COUNT_OF(marks));
+  const char *mark = find_exported(marks, COUNT_OF(marks));
   if (mark == NULL)
     return NULL;
   return mark == marks[0] ? "the program is built with a sanitizer, which has an allocator of its own"
@@ -29,7 +59,7 @@ static const char *find_other_allocator(void)
 
 const char *inert_find_reason(void)
 {
-  if (!libc_is_known())
+  if (!loader_is_known())
     return "the C library of this program is neither glibc nor musl";
   if (getauxval(AT_SECURE) != 0)
     return "the program runs with raised privileges";

@@ -23,13 +23,13 @@
 #include "core/text.h"
 #include "core/ticks.h"
 #include "core/timing.h"
+#include "interpose/entries.h"
 #include "interpose/follow.h"
 #include "interpose/fork.h"
 #include "interpose/inert.h"
+#include "interpose/loader.h"
 #include "interpose/musl.h"
-#include "interpose/object.h"
-#include "interpose/patch/beside.h"
-#include "interpose/patch/own.h"
+#include "interpose/own_code.h"
 #include "interpose/real.h"
 #include "interpose/signal.h"
 
@@ -41,15 +41,6 @@ static struct config config;
 static char program[64]; /* copied at the start: programs that change their title overwrite what libc points to */
 /* Whose exit was seen: a destructor that runs after ours may fork a child, which has an exit of its own. */
 static _Atomic int exited_pid;
-
-extern HIDDEN const char __ehdr_start[], _end[];
-
-/* The kernel tells the address of the loader that it brought in: 0 where it was told to run the loader itself, with the
- * program as its argument. glibc's has then put the program where the kernel noted the loader. */
-static bool loader_was_started(void)
-{
-  return getauxval(AT_BASE) == 0;
-}
 
 /* A relative name was relative to this directory. */
 static void put_absolute(struct text *path, const char *name)
@@ -97,8 +88,9 @@ static void init_main_stack(int pid, uintptr_t top)
 
 static void init_unwinding(const char *executable)
 {
-  unwind_hide((uintptr_t)__ehdr_start, (uintptr_t)_end);
-  loaded_init((loaded_finder *)libc_find("_dl_find_object"), object_first_map(), object_loader_state());
+  struct address_range own = own_code();
+  unwind_hide(own.low, own.high);
+  loaded_init((loaded_finder *)loader_find("_dl_find_object"), loader_first_map(), loader_state());
   modules_init(executable);
 }
 
@@ -121,43 +113,39 @@ static void note_exit(int status, void *unused)
     atomic_store(&region_header()->end, REGION_HAS_ENDED | ((uint32_t)status & 0xff));
 }
 
-/* Nobody calls our malloc by its name. */
-static const char *take_over_own_malloc(const char *executable)
-{
-  static LARGE char reason[192];
-  if (libc_is_musl())
-    return "the program, or a library before this one, brings its own malloc: its calls do not come here";
-  const char *refusal = own_take_over(executable);
-  if (refusal == NULL) {
-    region_note_hooks(REGION_HOOKS_OWN);
-    return NULL;
-  }
-  struct text text = TEXT_INIT(reason);
-  text_put(&text, "the program, or a library before this one, brings its own malloc: its calls do not come here (");
-  text_put(&text, refusal);
-  text_put(&text, ")");
-  return reason;
-}
-
-static bool hooks_are_beside; /* what is sampled may be of several allocators */
-
 /* NULL: there is none that may be asked of all that is sampled. */
 static size_t (*allocators_usable_size(void))(void *pointer)
 {
-  return real_is_allocators.malloc_usable_size && !hooks_are_beside ? real.malloc_usable_size : NULL;
+  return real_is_allocators.malloc_usable_size && !entries_are_beside() ? real.malloc_usable_size : NULL;
 }
 
-/* Allocators in the executable. */
-static const char *take_over_entries(const char *executable)
+/* A program that has us inside has constructors and destructors of its own: ours come before and behind those. The
+ * priorities below are the C library's. */
+enum { PRIORITY = 101 };
+
+/* What sampling needs. */
+static const char *set_up(const char *reason)
 {
-  const char *reason = real_is_interposed() ? NULL : take_over_own_malloc(executable);
-  uint32_t beside = reason == NULL && !libc_is_musl() ? beside_take_over(executable, config.verbose >= 1) : 0;
-  hooks_are_beside = (beside & ((1u << REGION_HOOKS_REFUSED_SHIFT) - 1)) != 0;
-  region_note_hooks(beside);
+  sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
+  live_init(config.sample_interval_bytes == 1);
+  record_init(config.depth);
+  stacks_set_usable_size(allocators_usable_size());
+  dump_init(&config, program);
+  if (reason == NULL && !settle_init(&config, program, real_allocator_path()))
+    return "there was no memory to start with";
   return reason;
 }
 
-__attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv, char **environment)
+/* From now on the process can be profiled. */
+static void set_going(const char *executable)
+{
+  init_unwinding(executable);
+  fork_init();
+  if (on_exit != NULL)
+    (void)on_exit(note_exit, NULL);
+}
+
+__attribute__((constructor(PRIORITY))) static ARCH_ENTRY void start(int argc, char **argv, char **environment)
 {
   (void)argc;
   int saved_errno = errno, pid = sys_getpid();
@@ -183,24 +171,15 @@ __attribute__((constructor)) static ARCH_ENTRY void start(int argc, char **argv,
   char executable[MODULE_PATH_MAX] = "";
   if (reason == NULL) {
     find_executable(given.argv[0], executable);
-    reason = take_over_entries(executable);
+    reason = entries_take_over(executable, config.verbose >= 1);
   }
-  sampler_init(config.sample_interval_bytes, config.seed_given ? config.seed : random_seed(), config.seed_given);
-  live_init(config.sample_interval_bytes == 1);
-  record_init(config.depth);
-  stacks_set_usable_size(allocators_usable_size());
+  reason = set_up(reason);
   init_main_stack(pid, given.stack_top);
-  dump_init(&config, program);
-  if (reason == NULL && !settle_init(&config, program, real_allocator_path()))
-    reason = "there was no memory to start with";
   if (reason != NULL) {
     inert_enter(reason, config.verbose >= 1 || message_reaches_terminal());
   } else {
     command_line_keep(given.argv);
-    init_unwinding(executable);
-    fork_init();
-    if (on_exit != NULL)
-      (void)on_exit(note_exit, NULL);
+    set_going(executable);
   }
   /* Also when inert: whoever sends the signal must not kill the program. */
   if (sys_may_call(SYS_rt_sigaction) && config.dump_on_signal && config.signal != CONFIG_SIGNAL_NONE)
@@ -265,7 +244,7 @@ void lifecycle_exit_by(const char *function, int status)
   lifecycle_exit(function);
 }
 
-__attribute__((destructor)) static ARCH_ENTRY void stop(void)
+__attribute__((destructor(PRIORITY))) static ARCH_ENTRY void stop(void)
 {
   int saved_errno = errno;
   lifecycle_exit("exit");

@@ -3,6 +3,8 @@
 
 #include "core/arch/arch.h"
 #include "core/libc.h"
+#include "interpose/loader.h"
+#include "interpose/real_functions.h"
 
 #include <stdbool.h>
 
@@ -10,7 +12,7 @@
 
 static char **environment_of_musl(void)
 {
-  char ***environment = libc_find("environ");
+  char ***environment = loader_find("environ");
   return environment != NULL ? *environment : NULL;
 }
 
@@ -37,8 +39,6 @@ struct musl_start musl_find_start(void)
 }
 
 /* The allocator. */
-
-static struct musl_functions real;
 
 enum { PAGE_BYTES = 4096 };
 
@@ -104,9 +104,12 @@ static ARCH_ENTRY void *valloc_by_aligned_alloc(size_t size)
   return real.aligned_alloc(libc_auxv(AT_PAGESZ), size);
 }
 
-struct musl_completion musl_complete(const struct musl_functions *functions)
+void musl_complete(void)
 {
-  real = *functions;
-  return (struct musl_completion){calloc_by_malloc, reallocarray_by_realloc, posix_memalign_by_aligned_alloc,
-                                  valloc_by_aligned_alloc};
+  real.calloc = calloc_by_malloc;
+  real.reallocarray = reallocarray_by_realloc;
+  real.posix_memalign = posix_memalign_by_aligned_alloc;
+  real.memalign = real.aligned_alloc;
+  real.valloc = valloc_by_aligned_alloc;
+  real_is_allocators.reallocarray = true;
 }

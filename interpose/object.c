@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "interpose/object.h"
 
-#include "core/libc.h"
-
 #include <elf.h>
 #include <gnu/lib-names.h>
-#include <stdatomic.h>
 #include <string.h>
 
 /* glibc puts the addresses themselves into the dynamic section; of the vDSO, and under other loaders, they count from
@@ -38,59 +35,18 @@ static const char *soname(const struct object *object)
   return object->name;
 }
 
-extern HIDDEN const char __ehdr_start[];
-
-/* What it keeps for debuggers. */
-static const struct r_debug *debug_of_musl(void)
+bool object_is_libc(const struct object *object)
 {
-  struct r_debug *const *debug = libc_is_musl() ? libc_find("_dl_debug_addr") : NULL;
-  return debug != NULL ? *debug : NULL;
+  return strcmp(soname(object), LIBC_SO) == 0;
 }
 
-const int *object_loader_state(void)
+bool object_read_map(const struct link_map *map, struct object *object)
 {
-  const struct r_debug *debug = debug_of_musl();
-  return debug != NULL ? (const int *)&debug->r_state : NULL;
-}
-
-const struct link_map *object_first_map(void)
-{
-  const struct r_debug *debug = libc_is_musl() ? debug_of_musl() : &_r_debug;
-  return debug != NULL ? debug->r_map : NULL;
-}
-
-static bool is_libc(const struct object *object)
-{
-  return object->strings != NULL && object->symbols != NULL && strcmp(soname(object), LIBC_SO) == 0;
-}
-
-typedef int iterator(object_visitor *visit, void *argument);
-
-/* libc came with the program, so it lies before all that could go meanwhile. */
-static iterator *find_iterator(void)
-{
-  if (libc_is_musl())
-    return (iterator *)libc_find("dl_iterate_phdr");
-  for (const struct link_map *map = object_first_map(); map != NULL; map = map->l_next) {
-    struct object object = {.name = map->l_name, .bias = map->l_addr, .dynamic = map->l_ld};
-    if (object.dynamic == NULL)
-      continue;
-    read_dynamic(&object);
-    if (is_libc(&object))
-      return (iterator *)object_find(&object, "dl_iterate_phdr");
-  }
-  return NULL;
-}
-
-bool object_each(object_visitor *visit, void *argument)
-{
-  static iterator *_Atomic known;
-  iterator *iterate = atomic_load(&known);
-  if (iterate == NULL)
-    atomic_store(&known, iterate = find_iterator());
-  if (iterate != NULL)
-    (void)iterate(visit, argument);
-  return iterate != NULL;
+  *object = (struct object){.name = map->l_name, .bias = map->l_addr, .dynamic = map->l_ld};
+  if (object->dynamic == NULL)
+    return false;
+  read_dynamic(object);
+  return object->strings != NULL && object->symbols != NULL;
 }
 
 bool object_read(const struct dl_phdr_info *info, struct object *object)
@@ -204,32 +160,22 @@ void *object_find(const struct object *object, const char *symbol)
   return found != NULL && is_there(found) ? (void *)(object->bias + found->st_value) : NULL;
 }
 
-struct any_of {
-  const char *const *symbols;
-  size_t count;
-  const char *found;
-};
-
-static int look_for_any(struct dl_phdr_info *info, size_t size, void *argument)
+/* The hash tables of GNU's linkers leave out what is not defined, and that comes first; some do so only where there is
+ * anything to find. */
+static uint32_t count_known_symbols(const struct object *object)
 {
-  struct any_of *any = argument;
-  struct object object;
-  (void)size;
-  if (!object_read(info, &object))
-    return 0;
-  for (size_t i = 0; i < any->count; i++) {
-    struct object_query query = object_query(any->symbols[i]);
-    if (object_export(&object, &query) != NULL)
-      any->found = any->symbols[i];
-  }
-  return any->found != NULL;
+  if (object->sysv_hash != NULL)
+    return object->sysv_hash[1];
+  return object->gnu_hash != NULL ? object->gnu_hash[1] : 0;
 }
 
-const char *object_find_exported(const char *const *symbols, size_t count)
+bool object_imports(const struct object *object, const char *symbol)
 {
-  struct any_of any = {symbols, count, NULL};
-  (void)object_each(look_for_any, &any);
-  return any.found;
+  uint32_t count = count_known_symbols(object);
+  for (uint32_t i = 1; i < count; i++)
+    if (object->symbols[i].st_shndx == SHN_UNDEF && strcmp(object->strings + object->symbols[i].st_name, symbol) == 0)
+      return true;
+  return count <= 1;
 }
 
 bool object_needs(const struct object *object, const struct object *other)

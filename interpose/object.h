@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A loaded object, as its program headers and its dynamic section describe it. For callbacks of object_each, during
+/* A loaded object, as its program headers and its dynamic section describe it. For callbacks of loader_each, during
  * which no object goes; what was read stays good as long as the object is loaded.
  *
  * Threads, signals, fork: it only reads. Failure: what is not there is empty, and nothing is found in it.
@@ -30,16 +30,11 @@ struct object {
 /* False: it has no dynamic section. */
 bool object_read(const struct dl_phdr_info *info, struct object *object);
 
-/* dl_iterate_phdr, past whoever interposes it: a sanitizer's crashes before the sanitizer is ready. False: it cannot be
- * found. */
-typedef int object_visitor(struct dl_phdr_info *info, size_t size, void *argument);
-bool object_each(object_visitor *visit, void *argument);
+/* The same of the loader's list, without its segments. False: it has no symbols. */
+bool object_read_map(const struct link_map *map, struct object *object);
 
-/* The first object of the loader's list, the program; NULL: unknown. */
-const struct link_map *object_first_map(void);
-
-/* musl's note of whether that list is whole (RT_CONSISTENT); NULL: another libc. */
-const int *object_loader_state(void);
+/* glibc. */
+bool object_is_libc(const struct object *object);
 
 bool object_holds(const struct object *object, uintptr_t address);
 
@@ -60,8 +55,8 @@ const ElfW(Sym) * object_export(const struct object *object, const struct object
 /* The address of what the object exports under that name; NULL: nothing that is simply there. */
 void *object_find(const struct object *object, const char *symbol);
 
-/* Which of these does a loaded object export? NULL: none. */
-const char *object_find_exported(const char *const *symbols, size_t count);
+/* Does it want that symbol of another object, as far as its tables tell? Where they do not tell, it may: true. */
+bool object_imports(const struct object *object, const char *symbol);
 
 /* Is `other` a library that the object was linked with? */
 bool object_needs(const struct object *object, const struct object *other);

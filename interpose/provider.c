@@ -2,6 +2,7 @@
 #include "interpose/provider.h"
 
 #include "core/libc.h"
+#include "interpose/loader.h"
 
 #include <link.h>
 
@@ -23,7 +24,7 @@ void provider_begin(struct provider_search *search, uintptr_t caller)
   search->caller = caller;
   search->callers = (struct object){.dynamic = NULL};
   search->rank = PROVIDER_NONE;
-  (void)object_each(find_callers, search);
+  (void)loader_each(find_callers, search);
 }
 
 enum provider_rank provider_rank(const struct provider_search *search, const struct object *object)
@@ -59,6 +60,6 @@ void *provider_find(uintptr_t caller, const char *symbol)
 {
   struct function_search search = {.symbol = symbol, .function = NULL};
   provider_begin(&search.of_caller, caller);
-  (void)object_each(find_function, &search);
+  (void)loader_each(find_function, &search);
   return search.function;
 }

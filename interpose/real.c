@@ -6,6 +6,7 @@
 #include "interpose/bootstrap.h"
 #include "interpose/fallback.h"
 #include "interpose/hooks.h"
+#include "interpose/loader.h"
 #include "interpose/musl.h"
 #include "interpose/object.h"
 
@@ -42,6 +43,8 @@ static _Atomic bool is_resolved;
 static struct object allocator; /* provides malloc */
 static bool core_agrees = true;
 static bool is_preceded; /* malloc or free of an object before us is what the program's calls reach */
+static bool is_late;     /* nobody behind us has them */
+static bool is_at_entries;
 
 #define FALLBACK_core(symbol) NULL
 #define FALLBACK_optional(symbol) (void *)fallback_##symbol
@@ -104,6 +107,16 @@ static int look_behind(struct dl_phdr_info *info, size_t size, void *argument)
   return 0;
 }
 
+static int look_before(struct dl_phdr_info *info, size_t size, void *argument)
+{
+  struct object object;
+  (void)size;
+  (void)argument;
+  if (object_read(info, &object) && !object_holds(&object, (uintptr_t)__ehdr_start))
+    take_from(&object);
+  return 0;
+}
+
 /* The loader keeps its objects in the order in which it searches them. We read their tables ourselves, since dlsym
  * allocates a message for what is not there, before the program allocates anything. Where they cannot be read, it is
  * asked all the same. */
@@ -112,22 +125,13 @@ static void find_nexts(void)
   bool is_behind = false;
   for (unsigned i = 0; i < COUNT_OF(nexts); i++)
     nexts[i].query = object_query(hooks[i].symbol);
-  (void)object_each(look_behind, &is_behind);
+  (void)loader_each(look_behind, &is_behind);
+  is_late = is_preceded && allocator.name == NULL;
+  if (is_late)
+    (void)loader_each(look_before, NULL);
   for (unsigned i = 0; i < COUNT_OF(nexts); i++)
     if (nexts[i].is_chosen_by_call || allocator.name == NULL)
-      nexts[i].function = dlsym != NULL ? dlsym(RTLD_NEXT, hooks[i].symbol) : NULL;
-}
-
-static void complete_musl(void)
-{
-  const struct musl_functions functions = {real.malloc, real.realloc, real.aligned_alloc};
-  struct musl_completion completion = musl_complete(&functions);
-  real.calloc = completion.calloc;
-  real.reallocarray = completion.reallocarray;
-  real.posix_memalign = completion.posix_memalign;
-  real.memalign = real.aligned_alloc;
-  real.valloc = completion.valloc;
-  real_is_allocators.reallocarray = true;
+      nexts[i].function = dlsym != NULL ? dlsym(is_late ? RTLD_DEFAULT : RTLD_NEXT, hooks[i].symbol) : NULL;
 }
 
 /* The core functions become known all at once: until then whatever dlsym asks of us lives in the bootstrap arena, also
@@ -143,7 +147,7 @@ static void set_real(void)
     core_agrees = core_agrees && (i >= CORE_HOOKS || are_allocators[i]);
   }
   if (libc_is_musl() && object_holds(&allocator, (uintptr_t)dlsym))
-    complete_musl();
+    musl_complete();
 }
 
 /* Another library's dlsym, or a handler while this thread was in there, may hold an object of the arena for ever. */
@@ -177,6 +181,7 @@ void real_change_allocator(const struct object *object, const char *path)
   allocator = *object;
   allocator.name = path;
   core_agrees = true;
+  is_at_entries = true;
   real_is_allocators = (struct real_origins){.malloc = false};
   void *usable_size = object_find(object, "malloc_usable_size");
   if (usable_size != NULL)
@@ -219,7 +224,22 @@ bool real_core_agrees(void)
   return core_agrees;
 }
 
+bool real_is_at_entries(void)
+{
+  return is_at_entries;
+}
+
 bool real_is_interposed(void)
 {
   return !is_preceded;
+}
+
+bool real_is_late(void)
+{
+  return is_late;
+}
+
+const struct object *real_allocator(void)
+{
+  return &allocator;
 }

@@ -14,6 +14,7 @@
 
 #include "core/arch/arch.h"
 #include "core/compiler.h"
+#include "interpose/real_functions.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,26 +22,8 @@
 
 struct object;
 
-struct real_functions {
-#define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) type(*symbol) parameters;
-#include "interpose/hooks.def"
-#undef HEAPPROF_HOOK
-};
-
-extern HIDDEN struct real_functions real;
-
 /* Where our malloc_usable_size goes: to the real one, past the bootstrap arena if anything is in there. */
 extern HIDDEN size_t (*real_usable_size)(void *pointer);
-
-/* Does the real function come from the object that provides malloc? Then its hook counts; else what it calls is
- * counted. */
-struct real_origins {
-#define HEAPPROF_HOOK(symbol, group, need, type, parameters, what) bool symbol;
-#include "interpose/hooks.def"
-#undef HEAPPROF_HOOK
-};
-
-extern HIDDEN struct real_origins real_is_allocators;
 
 /* Resolves everything, once. Returns at once in a call that the resolving itself made; `real` may then have gaps. */
 SAMPLED void real_ensure(void);
@@ -63,12 +46,21 @@ bool real_core_agrees(void);
 /* What is behind ours under that name; NULL: nothing. */
 void *real_next(const char *symbol);
 
-/* From the constructor, before there are other threads: another object provides malloc, in which nothing is known but
+/* Before the hooks are called: another object provides malloc, in which nothing is known but
  * what is said next, function by function. `path` stays. */
 void real_change_allocator(const struct object *object, const char *path);
 void real_change(const char *symbol, void *function);
 
+/* Is it the executable, and do hooks stand at the entries of its functions, or can they? */
+bool real_is_at_entries(void);
+
 /* Is our malloc the one that the program's calls reach? */
 bool real_is_interposed(void);
+
+/* Were we opened while the program ran? Then the real functions are those that its calls reach. */
+bool real_is_late(void);
+
+/* Provides malloc; without a name: not known. */
+const struct object *real_allocator(void);
 
 #endif

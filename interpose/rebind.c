@@ -8,6 +8,7 @@
 #include "core/on_stack.h"
 #include "core/sys.h"
 #include "interpose/hooks.h"
+#include "interpose/loader.h"
 #include "interpose/object.h"
 #include "interpose/real.h"
 #include "interpose/uncovered.h"
@@ -158,7 +159,7 @@ static int is_exported_there(struct dl_phdr_info *info, size_t size, void *argum
 static bool is_somebody_elses(const char *symbol, uintptr_t address)
 {
   struct place place = {.symbol = symbol, .address = address};
-  return object_each(is_exported_there, &place) && place.is_exported;
+  return loader_each(is_exported_there, &place) && place.is_exported;
 }
 
 /* Of a lazy binding, the place still leads to the object's own code. */
@@ -250,8 +251,8 @@ static void bind_aside(void *unused)
 {
   struct scan scan = {.is_ambiguous = false};
   (void)unused;
-  (void)object_each(look_for_others, &scan);
-  (void)object_each(bind_object, &scan);
+  (void)loader_each(look_for_others, &scan);
+  (void)loader_each(bind_object, &scan);
 }
 
 /* On a stack of ours: whoever allocates or frees first after dlopen may have a small one. */

@@ -5,6 +5,7 @@
 #include "core/on_stack.h"
 #include "core/region_format.h"
 #include "core/text.h"
+#include "interpose/loader.h"
 #include "interpose/object.h"
 #include "interpose/patch/hooks_whole.h"
 #include "interpose/patch/own.h"
@@ -196,7 +197,7 @@ static uint32_t hook_families(const struct object *executable, const char *file,
 uint32_t beside_take_over(const char *file, bool is_announced)
 {
   struct object executable = {.symbols = NULL};
-  (void)object_each(find_executable, &executable);
+  (void)loader_each(find_executable, &executable);
   if (executable.symbols == NULL)
     return 0;
   bool is_read = may_have_symbols(&executable) && symbol_file_each(file, "free", note_function, NULL);

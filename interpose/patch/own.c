@@ -5,6 +5,7 @@
 #include "core/on_stack.h"
 #include "core/text.h"
 #include "interpose/bootstrap.h"
+#include "interpose/loader.h"
 #include "interpose/object.h"
 #include "interpose/patch/hooks_whole.h"
 #include "interpose/patch/patch.h"
@@ -157,7 +158,7 @@ static const char *kept(const char *path)
 
 static const char *take_over(const char *path)
 {
-  (void)object_each(find_objects, NULL);
+  (void)loader_each(find_objects, NULL);
   if (objects.ours.name == NULL || objects.executable.symbols == NULL)
     return "its symbols are not found";
   if (bootstrap_is_used()) /* which nobody but our free knows */

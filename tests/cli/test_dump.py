@@ -7,6 +7,7 @@ import time
 
 from harness import paths, pprof_reader, tools
 from harness.case import cases, in_victim, timeout
+from hazards.toolbox import compile, static_flags
 from harness.states import (StateCase, need_mount_namespaces, need_root, read_counts, status_of, wait_until)
 
 PEAK_BYTES = 100 * 100000  # of victims/holds
@@ -312,6 +313,14 @@ class Refusals(StateCase):
     def test_not_profiled(self):
         with self.start(["sleep", "60"], preload=False) as program:
             self.check_refused("not profiled", program.pid, arguments=[program.pid])
+
+    def test_nothing_sampled_by_a_linked_program(self):
+        """Seen to fail: it was told to be started with heapprof run."""
+        source = self.dir / "waits.c"
+        source.write_text("#include <unistd.h>\nint main(void) { write(1, \"ready\\n\", 6); return pause(); }\n")
+        with self.start([compile(source, "-static", *static_flags())], preload=False) as program:
+            program.read_until("ready")
+            self.check_refused("has libheapprof.a, but no state file", program.pid, arguments=[program.pid])
 
     def test_nothing_sampled(self):
         """Its state is not made yet."""

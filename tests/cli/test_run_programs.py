@@ -12,7 +12,7 @@ import unittest
 
 from harness import paths, pprof_reader
 from harness.case import Case, Run, cases, path_of_allocator
-from hazards.toolbox import program
+from hazards.toolbox import program, static_flags
 
 HELLO = r"""
 #include <stdio.h>
@@ -29,8 +29,12 @@ int main(int argc, char **argv)
 }
 """
 
+# As a shared mimalloc is used by its own names.
+UNSEEN_LIBRARY = "void *mi_malloc(unsigned long bytes) { static char memory[4096]; return bytes <= sizeof memory ? memory : 0; }\n"
+UNSEEN = HELLO.replace("int main", "void *mi_malloc(unsigned long bytes);\nint main").replace("= malloc", "= mi_malloc").replace("  free(text);\n", "")
+
 NOT_PROFILED = r"heapprof: {file} {reason}: it runs, but it cannot be profiled\n"
-STATIC = "heapprof: {} is statically linked: it runs, but it cannot be profiled\n"
+STATIC = "heapprof: {} is statically linked, without libheapprof.a: it runs, but it cannot be profiled\n"
 
 
 class Programs(Case):
@@ -54,17 +58,38 @@ class Programs(Case):
         self.assertEqual(list(self.state_dir.iterdir()), [])
 
     def check_profiled(self, name, *command, status=5):
-        done = self.tool("run", "--sample=1", "--", *command, expect=status)
+        done = self.tool("run", "--sample=1", *command, expect=status)
         self.assertIn(name, self.names(), done.stderr)
         self.assertNotIn("cannot be profiled", done.stderr)
         self.assertEqual(list(self.state_dir.iterdir()), [])
         return done
 
 
+class Linked(Programs):
+    """Statically linked programs that have the library inside."""
+
+    @cases("gcc -static", "gcc -static-pie", "musl-gcc -static")
+    def test_static(self, command):
+        """Seen to fail: it was refused, as one that nothing can be preloaded into."""
+        compiler, flag = command.split()
+        path = self.built(flag, *static_flags(), compiler=compiler)
+        done = self.check_profiled("hello", "--fail-if=leaked>1G", path)
+        self.assertIn(f"heapprof: {path} is statically linked, with libheapprof.a: it profiles itself\n", done.stderr)
+        self.assertIn("exact", done.stderr)
+
+    @cases(("--follow", True), ("--no-follow", False))
+    def test_child(self, option, is_profiled):
+        """What it starts is a shell, dynamically linked. Seen to fail: with --no-follow, that was profiled."""
+        path = self.built("-static", *static_flags())
+        self.check_profiled("hello", option, path, "x", self.victim("leak"), status=7)
+        self.assertEqual("leak" in self.names(), is_profiled)
+        self.assertEqual("sh" in self.names(), is_profiled)
+
+
 class NotProfiled(Programs):
     @cases("-static", "-static-pie")
     def test_static(self, flag):
-        self.check_not_profiled(self.built(flag), "is statically linked")
+        self.check_not_profiled(self.built(flag), "is statically linked, without libheapprof.a")
 
     def test_child_of_a_static_one(self):
         path = self.built("-static")
@@ -72,6 +97,15 @@ class NotProfiled(Programs):
         self.assertEqual(self.names(), ["leak", *["sh"] * ("sh" in self.names())])
         self.assertIn("is statically linked", done.stderr)
         self.assertRegex(done.stderr, r"(peak|largest) +64\.\d+MB, exact \(leak, ")
+
+    def test_unseen(self):
+        """What a shared allocator gives by names of its own comes to no hook."""
+        library = self.built("-shared", "-fPIC", name="libown_names.so", source=UNSEEN_LIBRARY)
+        path = self.built(library, f"-Wl,-rpath,{self.out_dir}", source=UNSEEN)
+        done = self.tool("run", "--sample=1", "--", path, expect=5)
+        says = f"heapprof: {path} calls mi_malloc of a shared library: what that gives is not seen, only what malloc gives\n"
+        self.assertEqual(done.stderr[:len(says)], says)
+        self.assertEqual(done.stdout, "hello\n")
 
     def test_own_malloc(self):
         """It has a profile, or none where its functions are not such that hooks can be put there."""

@@ -10,4 +10,7 @@ LIB = pathlib.Path(os.environ.get("HEAPPROF_LIB", BUILD / "libheapprof.so")).res
 TOOL = BUILD / "heapprof"
 # What runs programs of another machine: a command and its arguments.
 EMULATOR = os.environ.get("HEAPPROF_EMULATOR", "").split()
+# What compiles programs for it, with arguments.
+CC = os.environ.get("HEAPPROF_CC", "gcc").split()
+CXX = os.environ.get("HEAPPROF_CXX", "g++").split()
 VICTIMS = BUILD / "tests/victims"

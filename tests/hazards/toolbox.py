@@ -9,6 +9,7 @@
 Victims (tests/victims/hz_*), libraries for them and the broken shims are compiled on demand and kept in the build directory.
 HEAPPROF_TORTURE=1 makes every test as long as the list asks for; without it each takes seconds.
 """
+import functools
 import hashlib
 import os
 import pathlib
@@ -34,16 +35,17 @@ def amount(usual, torture):
 def compile(source, *flags, compiler=None):
     """Returns the path of the program, or of the library with -shared, building it if that was not done yet."""
     source = pathlib.Path(source)
-    compiler = compiler or ("g++" if source.suffix == ".cc" else "gcc")
-    command = [compiler, "-O1", "-g", *WARNINGS, "-fno-builtin-malloc", f"-I{VICTIMS}", *flags]
-    newest = max(path.stat().st_mtime_ns for path in [source, *HEADERS])
+    compiler = [compiler] if compiler else paths.CXX if source.suffix == ".cc" else paths.CC
+    command = [*compiler, "-O1", "-g", *WARNINGS, "-fno-builtin-malloc", f"-I{VICTIMS}", *flags]
+    archives = [paths.BUILD / name for name in ("libheapprof.a",) if f"-l:{name}" in flags]
+    newest = max(path.stat().st_mtime_ns for path in [source, *HEADERS, *archives])
     key = hashlib.sha256(repr((command, newest)).encode()).hexdigest()[:12]
     folder = paths.BUILD / "tests/hazards/built"
     folder.mkdir(parents=True, exist_ok=True)
     result = folder / f"{source.stem}.{key}{'.so' if '-shared' in flags else ''}"
     if not result.exists():
         temporary = result.with_suffix(f".{os.getpid()}")  # two tests may build it at a time
-        built = subprocess.run([*command[:1], str(source), *command[1:], "-pthread", "-o", str(temporary)],
+        built = subprocess.run([*compiler, str(source), *command[len(compiler):], "-pthread", "-o", str(temporary)],
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if built.returncode:
             raise AssertionError(f"{source} does not compile: {built.stdout}")
@@ -75,6 +77,15 @@ def shim(name, *flags):
     link = re.search(r"Link: (.*?) \*/", source.read_text())
     # The library goes last, and gcc looks at the order.
     return compile(source, "-shared", "-fPIC", "-fexceptions", *flags, *(["-Wl,--no-as-needed", link[1]] if link else []))
+
+
+@functools.cache
+def static_flags():
+    """What a statically linked program is linked with: what heapprof.pc says, of what would be installed from here."""
+    skip_unless((paths.BUILD / "libheapprof.a").exists(), "built with --without-linked")
+    said = subprocess.run(["pkg-config", "--static", f"--define-variable=libdir={paths.BUILD}", "--libs", "heapprof"],
+                          env={**os.environ, "PKG_CONFIG_PATH": str(paths.BUILD)}, capture_output=True, text=True, check=True)
+    return said.stdout.split()
 
 
 class Hazard(Case):

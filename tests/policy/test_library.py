@@ -26,10 +26,10 @@ STANDARD = set("""
 # errno, SIGRTMIN, SIGRTMAX, assert, and what compilers add.
 SPELLINGS = {"__errno_location", "__libc_current_sigrtmin", "__libc_current_sigrtmax", "__assert_fail", "__stack_chk_fail"}
 OPTIONAL = set("""
-    __progname __progname_full __register_atfork __sbrk _r_debug dladdr dlsym getauxval on_exit program_invocation_name
+    __progname __progname_full __register_atfork __sbrk _r_debug dlsym getauxval on_exit program_invocation_name
     program_invocation_short_name _ITM_deregisterTMCloneTable _ITM_registerTMCloneTable __cxa_finalize __gmon_start__
 """.split())
-CALLED_BACK = re.compile(r"find_callers|find_runtime|find_function|bind_object|bind_aside|leave_aside|look_(behind|for_any|for_others)|is_exported_there|(make_by|release_of)_\w+")  # by object_each or probes, from what has realigned
+CALLED_BACK = re.compile(r"find_callers|find_runtime|find_function|bind_(object|aside|to_hooks|to_real|what_came)|leave_aside|look_(behind|before|for_any|for_others)|is_exported_there|(make_by|release_of)_\w+")  # by loader_each or probes, from what has realigned
 
 
 def output_of(*command):
@@ -201,6 +201,55 @@ class Library(Case):
         large = [f"{place}: {size} bytes, {kind}" for place, size, kind in entries
                  if hot.search(place) and (int(size) > 384 or kind == "dynamic")]
         self.assertEqual(large, [])
+
+
+class Archive(Case):
+    """libheapprof.a, which shares its names with a whole program."""
+    LOADERS = {"dlopen", "dlmopen", "dlclose"}  # which statically linked programs had better not have
+    # Besides what the shared object imports: the loader's place is taken by names that every libc has.
+    NEEDED = {"dl_iterate_phdr", "environ", "getauxval", "program_invocation_name", "program_invocation_short_name", "pthread_atfork",
+              "__ehdr_start", "_GLOBAL_OFFSET_TABLE_"}
+    RUNTIME = {"_ZSt15get_new_handlerv", "__cxa_allocate_exception", "__cxa_throw", "_ZNSt9bad_allocD1Ev", "_ZTISt9bad_alloc",
+               "_ZTVSt9bad_alloc"}
+
+    def setUp(self):
+        super().setUp()
+        self.path = paths.BUILD / "libheapprof.a"
+        if not self.path.exists():
+            self.skipTest("built with --without-linked")
+        self.hooks = hooked_names() - self.LOADERS
+
+    def symbols(self, *options):
+        return dict(reversed(line.split()[-2:]) for line in output_of("nm", "-g", *options, self.path).splitlines() if len(line.split()) > 1)
+
+    def test_defines(self):
+        """Hooks, by names that only `ld --wrap` uses, and the API."""
+        header = re.sub(r"/\*.*?\*/", "", (paths.SOURCE / "include/heapprof.h").read_text(), flags=re.DOTALL)
+        own = set(re.findall(r"\b(heapprof_\w+)\s*\(", header))
+        self.assertEqual(sorted(self.symbols("--defined-only")), sorted(own | {f"__wrap_{name}" for name in self.hooks}))
+
+    def test_needs(self):
+        """No name with a version, which an archive has not."""
+        symbols = self.symbols("--undefined-only")
+        weak = {name for name, kind in symbols.items() if kind in "wv"}
+        reals = {f"__real_{name}" for name in hooked_names()}
+        self.assertEqual(sorted(symbols.keys() - weak - STANDARD - SPELLINGS - self.NEEDED - reals), [])
+        self.assertEqual(sorted(weak - OPTIONAL - self.RUNTIME - reals), [])
+        self.assertTrue({"__real_malloc", "__real_free", "__real_mmap"} <= symbols.keys() - weak)
+
+    def test_wrapped(self):
+        said = (paths.BUILD / "heapprof.wrap").read_text().splitlines()
+        self.assertEqual(sorted(line for line in said if line.startswith("--wrap=")), sorted(f"--wrap={name}" for name in self.hooks))
+        self.assertEqual(sorted(line for line in said if not line.startswith("--wrap=")), ["--eh-frame-hdr", "--undefined=__wrap_malloc"])
+
+    def test_sections(self):
+        """One of code, whose bounds are known; started before others, and torn down behind them."""
+        sections = output_of("readelf", "-SW", self.path)
+        self.assertEqual(re.findall(r"\] (\S+) +PROGBITS .* AX ", sections), [".text"])
+        self.assertEqual(re.findall(r"\] \.(init|fini)_array\.0*101 ", sections), ["init", "fini"])
+        self.assertEqual(re.findall(r"\] (\S+) +NOTE ", sections), [".note.heapprof"])  # a build id is the program's
+        self.assertRegex(sections, r"\.note\.GNU-stack +PROGBITS .* 0{6} 00 +0 ")
+        self.assertNotIn("debug_info", sections)
 
 
 class Stack(Case):

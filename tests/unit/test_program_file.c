@@ -122,7 +122,7 @@ static void kinds(void **state)
   elf = crafted_of("/nix/store/0123-glibc/lib/ld-linux-x86-64.so.2");
   assert_crafted(&elf, PROGRAM_PROFILED, NULL);
   elf = crafted_of(NULL);
-  assert_crafted(&elf, PROGRAM_STATIC, "is statically linked");
+  assert_crafted(&elf, PROGRAM_STATIC, "is statically linked, without libheapprof.a");
   elf = crafted_of("/lib/ld-musl-x86_64.so.1");
   assert_crafted(&elf, PROGRAM_PROFILED, NULL);
   elf = crafted_of("/lib/ld64-uClibc.so.0");

@@ -180,18 +180,24 @@ static int report_failure(const struct job *job, int number)
   return EXIT_NOT_EXECUTABLE;
 }
 
-/* In one line, what will not be profiled and why. */
+static bool may_be_profiled(const struct job *job)
+{
+  return job->verdict.kind == PROGRAM_PROFILED || job->verdict.kind == PROGRAM_OWN_MALLOC ||
+         job->verdict.kind == PROGRAM_LINKED;
+}
+
+/* In one line each, what will not be profiled and why. */
 static void announce(const struct job *job)
 {
   if (job->verdict.kind == PROGRAM_OWN_MALLOC)
     say("%s %s: its own functions get the hooks", job->verdict.file, job->verdict.reason);
+  else if (job->verdict.kind == PROGRAM_LINKED)
+    say("%s %s: it profiles itself", job->verdict.file, job->verdict.reason);
   else if (job->verdict.kind != PROGRAM_PROFILED)
     say("%s %s: it runs, but it cannot be profiled", job->verdict.file, job->verdict.reason);
-}
-
-static bool may_be_profiled(const struct job *job)
-{
-  return job->verdict.kind == PROGRAM_PROFILED || job->verdict.kind == PROGRAM_OWN_MALLOC;
+  if (may_be_profiled(job) && job->verdict.unseen != NULL)
+    say("%s calls %s of a shared library: what that gives is not seen, only what malloc gives", job->verdict.file,
+        job->verdict.unseen);
 }
 
 static bool is_preloaded(const struct job *job)
@@ -273,7 +279,7 @@ static char *write_merged(const struct collection *collection, const char *name)
 /* A program that failed is hidden neither by a limit nor by a profile that was asked for and could not be written. */
 static int judge(struct job *job, const struct collection *collection, int status)
 {
-  bool is_profiled = job->verdict.kind == PROGRAM_PROFILED;
+  bool is_profiled = job->verdict.kind == PROGRAM_PROFILED || job->verdict.kind == PROGRAM_LINKED;
   g_autoptr(GArray) outcomes = run_limits_judge(&job->limits, collection, is_profiled, cmd_has(job->line, "quiet"));
   job->is_judged = true;
   int judged = limit_options_end(job->line, outcomes, job->line->operands[0], status);

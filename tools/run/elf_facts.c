@@ -2,6 +2,7 @@
 #include "tools/run/elf_facts.h"
 
 #include "core/arch/arch.h"
+#include "core/linked_note.h"
 
 #include <gelf.h>
 #include <libelf.h>
@@ -9,19 +10,43 @@
 #include <string.h>
 #include <unistd.h>
 
-static void read_interpreter(int descriptor, Elf *elf, struct elf_facts *facts)
+static bool is_linked_note(Elf_Data *notes)
+{
+  GElf_Nhdr note;
+  size_t name_at, text_at, next = 0;
+  while ((next = gelf_getnote(notes, next, &note, &name_at, &text_at)) > 0)
+    if (note.n_type == LINKED_NOTE_TYPE && note.n_namesz == sizeof LINKED_NOTE_NAME &&
+        memcmp((const char *)notes->d_buf + name_at, LINKED_NOTE_NAME, sizeof LINKED_NOTE_NAME) == 0)
+      return true;
+  return false;
+}
+
+static void read_note(Elf *elf, const GElf_Phdr *header, struct elf_facts *facts)
+{
+  Elf_Data *notes = elf_getdata_rawchunk(elf, (int64_t)header->p_offset, header->p_filesz,
+                                         header->p_align == 8 ? ELF_T_NHDR8 : ELF_T_NHDR);
+  facts->has_library = facts->has_library || (notes != NULL && is_linked_note(notes));
+}
+
+static void read_interpreter(int descriptor, const GElf_Phdr *header, struct elf_facts *facts)
+{
+  char path[PATH_MAX] = "";
+  if (facts->interpreter == NULL && header->p_filesz < sizeof path &&
+      pread(descriptor, path, header->p_filesz, (off_t)header->p_offset) == (ssize_t)header->p_filesz)
+    facts->interpreter = g_strdup(path);
+}
+
+static void read_segments(int descriptor, Elf *elf, struct elf_facts *facts)
 {
   size_t count;
   GElf_Phdr header;
   if (elf_getphdrnum(elf, &count) != 0)
     return;
   for (int i = 0; i < (int)MIN(count, INT_MAX) && gelf_getphdr(elf, i, &header) != NULL; i++) {
-    char path[PATH_MAX] = "";
-    if (header.p_type != PT_INTERP || header.p_filesz >= sizeof path)
-      continue;
-    if (pread(descriptor, path, header.p_filesz, (off_t)header.p_offset) == (ssize_t)header.p_filesz)
-      facts->interpreter = g_strdup(path);
-    return;
+    if (header.p_type == PT_INTERP)
+      read_interpreter(descriptor, &header, facts);
+    else if (header.p_type == PT_NOTE)
+      read_note(elf, &header, facts);
   }
 }
 
@@ -47,13 +72,21 @@ static bool is_given_to_others(const GElf_Sym *symbol)
          GELF_ST_VISIBILITY(symbol->st_other) != STV_HIDDEN;
 }
 
+static bool is_wanted_of_others(const GElf_Sym *symbol)
+{
+  return symbol->st_shndx == SHN_UNDEF && GELF_ST_BIND(symbol->st_info) == STB_GLOBAL;
+}
+
 static void read_symbols(Elf *elf, Elf_Data *data, const GElf_Shdr *header, struct elf_facts *facts)
 {
   GElf_Sym symbol;
   for (int i = 0; gelf_getsym(data, i, &symbol) != NULL; i++) {
-    const char *name = is_given_to_others(&symbol) ? elf_strptr(elf, header->sh_link, symbol.st_name) : NULL;
+    GHashTable *names = is_given_to_others(&symbol)    ? facts->defines
+                        : is_wanted_of_others(&symbol) ? facts->calls
+                                                       : NULL;
+    const char *name = names != NULL ? elf_strptr(elf, header->sh_link, symbol.st_name) : NULL;
     if (name != NULL)
-      g_hash_table_add(facts->defines, g_strdup(name));
+      g_hash_table_add(names, g_strdup(name));
   }
 }
 
@@ -76,7 +109,8 @@ static void read_sections(Elf *elf, struct elf_facts *facts)
 void elf_facts_read(int descriptor, struct elf_facts *facts)
 {
   *facts = (struct elf_facts){.needed = g_ptr_array_new_with_free_func(g_free),
-                              .defines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
+                              .defines = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+                              .calls = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL)};
   (void)elf_version(EV_CURRENT);
   Elf *elf = elf_begin(descriptor, ELF_C_READ, NULL);
   GElf_Ehdr header;
@@ -86,7 +120,7 @@ void elf_facts_read(int descriptor, struct elf_facts *facts)
     facts->machine = header.e_machine;
     facts->is_for_us =
         facts->class == ELFCLASS64 && header.e_ident[EI_DATA] == ELFDATA2LSB && header.e_machine == ARCH_ELF_MACHINE;
-    read_interpreter(descriptor, elf, facts);
+    read_segments(descriptor, elf, facts);
     read_sections(elf, facts);
   }
   elf_end(elf);
@@ -98,6 +132,7 @@ void elf_facts_clear(struct elf_facts *facts)
   g_free(facts->soname);
   g_ptr_array_unref(facts->needed);
   g_hash_table_unref(facts->defines);
+  g_hash_table_unref(facts->calls);
 }
 
 bool elf_facts_needs(const struct elf_facts *facts, const char *prefix)
@@ -111,4 +146,9 @@ bool elf_facts_needs(const struct elf_facts *facts, const char *prefix)
 bool elf_facts_defines(const struct elf_facts *facts, const char *function)
 {
   return g_hash_table_contains(facts->defines, function);
+}
+
+bool elf_facts_calls(const struct elf_facts *facts, const char *function)
+{
+  return g_hash_table_contains(facts->calls, function);
 }

@@ -144,13 +144,29 @@ static void judge_elf(const struct elf_facts *facts, const char *privileges, str
   else if (privileges != NULL) {
     g_autofree char *reason = g_strdup_printf("runs with raised privileges (it %s)", privileges);
     decide(verdict, PROGRAM_PRIVILEGED, reason);
-  } else if (facts->interpreter == NULL && !is_dynamic_linker(facts))
-    decide(verdict, PROGRAM_STATIC, "is statically linked");
+  } else if (facts->interpreter == NULL && facts->has_library)
+    decide(verdict, PROGRAM_LINKED, "is statically linked, with libheapprof.a");
+  else if (facts->interpreter == NULL && !is_dynamic_linker(facts))
+    decide(verdict, PROGRAM_STATIC, "is statically linked, without libheapprof.a");
   else if (elf_facts_defines(facts, "__sanitizer_get_allocated_size") || elf_facts_needs(facts, "libtsan.so") ||
            elf_facts_needs(facts, "liblsan.so") || elf_facts_needs(facts, "libhwasan.so"))
     decide(verdict, PROGRAM_SANITIZED, "is built with a sanitizer, which has an allocator of its own");
   else if (elf_facts_defines(facts, "malloc"))
     decide(verdict, PROGRAM_OWN_MALLOC, "brings its own malloc");
+}
+
+/* A shared allocator's by names that only it has. In an executable they get hooks, in a library none. */
+static const char *find_unseen(const struct elf_facts *facts)
+{
+  static const char *const names[] = {"mi_malloc",         "mi_calloc",    "mi_realloc",     "mi_zalloc",
+                                      "mi_malloc_aligned", "mi_new",       "mi_heap_malloc", "mi_heap_calloc",
+                                      "je_malloc",         "je_calloc",    "je_realloc",     "je_mallocx",
+                                      "_rjem_malloc",      "_rjem_calloc", "_rjem_mallocx",  "tc_malloc",
+                                      "tc_calloc",         "tc_realloc",   "tc_new"};
+  for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+    if (elf_facts_calls(facts, names[i]))
+      return names[i];
+  return NULL;
 }
 
 /* Judges the file; returns the interpreter that decides instead, if it is a script. To be freed. */
@@ -165,6 +181,7 @@ static char *judge_one(const char *path, struct program_verdict *verdict)
   char *interpreter = NULL;
   if (facts.is_elf) {
     judge_elf(&facts, gains_privileges(descriptor), verdict);
+    verdict->unseen = find_unseen(&facts);
   } else {
     ssize_t size = pread(descriptor, line, sizeof line - 1, 0);
     line[size > 0 ? size : 0] = '\0';
@@ -196,5 +213,6 @@ void program_verdict_clear(struct program_verdict *verdict)
 
 bool program_kind_bears_preload(enum program_kind kind)
 {
-  return kind == PROGRAM_PROFILED || kind == PROGRAM_STATIC || kind == PROGRAM_OWN_MALLOC || kind == PROGRAM_SANITIZED;
+  return kind == PROGRAM_PROFILED || kind == PROGRAM_STATIC || kind == PROGRAM_LINKED || kind == PROGRAM_OWN_MALLOC ||
+         kind == PROGRAM_SANITIZED;
 }

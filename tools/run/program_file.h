@@ -11,6 +11,7 @@
 enum program_kind {
   PROGRAM_PROFILED,      /* nothing speaks against it, or nothing is known */
   PROGRAM_STATIC,        /* no dynamic linker: no preloading */
+  PROGRAM_LINKED,        /* the same, but it has the library inside */
   PROGRAM_OWN_MALLOC,    /* a preloaded library puts its hooks into its functions, if it can */
   PROGRAM_SANITIZED,     /* its calls do not reach a preloaded library; the runtime is in the executable */
   PROGRAM_SHARED_ASAN,   /* a runtime that ends the program if anything is preloaded */
@@ -21,9 +22,10 @@ enum program_kind {
 
 struct program_verdict {
   enum program_kind kind;
-  bool is_text; /* the program: it has an interpreter, or is for the shell */
-  char *file;   /* that decided: the program itself or, of a script, its interpreter */
-  char *reason; /* goes on behind the name of the file: "is statically linked"; NULL if it is profiled */
+  bool is_text;       /* the program: it has an interpreter, or is for the shell */
+  char *file;         /* that decided: the program itself or, of a script, its interpreter */
+  char *reason;       /* goes on behind the name of the file: "is a 32-bit program"; NULL if it is profiled */
+  const char *unseen; /* a function of a shared allocator that it calls, and no hook is in front of; NULL: none */
 };
 
 /* The file that execvp would run for `command`, by the same rules; with a slash. NULL: there is none, and *number is

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tools/state/targets.h"
 
+#include "tools/state/linked_program.h"
 #include "tools/state/process_maps.h"
 #include "tools/state/state_files.h"
 
@@ -376,10 +377,10 @@ static void explain_absence(int pid, const struct process_maps *maps, bool has_p
   else if (has_parents_region)
     g_set_error(error, TARGETS_ERROR, ENOENT, "process %d was forked from a profiled one and has sampled nothing yet",
                 pid);
-  else if (maps->has_shim)
+  else if (maps->has_shim || linked_program_is(pid))
     g_set_error(error, TARGETS_ERROR, ENOENT,
-                "process %d has libheapprof.so, but no state file: nothing was sampled yet, or it cannot be profiled",
-                pid);
+                "process %d has %s, but no state file: nothing was sampled yet, or it cannot be profiled", pid,
+                maps->has_shim ? "libheapprof.so" : "libheapprof.a");
   else
     g_set_error(error, TARGETS_ERROR, ENOENT, "process %d is not profiled: start it with heapprof run", pid);
 }
