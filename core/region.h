@@ -70,7 +70,7 @@ struct region_record *region_next(uint64_t *position, enum region_record_type ty
 
 void region_lose(enum loss loss);
 /* Notes where a sample lies. */
-COLD void region_note_seen(const void *pointer);
+SAMPLED void region_note_seen(const void *pointer);
 
 /* Counts a mapping of the shim, and notes where it lies, if there is room. */
 void region_add_own(const void *start, uint64_t bytes);

@@ -7,8 +7,7 @@ static bool take(struct probe *probe)
 {
   if (lock_try(&probe->lock))
     return true;
-  bool is_own = atomic_load(&probe->lock.holder) == lock_thread_identity();
-  if (is_own || atomic_load(&probe->is_given_up))
+  if (lock_is_ours(&probe->lock) || atomic_load(&probe->is_given_up))
     return false;
   bool is_taken = lock_try_for_a_moment(&probe->lock);
   if (!is_taken)

@@ -5,7 +5,11 @@
 
 #include <string.h>
 
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
 enum {
+  PADDING_MAX = 15,    /* bytes between functions that are aligned */
   MARK_BYTES = 4,      /* endbr64 */
   SLOT_JUMP_BYTES = 6, /* jmp *slot(%rip) */
   NEAR_JUMP_BYTES = 5, /* jmp rel32 */
@@ -61,8 +65,9 @@ enum { REX = 0x40, REX_B = 1, REX_X = 2, REX_R = 4, REX_W = 8, NO_REGISTER = -1 
 /* Memory at a fixed distance from one register: not by an index, as tables are read. */
 static bool is_fixed_place(const uint8_t *modrm, uint8_t prefix)
 {
-  bool has_sib = (*modrm & 7) == 4, has_index = has_sib && ((modrm[1] & 0x38) != 0x20 || (prefix & REX_X) != 0);
-  return *modrm >> 6 != 3 && !has_index;
+  bool is_memory = *modrm >> 6 != 3, has_sib = is_memory && (*modrm & 7) == 4;
+  bool has_index = has_sib && ((modrm[1] & 0x38) != 0x20 || (prefix & REX_X) != 0);
+  return is_memory && !has_index;
 }
 
 /* The register that a whole pointer is loaded into: mov distance(%register), %register. */
@@ -207,7 +212,7 @@ static const char *reach_all(const struct entry *entry, const struct entry_text 
   reach.pointer_at = reach.pointer_end = 0;
   reach.function = (size_t)(entry->function - text->code);
   reach.end = reach.function + bytes;
-  reach.changed_end = reach.function + entry->changed_at + entry->changed_bytes;
+  reach.changed_end = reach.function + entry->changed_at + MAX(entry->changed_bytes, entry->moved_bytes);
   const char *reason = reach_once();
   return reason == NULL && reach.pointer_end != 0 ? reach_once() : reason;
 }
@@ -223,34 +228,133 @@ static const char *check_moving(const uint8_t *code, const struct instruction *i
   return NULL;
 }
 
-/* As many whole instructions as the jump needs, up to the first that leaves them; a call returns behind them. */
-static const char *measure(struct entry *entry, size_t bytes, size_t wanted)
+/* int3, or the long form of nop, which assemblers alone write, to align what follows. */
+static bool is_padding(const uint8_t *code, const struct instruction *instruction)
+{
+  size_t at = 0;
+  while (code[at] == 0x66 || code[at] == 0x2e)
+    at++;
+  return code[0] == 0xcc || (at + 2 < instruction->bytes && code[at] == 0x0f && code[at + 1] == 0x1f);
+}
+
+/* Behind a function that ends there, up to where another may begin. Nobody comes to these bytes. */
+static size_t count_padding(const uint8_t *function, size_t bytes)
+{
+  enum { ALIGNMENT = 16 };
+  struct instruction instruction;
+  size_t at = bytes, end = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  if ((uintptr_t)function % ALIGNMENT != 0)
+    return 0;
+  while (at < end && instruction_read(function + at, end - at, &instruction) && is_padding(function + at, &instruction))
+    at += instruction.bytes;
+  return at == end ? at - bytes : 0;
+}
+
+/* As many whole instructions as the jump needs, up to the first that leaves them; a call returns behind them.
+ * `padding`: bytes behind the function. */
+static const char *measure(struct entry *entry, size_t bytes, size_t padding, size_t wanted)
 {
   struct instruction instruction = {.kind = INSTRUCTION_GOES_ON};
-  size_t at = entry->changed_at;
-  for (; at < entry->changed_at + wanted && stays(&instruction); at += instruction.bytes) {
+  size_t at = entry->changed_at, end = entry->changed_at + wanted;
+  for (; at < end && stays(&instruction); at += instruction.bytes) {
     if (at >= bytes || !instruction_read(entry->function + at, bytes - at, &instruction))
       return at >= bytes ? "is too short" : "has an instruction that is not known";
     const char *reason = check_moving(entry->function + at, &instruction);
     if (reason != NULL)
       return reason;
   }
-  entry->changed_bytes = (uint8_t)(at - entry->changed_at);
-  return entry->changed_bytes >= wanted ? NULL : "is too short";
+  if (at == bytes && at + padding >= end && !stays(&instruction) && instruction.kind != INSTRUCTION_CALL)
+    at = at > end ? at : end;
+  entry->changed_bytes = entry->moved_bytes = entry->needed_bytes = (uint8_t)(at - entry->changed_at);
+  return at >= end ? NULL : "is too short";
+}
+
+static const char *begin(struct entry *entry, const struct entry_text *text, const uint8_t *function, size_t bytes)
+{
+  *entry = (struct entry){.function = function, .changed_at = 0};
+  if (function < text->code || (size_t)(function - text->code) >= text->bytes || bytes == 0 ||
+      bytes > text->bytes - (size_t)(function - text->code))
+    return "is not in the code of the program";
+  entry->changed_at = is_marked(function, bytes) ? MARK_BYTES : 0;
+  return NULL;
 }
 
 const char *entry_read(struct entry *entry, const struct entry_text *text, const uint8_t *function, size_t bytes)
 {
-  if (function < text->code || (size_t)(function - text->code) >= text->bytes || bytes == 0 ||
-      bytes > text->bytes - (size_t)(function - text->code))
-    return "is not in the code of the program";
-  *entry = (struct entry){.function = function, .changed_at = is_marked(function, bytes) ? MARK_BYTES : 0};
-  const char *reason = measure(entry, bytes, SLOT_JUMP_BYTES);
+  const char *outside = begin(entry, text, function, bytes);
+  if (outside != NULL)
+    return outside;
+  bool has_more = text->bytes - (size_t)(function - text->code) - bytes >= PADDING_MAX;
+  size_t padding = has_more ? count_padding(function, bytes) : 0;
+  const char *reason = measure(entry, bytes, padding, SLOT_JUMP_BYTES);
   reason = reason == NULL ? reach_all(entry, text, bytes) : reason;
   if (reason == NULL)
     return NULL;
-  reason = measure(entry, bytes, NEAR_JUMP_BYTES);
+  reason = measure(entry, bytes, padding, NEAR_JUMP_BYTES);
   return reason == NULL ? reach_all(entry, text, bytes) : reason;
+}
+
+/* What of it changes is read at once by all processors: those of this kind read at least so much, so aligned. */
+enum { READ_AT_ONCE_BYTES = 16 };
+
+/* It may be interrupted between two of its turns. */
+static bool is_repeated(const uint8_t *code)
+{
+  return (code[0] == 0xf2 || code[0] == 0xf3) && ((code[1] >= 0xa4 && code[1] <= 0xaf) || (code[1] & 0xf0) == 0x40);
+}
+
+static const char *measure_first(struct entry *entry, const struct entry_text *text, size_t bytes)
+{
+  struct instruction instruction;
+  const uint8_t *code = entry->function + entry->changed_at;
+  size_t left = bytes - entry->changed_at;
+  if (left == 0 || !instruction_read(code, left, &instruction))
+    return left == 0 ? "is too short" : "has an instruction that is not known";
+  if ((size_t)(text->code + text->bytes - code) < (size_t)instruction.bytes + NEAR_JUMP_BYTES)
+    return "is too close to the end of its code";
+  if (is_repeated(code))
+    return "begins with an instruction that repeats itself";
+  entry->moved_bytes = instruction.bytes;
+  entry->changed_bytes = MIN(instruction.bytes, SLOT_JUMP_BYTES);
+  bool has_landing = instruction.bytes < NEAR_JUMP_BYTES; /* behind all but one byte of prefixes, at most */
+  entry->needed_bytes = has_landing ? (uint8_t)(instruction.bytes - 1 + NEAR_JUMP_BYTES) : entry->changed_bytes;
+  if ((uintptr_t)code % READ_AT_ONCE_BYTES + entry->changed_bytes > READ_AT_ONCE_BYTES)
+    return "begins where processors read half of it";
+  return check_moving(code, &instruction);
+}
+
+const char *entry_read_first(struct entry *entry, const struct entry_text *text, const uint8_t *function, size_t bytes)
+{
+  const char *reason = begin(entry, text, function, bytes);
+  reason = reason == NULL ? measure_first(entry, text, bytes) : reason;
+  return reason == NULL ? reach_all(entry, text, bytes) : reason;
+}
+
+bool entry_needs_landing(const struct entry *entry)
+{
+  return entry->moved_bytes < NEAR_JUMP_BYTES;
+}
+
+/* `choice` is how many prefixes there are. The last bytes of the distance are those behind the instruction. */
+bool entry_landing(const struct entry *entry, unsigned choice, struct entry_landing *landing)
+{
+  const uint8_t *code = entry->function + entry->changed_at;
+  if (choice >= entry->moved_bytes)
+    return false;
+  unsigned own_bytes = entry->moved_bytes - choice - 1;
+  int32_t distance;
+  memcpy(&distance, code + choice + 1, sizeof distance);
+  distance = (int32_t)((uint32_t)distance >> 8 * own_bytes << 8 * own_bytes);
+  landing->lowest = (uintptr_t)code + choice + NEAR_JUMP_BYTES + (uintptr_t)(intptr_t)distance;
+  landing->span = (size_t)1 << 8 * own_bytes;
+  return true;
+}
+
+void entry_put_landing(uint8_t bytes[ENTRY_LANDING_BYTES], const void *hook)
+{
+  memset(bytes, 0xcc, ENTRY_LANDING_BYTES);
+  memcpy(bytes, "\xff\x25\0\0\0\0", SLOT_JUMP_BYTES);
+  memcpy(bytes + SLOT_JUMP_BYTES, &hook, sizeof hook);
 }
 
 bool entry_goes_to(const struct entry_text *text, const uint8_t *function, size_t bytes, const uint8_t *other)
@@ -352,14 +456,14 @@ static bool put_entry(const struct entry *entry, uintptr_t room_address, uint8_t
   return writing.is_near;
 }
 
-bool entry_move(const struct entry *entry, const void *hook, uint8_t room[ENTRY_ROOM_BYTES], uintptr_t room_address,
-                uint8_t changed[ENTRY_CHANGED_MAX])
+static bool put_room(const struct entry *entry, const void *hook, uint8_t room[ENTRY_ROOM_BYTES],
+                     uintptr_t room_address)
 {
   struct writing writing = {.room = room, .address = room_address, .is_near = true};
   struct instruction instruction = {.kind = INSTRUCTION_GOES_ON};
-  const uint8_t *code = entry->function + entry->changed_at, *end = code + entry->changed_bytes;
+  const uint8_t *code = entry->function + entry->changed_at, *end = code + entry->moved_bytes;
   memset(room, 0xcc, ENTRY_ROOM_BYTES);
-  for (; code < end; code += instruction.bytes) {
+  for (; code < end && stays(&instruction); code += instruction.bytes) {
     if (!instruction_read(code, (size_t)(end - code), &instruction))
       return false;
     put_moved(&writing, code, &instruction);
@@ -370,5 +474,35 @@ bool entry_move(const struct entry *entry, const void *hook, uint8_t room[ENTRY_
   writing.at = ROOM_STUB;
   put(&writing, "\xff\x25", 2);
   put_target(&writing, room_address + ROOM_SLOT);
-  return writing.is_near && put_entry(entry, room_address, changed);
+  return writing.is_near;
+}
+
+bool entry_move(const struct entry *entry, const void *hook, uint8_t room[ENTRY_ROOM_BYTES], uintptr_t room_address,
+                uint8_t changed[ENTRY_CHANGED_MAX])
+{
+  return put_room(entry, hook, room, room_address) && put_entry(entry, room_address, changed);
+}
+
+enum { NO_PREFIX = 0x2e }; /* of a segment, which says nothing to a jump */
+
+static void put_jump_to_landing(const struct entry *entry, unsigned choice, uintptr_t landing, uint8_t *changed)
+{
+  uint8_t jump[ENTRY_CHANGED_MAX];
+  uintptr_t code = (uintptr_t)entry->function + entry->changed_at;
+  int32_t distance = (int32_t)(landing - (code + choice + NEAR_JUMP_BYTES));
+  memset(jump, NO_PREFIX, sizeof jump);
+  jump[choice] = 0xe9;
+  memcpy(jump + choice + 1, &distance, sizeof distance);
+  memcpy(changed, jump, entry->changed_bytes); /* the rest is there */
+}
+
+bool entry_move_first(const struct entry *entry, const void *hook, uint8_t room[ENTRY_ROOM_BYTES],
+                      uintptr_t room_address, unsigned choice, uintptr_t landing, uint8_t changed[ENTRY_CHANGED_MAX])
+{
+  if (!put_room(entry, hook, room, room_address))
+    return false;
+  if (!entry_needs_landing(entry))
+    return put_entry(entry, room_address, changed);
+  put_jump_to_landing(entry, choice, landing, changed);
+  return true;
 }

@@ -7,10 +7,12 @@
 #include "core/text.h"
 #include "interpose/loader.h"
 #include "interpose/object.h"
+#include "interpose/patch/heap_need.h"
 #include "interpose/patch/hooks_whole.h"
 #include "interpose/patch/own.h"
 #include "interpose/patch/patch.h"
 #include "interpose/patch/symbol_file.h"
+#include "interpose/real.h"
 
 #include <link.h>
 #include <string.h>
@@ -27,13 +29,7 @@ static const struct family {
     {REGION_HOOKS_UNEXPORTED, "", {"posix_memalign", "aligned_alloc"}},
 };
 
-static const char *const symbols[] = {
-#define HEAPPROF_FAMILY(symbol, type, parameters) #symbol,
-#include "interpose/patch/family.def"
-#undef HEAPPROF_FAMILY
-};
-
-_Static_assert(COUNT_OF(symbols) <= PATCHES_MAX, "a patch for each");
+_Static_assert((int)FAMILY_ALL <= (int)PATCHES_MAX, "a patch for each");
 
 /* Not touched where no name is found. */
 static LARGE struct {
@@ -41,7 +37,7 @@ static LARGE struct {
   struct found {
     uint64_t value, bytes;
     bool is_there, is_ambiguous;
-  } found[COUNT_OF(families)][COUNT_OF(symbols)];
+  } found[COUNT_OF(families)][FAMILY_ALL];
 } program;
 
 /* The loader keeps the program first. */
@@ -50,6 +46,11 @@ static int find_executable(struct dl_phdr_info *info, size_t size, void *executa
   (void)size;
   (void)object_read(info, executable);
   return 1;
+}
+
+static size_t functions_of(unsigned family)
+{
+  return families[family].flag == REGION_HOOKS_MI ? (size_t)FAMILY_ALL : (size_t)FAMILY_FUNCTIONS;
 }
 
 static void note_member(struct found *found, const ElfW(Sym) * symbol)
@@ -63,9 +64,9 @@ static void note_in_family(unsigned family, const char *name, const ElfW(Sym) * 
 {
   for (size_t i = 0; i < COUNT_OF(families[family].marks); i++)
     program.is_marked[family] |= strcmp(name, families[family].marks[i]) == 0;
-  for (size_t i = 0; i < COUNT_OF(symbols); i++)
-    if (strcmp(name, symbols[i]) == 0)
-      note_member(&program.found[family][i], symbol);
+  size_t number = hooks_whole_number(name);
+  if (number < functions_of(family))
+    note_member(&program.found[family][number], symbol);
 }
 
 static void note_function(const char *name, const ElfW(Sym) * symbol, void *unused)
@@ -90,10 +91,11 @@ static const ElfW(Sym) * find_export(const struct object *executable, const stru
 
 static void note_exports_of(const struct object *executable, unsigned family)
 {
-  for (size_t i = 0; i < COUNT_OF(symbols); i++) {
-    const ElfW(Sym) *found = find_export(executable, &families[family], symbols[i]);
+  for (size_t i = 0; i < functions_of(family); i++) {
+    const char *symbol = hooks_whole_symbol(i);
+    const ElfW(Sym) *found = find_export(executable, &families[family], symbol);
     if (found != NULL)
-      note_in_family(family, symbols[i], found);
+      note_in_family(family, symbol, found);
   }
 }
 
@@ -139,53 +141,76 @@ static bool is_there(unsigned family)
 }
 
 /* Some of another allocator's may be the same functions. */
-static const char *make_patches(const struct object *executable, unsigned family, unsigned set, struct patch *patches,
-                                size_t *count)
+static const char *make_patches(const struct object *executable, unsigned family, enum hooks_set set,
+                                struct patch *patches, size_t *count)
 {
   *count = 0;
-  for (size_t i = 0; i < COUNT_OF(symbols); i++) {
+  for (size_t i = 0; i < functions_of(family); i++) {
     const struct found *found = &program.found[family][i];
     const uint8_t *function = (const uint8_t *)(executable->bias + found->value);
+    struct hook_whole hook = hooks_whole(set, i);
     if (!found->is_there || own_has_hook(function))
       continue;
     if (found->is_ambiguous)
       return "one of its names has two functions";
-    patches[(*count)++] = (struct patch){.prefix = families[family].prefix,
-                                         .symbol = symbols[i],
-                                         .function = function,
-                                         .bytes = found->bytes,
-                                         .hook = hooks_beside(set, i).hook,
-                                         .real = hooks_beside(set, i).real,
-                                         .is_alone = i == FAMILY_malloc};
+    if (hook.hook == NULL)
+      *hook.real = (void *)(uintptr_t)function;
+    else
+      patches[(*count)++] = (struct patch){.prefix = families[family].prefix,
+                                           .symbol = hooks_whole_symbol(i),
+                                           .function = function,
+                                           .bytes = found->bytes,
+                                           .hook = hook.hook,
+                                           .whole = hook.whole,
+                                           .real = hook.real};
   }
   return NULL;
 }
 
-static const char *hook_family(const struct object *executable, unsigned family, unsigned set, const char *file,
+/* Those that have names of their own are known to do without. */
+static bool needs_heap(const struct object *executable, unsigned family, const char *file)
+{
+  size_t number = hooks_whole_number("malloc");
+  return families[family].flag == REGION_HOOKS_UNEXPORTED &&
+         heap_is_needed(executable, file, program.found[family][number].value);
+}
+
+static const char *hook_family(const struct object *executable, unsigned family, enum hooks_set set, const char *file,
                                bool *is_in_force)
 {
   static LARGE struct patch patches[PATCHES_MAX];
   size_t count;
   *is_in_force = false;
-  if (set == FAMILIES_BESIDE)
+  if (set > HOOKS_MIMALLOC)
     return "there are too many allocators";
   const char *reason = make_patches(executable, family, set, patches, &count);
   if (reason != NULL || count == 0)
     return reason;
-  return patch_install(executable, file, patches, count, is_in_force);
+  if (!real_is_late())
+    return patch_install(executable, file, patches, count, is_in_force);
+  reason = patch_prepare(executable, file, patches, count, needs_heap(executable, family, file));
+  *is_in_force = reason == NULL;
+  return reason;
+}
+
+/* The next set that is free, of those for any family. */
+static enum hooks_set set_for(unsigned family, enum hooks_set *next)
+{
+  if (families[family].flag == REGION_HOOKS_MI)
+    return HOOKS_MIMALLOC;
+  return *next < HOOKS_MIMALLOC ? (*next)++ : HOOKS_MIMALLOC + 1;
 }
 
 static uint32_t hook_families(const struct object *executable, const char *file, bool is_announced)
 {
   uint32_t flags = 0;
-  unsigned set = 0;
+  enum hooks_set next = HOOKS_FIRST;
   for (unsigned i = 0; i < COUNT_OF(families); i++) {
     bool is_in_force;
     if (!is_there(i))
       continue;
-    const char *reason = hook_family(executable, i, set, file, &is_in_force);
+    const char *reason = hook_family(executable, i, set_for(i, &next), file, &is_in_force);
     flags |= is_in_force ? families[i].flag : 0;
-    set += is_in_force;
     if (reason != NULL && is_announced)
       message_print("not profiling what ", families[i].prefix, "malloc gives: ", reason);
     if (reason != NULL)

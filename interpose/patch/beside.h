@@ -7,7 +7,7 @@
  * file lies behind its segments tells, so a stripped program pays nothing. A family is known by functions that no other
  * has; what is not in it is not called.
  *
- * Threads: from the constructor, before there are others. Signals: blocked meanwhile. Failure: a family stays as it is,
+ * Threads: as own.h. Signals: blocked meanwhile. Failure: a family stays as it is,
  * and a flag tells.
  */
 #ifndef HEAPPROF_BESIDE_H

@@ -7,6 +7,7 @@
 #include "interpose/bootstrap.h"
 #include "interpose/loader.h"
 #include "interpose/object.h"
+#include "interpose/patch/heap_need.h"
 #include "interpose/patch/hooks_whole.h"
 #include "interpose/patch/patch.h"
 #include "interpose/real.h"
@@ -73,8 +74,7 @@ static const char *add_patch(const char *symbol, const ElfW(Sym) * found, struct
     return "one of its functions is chosen by a call";
   *patch = (struct patch){.symbol = symbol,
                           .function = (const uint8_t *)(objects.executable.bias + found->st_value),
-                          .bytes = found->st_size,
-                          .is_alone = strcmp(symbol, "malloc") == 0};
+                          .bytes = found->st_size};
   return NULL;
 }
 
@@ -126,14 +126,32 @@ static const char *step_aside(struct patch *patches, size_t *count)
   return *count > 0 ? patch_install(&objects.ours, NULL, patches, *count, &is_in_force) : NULL;
 }
 
-/* What counts is one for families, or what our exported one was before it stepped aside. */
-static const void *hook_of(const char *symbol, const struct patch *aside, size_t aside_count)
+/* What our exported one was before it stepped aside. */
+static const void *exported_hook(const char *symbol, const struct patch *aside, size_t aside_count)
 {
-  const void *hook = hooks_whole_find(symbol);
-  for (size_t i = 0; hook == NULL && i < aside_count; i++)
+  for (size_t i = 0; i < aside_count; i++)
     if (aside[i].symbol == symbol)
-      hook = aside[i].original;
-  return hook != NULL ? hook : object_find(&objects.ours, symbol);
+      return aside[i].original;
+  return object_find(&objects.ours, symbol);
+}
+
+static void choose_hook(struct patch *patch, const struct patch *aside, size_t aside_count)
+{
+  struct hook_whole whole = {.hook = NULL};
+  if (!hooks_whole_find(patch->symbol, &whole))
+    whole.hook = exported_hook(patch->symbol, aside, aside_count);
+  patch->hook = whole.hook;
+  patch->whole = whole.whole;
+  patch->real = whole.real;
+}
+
+/* No object of the program looks behind a library that was opened late for the next malloc, nor does it find ours. */
+static const char *prepare_family(const char *file, struct patch *patches, size_t count)
+{
+  for (size_t i = 0; i < count; i++)
+    choose_hook(&patches[i], NULL, 0);
+  bool is_heap_needed = heap_is_needed(&objects.executable, file, find_in_executable("malloc")->st_value);
+  return patch_prepare(&objects.executable, file, patches, count, is_heap_needed);
 }
 
 static const char *hook_family(const char *file, struct patch *patches, size_t count, bool *is_in_force)
@@ -144,7 +162,7 @@ static const char *hook_family(const char *file, struct patch *patches, size_t c
   if (reason != NULL)
     return reason;
   for (size_t i = 0; i < count; i++)
-    patches[i].hook = hook_of(patches[i].symbol, aside, aside_count);
+    choose_hook(&patches[i], aside, aside_count);
   return patch_install(&objects.executable, file, patches, count, is_in_force);
 }
 
@@ -156,7 +174,7 @@ static const char *kept(const char *path)
   return copy;
 }
 
-static const char *take_over(const char *path)
+static const char *take_over(const char *path, const char *file)
 {
   (void)loader_each(find_objects, NULL);
   if (objects.ours.name == NULL || objects.executable.symbols == NULL)
@@ -165,8 +183,12 @@ static const char *take_over(const char *path)
     return "it allocated while the next malloc was looked for";
   const char *reason = find_family(family.patches, &family.count);
   reason = reason == NULL ? check_family(family.patches, family.count) : reason;
-  if (reason == NULL)
-    reason = hook_family(path, family.patches, family.count, &family.is_in_force);
+  if (reason == NULL && real_is_late()) {
+    reason = prepare_family(file, family.patches, family.count);
+    family.is_in_force = reason == NULL;
+  } else if (reason == NULL) {
+    reason = hook_family(file, family.patches, family.count, &family.is_in_force);
+  }
   if (family.is_in_force)
     real_change_allocator(&objects.executable, kept(path));
   for (size_t i = 0; family.is_in_force && i < family.count; i++)
@@ -175,10 +197,10 @@ static const char *take_over(const char *path)
 }
 
 /* No handler may come between: a hook that is called, but does not know the real function yet, takes libc's. */
-const char *own_take_over(const char *path)
+const char *own_take_over(const char *path, const char *file)
 {
   struct blocked_signals before = signals_block();
-  const char *reason = take_over(path);
+  const char *reason = take_over(path, file);
   signals_restore(before);
   return reason;
 }

@@ -2,35 +2,38 @@
 #include "interpose/patch/patch.h"
 
 #include "core/arch/entry.h"
-#include "core/descriptor.h"
 #include "core/libc.h"
 #include "core/sys.h"
 #include "core/text.h"
+#include "interpose/patch/landings.h"
+#include "interpose/patch/pages.h"
+#include "interpose/patch/protection.h"
+#include "interpose/patch/running.h"
 
 #include <string.h>
 #include <sys/auxv.h>
 
 enum {
-  PAGES_MAX = 2 * PATCHES_MAX, /* an entry may lie across the end of one */
   ROOM_STEP_BYTES = 64 << 10,
-  ROOM_REACH_BYTES = 1 << 30,      /* what lies farther below the object is not looked at */
-  LOWEST_ADDRESS = 64 << 10,       /* of any mapping, as the kernel is mostly set */
-  FLAG_FIXED_NOREPLACE = 0x100000, /* older kernels take the address for a wish */
+  ROOM_REACH_BYTES = 1 << 30, /* what lies farther below the object is not looked at */
 };
 
-/* The work on one object. Only one thread is there to use it. */
+_Static_assert((int)LANDINGS_MAX >= (int)PATCHES_MAX, "one for each");
+_Static_assert((int)PAGES_MAX >= 2 * PATCHES_MAX, "an entry may lie across the end of a page");
+
+/* The work on one object, by one thread. */
 static LARGE struct work {
   struct patch *patches;
   size_t count;
+  bool is_running; /* other threads may be anywhere */
   struct entry_text text;
   uint64_t text_offset; /* in the file */
   struct entry entries[PATCHES_MAX];
   bool is_alias[PATCHES_MAX]; /* of an earlier one */
+  struct landing landings[PATCHES_MAX];
   uint8_t *room;
-  size_t room_bytes;
-  uintptr_t pages[PAGES_MAX];
-  size_t page_count, page_bytes;
-  uint8_t *copies; /* changed pages, then the same as they were */
+  size_t room_bytes, page_bytes;
+  struct pages pages;
 } work;
 
 static LARGE char reason_buffer[128];
@@ -73,9 +76,11 @@ static const char *find_text(const struct object *object)
 static const char *read_entries(void)
 {
   for (size_t i = 0; i < work.count; i++) {
-    const char *reason = entry_read(&work.entries[i], &work.text, work.patches[i].function, work.patches[i].bytes);
+    const struct patch *patch = &work.patches[i];
+    const char *reason = work.is_running ? entry_read_first(&work.entries[i], &work.text, patch->function, patch->bytes)
+                                         : entry_read(&work.entries[i], &work.text, patch->function, patch->bytes);
     if (reason != NULL)
-      return about(&work.patches[i], reason);
+      return about(patch, reason);
     work.is_alias[i] = false;
     for (size_t j = 0; j < i; j++)
       work.is_alias[i] = work.is_alias[i] || work.patches[j].function == work.patches[i].function;
@@ -92,20 +97,27 @@ static const char *check_apart(void)
 {
   for (size_t i = 0; i < work.count; i++)
     for (size_t j = 0; j < i; j++)
-      if (!work.is_alias[i] && !work.is_alias[j] && change_of(i) < change_of(j) + work.entries[j].changed_bytes &&
-          change_of(j) < change_of(i) + work.entries[i].changed_bytes)
+      if (!work.is_alias[i] && !work.is_alias[j] && change_of(i) < change_of(j) + work.entries[j].needed_bytes &&
+          change_of(j) < change_of(i) + work.entries[i].needed_bytes)
         return about(&work.patches[i], "begins within another function");
   return NULL;
 }
 
-static const char *check_alone(void)
+static bool goes_through_another(const struct patch *patch)
 {
   for (size_t i = 0; i < work.count; i++)
-    for (size_t j = 0; work.patches[i].is_alone && j < work.count; j++)
-      if (work.patches[i].function != work.patches[j].function &&
-          entry_goes_to(&work.text, work.patches[i].function, work.patches[i].bytes, work.patches[j].function))
-        return about(&work.patches[i], "goes through another function that allocates or frees");
-  return NULL;
+    if (patch->function != work.patches[i].function &&
+        entry_goes_to(&work.text, patch->function, patch->bytes, work.patches[i].function))
+      return true;
+  return false;
+}
+
+/* One request is counted once. */
+static void choose_hooks(void)
+{
+  for (size_t i = 0; i < work.count; i++)
+    if (work.patches[i].whole != NULL && goes_through_another(&work.patches[i]))
+      work.patches[i].hook = work.patches[i].whole;
 }
 
 /* Below the object, as the heap grows above it. */
@@ -115,95 +127,46 @@ static const char *map_room(void)
   uintptr_t start = (uintptr_t)work.text.code & ~(uintptr_t)(ROOM_STEP_BYTES - 1);
   for (uintptr_t below = ROOM_STEP_BYTES; below < ROOM_REACH_BYTES && start >= LOWEST_ADDRESS + below;
        below += ROOM_STEP_BYTES) {
-    void *wanted = (void *)(start - below);
-    work.room = sys_mmap(wanted, work.room_bytes, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | FLAG_FIXED_NOREPLACE, -1, 0);
-    if (work.room == wanted)
-      return NULL;
+    work.room = memory_map_at(start - below, work.room_bytes);
     if (work.room != NULL)
-      (void)sys_munmap(work.room, work.room_bytes);
+      return NULL;
   }
-  work.room = NULL;
   return "there is no free memory near its code";
 }
 
-static void add_page(uintptr_t page)
+/* They have less choice than the room. */
+static const char *place_landings(void)
 {
-  for (size_t i = 0; i < work.page_count; i++)
-    if (work.pages[i] == page)
-      return;
-  work.pages[work.page_count++] = page;
-}
-
-static const char *map_copies(void)
-{
-  work.page_count = 0;
-  for (size_t i = 0; i < work.count; i++) {
-    add_page((uintptr_t)change_of(i) & ~(work.page_bytes - 1));
-    add_page(((uintptr_t)change_of(i) + work.entries[i].changed_bytes - 1) & ~(work.page_bytes - 1));
-  }
-  work.copies = sys_map_anonymous(2 * work.page_count * work.page_bytes);
-  if (work.copies == NULL)
-    return "there is no memory for its changed code";
-  for (size_t i = 0; i < 2 * work.page_count; i++)
-    memcpy(work.copies + i * work.page_bytes, (const void *)work.pages[i % work.page_count], work.page_bytes);
+  for (size_t i = 0; i < work.count; i++)
+    if (!work.is_alias[i] && entry_needs_landing(&work.entries[i]) &&
+        !landings_place(&work.entries[i], work.patches[i].hook, &work.landings[i]))
+      return about(&work.patches[i], landings_refusal());
   return NULL;
 }
 
-/* Pages that were exchanged before: they were as in the file then, and nobody else has run since. */
-static LARGE struct {
-  uintptr_t pages[3 * PAGES_MAX];
-  size_t count;
-} exchanged;
-
-static bool is_exchanged(uintptr_t page)
+static void list_pages(void)
 {
-  for (size_t i = 0; i < exchanged.count; i++)
-    if (exchanged.pages[i] == page)
-      return true;
-  return false;
+  pages_begin(&work.pages);
+  for (size_t i = 0; i < work.count; i++)
+    pages_add(&work.pages, change_of(i), work.entries[i].changed_bytes);
 }
 
-static void note_exchanged(void)
+static bool move_entry(size_t i, uint8_t *room, uint8_t *changed)
 {
-  for (size_t i = 0; i < work.page_count && exchanged.count < COUNT_OF(exchanged.pages); i++)
-    exchanged.pages[exchanged.count++] = work.pages[i];
+  const struct entry *entry = &work.entries[i];
+  const void *hook = work.patches[i].hook;
+  if (!work.is_running)
+    return entry_move(entry, hook, room, (uintptr_t)room, changed);
+  return entry_move_first(entry, hook, room, (uintptr_t)room, work.landings[i].choice, work.landings[i].at, changed);
 }
 
-/* The copies are not changed yet. */
-static bool are_copies_of(int file)
+static bool note_change(size_t i, const uint8_t *changed)
 {
-  static LARGE uint8_t page[16 << 10];
-  size_t size = work.page_bytes;
-  for (size_t i = 0; size <= sizeof page && i < work.page_count; i++) {
-    memset(page, 0, size); /* as what lies behind the end of the file */
-    if (is_exchanged(work.pages[i]))
-      continue;
-    uint64_t offset = work.text_offset + (work.pages[i] - (uintptr_t)work.text.code);
-    if (sys_pread(file, page, size, offset) <= 0 || memcmp(page, work.copies + i * size, size) != 0)
-      return false;
-  }
-  return size <= sizeof page;
-}
-
-static const char *check_file(const char *path)
-{
-  int file = path != NULL ? descriptor_open(path, O_RDONLY, 0) : -1;
-  if (path == NULL)
-    return NULL;
-  if (file < 0)
-    return "its file cannot be read";
-  bool is_same = are_copies_of(file);
-  (void)sys_close(file);
-  return is_same ? NULL : "its code is not that of its file";
-}
-
-static void copy_change(const uint8_t *function, const uint8_t *changed, size_t bytes)
-{
-  for (size_t i = 0; i < bytes; i++)
-    for (size_t page = 0; page < work.page_count; page++)
-      if ((uintptr_t)function + i - work.pages[page] < work.page_bytes)
-        work.copies[page * work.page_bytes + ((uintptr_t)function + i - work.pages[page])] = changed[i];
+  size_t bytes = work.entries[i].changed_bytes;
+  if (work.is_running)
+    return running_note(change_of(i), changed, bytes, work.entries[i].needed_bytes);
+  pages_change(&work.pages, change_of(i), changed, bytes);
+  return true;
 }
 
 static const char *write_all(void)
@@ -218,68 +181,83 @@ static const char *write_all(void)
       *patch->real = patch->original;
     if (work.is_alias[i])
       continue;
-    if (!entry_move(&work.entries[i], patch->hook, room, (uintptr_t)room, changed))
+    if (!move_entry(i, room, changed))
       return about(patch, "addresses what is too far away");
+    if (!note_change(i, changed))
+      return about(patch, "is too close to another function, or one too many");
     patch->original = room;
     if (patch->real != NULL)
       *patch->real = room;
-    copy_change(change_of(i), changed, work.entries[i].changed_bytes);
   }
   return NULL;
 }
 
-static bool make_executable(void *start, size_t bytes)
+static const char *make_executable(void)
 {
-  return sys_call(SYS_mprotect, (long)start, (long)bytes, PROT_READ | PROT_EXEC, 0, 0, 0) == 0;
-}
-
-/* Of the first so many pages, from `copies`. */
-static size_t put_pages(const uint8_t *copies, size_t count)
-{
-  size_t done = 0;
-  while (done < count &&
-         sys_move_mapping((void *)(copies + done * work.page_bytes), work.page_bytes, (void *)work.pages[done]))
-    done++;
-  return done;
-}
-
-static const char *put_all(bool *is_in_force)
-{
-  size_t kept_bytes = work.page_count * work.page_bytes, done = put_pages(work.copies, work.page_count);
-  *is_in_force = done == work.page_count || put_pages(work.copies + kept_bytes, done) < done;
-  return done == work.page_count ? NULL : "its code cannot be exchanged";
+  if (!memory_make_executable(work.room, work.room_bytes) || (work.is_running && !landings_make_executable()))
+    return "code that was changed may not be executed here";
+  return work.is_running ? NULL : pages_make_executable(&work.pages);
 }
 
 static const char *prepare(const struct object *object, const char *file)
 {
-  const char *reason = has_one_thread() ? find_text(object) : "there are threads already, or /proc is not there";
+  const char *reason =
+      work.is_running || has_one_thread() ? find_text(object) : "there are threads already, or /proc is not there";
   if (reason == NULL && arch_has_shadow_stack())
     reason = "the processor checks its returns";
   reason = reason == NULL ? read_entries() : reason;
   reason = reason == NULL ? check_apart() : reason;
-  reason = reason == NULL ? check_alone() : reason;
+  if (reason != NULL)
+    return reason;
+  choose_hooks();
+  list_pages();
+  reason = protection_check(work.pages.at, work.pages.count);
+  if (reason == NULL && work.is_running)
+    reason = place_landings();
   reason = reason == NULL ? map_room() : reason;
-  reason = reason == NULL ? map_copies() : reason;
-  reason = reason == NULL ? check_file(file) : reason;
+  if (reason == NULL && !work.is_running)
+    reason = pages_copy(&work.pages);
+  if (reason == NULL && file != NULL)
+    reason = pages_check_file(&work.pages, file, work.text.code, work.text_offset);
   reason = reason == NULL ? write_all() : reason;
-  if (reason == NULL && (!make_executable(work.room, work.room_bytes) ||
-                         !make_executable(work.copies, 2 * work.page_count * work.page_bytes)))
-    reason = "code that was changed may not be executed here";
-  return reason;
+  return reason == NULL ? make_executable() : reason;
+}
+
+static void begin(struct patch *patches, size_t count, bool is_running)
+{
+  work = (struct work){
+      .patches = patches, .count = count, .is_running = is_running, .page_bytes = (size_t)libc_auxv(AT_PAGESZ)};
+}
+
+static void end(bool is_kept)
+{
+  pages_end(&work.pages);
+  if (work.room != NULL && !is_kept)
+    (void)sys_munmap(work.room, work.room_bytes);
 }
 
 const char *patch_install(const struct object *object, const char *file, struct patch *patches, size_t count,
                           bool *is_in_force)
 {
-  work = (struct work){.patches = patches, .count = count, .page_bytes = (size_t)libc_auxv(AT_PAGESZ)};
+  begin(patches, count, false);
   *is_in_force = false;
   const char *reason = prepare(object, file);
-  reason = reason == NULL ? put_all(is_in_force) : reason;
-  if (work.copies != NULL)
-    (void)sys_munmap(work.copies, 2 * work.page_count * work.page_bytes);
-  if (*is_in_force)
-    note_exchanged();
-  if (work.room != NULL && !*is_in_force)
-    (void)sys_munmap(work.room, work.room_bytes);
+  reason = reason == NULL ? pages_put(&work.pages, is_in_force) : reason;
+  end(*is_in_force);
+  return reason;
+}
+
+const char *patch_prepare(const struct object *object, const char *file, struct patch *patches, size_t count,
+                          bool is_heap_needed)
+{
+  begin(patches, count, true);
+  landings_begin(is_heap_needed);
+  struct running_mark mark = running_mark();
+  const char *reason = prepare(object, file);
+  if (reason != NULL) {
+    running_forget(mark);
+    landings_unmap();
+  }
+  end(reason == NULL);
   return reason;
 }

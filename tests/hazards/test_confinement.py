@@ -3,7 +3,7 @@
 
 from harness import pprof_reader
 from harness.case import cases
-from hazards.toolbox import INTERVALS, AsWithout, Discriminates, Hazard, program, program_with_library
+from hazards.toolbox import INTERVALS, VICTIMS, AsWithout, Discriminates, Hazard, compile, program, program_with_library
 
 
 class P8Seccomp(Discriminates):
@@ -19,6 +19,16 @@ class P8Seccomp(Discriminates):
         plain = self.plain(self.command(way, start))
         for sample in INTERVALS:
             run = self.profiled(self.command(way, start), sample=sample)
+            self.assertEqual((run.out, run.err, run.files), (plain.out, "", []), f"HEAPPROF_SAMPLE={sample}")
+
+    @cases("warm", "cold")
+    def test_own_allocator(self, start):
+        """With hooks at the entries of the program's own functions."""
+        own = compile(VICTIMS / "own_allocator.c", "-fno-builtin", "-c")
+        command = [program("hz_p8_seccomp.c", "-fno-builtin", own), "prctl", start]
+        plain = self.plain(command)
+        for sample in INTERVALS:
+            run = self.profiled(command, sample=sample)
             self.assertEqual((run.out, run.err, run.files), (plain.out, "", []), f"HEAPPROF_SAMPLE={sample}")
 
     def test_leaves_its_profile(self):

@@ -78,3 +78,19 @@ class E9Bound(AsWithout):
         run = self.profiled(command, sample=1)
         path, = run.files
         self.assertEqual(json.loads(self.tool("info", "--json", path).stdout)["uncovered"], [f"{Path(command[1]).name} (another allocator)"])
+
+
+class E11Moved(AsWithout):
+    """E11: a program that moves its code to other memory, copied or from its file, runs as without. The copy has the hooks, and all is
+    exact; seen to fail where it is read from the file, which has none."""
+
+    def command(self, how="file"):
+        return [own_program("hz_e_moved.c"), how]
+
+    def test_copied(self):
+        self.check_run_exact(self.profiled(self.command("memory"), sample=1))
+
+    def test_read_again(self):
+        """What was allocated until then is known."""
+        totals = self.profiled(self.command("file"), sample=1).profile.totals()
+        self.assertEqual((totals["alloc_objects"], totals["inuse_objects"]), (2000, 500))

@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,10 +18,13 @@ struct image {
   const char *path;
   const uint8_t *bytes;
   size_t size;
+  const Elf64_Sym *symbols;
+  size_t symbol_count;
+  bool *is_within; /* a change that would be made, by place in the file; not its first byte */
 };
 
 static struct {
-  unsigned long objects, functions, instructions, unknown, changed, differences;
+  unsigned long objects, functions, instructions, unknown, changed, padded, entered, differences;
 } counts;
 
 static ZydisDecoder decoder;
@@ -129,8 +133,9 @@ static bool is_same_but_distance(const ZydisDecodedInstruction *old, const uint8
   return true;
 }
 
-/* The moved instructions, one by one, and then back to behind the change. */
-static const char *check_room(const struct entry *entry, struct place room)
+/* The moved instructions, one by one, and then back to behind the change; `size` of the function, which may end before
+ * that. */
+static const char *check_room(const struct entry *entry, size_t size, struct place room)
 {
   uint64_t start = room.address;
   const uint8_t *room_bytes = room.code;
@@ -153,7 +158,7 @@ static const char *check_room(const struct entry *entry, struct place room)
         target_of(&moved, room_start.address) != target)
       return "an instruction is moved wrongly";
     if (theirs.meta.category == ZYDIS_CATEGORY_UNCOND_BR || theirs.meta.category == ZYDIS_CATEGORY_RET)
-      return old.address == end ? NULL : "something is moved behind the end";
+      return old.address == end || old.code == entry->function + size ? NULL : "something is moved behind the end";
   }
   return old.address == end && goes_to(&room, ZYDIS_MNEMONIC_JMP, end) ? NULL : "it does not go back";
 }
@@ -177,9 +182,26 @@ static const char *check_changed(const struct entry *entry, const uint8_t *chang
   return memcmp(room + (slot - room_address), &hook, sizeof hook) == 0 ? NULL : "another hook";
 }
 
-static void compare_entry(const struct image *image, const struct entry_text *text, const uint8_t *function,
-                          size_t size)
+/* Nothing but what aligns, and no other function begins there. */
+static bool is_padding(const struct image *image, const struct entry *entry, const Elf64_Sym *symbol)
 {
+  ZydisDecodedInstruction read;
+  uint64_t end = symbol->st_value + entry->changed_at + entry->changed_bytes;
+  for (uint64_t at = symbol->st_size; at < entry->changed_at + (uint64_t)entry->changed_bytes; at += read.length)
+    if (!is_read(entry->function + at, 15, &read) ||
+        (read.mnemonic != ZYDIS_MNEMONIC_NOP && read.mnemonic != ZYDIS_MNEMONIC_INT3))
+      return false;
+  for (size_t i = 0; i < image->symbol_count; i++)
+    if (image->symbols[i].st_value >= symbol->st_value + symbol->st_size && image->symbols[i].st_value < end &&
+        ELF64_ST_TYPE(image->symbols[i].st_info) == STT_FUNC)
+      return false;
+  return true;
+}
+
+static void compare_entry(const struct image *image, const struct entry_text *text, const uint8_t *function,
+                          const Elf64_Sym *symbol)
+{
+  size_t size = symbol->st_size;
   struct entry entry;
   uint8_t room[ENTRY_ROOM_BYTES + 16] = {0}, changed[ENTRY_CHANGED_MAX];
   uint64_t address = (uintptr_t)text->code - (1 << 20);
@@ -190,11 +212,14 @@ static void compare_entry(const struct image *image, const struct entry_text *te
     differs(image, function, "too far, which it is not");
     return;
   }
-  const char *what = check_room(&entry, (struct place){room, address});
+  const char *what = check_room(&entry, size, (struct place){room, address});
   what = what == NULL ? check_changed(&entry, changed, room, address, room) : what;
   if (what != NULL)
     differs(image, function, what);
-  if (entry.changed_at + entry.changed_bytes > size)
+  memset(image->is_within + (function - image->bytes) + entry.changed_at + 1, true, entry.changed_bytes - 1);
+  bool is_longer = entry.changed_at + (size_t)entry.changed_bytes > size;
+  counts.padded += is_longer;
+  if (is_longer && !is_padding(image, &entry, symbol))
     differs(image, function, "more is changed than the function has");
 }
 
@@ -212,11 +237,35 @@ static bool find_text(const struct image *image, uint64_t address, struct entry_
   return false;
 }
 
-static void compare_function(const struct image *image, const Elf64_Sym *symbol)
+typedef void visitor(const struct image *image, const uint8_t *function, const Elf64_Sym *symbol);
+
+/* No function of the object, nor what is called from there, goes into the middle of another's change. */
+static void count_entered(const struct image *image, const uint8_t *function, const Elf64_Sym *symbol)
+{
+  ZydisDecodedInstruction read;
+  for (size_t at = 0; at < symbol->st_size && is_read(function + at, symbol->st_size - at, &read); at += read.length) {
+    bool is_branch = relative_at(&read) != 0 && read.raw.imm[0].is_relative;
+    uint64_t target = (uint64_t)(function - image->bytes) + at + read.length + (uint64_t)distance_of(&read);
+    if (is_branch && target < image->size && image->is_within[target]) {
+      counts.entered++;
+      printf("%s: file offset %#zx: goes into a change\n", image->path, (size_t)(function - image->bytes) + at);
+    }
+  }
+}
+
+static void compare_function(const struct image *image, const uint8_t *function, const Elf64_Sym *symbol)
+{
+  struct entry_text text;
+  counts.functions++;
+  compare_instructions(image, function, symbol->st_size);
+  if (find_text(image, symbol->st_value, &text))
+    compare_entry(image, &text, function, symbol);
+}
+
+static void visit_function(const struct image *image, const Elf64_Sym *symbol, visitor *visit)
 {
   const Elf64_Ehdr *header = (const void *)image->bytes;
   const Elf64_Shdr *sections = (const void *)(image->bytes + header->e_shoff);
-  struct entry_text text;
   if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_size == 0 || symbol->st_shndx == SHN_UNDEF ||
       symbol->st_shndx >= header->e_shnum)
     return;
@@ -224,14 +273,10 @@ static void compare_function(const struct image *image, const Elf64_Sym *symbol)
   uint64_t offset = symbol->st_value - section->sh_addr;
   if (section->sh_type != SHT_PROGBITS || offset >= section->sh_size || symbol->st_size > section->sh_size - offset)
     return;
-  const uint8_t *function = image->bytes + section->sh_offset + offset;
-  counts.functions++;
-  compare_instructions(image, function, symbol->st_size);
-  if (find_text(image, symbol->st_value, &text))
-    compare_entry(image, &text, function, symbol->st_size);
+  visit(image, image->bytes + section->sh_offset + offset, symbol);
 }
 
-static void compare_image(const struct image *image)
+static void compare_image(struct image *image)
 {
   const Elf64_Ehdr *header = (const void *)image->bytes;
   if (image->size < sizeof *header || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
@@ -243,8 +288,14 @@ static void compare_image(const struct image *image)
       table = &sections[i];
   counts.objects += table != NULL;
   const Elf64_Sym *symbols = table != NULL ? (const void *)(image->bytes + table->sh_offset) : NULL;
-  for (size_t i = 0; table != NULL && i < table->sh_size / sizeof *symbols; i++)
-    compare_function(image, &symbols[i]);
+  image->symbols = symbols;
+  image->symbol_count = table != NULL ? table->sh_size / sizeof *symbols : 0;
+  image->is_within = calloc(image->size + ENTRY_CHANGED_MAX, 1);
+  for (size_t i = 0; image->is_within != NULL && i < image->symbol_count; i++)
+    visit_function(image, &symbols[i], compare_function);
+  for (size_t i = 0; image->is_within != NULL && i < image->symbol_count; i++)
+    visit_function(image, &symbols[i], count_entered);
+  free(image->is_within);
 }
 
 static void compare_file(const char *path)
@@ -266,7 +317,8 @@ int main(int argc, char **argv)
   ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
   for (int i = 1; i < argc; i++)
     compare_file(argv[i]);
-  printf("objects %lu functions %lu instructions %lu unknown %lu changed %lu differences %lu\n", counts.objects,
-         counts.functions, counts.instructions, counts.unknown, counts.changed, counts.differences);
+  printf("objects %lu functions %lu instructions %lu unknown %lu changed %lu padded %lu entered %lu differences %lu\n",
+         counts.objects, counts.functions, counts.instructions, counts.unknown, counts.changed, counts.padded,
+         counts.entered, counts.differences);
   return counts.differences > 0;
 }

@@ -43,6 +43,7 @@ class Entries(Case):
         self.assertEqual(done.returncode, 0)
         counted = {name: int(number) for name, number in re.findall(r"(\w+) (\d+)", last)}
         self.figure(**counted)
+        self.assertEqual(counted["entered"], 0, "a function goes into the middle of another one's change")
         self.assertGreaterEqual(counted["objects"], OBJECTS_MIN)
         self.assertGreaterEqual(counted["functions"], 100 * OBJECTS_MIN / 10)
         self.assertLessEqual(counted["unknown"], counted["instructions"] * 0.001)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* beside all | threads | fork: an allocator whose names have a prefix (PREFIX), beside libc's, both at once. JEMALLOC, MIMALLOC: what
- * else it has, of mimalloc in beside_mi.c. SECOND: the prefix of one more. */
+/* beside all | threads | fork | wait (for the end of its input): an allocator whose names have a prefix (PREFIX), beside libc's, both at
+ * once. JEMALLOC, TCMALLOC, MIMALLOC: what else it has, of mimalloc in beside_mi.c. SECOND: the prefix of one more. */
 #include "shadow.h"
 
 #include <pthread.h>
@@ -27,6 +27,30 @@ void *OF(malloc_aligned)(size_t size, size_t alignment);
 void *OF(zalloc_aligned)(size_t size, size_t alignment);
 void *OF(realloc_aligned)(void *pointer, size_t size, size_t alignment);
 void OF(free_size_aligned)(void *pointer, size_t size, size_t alignment);
+void *OF(malloc_aligned_at)(size_t size, size_t alignment, size_t offset);
+void *OF(mallocn)(size_t count, size_t size);
+char *OF(strdup)(const char *string);
+void *OF(reallocf)(void *pointer, size_t size);
+int OF(reallocarr)(void *place, size_t count, size_t size);
+void *OF(new)(size_t size);
+void *OF(new_n)(size_t count, size_t size);
+void *OF(new_aligned)(size_t size, size_t alignment);
+void *OF(new_aligned_nothrow)(size_t size, size_t alignment, const void *nothrow);
+void *OF(newarray_aligned)(size_t size, size_t alignment);
+void OF(delete_aligned)(void *pointer, size_t alignment);
+void OF(delete_sized_aligned)(void *pointer, size_t size, size_t alignment);
+void OF(deletearray_aligned)(void *pointer, size_t alignment);
+void *OF(expand)(void *pointer, size_t size);
+void *OF(new_realloc)(void *pointer, size_t size);
+void *OF(heap_new)(void);
+void *OF(heap_malloc)(void *heap, size_t size);
+void *OF(heap_calloc)(void *heap, size_t count, size_t size);
+void *OF(heap_malloc_aligned)(void *heap, size_t size, size_t alignment);
+char *OF(heap_strdup)(void *heap, const char *string);
+void *OF(heap_alloc_new)(void *heap, size_t size);
+void *OF(heap_realloc)(void *heap, void *pointer, size_t size);
+void OF(heap_destroy)(void *heap);
+void OF(heap_delete)(void *heap);
 
 enum { ROUNDS = 400, THREADS = 4 };
 
@@ -79,15 +103,100 @@ VICTIM void victim_more(int round, size_t size)
   OF(sdallocx)(resized, 9 * size, 0);
   shadow_remove(9 * size);
 }
+#elif defined TCMALLOC
+/* Of C++, with an alignment. */
+VICTIM void victim_more(int round, size_t size)
+{
+  void *kept = shadow_add(OF(new_aligned)(size, 64), size);
+  void *sized = shadow_add(OF(new_aligned_nothrow)(size, 128, ""), size);
+  void *array = shadow_add(OF(newarray_aligned)(3 * size, 64), 3 * size);
+  OF(delete_sized_aligned)(sized, size, 128);
+  shadow_remove(size);
+  OF(deletearray_aligned)(array, 64);
+  shadow_remove(3 * size);
+  if (round % 4 == 0)
+    return;
+  OF(delete_aligned)(kept, 64);
+  shadow_remove(size);
+}
 #elif defined MIMALLOC
 static void release_aligned(void *pointer)
 {
   OF(free_size_aligned)(pointer, 1, 64);
 }
 
+VICTIM void victim_new(int round, size_t size)
+{
+  void *resized = shadow_add(OF(new)(size), size);
+  keep_some(round, shadow_add(OF(new_n)(3, size), 3 * size), 3 * size, OF(free));
+  keep_some(round, shadow_add(OF(new_aligned)(size, 128), size), size, OF(free));
+  shadow_remove(size);
+  keep_some(round, shadow_add(OF(new_realloc)(resized, 3 * size), 3 * size), 3 * size, OF(free));
+}
+
+VICTIM void victim_names(int round, size_t size)
+{
+  void *place = shadow_add(OF(mallocn)(2, size), 2 * size);
+  keep_some(round, shadow_add(OF(strdup)("fifteen letters"), 16), 16, OF(free));
+  shadow_remove(2 * size);
+  place = shadow_add(OF(reallocf)(place, 3 * size), 3 * size);
+  REQUIRE(OF(reallocarr)(NULL, 4, size) != 0);
+  REQUIRE(OF(reallocarr)(&place, 4, size) == 0);
+  shadow_remove(3 * size);
+  keep_some(round, shadow_add(place, 4 * size), 4 * size, OF(free));
+  if (round % 8 == 0)
+    victim_expand(size);
+  if (round % 8 == 0)
+    keep_some(0, shadow_add(OF(malloc_aligned_at)(size, 64, 16), size), size, NULL);
+}
+
+/* It stays as it was, or becomes one of no bytes; in no case it is freed. */
+VICTIM void victim_expand(size_t size)
+{
+  void *kept = shadow_add(OF(malloc)(size), size);
+  memset(kept, 0x41, size);
+  if (OF(expand)(kept, 0) == NULL)
+    return;
+  shadow_remove(size);
+  shadow_add(kept, 0);
+}
+
+/* What a heap has is freed with it, or stays. */
+VICTIM void victim_heap(void *heap, size_t size, int is_destroyed)
+{
+  void *resized = shadow_add(OF(heap_malloc)(heap, size), size);
+  memset(resized, 0x41, size);
+  shadow_add(OF(heap_calloc)(heap, 2, size), 2 * size);
+  shadow_add(OF(heap_strdup)(heap, "fifteen letters"), 16);
+  shadow_add(OF(heap_alloc_new)(heap, size), size);
+  shadow_add(OF(heap_malloc_aligned)(heap, size, 64), size);
+  shadow_add(OF(heap_realloc)(heap, resized, 6 * size), 6 * size);
+  shadow_remove(size);
+  if (!is_destroyed)
+    return;
+  shadow_remove(2 * size);
+  shadow_remove(16);
+  shadow_remove(size);
+  shadow_remove(size);
+  shadow_remove(6 * size);
+}
+
+static void use_heap(int round, size_t size) /* itself an object */
+{
+  void *heap = OF(heap_new)();
+  victim_heap(heap, size, round % 4 != 0);
+  victim_heap(heap, size + 30, round % 4 != 0);
+  if (round % 4 != 0)
+    OF(heap_destroy)(heap);
+  else
+    OF(heap_delete)(heap);
+}
+
 VICTIM void victim_more(int round, size_t size)
 {
   void *resized = shadow_add(OF(malloc_aligned)(size, 64), size);
+  victim_new(round, size);
+  victim_names(round, size);
   keep_some(round, shadow_add(OF(zalloc)(size), size), size, OF(free));
   keep_some(round, shadow_add(OF(zalloc_aligned)(size, 64), size), size, release_aligned);
   shadow_remove(size);
@@ -95,6 +204,13 @@ VICTIM void victim_more(int round, size_t size)
 }
 #else
 VICTIM void victim_more(int round, size_t size)
+{
+  (void)round, (void)size;
+}
+#endif
+
+#ifndef MIMALLOC
+static void use_heap(int round, size_t size)
 {
   (void)round, (void)size;
 }
@@ -121,23 +237,25 @@ VICTIM void victim_second(int round, size_t size)
 }
 #endif
 
-static void *work(void *unused)
+static void *work(void *thread)
 {
   for (int i = 0; i < ROUNDS; i++) {
     size_t size = 16 + (size_t)(i * 37 % 900);
     victim_libc(i, size);
     victim_beside(i, size);
     victim_more(i, size);
+    if (thread == NULL) /* mimalloc of before version 3 destroys what it took over from a thread that ended */
+      use_heap(i, size);
     victim_second(i, size);
   }
-  return unused;
+  return NULL;
 }
 
 static void work_in_threads(void)
 {
   pthread_t threads[THREADS];
   for (int i = 0; i < THREADS; i++)
-    REQUIRE(pthread_create(&threads[i], NULL, work, NULL) == 0);
+    REQUIRE(pthread_create(&threads[i], NULL, work, &threads[i]) == 0);
   for (int i = 0; i < THREADS; i++)
     REQUIRE(pthread_join(threads[i], NULL) == 0);
 }
@@ -149,6 +267,8 @@ int main(int argc, char **argv)
   work(NULL);
   if (strcmp(how, "threads") == 0)
     work_in_threads();
+  if (strcmp(how, "wait") == 0)
+    REQUIRE(dprintf(STDOUT_FILENO, "done\n") == 5 && getchar() == EOF);
   if (strcmp(how, "fork") == 0) {
     pid_t child = fork();
     if (child == 0)

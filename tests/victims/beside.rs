@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A Rust program that counts what it allocates, on std's allocator, or (--cfg je) on jemalloc with the prefix that Rust's crate for it
-// has, called as that crate does.
+// threads | fork | attached: a Rust program that counts what it allocates, on std's allocator, or (--cfg je) on jemalloc with the prefix that Rust's
+// crate for it has, called as that crate does. attached: its threads allocate, uncounted, until it reads a line.
 use std::alloc::{alloc, alloc_zeroed, dealloc, realloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -74,13 +74,63 @@ pub extern "C" fn victim_rust(round: usize) {
     }
 }
 
-fn main() {
+fn work() {
     let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(|| (0..400).for_each(victim_round))).collect();
     (0..400).for_each(victim_round);
     threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+extern "C" {
+    fn fork() -> i32;
+    fn wait(status: *mut i32) -> i32;
+}
+
+// A child starts with what its parent had in use.
+fn become_child() {
+    for first in [0, 1] {
+        let freed = COUNTS[first + 2].swap(0, Relaxed);
+        COUNTS[first].fetch_sub(freed, Relaxed);
+    }
+}
+
+fn read_line() {
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+}
+
+fn be_busy() {
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let threads: Vec<_> = (0..4).map(|_| over.clone()).map(|over| std::thread::spawn(move || {
+        while !over.load(Relaxed) {
+            std::hint::black_box((0..50).map(|i| "x".repeat(i * 7)).collect::<Vec<_>>());
+        }
+    })).collect();
+    println!("ready");
+    read_line();
+    work();
+    over.store(true, Relaxed);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+fn main() {
+    let is_attached = std::env::args().nth(1).as_deref() == Some("attached");
+    if is_attached { be_busy() } else { work() }
+    if std::env::args().nth(1).as_deref() == Some("fork") {
+        let child = unsafe { fork() };
+        if child == 0 {
+            become_child();
+        }
+        (0..100).for_each(victim_round);
+        work();
+        let mut status = 0;
+        assert!(child == 0 || unsafe { wait(&mut status) } == child && status == 0);
+    }
     let [made, made_bytes, freed, freed_bytes] = [0, 1, 2, 3].map(|i: usize| COUNTS[i].load(Relaxed));
     println!("shadow alloc_objects={} alloc_bytes={} inuse_objects={} inuse_bytes={} pid={}", made, made_bytes, made - freed,
              made_bytes - freed_bytes, std::process::id());
+    if is_attached {
+        println!("done");
+        read_line();
+    }
 }
 
 fn victim_round(round: usize) {

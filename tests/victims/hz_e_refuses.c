@@ -23,9 +23,14 @@ int main(int argc, char **argv)
   };
   struct sock_filter no_move[] = {
       LOAD(offsetof(struct seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mremap, 0, 3),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mremap, 0, 8),
       LOAD(ARGUMENT(4)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, page, 0, 1),
+      BPF_STMT(BPF_MISC | BPF_TAX, 0),
+      BPF_STMT(BPF_LD | BPF_IMM, page),
+      BPF_STMT(BPF_ALU | BPF_SUB | BPF_X, 0),
+      BPF_STMT(BPF_MISC | BPF_TAX, 0), /* how far behind the start of what is moved it lies */
+      LOAD(ARGUMENT(2)),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_X, 0, 0, 1),
       REFUSE(ENOMEM),
   };
   struct sock_fprog filters[] = {{sizeof no_exec / sizeof *no_exec, no_exec},

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* An allocator that is linked into the program, the smallest that does all of it: free blocks of each power of two in a list of their
- * own, under one lock. calloc and realloc are made of malloc and free, as in many. */
+ * own, under one lock. calloc and realloc are made of malloc and free, as in many. ROUNDABOUT: malloc is made of calloc. HIGH: malloc
+ * begins so that a jump in its first instruction leads a gigabyte up. CLOSE: it begins behind a function of one byte. SBRK: there is
+ * no memory but the heap. */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { CLASSES = 48, HEADER = 16, CHUNK = 1 << 20 };
 
@@ -27,7 +30,11 @@ static void *carve(size_t bytes)
 {
   if ((size_t)(chunk_end - chunk) < bytes) {
     size_t size = bytes < CHUNK ? CHUNK : bytes;
+#ifdef SBRK
+    char *fresh = sbrk((intptr_t)size);
+#else
     char *fresh = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+#endif
     if (fresh == MAP_FAILED)
       return NULL;
     chunk = fresh;
@@ -63,11 +70,51 @@ static void *fail(void)
   return NULL;
 }
 
-void *malloc(size_t size)
+#ifdef ROUNDABOUT
+static void *give(size_t size)
 {
   void *pointer = take(size);
   return pointer != NULL ? pointer : fail();
 }
+
+void *calloc(size_t count, size_t size);
+void *malloc(size_t size)
+{
+  return calloc(1, size);
+}
+#else
+#if defined HIGH || defined CLOSE
+#define MALLOC static __attribute__((used)) void *own_malloc
+void *malloc(size_t size);
+#else
+#define MALLOC void *malloc
+#endif
+
+MALLOC(size_t size)
+{
+  void *pointer = take(size);
+  return pointer != NULL ? pointer : fail();
+}
+
+#define give malloc
+#endif
+
+#define FUNCTION(name) ".globl " name "\n.type " name ", @function\n" name ": .cfi_startproc\n"
+#define END(name) ".cfi_endproc\n.size " name ", . - " name "\n"
+
+#ifdef HIGH
+__asm__(".text\n.balign 16\n" FUNCTION(
+    "malloc") "push %r15\n.cfi_adjust_cfa_offset 8\npush %r14\n.cfi_adjust_cfa_offset 8\n"
+              "push %r13\n.cfi_adjust_cfa_offset 8\ncall own_malloc\n"
+              "pop %r13\n.cfi_adjust_cfa_offset -8\npop %r14\n.cfi_adjust_cfa_offset -8\npop "
+              "%r15\n.cfi_adjust_cfa_offset -8\nret\n" END("malloc"));
+#endif
+
+#ifdef CLOSE
+__asm__(".text\n.balign 16\n" FUNCTION("valloc") "ret\n" END("valloc") FUNCTION(
+    "malloc") "push %rbp\n.cfi_adjust_cfa_offset 8\n"
+              "mov %rsp, %rbp\ncall own_malloc\npop %rbp\n.cfi_adjust_cfa_offset -8\nret\n" END("malloc"));
+#endif
 
 void free(void *pointer)
 {
@@ -91,7 +138,7 @@ void *calloc(size_t count, size_t size)
   size_t bytes;
   if (__builtin_mul_overflow(count, size, &bytes))
     return fail();
-  void *pointer = malloc(bytes);
+  void *pointer = give(bytes);
   return pointer != NULL ? memset(pointer, 0, bytes) : NULL;
 }
 
@@ -136,10 +183,12 @@ int posix_memalign(void **pointer, size_t alignment, size_t size)
   return 0;
 }
 
+#ifndef CLOSE
 void *valloc(size_t size)
 {
   return memalign(4096, size);
 }
+#endif
 
 void *pvalloc(size_t size)
 {
