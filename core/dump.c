@@ -200,6 +200,9 @@ static void add_comments(struct profile *profile, struct arena *arena, const cha
   if (header == NULL)
     return;
   add_number(profile, arena, COMMENT_created_unix_ns, header->created_unix_ns);
+  uint64_t attachments = atomic_load_explicit(&header->attachments, memory_order_relaxed);
+  if (attachments != 0)
+    add_text(profile, arena, COMMENT_since, attachments == 1 ? REGION_SINCE_ATTACH : REGION_SINCE_ATTACHES);
   add_text(profile, arena, COMMENT_allocator, header->allocator);
   char hooks[REGION_HOOKS_TEXT_BYTES] = "";
   struct text hooks_text = TEXT_INIT(hooks);

@@ -23,6 +23,11 @@ void message_init(void)
   state_at_start = sys_fstat(STANDARD_ERROR, &at_start) == 0 ? OPEN : CLOSED;
 }
 
+void message_init_silent(void)
+{
+  state_at_start = CLOSED;
+}
+
 static bool is_still_standard_error(struct stat *now)
 {
   if (state_at_start == NOT_ASKED)

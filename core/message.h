@@ -14,6 +14,9 @@
  * file, later messages are dropped. */
 void message_init(void);
 
+/* Instead: nothing is ever said. */
+void message_init_silent(void);
+
 /* Joins its arguments, texts. They lie in an array, as a function of any number of arguments keeps all registers on the
  * stack. */
 #define message_print(...) message_print_parts((const char *const[]){__VA_ARGS__, NULL})

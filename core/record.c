@@ -32,6 +32,11 @@ static COLD void count_cut(uint32_t flags)
     region_lose(loss);
 }
 
+unsigned record_depth(void)
+{
+  return depth_limit;
+}
+
 /* Walks the stack and interns it, unless it is the last one again. */
 static ALWAYS_INLINE uint32_t intern_walk(const struct unwind_start *start, struct stack_window *window,
                                           struct trail *trail, struct walk_room *room, uint32_t flags)

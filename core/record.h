@@ -21,6 +21,7 @@
 
 /* From the constructor, after sampler_init. */
 void record_init(unsigned depth);
+unsigned record_depth(void);
 
 /* The sample that was decided on, and its exact units. */
 SAMPLED void record_allocation(const void *pointer, size_t size_bytes, const struct unwind_start *start,

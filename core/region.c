@@ -337,6 +337,15 @@ static char *map_more_of_file(uint64_t from, uint64_t to)
 
 static uint32_t noted_hooks;
 
+static uint64_t attachments;
+
+void region_note_attached(void)
+{
+  attachments++;
+  if (region_header() != NULL)
+    atomic_store_explicit(&region_header()->attachments, attachments, memory_order_relaxed);
+}
+
 void region_note_hooks(uint32_t hooks)
 {
   noted_hooks |= hooks;
@@ -366,6 +375,7 @@ bool region_create(const struct config *config, const char *program, const char 
   header->sample_interval_bytes = config->sample_interval_bytes;
   header->depth = config->depth;
   header->hooks = noted_hooks;
+  atomic_store(&header->attachments, attachments);
   struct text program_text = TEXT_INIT(header->program), allocator_text = TEXT_INIT(header->allocator),
               command_text = TEXT_INIT(header->command);
   text_put(&program_text, program);

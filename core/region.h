@@ -28,6 +28,9 @@
 /* Before region_create: flags of enum region_hooks. */
 void region_note_hooks(uint32_t hooks);
 
+/* The process has been running without us until now. By one thread at a time. */
+void region_note_attached(void);
+
 /* Creates the region of this process. Not for hooks. False: there is not even private memory. */
 bool region_create(const struct config *config, const char *program, const char *allocator);
 

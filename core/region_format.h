@@ -26,6 +26,10 @@ enum region_hooks {
   REGION_HOOKS_REFUSED_SHIFT = 16,
 };
 
+/* What people read of a process that was attached to once, or again after it was detached from. */
+#define REGION_SINCE_ATTACH "attach; what was allocated before is not in use here"
+#define REGION_SINCE_ATTACHES REGION_SINCE_ATTACH ", what was freed while it was detached still is"
+
 enum {
   REGION_VERSION = 2,
   REGION_HEADER_BYTES = 2976,
@@ -102,7 +106,9 @@ struct region_header {
   _Atomic uint64_t timed_ticks;         /* ... and how many ticks of the machine's clock they took */
   _Atomic uint64_t ticks_per_second;
   _Atomic uint64_t stacks;
-  uint64_t reserved_too[2];
+  uint64_t reserved_too;
+  /* By the owner: how often somebody attached to it; 0: it was started with the library. */
+  _Atomic uint64_t attachments;
   _Atomic uint64_t look_up_ticks; /* time spent in frees of samples, estimated from some of them */
   _Atomic uint64_t cpu_ns;        /* processor time of the process, when it last wrote a profile or was asked */
 

@@ -31,6 +31,11 @@ uint64_t sampler_interval(void)
   return interval_bytes;
 }
 
+uint64_t sampler_seed(void)
+{
+  return seed;
+}
+
 /* The lowest bits of what was drawn, which the distance does not depend on, are `coins`. */
 static uint64_t draw(struct thread *thread, unsigned *coins)
 {

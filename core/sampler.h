@@ -29,7 +29,13 @@ enum sampler_mode {
   SAMPLER_INERT,   /* for good */
 };
 
+/* Threads may run before the constructor has: who sees what it stored sees what the constructor did before. */
 extern HIDDEN _Atomic int sampler_mode;
+
+static inline void sampler_switch(int from, int to)
+{
+  atomic_compare_exchange_strong(&sampler_mode, &from, to);
+}
 
 /* The fast path: 4 instructions. True: the next sample lies within this allocation; nothing was counted yet, ask
  * sampler_decide.
@@ -107,5 +113,6 @@ static inline void sampler_pause_end(struct sampler_pause before)
 /* `is_repeatable`: forked children go on with the streams of their parent, so that a run can be repeated. */
 void sampler_init(uint64_t interval_bytes, uint64_t seed, bool is_repeatable);
 uint64_t sampler_interval(void);
+uint64_t sampler_seed(void);
 
 #endif

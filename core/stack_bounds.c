@@ -44,8 +44,29 @@ static COLD bool extend_down(struct thread *thread, uintptr_t address)
   return true;
 }
 
+static uintptr_t
+    told_argv; /* 0: the main thread knows its stack, or is one of those whose stack ends below its pointer */
+
+void stack_bounds_tell_main(uintptr_t argv)
+{
+  told_argv = argv;
+}
+
+void stack_bounds_init_main(uintptr_t argv)
+{
+  struct rlimit limit;
+  bool is_limited = sys_get_limit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < OWN_MAX_BYTES;
+  this_thread.stack_low = page_of(argv);
+  this_thread.stack_floor = argv - (is_limited ? limit.rlim_cur : OWN_MAX_BYTES);
+  this_thread.stack_high = argv;
+}
+
 static COLD void begin_thread(struct thread *thread)
 {
+  if (told_argv != 0 && sys_call(SYS_gettid, 0, 0, 0, 0, 0, 0) == sys_getpid()) {
+    stack_bounds_init_main(told_argv);
+    return;
+  }
   uintptr_t top = (uintptr_t)__builtin_thread_pointer();
   thread->stack_low = page_of(top);
   thread->stack_floor = top - OWN_MAX_BYTES;
@@ -60,15 +81,6 @@ void stack_bounds_foresee(uintptr_t sp)
   for (uintptr_t depth = FORESEEN_STEP_BYTES; depth <= FORESEEN_BYTES && sp < thread->stack_high; depth *= 2)
     if (!extend_down(thread, sp - depth))
       return;
-}
-
-void stack_bounds_init_main(uintptr_t argv)
-{
-  struct rlimit limit;
-  bool is_limited = sys_get_limit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < OWN_MAX_BYTES;
-  this_thread.stack_low = page_of(argv);
-  this_thread.stack_floor = argv - (is_limited ? limit.rlim_cur : OWN_MAX_BYTES);
-  this_thread.stack_high = argv;
 }
 
 /* Does the own stack hold it, as far as is known or can be found out? */

@@ -59,4 +59,7 @@ void stack_bounds_foresee(uintptr_t sp);
 /* The main thread, from the constructor: everything below `argv`. */
 void stack_bounds_init_main(uintptr_t argv);
 
+/* The same, where the constructor may run in any thread: the main one will know it. */
+void stack_bounds_tell_main(uintptr_t argv);
+
 #endif

@@ -30,19 +30,14 @@ ARCH_ENTRY int heapprof_dump(const char *path)
   return -1;
 }
 
-static void switch_mode(int from, int to)
-{
-  atomic_compare_exchange_strong(&sampler_mode, &from, to);
-}
-
 ARCH_ENTRY void heapprof_stop(void)
 {
-  switch_mode(SAMPLER_ON, SAMPLER_STOPPED);
+  sampler_switch(SAMPLER_ON, SAMPLER_STOPPED);
 }
 
 ARCH_ENTRY void heapprof_start(void)
 {
-  switch_mode(SAMPLER_STOPPED, SAMPLER_ON);
+  sampler_switch(SAMPLER_STOPPED, SAMPLER_ON);
 }
 
 static NOINLINE void add_estimates(struct heapprof_stats *stats)
@@ -133,7 +128,7 @@ ARCH_ENTRY int heapprof_count_begin(void)
   was_stopped = atomic_load(&sampler_mode) == SAMPLER_STOPPED;
   read_stats(&at_begin);
   peak_set_mark();
-  switch_mode(SAMPLER_STOPPED, SAMPLER_ON);
+  sampler_switch(SAMPLER_STOPPED, SAMPLER_ON);
   (void)turn(COUNTS_CHANGES, COUNTS);
   return 0;
 }
@@ -158,7 +153,7 @@ ARCH_ENTRY int heapprof_count_end(struct heapprof_counts *counts, size_t size)
   if (counts == NULL || sampler_interval() != 1 || !settle() || !turn(COUNTS, COUNTS_CHANGES))
     return fail(EINVAL);
   if (was_stopped)
-    switch_mode(SAMPLER_ON, SAMPLER_STOPPED);
+    sampler_switch(SAMPLER_ON, SAMPLER_STOPPED);
   struct heapprof_counts all = counts_since_begin();
   memset(counts, 0, size);
   memcpy(counts, &all, size < sizeof all ? size : sizeof all);

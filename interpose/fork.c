@@ -13,7 +13,7 @@
 
 enum { MOMENTS = 100 };
 
-static bool holds_modules, holds_growth;
+static bool holds_modules, holds_growth, holds_rebind;
 
 static bool take(struct lock *lock)
 {
@@ -28,10 +28,13 @@ static ARCH_ENTRY void before_fork(void)
 {
   holds_modules = take(&modules_lock);
   holds_growth = take(&region_growth_lock);
+  holds_rebind = take(&rebind_lock);
 }
 
 static ARCH_ENTRY void release(void)
 {
+  if (holds_rebind)
+    lock_release(&rebind_lock);
   if (holds_growth)
     lock_release(&region_growth_lock);
   if (holds_modules)

@@ -45,7 +45,7 @@ void *dlopen(const char *file, int flags)
   real_ensure();
   if (UNLIKELY(libc_is_musl()))
     JUMP return open_in_musl(file, flags);
-  if (UNLIKELY((flags & RTLD_DEEPBIND) != 0) && is_profiling())
+  if ((UNLIKELY((flags & RTLD_DEEPBIND) != 0) || real_is_late()) && is_profiling())
     rebind_expect(ARCH_RETURN_ADDRESS_AT);
   JUMP return real.dlopen(file, flags);
 }

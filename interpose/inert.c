@@ -82,6 +82,13 @@ void inert_enter(const char *reason, bool is_announced)
     message_print("not profiling: ", reason);
 }
 
+void inert_leave(void)
+{
+  reason_in_force = NULL;
+  dump_set_inert_reason(NULL);
+  atomic_store(&sampler_mode, SAMPLER_STOPPED);
+}
+
 const char *inert_reason(void)
 {
   return reason_in_force;

@@ -17,6 +17,9 @@
 /* NULL: this process can be profiled. */
 const char *inert_find_reason(void);
 
+/* What held before does not any more. */
+void inert_leave(void);
+
 void inert_enter(const char *reason, bool is_announced);
 
 /* NULL: profiling. */

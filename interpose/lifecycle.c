@@ -153,6 +153,13 @@ __attribute__((constructor(PRIORITY))) static ARCH_ENTRY void start(int argc, ch
   if (libc_is_musl())
     given = musl_find_start();
   real_ensure();
+  if (real_is_late()) { /* what descriptor 2 is by now, nobody knows; who attaches is told all in the attachment */
+    message_init_silent();
+    stack_bounds_tell_main(given.stack_top);
+    inert_enter("the library was opened while the program ran, and nobody has attached", false);
+    errno = saved_errno;
+    return;
+  }
   message_init();
   struct text name = TEXT_INIT(program);
   text_put(&name, &program_invocation_short_name != NULL ? program_invocation_short_name : "");
@@ -191,6 +198,59 @@ __attribute__((constructor(PRIORITY))) static ARCH_ENTRY void start(int argc, ch
     atomic_store(&sampler_mode, SAMPLER_ON);
   }
   errno = saved_errno;
+}
+
+static const char *take_setting(const char *setting)
+{
+  static LARGE char reason[128];
+  char name[32] = "";
+  const char *value = strchr(setting, '=');
+  struct text text = TEXT_INIT(name);
+  if (value != NULL)
+    text_put_bytes(&text, setting, (size_t)(value - setting));
+  if (strcmp(name, "XDG_RUNTIME_DIR") == 0 && strlen(value + 1) < sizeof config.runtime_dir) {
+    memcpy(config.runtime_dir, value + 1, strlen(value + 1) + 1);
+    return NULL;
+  }
+  if (value != NULL && config_set(&config, name, value + 1))
+    return NULL;
+  struct text about = TEXT_INIT(reason);
+  text_put(&about, setting);
+  text_put(&about, " is not accepted");
+  return reason;
+}
+
+/* Somebody else's program: no handler is put into it, and no file into its directory, unless they are asked for. */
+static void set_late_defaults(void)
+{
+  config_set_defaults(&config);
+  config.signal = CONFIG_SIGNAL_NONE;
+  config.dump_at_exit = config.dump_on_signal = false;
+}
+
+const char *lifecycle_may_begin_late(const char *name, const char *settings)
+{
+  struct text text = {.bytes = program, .capacity = sizeof program};
+  const char *reason = inert_find_reason();
+  set_late_defaults();
+  text_put(&text, name);
+  for (const char *setting = settings; reason == NULL && *setting != '\0'; setting += strlen(setting) + 1)
+    reason = take_setting(setting);
+  return reason;
+}
+
+const char *lifecycle_begin_late(void)
+{
+  const char *reason = set_up(NULL);
+  if (reason != NULL)
+    return reason;
+  char executable[MODULE_PATH_MAX] = ""; /* of the kernel: the program may be in another folder by now */
+  (void)sys_readlink("/proc/self/exe", executable, sizeof executable - 1);
+  set_going(executable);
+  if (config.signal != CONFIG_SIGNAL_NONE && config.dump_on_signal)
+    (void)signal_install(config.signal);
+  inert_leave();
+  return NULL;
 }
 
 /* Leaves the state file to later readers, completed with what only this process knows. */

@@ -17,11 +17,22 @@
 #define HEAPPROF_REBIND_H
 
 #include "core/compiler.h"
+#include "core/lock.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A dlopen with RTLD_DEEPBIND begins; `return_at` is where the address lies to which it will return. */
 void rebind_expect(const uintptr_t *return_at);
+
+/* In a process that has been running (late.h): all calls that go through a pointer which the loader has set
+ * come to the hooks from now on, or to the real functions again. One store each, whatever other threads do. False:
+ * not, or not all: it may be tried again. */
+bool rebind_to_hooks(void);
+bool rebind_to_real(void);
+
+/* Who binds, and may hold the loader's lock of walks for it: glibc does not give that back in a child. A fork waits. */
+extern struct lock rebind_lock;
 
 /* In the child: the threads that were at it are not there. */
 void rebind_was_forked(void);

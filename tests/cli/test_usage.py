@@ -45,9 +45,9 @@ def call(command, what):
 
 
 def readers_of(kind):
-    """Those that take a FILE, or a PID."""
+    """Those that take a FILE, or the PID of a process that is profiled."""
     names = {"FILE": ("FILE", "OLD", "NEW"), "PID": ("PID",)}[kind]
-    return [name for name in commands() if any(word in names for word in re.split(r"[^A-Z]+", operands_of(name)))]
+    return [name for name in commands() if any(word in names for word in re.split(r"[^A-Z]+", operands_of(name))) and name not in ("attach", "detach")]
 
 
 class Usage(Case):
@@ -73,7 +73,7 @@ class Usage(Case):
 class EveryCommand(Usage):
     def test_there_are_all(self):
         self.assertEqual(commands(),
-                         ["run", "ls", "rss", "dump", "recover", "top", "tree", "peek", "symbolize", "merge", "diff", "folded",
+                         ["run", "attach", "detach", "ls", "rss", "dump", "recover", "top", "tree", "peek", "symbolize", "merge", "diff", "folded",
                                       "info", "report", "serve", "record", "recording", "push"])
 
     def test_help(self):
@@ -143,8 +143,8 @@ class EveryCommand(Usage):
 
     def test_operands_are_named(self):
         """Which is too many or missing, and of which command. Seen to fail: "it takes one process or profile"."""
-        for command, one in (("top", "profile"), ("tree", "profile"), ("info", "profile"), ("folded", "profile"),
-                             ("rss", "process"), ("recording", "recording")):
+        for command, one in (("top", "profile"), ("tree", "profile"), ("info", "profile"), ("folded", "profile"), ("attach", "process"),
+                             ("detach", "process"), ("rss", "process"), ("recording", "recording")):
             self.check_says(self.tool(command, expect=None), 2, f"{command} takes one ", one, "none is given")
             self.check_says(self.tool(command, "a", "b", "c", expect=None), 2, f"{command} takes one ", one, "'b' is one too many")
         self.check_says(self.tool("diff", "a", expect=None), 2, "diff takes two profiles", "there is only 'a'")
@@ -298,6 +298,11 @@ class BadProcesses(StateCase, Usage):
                 words.insert(words.index(pid), "--")
             self.check_failed(self.tool(*words, expect=None), pid)
         self.assertEqual(list(self.out_dir.iterdir()), [])
+
+    def test_what_to_do_with_one_that_is_not_profiled(self):
+        """Seen to fail: only to start it with heapprof run."""
+        for command in ("top", "dump"):
+            self.check_says(self.tool(command, os.getpid(), expect=None), 1, f"heapprof attach {os.getpid()} ", "heapprof run")
 
     def test_dead(self):
         """What was profiled and killed: everything can be read; only dump and rss want it alive, and say what to do, and serve."""

@@ -4,8 +4,10 @@ directory of its own, and ends by its process id."""
 import csv
 import os
 import pathlib
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -123,9 +125,13 @@ class Postgres(Server):
         self.ask(POSTGRES_BIN / "pgbench", "-q", "-i", "-s", "4")
         self.steady = self.spawn([POSTGRES_BIN / "pgbench", "-n", "-N", "-c", 1, "-R", 20, "-T", 100000],
                                  {**self.client_environment(), "PGAPPNAME": "steady"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.session = ""
-        while not self.session:  # its first connection is for a few questions only
-            self.session = self.psql("select pid from pg_stat_activity where application_name = 'steady' and query ~ '^(UPDATE|END)'")
+        self.session = self.session_of("steady")
+
+    def session_of(self, application):
+        session = ""
+        while not session:  # its first connection is for a few questions only
+            session = self.psql(f"select pid from pg_stat_activity where application_name = '{application}' and query ~ '^(UPDATE|END)'")
+        return session
 
     def psql(self, query):
         return self.ask(POSTGRES_BIN / "psql", "-qAtc", query)
@@ -147,3 +153,47 @@ class Postgres(Server):
         self.steady.terminate()
         self.steady.wait()
         return super().stop()
+
+
+class Nginx(Server):
+    """Its first process, and two that answer. As an ordinary user: who gives up root may not be looked into."""
+    needs = ("nginx", "wrk")
+    user = "www-data"
+    END_SIGNAL = signal.SIGQUIT
+    CONFIGURATION = """daemon off; worker_processes 2; pid {folder}/pid; error_log {folder}/errors;
+events {{ worker_connections 256; }}
+http {{ access_log off; client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
+  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5; gzip on; gzip_types *; gzip_min_length 1;
+  server {{ listen 127.0.0.1:{port}; root {folder}; }} }}
+"""
+
+    def command(self):
+        self.page = "".join(f"line {n} of many\n" for n in range(500))
+        (self.folder / "index.html").write_text(self.page)
+        self.holder = socket.socket()  # as Case.held_port does
+        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.holder.bind(("127.0.0.1", 0))
+        port = self.holder.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/"
+        (self.folder / "conf").write_text(self.CONFIGURATION.format(folder=self.folder, port=port))
+        return ["nginx", "-p", self.folder, "-c", self.folder / "conf"]
+
+    def greet(self):
+        self.load(1)
+
+    def pids(self):
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return {"nginx": self.process.pid, **{f"worker {n}": int(pid) for n, pid in enumerate(children)}}
+
+    def load(self, seconds):
+        """Returns the 99th percentile of its latency in microseconds."""
+        out = self.ask("wrk", "-t1", "-c8", f"-d{max(1, round(seconds))}", "--timeout", "60s", "-H", "Accept-Encoding: gzip", "--latency",
+                       self.url)
+        if re.search("Non-2xx|Socket errors", out):
+            raise AssertionError(out)
+        value, unit = re.search(r"99% +([\d.]+)(us|ms|s)", out).groups()
+        return float(value) * {"us": 1, "ms": 1e3, "s": 1e6}[unit]
+
+    def kill(self):
+        super().kill()
+        self.holder.close()

@@ -12,7 +12,8 @@ COLOURS = {"ok": "32", "FAILED": "31", "not run": "31", "skipped": "33"}
 # Of these files every test class is a line, or every parameter.
 SECTIONS = (("matrix", "torture/test_matrix", "parameter"), ("refused", "torture/test_resources", "class"),
             ("limit", "torture/test_limits", "class"), ("program", "torture/test_real_programs", "class"),
-            ("hostile", "torture/test_hostile", "class"), ("soak", "torture/test_soak", "parameter"))
+            ("hostile", "torture/test_hostile", "class"), ("attach", "torture/test_attach_rounds", "parameter"),
+            ("soak", "torture/test_soak", "parameter"))
 
 
 def hazard_rows():

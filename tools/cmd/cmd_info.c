@@ -92,6 +92,7 @@ static void put_origin(const struct facts *facts)
   put_comments(heap, "merged", COMMENT_merged);
   put_comments(heap, "peak", COMMENT_peak);
   put_sampling(heap);
+  put_comments(heap, "since", COMMENT_since);
   put_comments(heap, "allocator", COMMENT_allocator);
   put_comments(heap, "hooks", COMMENT_hooks);
   put_comments(heap, "unwinder", COMMENT_unwinder);
@@ -213,10 +214,11 @@ static void put_resident(const struct facts *facts)
   if (type >= 0)
     in_use = facts->totals[type].value;
   bool is_little = type >= 0 && now >= LEAST_BYTES && now > 2 * in_use;
-  put_row("resident", "%s, %s at most%s%s%s", quantity(now, "bytes").text,
+  put_row("resident", "%s, %s at most%s%s%s%s", quantity(now, "bytes").text,
           quantity((double)facts->resident_most_bytes, "bytes").text, is_little ? ": malloc explains " : "",
           is_little ? quantity_percentage(in_use, now).text : "",
-          is_little ? "; the rest is files, stacks, what is mapped directly, the allocator's own" : "");
+          is_little ? "; the rest is files, stacks, what is mapped directly, the allocator's own" : "",
+          is_little && heap_comment(facts->heap, COMMENT_since) != NULL ? ", what was asked for before attach" : "");
 }
 
 static void put_cost(const struct facts *facts)

@@ -98,7 +98,7 @@ static void print_blocks(const struct heap *heap, int type, const struct rows *r
   }
   g_autoptr(GString) header = g_string_new(NULL);
   view_append_header(header, heap, type);
-  view_append_certainty(header, rows->has_variances, rows->total, rows->total_variance, rows->unit);
+  view_append_certainty(header, heap, type, rows->total, rows->total_variance);
   struct cut_share cut = cut_share_of_wanted(heap, type, rows, is_wanted);
   view_append_cut(header, "Cut stacks", &cut, rows->type_name);
   (void)fputs(header->str, stdout);

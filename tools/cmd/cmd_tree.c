@@ -156,7 +156,7 @@ static void print_tree(const struct heap *heap, int type, const struct call_tree
       .tree = tree, .table = table_new(), .depth_max = depth_max, .small = fabs(all->value) * percent / 100};
   g_autoptr(GString) header = g_string_new(NULL);
   view_append_header(header, heap, type);
-  view_append_certainty(header, tree->has_variances, all->value, all->variance, tree->unit);
+  view_append_certainty(header, heap, type, all->value, all->variance);
   struct cut_share cut = cut_share_of(heap, type, NULL);
   view_append_cut(header, "Cut stacks", &cut, tree->type_name);
   (void)fputs(header->str, stdout);

@@ -557,8 +557,11 @@ static void add_mapped_comments(struct heap *heap, const struct region_summary *
 static void add_comments(struct heap *heap, const struct region_summary *summary, const struct stacks *stacks,
                          const char *reason)
 {
+  const char *since = region_summary_since(summary);
   add_origin(heap, summary, reason);
   add_number(heap, COMMENT_sampling_interval_bytes, summary->sample_interval_bytes);
+  if (since != NULL)
+    add_text(heap, COMMENT_since, since);
   add_text(heap, COMMENT_allocator, summary->allocator);
   char hooks[REGION_HOOKS_TEXT_BYTES] = "";
   struct text hooks_text = TEXT_INIT(hooks);

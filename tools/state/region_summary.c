@@ -56,6 +56,7 @@ static void read_header(const struct region_log *log, struct region_summary *sum
   copy_text(summary->program, header->program, sizeof header->program);
   copy_text(summary->allocator, header->allocator, sizeof header->allocator);
   summary->hooks = header->hooks;
+  summary->attachments = atomic_load_explicit(&header->attachments, memory_order_relaxed);
   copy_text(summary->command, header->command, sizeof header->command);
   read_end(header, summary);
   summary->stacks = atomic_load_explicit(&header->stacks, memory_order_relaxed);
@@ -86,6 +87,13 @@ static uint64_t told_by_stacks(const struct region_summary *summary)
 {
   double units = summary->allocated_bytes + summary->allocated_objects;
   return units < 0x1p63 ? (uint64_t)(units + 0.5) : 0;
+}
+
+const char *region_summary_since(const struct region_summary *summary)
+{
+  if (summary->attachments == 0)
+    return NULL;
+  return summary->attachments == 1 ? REGION_SINCE_ATTACH : REGION_SINCE_ATTACHES;
 }
 
 double region_summary_rounding(const struct stack_record *stack)

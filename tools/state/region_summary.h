@@ -17,6 +17,7 @@ struct region_summary {
   unsigned depth;
   char program[65], allocator[257];
   uint32_t hooks;                  /* enum region_hooks */
+  uint64_t attachments;            /* 0: it was started with the library */
   char command[COMMAND_BYTES + 1]; /* with its arguments; "": not known */
   uint64_t origin_unix_ns;         /* of the region that all that was inherited goes back to ... */
   int origin_pid;                  /* 0: it inherited nothing */
@@ -43,6 +44,9 @@ struct region_summary {
   bool is_whole; /* false: part of the log is in private memory of the process */
   uint64_t file_bytes;
 };
+
+/* Since when a process that had been running is profiled, as profiles say it; NULL: since its start. */
+const char *region_summary_since(const struct region_summary *summary);
 
 /* What the allocator gave beyond what was asked for at this stack, as a share of that. */
 double region_summary_rounding(const struct stack_record *stack);

@@ -382,7 +382,8 @@ static void explain_absence(int pid, const struct process_maps *maps, bool has_p
                 "process %d has %s, but no state file: nothing was sampled yet, or it cannot be profiled", pid,
                 maps->has_shim ? "libheapprof.so" : "libheapprof.a");
   else
-    g_set_error(error, TARGETS_ERROR, ENOENT, "process %d is not profiled: start it with heapprof run", pid);
+    g_set_error(error, TARGETS_ERROR, ENOENT,
+                "process %d is not profiled: heapprof attach %d begins now, heapprof run with a new one", pid, pid);
 }
 
 static struct target *find_living(const struct process_maps *maps, bool *has_parents_region, GError **error)

@@ -2,6 +2,7 @@
 #include "tools/symbols/jump_sources.h"
 
 #include "core/arch/arch.h"
+#include "tools/symbols/elf_functions.h"
 #include "tools/symbols/object_file.h"
 
 #include <string.h>
@@ -37,8 +38,9 @@ static const uint8_t *code_of(const struct search *search, const GElf_Sym *symbo
   return NULL;
 }
 
-static void add_jumps(const struct search *search, const GElf_Sym *symbol, const char *name)
+static void add_jumps(const GElf_Sym *symbol, const char *name, void *context)
 {
+  const struct search *search = context;
   const uint8_t *code = code_of(search, symbol);
   uint64_t target;
   for (uint64_t at = 0; code != NULL && at < symbol->st_size; at++) {
@@ -48,31 +50,6 @@ static void add_jumps(const struct search *search, const GElf_Sym *symbol, const
     bool is_inside = target - symbol->st_value < symbol->st_size;
     if (names != NULL && !is_inside && !g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
       g_ptr_array_add(names, g_strdup(name));
-  }
-}
-
-static void search_symbols(const struct search *search, Elf_Scn *section, const GElf_Shdr *header)
-{
-  Elf_Data *data = elf_getdata(section, NULL);
-  size_t count = data != NULL && header->sh_entsize > 0 ? data->d_size / header->sh_entsize : 0;
-  for (size_t i = 0; i < count; i++) {
-    GElf_Sym symbol;
-    if (gelf_getsym(data, (int)i, &symbol) == NULL || symbol.st_shndx == SHN_UNDEF ||
-        GELF_ST_TYPE(symbol.st_info) != STT_FUNC)
-      continue;
-    const char *name = elf_strptr(search->elf, header->sh_link, symbol.st_name);
-    if (name != NULL)
-      add_jumps(search, &symbol, name);
-  }
-}
-
-static void search_file(struct search *search)
-{
-  search->bytes = (const uint8_t *)elf_rawfile(search->elf, &search->size);
-  for (Elf_Scn *section = NULL; search->bytes != NULL && (section = elf_nextscn(search->elf, section)) != NULL;) {
-    GElf_Shdr header;
-    if (gelf_getshdr(section, &header) != NULL && header.sh_type == SHT_DYNSYM)
-      search_symbols(search, section, &header);
   }
 }
 
@@ -87,7 +64,9 @@ GHashTable *jump_sources_find(const char *path, const char *build_id, const uint
   for (uint32_t i = 0; i < count; i++)
     g_hash_table_replace(search.sources, g_memdup2(&starts[i], sizeof starts[i]),
                          g_ptr_array_new_with_free_func(g_free));
-  search_file(&search);
+  search.bytes = (const uint8_t *)elf_rawfile(search.elf, &search.size);
+  if (search.bytes != NULL)
+    elf_functions_each(search.elf, SHT_DYNSYM, add_jumps, &search);
   object_file_close(object);
   return search.sources;
 }

@@ -3,6 +3,7 @@
 
 #include "tools/terminal/quantity.h"
 #include "tools/terminal/shown.h"
+#include "tools/views/json_field.h"
 #include "tools/views/rows_json.h"
 #include "tools/views/view.h"
 
@@ -17,16 +18,25 @@ struct shown_part {
 
 enum { SHOWN_PARTS = 8, USUAL_WIDTH = 80 };
 
-static void shown_parts(const struct resident_memory *memory, struct shown_part parts[SHOWN_PARTS])
+/* Of what a process that was attached to had asked for before nothing is known: it lies among what is free, and in
+ * mappings that malloc made for large objects. */
+static void shown_parts(const struct target *target, const struct resident_memory *memory,
+                        struct shown_part parts[SHOWN_PARTS])
 {
+  bool is_attached = region_summary_since(&target->summary) != NULL;
   const uint64_t *bytes = memory->sums.bytes;
   const struct shown_part all[SHOWN_PARTS] = {
-      {'#', "in_use_bytes", "asked for by the program, and in use", memory->in_use_bytes},
+      {'#', "in_use_bytes", is_attached ? "asked for since attach, and in use" : "asked for by the program, and in use",
+       memory->in_use_bytes},
       {'+', "rounding_bytes", "rounding by the allocator", memory->rounding_bytes},
-      {'-', "allocator_bytes", "free in the allocator, and its own", memory->allocator_bytes},
+      {'-', "allocator_bytes",
+       is_attached ? "asked for before attach, or free: not known" : "free in the allocator, and its own",
+       memory->allocator_bytes},
       {'|', "stacks_bytes", "stacks", bytes[ACCOUNT_STACKS]},
       {'=', "files_bytes", "files: program, libraries, what is mapped of others", bytes[ACCOUNT_FILES]},
-      {'o', "direct_bytes", "mapped directly, not through malloc", bytes[ACCOUNT_DIRECT]},
+      {'o', "direct_bytes",
+       is_attached ? "mapped directly, or asked for before attach: not known" : "mapped directly, not through malloc",
+       bytes[ACCOUNT_DIRECT]},
       {'s', "shared_bytes", "shared memory", bytes[ACCOUNT_SHARED]},
       {'.', "profiler_bytes", "the profiler", bytes[ACCOUNT_OWN]},
   };
@@ -85,11 +95,14 @@ void resident_view_append(GString *text, const struct target *target, const stru
 {
   struct shown_part parts[SHOWN_PARTS];
   uint64_t total = memory->sums.total_bytes;
+  const char *since = region_summary_since(&target->summary);
   g_autofree char *program = shown_text(target->summary.program);
-  shown_parts(memory, parts);
+  shown_parts(target, memory, parts);
   g_string_append_printf(text, "%s, pid %d: %s resident, %s at most\n", program, target->pid,
                          quantity((double)total, "bytes").text,
                          quantity((double)MAX(memory->most_bytes, total), "bytes").text);
+  if (since != NULL)
+    g_string_append_printf(text, "Since: %s\n", since);
   append_bar(text, parts, total, CLAMP(width > 0 ? width : USUAL_WIDTH, 20, 2 * USUAL_WIDTH) - 2);
   for (unsigned i = 0; i < SHOWN_PARTS; i++)
     append_part(text, parts[i].sign, parts[i].what, parts[i].bytes, total);
@@ -226,17 +239,6 @@ void resident_view_append_mappings(GString *text, const struct resident_memory *
 
 /* JSON. */
 
-static void set_text(json_t *object, const char *key, const char *text)
-{
-  g_autofree char *valid = g_utf8_make_valid(text, -1);
-  json_object_set_new(object, key, json_string(valid));
-}
-
-static void set_number(json_t *object, const char *key, uint64_t number)
-{
-  json_object_set_new(object, key, json_integer((json_int_t)MIN(number, (uint64_t)INT64_MAX)));
-}
-
 static json_t *counters_json(const struct region_summary *summary)
 {
   static const char *const keys[ALLOCATOR_COUNTERS] = {"allocated", "active", "metadata",
@@ -245,7 +247,7 @@ static json_t *counters_json(const struct region_summary *summary)
     return json_null();
   json_t *object = json_object();
   for (unsigned i = 0; i < ALLOCATOR_COUNTERS; i++)
-    set_number(object, keys[i], summary->allocator_counters[i]);
+    json_field_set_number(object, keys[i], summary->allocator_counters[i]);
   return object;
 }
 
@@ -258,7 +260,7 @@ static json_t *owned_json(const struct heap *heap, const struct owned_columns *k
   owned_begin(&owned, heap, keys->type);
   for (uint32_t i = 0; i < count && (row = owned_row(&owned, i, &in_use_bytes)) != NULL; i++) {
     json_t *object = json_object();
-    set_text(object, "name", row->name);
+    json_field_set_text(object, "name", row->name);
     json_object_set_new(object, keys->value, rows_json_number(row->flat));
     json_object_set_new(object, keys->in_use, rows_json_number(in_use_bytes));
     json_array_append_new(array, object);
@@ -274,12 +276,12 @@ static json_t *mappings_json(const struct resident_memory *memory)
     const struct smaps_mapping *mapping = &g_array_index(memory->mappings, struct smaps_mapping, i);
     json_t *object = json_object();
     g_autofree char *start = g_strdup_printf("0x%" G_GINT64_MODIFIER "x", mapping->start);
-    set_text(object, "start", start);
-    set_number(object, "bytes", mapping->limit - mapping->start);
-    set_number(object, "resident_bytes", mapping->resident_bytes);
-    set_text(object, "permissions", mapping->permissions);
-    set_text(object, "part", part_name(memory, i));
-    set_text(object, "name", mapping->path);
+    json_field_set_text(object, "start", start);
+    json_field_set_number(object, "bytes", mapping->limit - mapping->start);
+    json_field_set_number(object, "resident_bytes", mapping->resident_bytes);
+    json_field_set_text(object, "permissions", mapping->permissions);
+    json_field_set_text(object, "part", part_name(memory, i));
+    json_field_set_text(object, "name", mapping->path);
     json_array_append_new(array, object);
   }
   return array;
@@ -293,18 +295,20 @@ json_t *resident_view_json(const struct target *target, const struct resident_me
   static const struct owned_columns direct_keys = {
       .type = REGION_RESIDENT_TYPE, .value = "resident_bytes", .in_use = "mapped_bytes"};
   struct shown_part shown[SHOWN_PARTS];
+  const char *since = region_summary_since(&target->summary);
   json_t *object = json_object(), *parts = json_object();
-  shown_parts(memory, shown);
-  set_number(object, "pid", (uint64_t)target->pid);
-  set_text(object, "program", target->summary.program);
-  set_text(object, "allocator", target->summary.allocator);
-  set_number(object, "resident_bytes", memory->sums.total_bytes);
-  set_number(object, "resident_most_bytes", MAX(memory->most_bytes, memory->sums.total_bytes));
-  set_number(object, "swapped_bytes", memory->sums.swapped_bytes);
+  shown_parts(target, memory, shown);
+  json_field_set_number(object, "pid", (uint64_t)target->pid);
+  json_field_set_text(object, "program", target->summary.program);
+  json_field_set_text(object, "allocator", target->summary.allocator);
+  json_field_set_number(object, "resident_bytes", memory->sums.total_bytes);
+  json_field_set_number(object, "resident_most_bytes", MAX(memory->most_bytes, memory->sums.total_bytes));
+  json_field_set_number(object, "swapped_bytes", memory->sums.swapped_bytes);
   for (unsigned i = 0; i < SHOWN_PARTS; i++)
-    set_number(parts, shown[i].key, shown[i].bytes);
+    json_field_set_number(parts, shown[i].key, shown[i].bytes);
   json_object_set_new(object, "parts", parts);
-  set_number(object, "asked_for_and_absent_bytes", memory->absent_bytes);
+  json_field_set_number(object, "asked_for_and_absent_bytes", memory->absent_bytes);
+  json_object_set_new(object, "since", since != NULL ? json_string(since) : json_null());
   json_object_set_new(object, "allocator_says", counters_json(&target->summary));
   if (heap != NULL)
     json_object_set_new(object, "rounding", owned_json(heap, &rounding_keys, count));

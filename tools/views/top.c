@@ -73,7 +73,7 @@ void top_append_header(GString *text, const struct top *top)
   if (top->base != NULL)
     append_change(text, top);
   else
-    view_append_certainty(text, top->rows->has_variances, top->rows->total, top->rows->total_variance, top->rows->unit);
+    view_append_certainty(text, top->heap, top->type, top->rows->total, top->rows->total_variance);
   view_append_cut(text, "Cut stacks", &top->rows->cut, top->rows->type_name);
   view_append_cut(text, "Cut stacks of the base", &top->rows->old_cut, top->rows->type_name);
 }

@@ -2,6 +2,7 @@
 #include "tools/views/view.h"
 
 #include "core/comments.h"
+#include "core/region_format.h"
 
 #include "tools/source/source.h"
 #include "tools/terminal/exit_status.h"
@@ -177,6 +178,9 @@ void view_append_header(GString *text, const struct heap *heap, int type)
     append_line(text, "File", file);
   append_line(text, "Type", heap_type(heap, (uint32_t)type)->name);
   append_memory(text, heap);
+  const char *since = heap_comment(heap, COMMENT_since);
+  if (since != NULL)
+    append_line(text, "Since", since);
   g_autoptr(GDateTime) utc = g_date_time_new_from_unix_utc(heap->time_unix_ns / 1000000000);
   g_autoptr(GDateTime) local = utc != NULL && heap->time_unix_ns > 0 ? g_date_time_to_local(utc) : NULL;
   if (local != NULL) {
@@ -192,13 +196,27 @@ bool view_has_errors(bool has_variances, double total_variance)
   return has_variances && total_variance > 0;
 }
 
-void view_append_certainty(GString *text, bool has_variances, double total, double variance, const char *unit)
+/* Who attached again has not seen what was freed since the process was detached from. */
+static bool misses_frees(const struct heap *heap, const char *type_name)
 {
-  if (!has_variances) {
+  if (g_str_has_prefix(type_name, "alloc_"))
+    return false;
+  for (uint32_t i = 0; i < heap->comments->len; i++)
+    if (g_str_has_suffix(g_ptr_array_index(heap->comments, i), REGION_SINCE_ATTACHES))
+      return true;
+  return false;
+}
+
+void view_append_certainty(GString *text, const struct heap *heap, int type, double total, double variance)
+{
+  const char *name = heap_type(heap, (uint32_t)type)->name, *unit = heap_type(heap, (uint32_t)type)->unit;
+  if (heap->variances == NULL) {
     g_string_append(text, "The profile does not tell how far off its values can be\n");
   } else if (variance > 0) {
     g_autofree char *error = shown_text(quantity_error(total, variance, unit).text);
     g_string_append_printf(text, "The total is an estimate: %s %s (95%%)\n", quantity(total, unit).text, error);
+  } else if (total != 0 && misses_frees(heap, name)) {
+    g_string_append(text, "Values are exact, but that what was freed while it was detached counts as in use\n");
   } else if (total != 0) {
     g_string_append(text, "Values are exact\n");
   }

@@ -39,8 +39,8 @@ char *view_peak_note(const struct heap *heap, int type);
 /* Lines as pprof begins its reports with: File, Type, Time; and the note on the peak. */
 void view_append_header(GString *text, const struct heap *heap, int type);
 
-/* How far off a total can be: one line. */
-void view_append_certainty(GString *text, bool has_variances, double total, double variance, const char *unit);
+/* How far off the total of a type can be: one line. */
+void view_append_certainty(GString *text, const struct heap *heap, int type, double total, double variance);
 
 /* What share is in cut stacks, if it is worth a word: one line, after `what`. */
 void view_append_cut(GString *text, const char *what, const struct cut_share *cut, const char *type_name);

@@ -40,6 +40,7 @@ function facts(profile) {
     ["PID", comment(profile, "pid")],
     ["Written", timeText(profile.time_ms)],
     ["Sampled", intervalText(profile)],
+    ["Since", comment(profile, "since")],
     ["Samples", samplesText(profile)],
     ["Lost", lostText(profile)],
     ["Command", comment(profile, "command")],

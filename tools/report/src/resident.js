@@ -4,13 +4,14 @@
 import { byId, element } from "./dom.js";
 import { percentage, quantity } from "./quantity.js";
 
+/** What each is, and what it is of a process that was attached to, if that is another thing. */
 const PARTS = [
-  ["in_use", "asked for by the program, and in use"],
+  ["in_use", "asked for by the program, and in use", "asked for since attach, and in use"],
   ["rounding", "rounding by the allocator"],
-  ["allocator", "free in the allocator, and its own"],
+  ["allocator", "free in the allocator, and its own", "asked for before attach, or free: not known"],
   ["stacks", "stacks"],
   ["files", "files: program, libraries, what is mapped of others"],
-  ["direct", "mapped directly, not through malloc"],
+  ["direct", "mapped directly, not through malloc", "mapped directly, or asked for before attach: not known"],
   ["shared", "shared memory"],
   ["profiler", "the profiler"],
 ];
@@ -23,7 +24,7 @@ function slice(key, bytes, total) {
   return made;
 }
 
-function row([key, what], bytes, total) {
+function row(key, what, bytes, total) {
   return element("li", { class: `part-${key}` },
     element("span", { class: "value" }, text(bytes)),
     element("span", { class: "percent" }, percentage(bytes, total)),
@@ -45,10 +46,11 @@ export function showResident(resident) {
   if (resident === undefined) {
     return;
   }
-  const { resident_bytes: total, resident_most_bytes: most, parts } = resident;
+  const { resident_bytes: total, resident_most_bytes: most, parts, since } = resident;
   const bytes = (key) => parts[`${key}_bytes`];
   byId("resident-total").textContent = `${text(total)} now, ${text(most)} at most`;
   byId("resident-bar").replaceChildren(...PARTS.filter(([key]) => bytes(key) > 0).map(([key]) => slice(key, bytes(key), total)));
-  byId("resident-parts").replaceChildren(...PARTS.map((part) => row(part, bytes(part[0]), total)));
+  byId("resident-parts").replaceChildren(
+    ...PARTS.map(([key, usual, ofAttached]) => row(key, (since && ofAttached) || usual, bytes(key), total)));
   byId("resident-notes").replaceChildren(...notes(resident).map((note) => element("p", { class: "hint" }, note)));
 }
