@@ -29,6 +29,11 @@ static void set(_Atomic uint64_t *to, uint64_t value)
   atomic_store_explicit(to, value, memory_order_relaxed);
 }
 
+static unsigned count_of(const _Atomic unsigned *count)
+{
+  return atomic_load_explicit(count, memory_order_relaxed);
+}
+
 static bool holds(const struct place *place, uintptr_t pc)
 {
   return pc >= get(&place->low) && pc < get(&place->high);
@@ -50,17 +55,18 @@ static unsigned find(const struct place *places, unsigned count, uintptr_t pc)
 
 static uint64_t look_up_in(const struct address_map *map, uintptr_t pc)
 {
-  unsigned loaded = find(map->loaded, atomic_load_explicit(&map->loaded_count, memory_order_relaxed), pc);
+  unsigned loaded = find(map->loaded, count_of(&map->loaded_count), pc);
   if (loaded < ADDRESS_MAP_MAX)
     return pc + get(&map->shifts[loaded]);
-  unsigned past = find(map->past, atomic_load_explicit(&map->past_count, memory_order_relaxed), pc);
+  unsigned past = find(map->past, count_of(&map->past_count), pc);
   return past < ADDRESS_MAP_MAX || holds(&map->past_span, pc) ? pc + ADDRESS_MAP_NOBODY : pc;
 }
 
 uint64_t address_map_look_up(uintptr_t pc)
 {
   enum { ATTEMPTS = 4 };
-  const struct address_map *both = atomic_load_explicit(&maps, memory_order_acquire);
+  atomic_thread_fence(memory_order_acquire); /* pairs with address_map_begin: a span comes with maps */
+  const struct address_map *both = atomic_load_explicit(&maps, memory_order_relaxed);
   for (int attempt = 0; both != NULL && attempt < ATTEMPTS; attempt++) {
     uint64_t read = atomic_load_explicit(&version, memory_order_acquire);
     uint64_t address = look_up_in(&both[read % 2], pc);
@@ -72,11 +78,16 @@ uint64_t address_map_look_up(uintptr_t pc)
   return pc + ADDRESS_MAP_NOBODY;
 }
 
-/* Building. */
+/* Building. Builders follow each other under modules_lock. */
+
+static void set_count(_Atomic unsigned *count, unsigned value)
+{
+  atomic_store_explicit(count, value, memory_order_relaxed);
+}
 
 static struct address_map *next_map(void)
 {
-  return atomic_load(&maps) + (atomic_load(&version) + 1) % 2;
+  return atomic_load_explicit(&maps, memory_order_relaxed) + (get(&version) + 1) % 2;
 }
 
 static void set_place(struct place *place, uintptr_t low, uintptr_t high)
@@ -87,17 +98,18 @@ static void set_place(struct place *place, uintptr_t low, uintptr_t high)
 
 bool address_map_begin(void)
 {
-  if (atomic_load(&maps) == NULL)
-    atomic_store(&maps, sys_map_anonymous(2 * sizeof *maps));
-  if (atomic_load(&maps) == NULL) {
+  if (atomic_load_explicit(&maps, memory_order_relaxed) == NULL)
+    atomic_store_explicit(&maps, sys_map_anonymous(2 * sizeof *maps), memory_order_relaxed);
+  if (atomic_load_explicit(&maps, memory_order_relaxed) == NULL) {
     set(&address_map_span, (uint64_t)UINT32_MAX << 32); /* of all places nobody knows whose they are */
     return false;
   }
   struct address_map *map = next_map();
-  atomic_thread_fence(
-      memory_order_seq_cst); /* a reader that is still in this half must see the version that makes it look again */
-  atomic_store(&map->loaded_count, 0);
-  atomic_store(&map->past_count, 0);
+  /* Pairs with both fences of address_map_look_up: a reader that is still in this half must see the version that makes
+   * it look again, one that sees a span there are maps. */
+  atomic_thread_fence(memory_order_release);
+  set_count(&map->loaded_count, 0);
+  set_count(&map->past_count, 0);
   set_place(&map->past_span, 0, 0);
   return true;
 }
@@ -105,20 +117,20 @@ bool address_map_begin(void)
 void address_map_add_loaded(uintptr_t low, uintptr_t high, uint64_t shift)
 {
   struct address_map *map = next_map();
-  unsigned count = atomic_load(&map->loaded_count);
+  unsigned count = count_of(&map->loaded_count);
   INVARIANT(count < ADDRESS_MAP_MAX);
   set_place(&map->loaded[count], low, high);
   set(&map->shifts[count], shift);
-  atomic_store(&map->loaded_count, count + 1);
+  set_count(&map->loaded_count, count + 1);
 }
 
 void address_map_add_past(uintptr_t low, uintptr_t high)
 {
   struct address_map *map = next_map();
-  unsigned count = atomic_load(&map->past_count);
+  unsigned count = count_of(&map->past_count);
   INVARIANT(count < ADDRESS_MAP_MAX);
   set_place(&map->past[count], low, high);
-  atomic_store(&map->past_count, count + 1);
+  set_count(&map->past_count, count + 1);
 }
 
 void address_map_set_past_span(uintptr_t low, uintptr_t high)
@@ -142,12 +154,12 @@ void address_map_end(void)
 {
   const struct address_map *map = next_map();
   uint64_t span = 0;
-  for (unsigned i = 0; i < atomic_load(&map->loaded_count); i++)
+  for (unsigned i = 0; i < count_of(&map->loaded_count); i++)
     if (get(&map->shifts[i]) != 0)
       widen(&span, &map->loaded[i]);
-  for (unsigned i = 0; i < atomic_load(&map->past_count); i++)
+  for (unsigned i = 0; i < count_of(&map->past_count); i++)
     widen(&span, &map->past[i]);
   widen(&span, &map->past_span);
-  atomic_store_explicit(&version, atomic_load(&version) + 1, memory_order_release);
+  atomic_store_explicit(&version, get(&version) + 1, memory_order_release /* pairs with address_map_look_up */);
   set(&address_map_span, span);
 }

@@ -378,10 +378,11 @@ static void run(void *argument)
 
 static uint64_t next_number(void)
 {
-  uint64_t last = atomic_load(&dumps_started), next;
+  uint64_t last = atomic_load_explicit(&dumps_started, memory_order_relaxed), next;
   do
     next = (process_is_of_now(last) ? last : process_epoch()) + 1;
-  while (!atomic_compare_exchange_weak(&dumps_started, &last, next));
+  while (
+      !atomic_compare_exchange_weak_explicit(&dumps_started, &last, next, memory_order_relaxed, memory_order_relaxed));
   return next - process_epoch();
 }
 
@@ -438,7 +439,8 @@ static _Atomic uint64_t dumping_in; /* the epoch of the process that a request i
 static bool begin_serving(void)
 {
   uint64_t now = process_epoch(), before = atomic_load(&dumping_in);
-  return before != now && atomic_compare_exchange_strong(&dumping_in, &before, now);
+  return before != now &&
+         atomic_compare_exchange_strong_explicit(&dumping_in, &before, now, memory_order_relaxed, memory_order_relaxed);
 }
 
 void dump_request(const char *reason)
@@ -446,9 +448,9 @@ void dump_request(const char *reason)
   uint64_t seen = atomic_fetch_add(&requests, 1) + 1;
   while (begin_serving()) {
     do {
-      seen = atomic_load(&requests);
+      seen = atomic_load_explicit(&requests, memory_order_acquire /* pairs with the addition */);
       (void)dump_write(NULL, reason);
-    } while (atomic_load(&requests) != seen);
+    } while (atomic_load_explicit(&requests, memory_order_relaxed) != seen);
     atomic_store(&dumping_in, 0);
     if (atomic_load(&requests) == seen) /* otherwise a request came between the two lines above and saw us busy */
       return;
@@ -465,8 +467,11 @@ static _Atomic uintptr_t dumpers[DUMPERS_MAX];
 unsigned dump_begin(void)
 {
   for (unsigned turn = 0; turn < DUMPERS_MAX; turn++) {
-    uintptr_t before = atomic_load(&dumpers[turn]);
-    if (!process_is_of_now(before) && atomic_compare_exchange_strong(&dumpers[turn], &before, lock_self()))
+    uintptr_t before = atomic_load_explicit(&dumpers[turn], memory_order_relaxed);
+    if (!process_is_of_now(before) &&
+        atomic_compare_exchange_strong_explicit(&dumpers[turn], &before, lock_self(),
+                                                memory_order_acquire /* hands on what the last one did there */,
+                                                memory_order_relaxed))
       return turn;
   }
   return DUMPERS_MAX;
@@ -475,14 +480,14 @@ unsigned dump_begin(void)
 void dump_end(unsigned turn)
 {
   if (turn < DUMPERS_MAX)
-    atomic_store(&dumpers[turn], 0);
+    atomic_store_explicit(&dumpers[turn], 0, memory_order_release /* pairs with others_are_dumping */);
 }
 
 static bool others_are_dumping(void)
 {
   bool any = false;
   for (unsigned turn = 0; turn < DUMPERS_MAX; turn++) {
-    uintptr_t dumper = atomic_load(&dumpers[turn]);
+    uintptr_t dumper = atomic_load_explicit(&dumpers[turn], memory_order_acquire);
     if (dumper == lock_self())
       return false;
     any = any || process_is_of_now(dumper);

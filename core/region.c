@@ -55,18 +55,27 @@ static uint64_t first_mapping_bytes(void)
 static void set_segments(char *base, uint64_t from, uint64_t to)
 {
   for (unsigned segment = segment_of(from); segment_start(segment) < to; segment++)
-    atomic_store_explicit(&region.segments[segment], base + (segment_start(segment) - from), memory_order_release);
+    atomic_store_explicit(&region.segments[segment], base + (segment_start(segment) - from),
+                          memory_order_release /* pairs with region_header */);
 }
 
+/* Who knows of the position knows of its segment, and that there is a region. */
 static char *address_of(uint64_t position)
 {
   unsigned segment = segment_of(position);
-  return atomic_load_explicit(&region.segments[segment], memory_order_acquire) + (position - segment_start(segment));
+  return atomic_load_explicit(&region.segments[segment], memory_order_relaxed) + (position - segment_start(segment));
 }
 
 struct region_header *region_header(void)
 {
-  return (struct region_header *)atomic_load_explicit(&region.segments[0], memory_order_acquire);
+  return (struct region_header *)atomic_load_explicit(&region.segments[0],
+                                                      memory_order_acquire /* pairs with set_segments */);
+}
+
+/* Bytes that are mapped: with their segments. */
+static uint64_t capacity_now(void)
+{
+  return atomic_load_explicit(&region.capacity, memory_order_acquire /* pairs with grow */);
 }
 
 const char *region_path(void)
@@ -421,15 +430,15 @@ static char *map_more(uint64_t from, uint64_t to)
  * mapped twice, both mappings show the same file, and the later one stays. */
 static bool grow(void)
 {
-  uint64_t capacity = atomic_load(&region.capacity);
+  uint64_t capacity = capacity_now();
   unsigned segment = segment_of(capacity);
   if (segment >= REGION_SEGMENTS)
     return false;
   char *base = map_more(segment_start(segment), segment_end(segment));
   if (base == NULL)
     return false;
-  atomic_store_explicit(&region.segments[segment], base, memory_order_release);
-  atomic_store(&region.capacity, segment_end(segment));
+  atomic_store_explicit(&region.segments[segment], base, memory_order_relaxed);
+  atomic_store_explicit(&region.capacity, segment_end(segment), memory_order_release /* pairs with capacity_now */);
   region_add_own(base, segment_end(segment) - segment_start(segment));
   return true;
 }
@@ -439,8 +448,9 @@ static bool grow(void)
 static bool lock_for_growth(void)
 {
   static _Atomic bool is_stalled;
-  bool is_ours = atomic_load(&is_stalled) ? lock_try(&region_growth_lock) : lock_try_for_a_moment(&region_growth_lock);
-  atomic_store(&is_stalled, !is_ours);
+  bool is_ours = atomic_load_explicit(&is_stalled, memory_order_relaxed) ? lock_try(&region_growth_lock)
+                                                                         : lock_try_for_a_moment(&region_growth_lock);
+  atomic_store_explicit(&is_stalled, !is_ours, memory_order_relaxed);
   return is_ours;
 }
 
@@ -448,8 +458,8 @@ static bool lock_for_growth(void)
 static bool grow_beyond(uint64_t capacity)
 {
   if (!lock_for_growth())
-    return atomic_load(&region.capacity) > capacity;
-  bool grown = atomic_load(&region.capacity) > capacity || grow();
+    return capacity_now() > capacity;
+  bool grown = capacity_now() > capacity || grow();
   lock_release(&region_growth_lock);
   return grown;
 }
@@ -464,23 +474,26 @@ struct region_record *region_reserve(size_t size_bytes, uint32_t *granule)
     start = end;
     if (start + size_bytes > segment_end(segment_of(start)))
       start = segment_end(segment_of(start)); /* a record never spans two mappings */
-    capacity = atomic_load(&region.capacity);
+    capacity = capacity_now();
     if (start + size_bytes > capacity) {
       if (!grow_beyond(capacity))
         return NULL;
       continue;
     }
-  } while (start + size_bytes > capacity || !atomic_compare_exchange_weak(&header->log_end, &end, start + size_bytes));
+  } while (start + size_bytes > capacity ||
+           !atomic_compare_exchange_weak_explicit(&header->log_end, &end, start + size_bytes, memory_order_relaxed,
+                                                  memory_order_relaxed));
   /* Grow while others can still go on in the last quarter. */
   if (start + size_bytes > capacity - capacity / 4 && lock_try(&region_growth_lock)) {
-    if (atomic_load(&region.capacity) == capacity)
+    if (capacity_now() == capacity)
       (void)grow();
     lock_release(&region_growth_lock);
   }
   struct region_record *record = (struct region_record *)address_of(start);
   INVARIANT(start % REGION_GRANULE_BYTES == 0 && size_bytes % REGION_GRANULE_BYTES == 0);
   INVARIANT(segment_of(start) == segment_of(start + size_bytes - 1));
-  INVARIANT(record->tag == 0 && record->size_bytes == 0); /* nobody was given these bytes before */
+  INVARIANT(atomic_load_explicit(&record->tag, memory_order_relaxed) == 0 && /* nobody was given these bytes before */
+            record->size_bytes == 0);
   record->size_bytes = (uint32_t)size_bytes;
   *granule = (uint32_t)(start / REGION_GRANULE_BYTES);
   return record;
@@ -493,7 +506,8 @@ void region_publish(struct region_record *record, enum region_record_type type, 
   record->constant_offset = (uint32_t)((const char *)constant - (const char *)record);
   record->constant_words = (uint32_t)words;
   record->hash = hash;
-  atomic_store_explicit(&record->tag, REGION_RECORD_TAG | (uint32_t)type, memory_order_release);
+  atomic_store_explicit(&record->tag, REGION_RECORD_TAG | (uint32_t)type,
+                        memory_order_release /* pairs with is_sound */);
 }
 
 struct region_record *region_at(uint32_t granule)
@@ -518,8 +532,7 @@ struct region_record *region_next(uint64_t *position, enum region_record_type ty
   struct region_header *header = region_header();
   if (header == NULL)
     return NULL;
-  uint64_t end = atomic_load_explicit(&header->log_end, memory_order_acquire);
-  uint64_t capacity = atomic_load(&region.capacity);
+  uint64_t end = atomic_load_explicit(&header->log_end, memory_order_relaxed), capacity = capacity_now();
   if (end > capacity)
     end = capacity;
   uint64_t here = *position < REGION_HEADER_BYTES ? REGION_HEADER_BYTES : *position;

@@ -75,7 +75,7 @@ struct sampler_decision sampler_decide(size_t size_bytes)
   struct sampler_decision decision = {.is_sampled = false, .units_counted = 0, .ticks = 0, .coins = 0};
   uint64_t begin = timing_begin_decision();
   ahead_of_sample();
-  int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
+  int mode = atomic_load_explicit(&sampler_mode, memory_order_acquire /* pairs with the constructor's store */);
   if (UNLIKELY(mode == SAMPLER_STARTING)) {
     thread->countdown = 0;
     return decision;

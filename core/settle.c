@@ -40,8 +40,11 @@ bool settle_init(const struct config *config, const char *program, const char *a
  * makes it, sees what both did. */
 static void count_lost_samples(void)
 {
-  if (process_is_settled() && region_header() != NULL)
-    atomic_fetch_add(&region_header()->lost[LOSS_region], atomic_exchange(&samples_without_region, 0));
+  if (!process_is_settled() || region_header() == NULL)
+    return;
+  uint64_t samples =
+      atomic_exchange_explicit(&samples_without_region, 0, memory_order_release /* pairs with the add */);
+  atomic_fetch_add_explicit(&region_header()->lost[LOSS_region], samples, memory_order_relaxed);
 }
 
 static void begin(void *unused)
@@ -60,14 +63,19 @@ static void begin(void *unused)
   (void)cfi_compile(getauxval(AT_ENTRY)); /* so that the main program is in every profile */
 }
 
+static bool is_still(const _Atomic int *state, int value)
+{
+  return atomic_load_explicit(state, memory_order_acquire /* pairs with the end of it */) == value;
+}
+
 /* Another thread is doing it and may need this core. A handler that interrupted that thread waits in vain, but not for
  * long. */
 static void wait_while(const _Atomic int *state, int value)
 {
   enum { SPINS = 2000, YIELDS = 200 };
-  for (int spins = 0; spins < SPINS && atomic_load(state) == value; spins++)
+  for (int spins = 0; spins < SPINS && is_still(state, value); spins++)
     arch_pause();
-  for (int yields = 0; yields < YIELDS && atomic_load(state) == value; yields++)
+  for (int yields = 0; yields < YIELDS && is_still(state, value); yields++)
     sys_call(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
 }
 
@@ -76,9 +84,10 @@ void settle_begin(void)
   if (LIKELY(region_header() != NULL) || settings == NULL || !sys_may_call(SYS_openat))
     return;
   int first = NOT_BEGUN;
-  if (atomic_compare_exchange_strong(&beginning, &first, BEGINNING)) {
+  if (atomic_compare_exchange_strong_explicit(&beginning, &first, BEGINNING, memory_order_relaxed,
+                                              memory_order_relaxed)) {
     on_stack_below(first_stack + sizeof first_stack, begin, NULL);
-    atomic_store(&beginning, BEGUN);
+    atomic_store_explicit(&beginning, BEGUN, memory_order_release /* pairs with wait_while */);
   }
   wait_while(&beginning, BEGINNING);
 }
@@ -86,21 +95,22 @@ void settle_begin(void)
 void settle_was_forked(void)
 {
   process_was_forked();
-  atomic_store(&is_adopting, 0);
-  atomic_store(&samples_without_region, 0);
+  atomic_store_explicit(&is_adopting, 0, memory_order_relaxed);
+  atomic_store_explicit(&samples_without_region, 0, memory_order_relaxed);
   if (region_header() == NULL)
-    atomic_store(&beginning, NOT_BEGUN);
+    atomic_store_explicit(&beginning, NOT_BEGUN, memory_order_relaxed);
 }
 
 void settle_lose_sample(void)
 {
-  atomic_fetch_add(&samples_without_region, 1);
+  atomic_fetch_add_explicit(&samples_without_region, 1, memory_order_acquire /* pairs with the exchange */);
   count_lost_samples();
 }
 
 bool settle_lost_everything(void)
 {
-  return atomic_load(&samples_without_region) > 0 && (region_header() == NULL || !process_is_settled());
+  return atomic_load_explicit(&samples_without_region, memory_order_relaxed) > 0 &&
+         (region_header() == NULL || !process_is_settled());
 }
 
 /* By the one thread that adopts. */
@@ -169,14 +179,15 @@ bool settle(void)
   if (process_is_settled())
     return true;
   int idle = 0;
-  if (!atomic_compare_exchange_strong(&is_adopting, &idle, 1)) {
+  if (!atomic_compare_exchange_strong_explicit(&is_adopting, &idle, 1, memory_order_acquire /* pairs with the end */,
+                                               memory_order_relaxed)) {
     wait_while(&is_adopting, 1);
     return process_is_settled();
   }
   bool is_settled = process_is_settled();
   if (!is_settled)
     (void)on_fresh_stack(adopt, &is_settled, SETUP_STACK_BYTES);
-  atomic_store(&is_adopting, 0);
+  atomic_store_explicit(&is_adopting, 0, memory_order_release /* pairs with who waited, or comes next */);
   return is_settled;
 }
 

@@ -37,16 +37,18 @@ static size_t level_reach(unsigned level)
   return level == 0 ? FIRST_REACH : REACH;
 }
 
+/* The kernel's zeros need no order. */
 static _Atomic uint64_t *level_at(unsigned level)
 {
-  _Atomic uint64_t *slots = atomic_load_explicit(&levels[level], memory_order_acquire);
+  _Atomic uint64_t *slots = atomic_load_explicit(&levels[level], memory_order_relaxed);
   if (LIKELY(slots != NULL))
     return slots;
   size_t size = level_slots(level) * sizeof *slots;
   _Atomic uint64_t *fresh = sys_map_anonymous(size);
   if (fresh == NULL)
     return NULL;
-  if (atomic_compare_exchange_strong(&levels[level], &slots, fresh)) {
+  if (atomic_compare_exchange_strong_explicit(&levels[level], &slots, fresh, memory_order_relaxed,
+                                              memory_order_relaxed)) {
     region_add_own(fresh, size);
     return fresh;
   }
@@ -87,14 +89,15 @@ static uint32_t append(const uintptr_t *pcs, unsigned depth, uint32_t flags)
   return granule;
 }
 
-/* Made while there is still room, so that it exists when there is none. */
+/* Made while there is still room, so that it exists when there is none. Who sees it sees its record. */
 static uint32_t stand_in(void)
 {
-  uint32_t granule = atomic_load(&full_stack);
+  uint32_t granule = atomic_load_explicit(&full_stack, memory_order_acquire);
   if (granule != 0)
     return granule;
   uint32_t fresh = append(NULL, 0, STACK_TABLE_FULL | cut_flags(CUT_no_memory));
-  if (fresh != 0 && atomic_compare_exchange_strong(&full_stack, &granule, fresh))
+  if (fresh != 0 &&
+      atomic_compare_exchange_strong_explicit(&full_stack, &granule, fresh, memory_order_release, memory_order_acquire))
     return fresh;
   return granule;
 }
@@ -131,10 +134,12 @@ uint32_t stacks_intern_hashed(uint64_t hash, const uintptr_t *pcs, unsigned dept
       _Atomic uint64_t *slot = &slots[(first + step) & mask];
       uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
       if (value == 0) {
-        /* The record is whole before the slot shows it: nobody ever waits for another thread's half-made bucket. */
+        /* The record is whole before the slot shows it, to whoever looks and to whoever comes second with the same:
+         * nobody ever waits for another thread's half-made bucket. */
         if (granule == 0 && (granule = append(pcs, depth, flags)) == 0)
           return count_without_room(substitute);
-        if (atomic_compare_exchange_strong(slot, &value, (uint64_t)tag << 32 | granule)) {
+        if (atomic_compare_exchange_strong_explicit(slot, &value, (uint64_t)tag << 32 | granule, memory_order_release,
+                                                    memory_order_acquire)) {
           if ((flags & STACK_MAPPED) == 0)
             atomic_fetch_add_explicit(&region_header()->stacks, 1, memory_order_relaxed);
           return granule;

@@ -97,7 +97,8 @@ uint32_t trail_stack(const struct trail_cursor *cursor)
   /* A forked child has buckets of its own for the same frames. */
   if (!cursor->is_again)
     return 0;
-  uint64_t stack = atomic_load_explicit(&cursor->trail->stack, memory_order_relaxed);
+  uint64_t stack =
+      atomic_load_explicit(&cursor->trail->stack, memory_order_acquire /* pairs with trail_replace_stack */);
   return process_is_of_now(stack) ? (uint32_t)stack : 0;
 }
 
@@ -107,11 +108,14 @@ void trail_set_stack(struct trail *trail, uint32_t stack)
     atomic_store_explicit(&trail->stack, process_epoch() | stack, memory_order_relaxed);
 }
 
+/* Threads of one lane have one trail, and this one has not taken it: who finds the other stack there finds its record.
+ */
 void trail_replace_stack(uint32_t stack, uint32_t other)
 {
   uint64_t last = process_epoch() | stack;
   (void)atomic_compare_exchange_strong_explicit(&trail_of_thread()->stack, &last, process_epoch() | other,
-                                                memory_order_relaxed, memory_order_relaxed);
+                                                memory_order_release /* pairs with trail_stack */,
+                                                memory_order_relaxed);
 }
 
 /* Scratch. */

@@ -22,13 +22,23 @@ static struct {
 } unfinished[UNFINISHED_MAX] LARGE;
 static _Atomic uint64_t closed_in; /* the epoch of a process that ends */
 
+static bool is_closed(void)
+{
+  return atomic_load(&closed_in) == process_epoch();
+}
+
+/* Whoever ends the process may still read what the last one wrote there. */
 static int note_unfinished(const char *path)
 {
   uint64_t now = process_epoch();
   for (int place = 0; place < UNFINISHED_MAX; place++) {
-    uint64_t before = atomic_load(&unfinished[place].taken_in);
-    if (before == now || !atomic_compare_exchange_strong(&unfinished[place].taken_in, &before, now))
+    uint64_t before = atomic_load_explicit(&unfinished[place].taken_in, memory_order_relaxed);
+    if (before == now || !atomic_compare_exchange_strong_explicit(
+                             &unfinished[place].taken_in, &before, now,
+                             memory_order_acquire /* pairs with forget_unfinished */, memory_order_relaxed))
       continue;
+    if (is_closed())
+      return place;
     strcpy(unfinished[place].path, path);
     atomic_store(&unfinished[place].there_in, now);
     return place;
@@ -41,7 +51,7 @@ static void forget_unfinished(int place)
   if (place >= UNFINISHED_MAX)
     return;
   atomic_store(&unfinished[place].there_in, 0);
-  atomic_store(&unfinished[place].taken_in, 0);
+  atomic_store_explicit(&unfinished[place].taken_in, 0, memory_order_release);
 }
 
 void writer_remove_unfinished(void)
@@ -83,7 +93,7 @@ int writer_open(struct writer *writer, const char *final_path)
   text_put(&path, ".heapprof.");
   text_put_u64(&path, (uint64_t)sys_getpid());
   text_put(&path, "-");
-  text_put_u64(&path, atomic_fetch_add(&files_opened, 1));
+  text_put_u64(&path, atomic_fetch_add_explicit(&files_opened, 1, memory_order_relaxed));
   text_put(&path, "-"); /* a process with our pid may have been killed here */
   text_put_hex(&path, ticks_now() & 0xffffffff);
   text_put(&path, ".tmp");
@@ -94,9 +104,7 @@ int writer_open(struct writer *writer, const char *final_path)
   writer->limit = sys_get_limit(RLIMIT_FSIZE, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
   writer->written = 0;
   writer->place = note_unfinished(writer->path); /* before it is there: who looks in between removes nothing */
-  writer->fd = atomic_load(&closed_in) == process_epoch()
-                   ? -ECANCELED
-                   : descriptor_open(writer->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  writer->fd = is_closed() ? -ECANCELED : descriptor_open(writer->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (writer->fd == -EBADF)
     sys_unlink(writer->path);
   if (writer->fd < 0)

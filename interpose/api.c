@@ -71,14 +71,14 @@ static NOINLINE void read_stats(struct heapprof_stats *stats)
   record_exact_units(sampler_flush());
   add_estimates(stats);
   stats->peak_inuse_bytes = stacks_peak_bytes();
-  stats->stacks = atomic_load(&header->stacks);
+  stats->stacks = atomic_load_explicit(&header->stacks, memory_order_relaxed);
   stats->exact_units = stacks_exact_units();
-  stats->lost_live_table = atomic_load(&header->lost[LOSS_live_table]);
-  stats->lost_region = atomic_load(&header->lost[LOSS_region]);
-  stats->lost_stack_table = atomic_load(&header->lost[LOSS_stack_table]);
-  stats->lost_short_stack = atomic_load(&header->lost[LOSS_short_stack]);
-  stats->lost_compile_busy = atomic_load(&header->lost[LOSS_compile_busy]);
-  stats->own_bytes = atomic_load(&header->own_bytes);
+  stats->lost_live_table = atomic_load_explicit(&header->lost[LOSS_live_table], memory_order_relaxed);
+  stats->lost_region = atomic_load_explicit(&header->lost[LOSS_region], memory_order_relaxed);
+  stats->lost_stack_table = atomic_load_explicit(&header->lost[LOSS_stack_table], memory_order_relaxed);
+  stats->lost_short_stack = atomic_load_explicit(&header->lost[LOSS_short_stack], memory_order_relaxed);
+  stats->lost_compile_busy = atomic_load_explicit(&header->lost[LOSS_compile_busy], memory_order_relaxed);
+  stats->own_bytes = atomic_load_explicit(&header->own_bytes, memory_order_relaxed);
   stats->sampling_ns = timing_sampling_ns();
 }
 
@@ -105,11 +105,13 @@ static _Atomic uint64_t counting;
 static struct heapprof_stats at_begin; /* belongs to whoever made `counting` COUNTS_CHANGES */
 static bool was_stopped;
 
+/* Takes what belongs to whoever counts, or gives it on. */
 static bool turn(uint64_t from, uint64_t to)
 {
-  uint64_t word = atomic_load(&counting);
+  uint64_t word = atomic_load_explicit(&counting, memory_order_relaxed);
   uint64_t state = process_is_of_now(word) ? word & ~process_epoch() : COUNTS_NOTHING;
-  return state == from && atomic_compare_exchange_strong(&counting, &word, process_epoch() | to);
+  return state == from && atomic_compare_exchange_strong_explicit(&counting, &word, process_epoch() | to,
+                                                                  memory_order_acq_rel, memory_order_relaxed);
 }
 
 static uint64_t lost_of(const struct heapprof_stats *stats)
@@ -125,7 +127,7 @@ ARCH_ENTRY int heapprof_count_begin(void)
     return fail(ENOMEM);
   if (!turn(COUNTS_NOTHING, COUNTS_CHANGES))
     return fail(EBUSY);
-  was_stopped = atomic_load(&sampler_mode) == SAMPLER_STOPPED;
+  was_stopped = atomic_load_explicit(&sampler_mode, memory_order_relaxed) == SAMPLER_STOPPED;
   read_stats(&at_begin);
   peak_set_mark();
   sampler_switch(SAMPLER_STOPPED, SAMPLER_ON);

@@ -20,7 +20,7 @@
 
 static ALWAYS_INLINE bool are_seen(void)
 {
-  return atomic_load_explicit(&mappings_are_seen, memory_order_relaxed);
+  return atomic_load_explicit(&mappings_are_seen, memory_order_acquire /* pairs with mappings_init */);
 }
 
 /* The size of a huge page is in the flags, or the usual one: the kernel maps whole ones. */

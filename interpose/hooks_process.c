@@ -27,7 +27,7 @@
  * constructor has run, nothing is sampled that could be missed. */
 static bool is_profiling(void)
 {
-  int mode = atomic_load_explicit(&sampler_mode, memory_order_relaxed);
+  int mode = atomic_load_explicit(&sampler_mode, memory_order_acquire /* pairs with the constructor's store */);
   return mode == SAMPLER_ON || mode == SAMPLER_STOPPED;
 }
 

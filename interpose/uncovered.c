@@ -37,10 +37,11 @@ static void put(struct region_header *header, const char *text)
   for (unsigned i = 0; i < UNCOVERED_NAMES; i++) {
     struct uncovered_name *name = &header->uncovered_names[i];
     uint32_t empty = UNCOVERED_IS_EMPTY;
-    if (!atomic_compare_exchange_strong(&name->state, &empty, UNCOVERED_IS_WRITTEN))
+    if (!atomic_compare_exchange_strong_explicit(&name->state, &empty, UNCOVERED_IS_WRITTEN, memory_order_relaxed,
+                                                 memory_order_relaxed))
       continue;
     strcpy(name->text, text);
-    atomic_store_explicit(&name->state, UNCOVERED_IS_WHOLE, memory_order_release);
+    atomic_store_explicit(&name->state, UNCOVERED_IS_WHOLE, memory_order_release /* with the text */);
     return;
   }
 }

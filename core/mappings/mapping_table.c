@@ -247,7 +247,7 @@ static void show(unsigned slot, uint64_t word)
   if (block == NULL)
     return;
   struct mapped_range *shown = &block->ranges[slot % RANGES_IN_RECORD];
-  atomic_store_explicit(&shown->range, 0, memory_order_release);
+  atomic_store_explicit(&shown->range, 0, memory_order_relaxed);
   atomic_store_explicit(&shown->stack, mappings[slot].stack, memory_order_release);
   atomic_store_explicit(&shown->range, word, memory_order_release);
 }
@@ -297,7 +297,7 @@ static uint64_t split(unsigned slot, uint64_t first, uint64_t pages)
     mapping_table_lose();
     return 0;
   }
-  atomic_fetch_add_explicit(&splits, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&splits, 1, memory_order_release /* with the slot: pairs with who begins to look */);
   if (is_counted(&mappings[slot]))
     stacks_count_mapped(mappings[slot].stack, 1, 0);
   return pages;

@@ -26,7 +26,7 @@
 static inline uint64_t explored_bits(const void *value, size_t size)
 {
   uint64_t bits = 0;
-  memcpy(&bits, value, size);
+  __builtin_memcpy(&bits, value, size);
   return bits;
 }
 
@@ -34,7 +34,7 @@ static inline uint64_t explored_bits(const void *value, size_t size)
   __extension__({                                                                                                      \
     uint64_t explored_result = (call);                                                                                 \
     EXPLORED_TYPE(address) explored_value;                                                                             \
-    memcpy(&explored_value, &explored_result, sizeof explored_value);                                                  \
+    __builtin_memcpy(&explored_value, &explored_result, sizeof explored_value);                                        \
     explored_value;                                                                                                    \
   })
 
@@ -55,11 +55,14 @@ static inline uint64_t explored_bits(const void *value, size_t size)
 #undef atomic_fetch_add
 #undef atomic_fetch_sub_explicit
 #undef atomic_fetch_sub
+#undef atomic_fetch_or_explicit
+#undef atomic_fetch_or
 #undef atomic_compare_exchange_strong_explicit
 #undef atomic_compare_exchange_strong
 #undef atomic_compare_exchange_weak_explicit
 #undef atomic_compare_exchange_weak
 #undef atomic_thread_fence
+#undef atomic_signal_fence
 
 #define atomic_load_explicit(address, order)                                                                           \
   EXPLORED_AS(address, explorer_load(EXPLORED_SITE("load", order), (address), sizeof *(address)))
@@ -73,17 +76,22 @@ static inline uint64_t explored_bits(const void *value, size_t size)
 #define atomic_fetch_sub_explicit(address, value, order)                                                               \
   EXPLORED_AS(address,                                                                                                 \
               explorer_add(EXPLORED_SITE("fetch_sub", order), (address), sizeof *(address), -(uint64_t)(value)))
+#define atomic_fetch_or_explicit(address, value, order)                                                                \
+  EXPLORED_AS(address, explorer_or(EXPLORED_SITE("fetch_or", order), (address), sizeof *(address),                     \
+                                   EXPLORED_BITS(address, value)))
 #define atomic_compare_exchange_strong_explicit(address, expected, desired, success, failure)                          \
   explorer_compare_exchange(EXPLORED_SITE("compare_exchange, success", success),                                       \
                             EXPLORED_SITE("compare_exchange, failure", failure), (address), sizeof *(address),         \
                             (expected), EXPLORED_BITS(address, desired))
 #define atomic_thread_fence(order) explorer_fence(EXPLORED_SITE("fence", order))
+#define atomic_signal_fence(order) __asm__ volatile("" ::: "memory") /* there are no handlers */
 
 #define atomic_load(address) atomic_load_explicit(address, memory_order_seq_cst)
 #define atomic_store(address, value) atomic_store_explicit(address, value, memory_order_seq_cst)
 #define atomic_exchange(address, value) atomic_exchange_explicit(address, value, memory_order_seq_cst)
 #define atomic_fetch_add(address, value) atomic_fetch_add_explicit(address, value, memory_order_seq_cst)
 #define atomic_fetch_sub(address, value) atomic_fetch_sub_explicit(address, value, memory_order_seq_cst)
+#define atomic_fetch_or(address, value) atomic_fetch_or_explicit(address, value, memory_order_seq_cst)
 #define atomic_compare_exchange_weak_explicit atomic_compare_exchange_strong_explicit
 #define atomic_compare_exchange_strong(address, expected, desired)                                                     \
   atomic_compare_exchange_strong_explicit(address, expected, desired, memory_order_seq_cst, memory_order_seq_cst)

@@ -142,6 +142,19 @@ void explorer_check(bool holds, const char *condition)
     violate(condition, 0);
 }
 
+unsigned explorer_thread(void)
+{
+  return mode == STARTING || mode == EXPLORING ? current : 0;
+}
+
+void explorer_wait(void)
+{
+  if (mode != EXPLORING)
+    violate("nobody is there to wait for", 0);
+  else
+    leave();
+}
+
 void *explorer_map(size_t size)
 {
   size = (size + 63) & ~(size_t)63;
@@ -579,6 +592,11 @@ uint64_t explorer_add(struct explorer_site *site, volatile void *address, size_t
   return modify(site, address, size, UINT64_MAX, value);
 }
 
+uint64_t explorer_or(struct explorer_site *site, volatile void *address, size_t size, uint64_t value)
+{
+  return modify(site, address, size, ~value, value);
+}
+
 bool explorer_compare_exchange(struct explorer_site *success, struct explorer_site *failure, volatile void *address,
                                size_t size, void *expected, uint64_t desired)
 {
@@ -822,7 +840,8 @@ static void restore(void)
 {
   mode = OUTSIDE;
   for (unsigned i = 0; i < cell_count; i++)
-    memcpy((void *)cells[i].address, &cells[i].at_start, sizeof cells[i].at_start);
+    if (memcmp((void *)cells[i].address, &cells[i].at_start, sizeof cells[i].at_start) != 0) /* it may be a constant */
+      memcpy((void *)cells[i].address, &cells[i].at_start, sizeof cells[i].at_start);
   for (unsigned i = 0; i < location_count; i++)
     memcpy((void *)locations[i].address, &locations[i].writes[0].value, locations[i].size);
 }

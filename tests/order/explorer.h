@@ -54,6 +54,12 @@ void explorer_print_trace(void);
 #define explorer_require(condition) explorer_check((condition), #condition)
 void explorer_check(bool holds, const char *condition);
 
+/* Which of the threads runs: from 0 on; 0, too, where there is none. */
+unsigned explorer_thread(void);
+
+/* In place of a pause before a loop looks again: what it may see by then, another execution sees at its first look. */
+void explorer_wait(void);
+
 /* Zeroed memory for the code under test, in place of the kernel's. */
 void *explorer_map(size_t size);
 
@@ -62,6 +68,7 @@ uint64_t explorer_load(struct explorer_site *site, const volatile void *address,
 void explorer_store(struct explorer_site *site, volatile void *address, size_t size, uint64_t value);
 uint64_t explorer_exchange(struct explorer_site *site, volatile void *address, size_t size, uint64_t value);
 uint64_t explorer_add(struct explorer_site *site, volatile void *address, size_t size, uint64_t value);
+uint64_t explorer_or(struct explorer_site *site, volatile void *address, size_t size, uint64_t value);
 bool explorer_compare_exchange(struct explorer_site *success, struct explorer_site *failure, volatile void *address,
                                size_t size, void *expected, uint64_t desired);
 void explorer_fence(struct explorer_site *site);

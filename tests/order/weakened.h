@@ -14,7 +14,10 @@ struct explorer_outcome weakened_explore(const struct explorer_scenario *scenari
 /* Does the scenario hold in all executions? */
 bool weakened_holds(const struct explorer_scenario *scenario);
 
-/* Is each order of core/ noticed when it is weakened, but for those of `exempt`: "function", "function: operation"
+/* Do all of them? */
+bool weakened_hold_all(const struct explorer_scenario *const *scenarios, size_t count);
+
+/* Is each order of core/ and interpose/ noticed when it is weakened, but for those of `exempt`: "function", "function: operation"
  * or "core/file.c", ended by NULL? */
 bool weakened_is_noticed(const struct explorer_scenario *const *scenarios, size_t count, const char *const *exempt);
 

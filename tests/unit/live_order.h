@@ -127,4 +127,29 @@ static void expect_balance_of(unsigned number, int balance)
   explorer_require(visited - atomic_load_explicit(&frees[number], memory_order_relaxed) == balance && visited <= 1);
 }
 
+/* What one thread added and another one got is found there, once. */
+
+static _Atomic int handed_over;
+
+static void add_0_and_hand_over(void)
+{
+  add(0);
+  atomic_store_explicit(&handed_over, 1, memory_order_release);
+}
+
+static void remove_0_twice(void)
+{
+  struct live_entry got;
+  if (atomic_load_explicit(&handed_over, memory_order_acquire) == 0)
+    return;
+  expect_removed(0);
+  explorer_require(!live_remove(pointers[0], &got));
+}
+
+static void expect_perhaps_0(void)
+{
+  static const unsigned numbers[] = {0};
+  expect_only(numbers, live_count() == 1 ? 1 : 0);
+}
+
 #endif

@@ -75,31 +75,6 @@ enum { ENTRY_LEAST_BYTES = 10 };
 ADDER(add_4, 4)
 REMOVER(remove_0, 0)
 
-/* What one thread added and another one got is found there, once. */
-
-static _Atomic int handed_over;
-
-static void add_0_and_hand_over(void)
-{
-  add(0);
-  atomic_store_explicit(&handed_over, 1, memory_order_release);
-}
-
-static void remove_0_twice(void)
-{
-  struct live_entry got;
-  if (atomic_load_explicit(&handed_over, memory_order_acquire) == 0)
-    return;
-  expect_removed(0);
-  explorer_require(!live_remove(pointers[0], &got));
-}
-
-static void expect_perhaps_0(void)
-{
-  static const unsigned numbers[] = {0};
-  expect_only(numbers, live_count() == 1 ? 1 : 0);
-}
-
 static const struct explorer_scenario handed = {.name = "added here, removed there",
                                                 .set_up = make_pointers,
                                                 .threads = {add_0_and_hand_over, remove_0_twice},

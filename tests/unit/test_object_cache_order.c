@@ -5,7 +5,7 @@
 
 #include "core/cfi/object_cache.c"
 
-#include "unit.h"
+#include "order.h"
 
 _Atomic uint64_t rule_generation;
 
@@ -61,26 +61,5 @@ static const struct explorer_scenario replaced = {
 static const struct explorer_scenario fresh = {.name = "an entry is the first", .threads = {put_after, get_first}};
 static const struct explorer_scenario *const scenarios[] = {&replaced, &fresh};
 
-static void what_is_got_is_whole(void **state)
-{
-  (void)state;
-  for (size_t i = 0; i < COUNT_OF(scenarios); i++)
-    assert_true(weakened_holds(scenarios[i]));
-}
-
 /* The generation belongs to who moves it (modules.c). */
-static void every_order_is_needed(void **state)
-{
-  (void)state;
-  static const char *const exempt[] = {"key_of", NULL};
-  assert_true(weakened_is_noticed(scenarios, COUNT_OF(scenarios), exempt));
-}
-
-int main(void)
-{
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_is_got_is_whole),
-      cmocka_unit_test(every_order_is_needed),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
-}
+ORDER_MAIN(what_is_got_is_whole, "key_of", NULL)

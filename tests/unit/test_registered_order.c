@@ -8,7 +8,7 @@
 #include "core/cfi/eh_frame.c"
 #include "core/cfi/registered.c"
 
-#include "unit.h"
+#include "order.h"
 
 _Atomic uint64_t rule_generation;
 _Atomic unsigned sys_filters, sys_strict_filters;
@@ -93,20 +93,8 @@ static void it_is_found(void **state)
   assert_false(registered_next((uintptr_t)image.code + 1, &position, &span));
 }
 
-static void what_is_found_is_whole(void **state)
-{
-  (void)state;
-  for (size_t i = 0; i < COUNT_OF(scenarios); i++)
-    assert_true(weakened_holds(scenarios[i]));
-}
-
 /* What registered_remove orders is who reads, and rules (readers.c, rules.c). */
-static void every_order_is_needed(void **state)
-{
-  (void)state;
-  static const char *const exempt[] = {"registered_remove", NULL};
-  assert_true(weakened_is_noticed(scenarios, COUNT_OF(scenarios), exempt));
-}
+ORDER_TESTS(what_is_found_is_whole, "registered_remove", NULL)
 
 int main(void)
 {
