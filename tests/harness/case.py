@@ -261,7 +261,7 @@ class Case(unittest.TestCase):
 
     def tool(self, *arguments, expect=0, input=None, timeout=250, cwd=None, **variables):
         """Runs the heapprof command in the output directory. expect: the exit status, None for any."""
-        done = subprocess.run([str(paths.TOOL), *map(str, arguments)], cwd=cwd or self.out_dir, input=input, text=True,
+        done = subprocess.run([*paths.EMULATOR, str(paths.TOOL), *map(str, arguments)], cwd=cwd or self.out_dir, input=input, text=True,
                               stdin=subprocess.DEVNULL if input is None else None, capture_output=True, errors="replace",
                               env=self.tool_environment(**variables), timeout=timeout)
         if expect is not None:

@@ -68,6 +68,13 @@ static void silence(void)
   require(freopen("/dev/null", "w", stderr) != NULL);
 }
 
+/* What is mapped at first: a page at least. */
+static uint64_t first_bytes(void)
+{
+  uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+  return page_bytes > REGION_FIRST_SEGMENT_BYTES ? page_bytes : REGION_FIRST_SEGMENT_BYTES;
+}
+
 CHILD_TEST(file_is_private_and_says_whose_it_is)
 {
   struct stat status;
@@ -76,7 +83,7 @@ CHILD_TEST(file_is_private_and_says_whose_it_is)
   struct config config = unit_region();
   require(stat(region_path(), &status) == 0);
   require(S_ISREG(status.st_mode) && (status.st_mode & 07777) == 0600 && status.st_uid == geteuid());
-  require(status.st_size == REGION_FIRST_SEGMENT_BYTES);
+  require((uint64_t)status.st_size == first_bytes());
   snprintf(name, sizeof name, "%s/%d", unit_directory(), getpid());
   require(strncmp(region_path(), name, strlen(name)) == 0);
   require(strcmp(region_path() + strlen(region_path()) - 9, ".heapprof") == 0);
@@ -117,7 +124,7 @@ CHILD_TEST(records_are_visited_in_order)
 {
   uint32_t granule;
   unit_region();
-  require(region_header()->own_bytes == REGION_FIRST_SEGMENT_BYTES);
+  require(region_header()->own_bytes == first_bytes());
   append(1, 1);
   append(2, 500);
   struct test_record *module = reserve(3, 7, &granule);
@@ -383,15 +390,15 @@ CHILD_TEST(file_size_limit_ends_the_file)
 {
   struct stat status;
   unit_region();
-  unit_limit(RLIMIT_FSIZE, 3 * REGION_FIRST_SEGMENT_BYTES);
+  unit_limit(RLIMIT_FSIZE, 3 * first_bytes());
   for (uint64_t i = 0; i < 1000; i++)
     append(i, 100); /* and no SIGXFSZ */
   unit_limit(RLIMIT_FSIZE, RLIM_INFINITY);
   for (uint64_t i = 1000; i < 3000; i++)
     append(i, 100);
   require(count() == 3000);
-  require(stat(region_path(), &status) == 0 && status.st_size == 2 * REGION_FIRST_SEGMENT_BYTES);
-  require(region_header()->file_end == 2 * REGION_FIRST_SEGMENT_BYTES);
+  require(stat(region_path(), &status) == 0 && (uint64_t)status.st_size == 2 * first_bytes());
+  require(region_header()->file_end == 2 * first_bytes());
 }
 
 CHILD_TEST(refused_memory_ends_growth)
@@ -437,7 +444,7 @@ CHILD_TEST(another_file_is_never_written)
   require(symlink(moved, region_path()) == 0);
   for (int i = 0; i < 1000; i++)
     require(reserve(1, 1000, &granule) != NULL);
-  require(stat(moved, &status) == 0 && status.st_size == REGION_FIRST_SEGMENT_BYTES);
+  require(stat(moved, &status) == 0 && (uint64_t)status.st_size == first_bytes());
 }
 
 /* Before exec this process was another program: its file has the name that ours wants. */
