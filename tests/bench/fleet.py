@@ -14,6 +14,8 @@ import plot
 from harness import paths
 from harness.receiver import TAKEN, Receiver
 
+NAME = "fleet"
+TITLE = "Many processes"
 COUNTS = (10, 50, 200, 1_000)
 SAMPLE_BYTES = 1024  # nearly each of the 64 places has its sample
 WINDOW_S, SCRAPE_S = 60, 15
@@ -145,7 +147,7 @@ def measure(bench):
             return {"missing": f"{program} is not built"}
     rows = []
     for count in COUNTS:
-        bench.say(f"scale: {count:,} processes")
+        bench.say(f"{NAME}: {count:,} processes")
         rows.append(measure_fleet(bench, count))
     return {"rows": rows}
 
@@ -177,14 +179,14 @@ profile each 15 s, and /metrics is asked for every 15 s. CPU time is that of bot
 round; then one more process is started, again and again, until the list of serve has it:
 
 {table(results["rows"])}
-{pages.plot("scale_fleet", "CPU time of serve and push, against processes")}
+{pages.plot("fleet", "CPU time of serve and push, against processes")}
 {goals(results["rows"])}"""
 
 
 def plots(results, folder):
     if "missing" in results:
         return
-    with plot.figure(folder / "scale_fleet.svg") as axes:
+    with plot.figure(folder / "fleet.svg") as axes:
         series = {"serve and push": together, "push": lambda row: row["push_percent"], "serve": lambda row: row["serve_percent"]}
         plot.lines(axes, {name: [(row["count"], value(row)) for row in results["rows"]] for name, value in series.items()}, "processes", "% of a core",
                    log_x=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Memory and scale: own bytes, the pause of a dump, what happens where something is full, and many processes at once."""
+"""Memory and scale: own bytes, the pause of a dump, and what happens where something is full."""
 import contextlib
 import json
 import os
@@ -9,7 +9,6 @@ import statistics
 import subprocess
 import time
 
-import fleet
 import measure as measuring
 import page as pages
 import plot
@@ -188,7 +187,7 @@ def measure(bench):
     return {"growth": {what: [grow(bench, what, count) for count in counts] for what, counts in GROWTH.items()},
             "handlers": [{"stacks": stacks, **time_handlers(bench, stacks)} for stacks in DUMPED_STACKS],
             "outside": [{"stacks": stacks, **outside(bench, stacks)} for stacks in OUTSIDE_ROUNDS],
-            "touching": calls_that_touch(bench), "full_directory": full_directory(bench), "full_live_table": full_live_table(bench), "fleet": fleet.measure(bench)}
+            "touching": calls_that_touch(bench), "full_directory": full_directory(bench), "full_live_table": full_live_table(bench)}
 
 
 # What is written.
@@ -245,10 +244,6 @@ def full_table(results):
     return pages.table(["full", "counted", "objects in the profile", "program ends as without", "profile valid, all accounted for"], rows)
 
 
-def fleet_of(results):
-    return results.get("fleet", {"missing": "tests/bench/run scale has not run since"})
-
-
 def page(results):
     growth = results["growth"]
     return f"""R = 2, so that nearly each allocation is a sample, in the tables of all intervals (R = 1 has a smaller one); at the default
@@ -270,12 +265,10 @@ Gaps come from whatever else runs on the machine, too; a pause that dumps made w
 {goals(results)}
 Where something is full, samples are counted as lost or under a stand-in; the program goes on as without us:
 
-{full_table(results)}
-{fleet.page(fleet_of(results))}"""
+{full_table(results)}"""
 
 
 def plots(results, folder):
-    fleet.plots(fleet_of(results), folder)
     with plot.figure(folder / "scale_memory.svg") as axes:
         series = {NAMES[what]: [(row["count"], row["own_bytes"] / 2**20) for row in rows] for what, rows in results["growth"].items()}
         plot.lines(axes, series, "how many", "own bytes, MiB", log_x=True, log_y=True)

@@ -113,6 +113,18 @@ class Demo(DemoCase):
         said = commands(self.run_demo("sqlite3").stdout)
         self.assertIn("libsqlite3", "\n".join(said["heapprof top -n 10 --cum demo/live.pb.gz"]))
 
+    def test_nothing_of_others_is_removed(self):
+        """Seen to fail: the first demo's profiles were gone, and so was what else lay there."""
+        for name in ("sqlite3", "go"):
+            (self.dir / name).symlink_to("/bin/true")
+        (self.dir / "heapprof").symlink_to("/bin/true")
+        (self.dir / "demo").mkdir()
+        for name in ("noon.pb.gz", "mine", "live.pb.gz"):
+            (self.dir / "demo" / name).touch()
+        subprocess.run([paths.SOURCE / "tools/demo/demo.sh", "sqlite3"], cwd=self.dir, capture_output=True, check=True,
+                       env={**os.environ, "PATH": f"{self.dir}:{os.environ['PATH']}"})
+        self.assertEqual(sorted(path.name for path in (self.dir / "demo").iterdir()), ["mine", "noon.pb.gz", "work.sql"])
+
     def test_unknown(self):
         done = subprocess.run([paths.SOURCE / "tools/demo/demo.sh", "nothing"], cwd=self.dir, capture_output=True, text=True)
         self.assertEqual((done.returncode, done.stderr), (2, "demo: there is no demo of 'nothing', only of gallery and sqlite3\n"))

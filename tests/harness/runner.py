@@ -32,8 +32,9 @@ EXIT_PASSED, EXIT_FAILED, EXIT_SKIPPED = 0, 1, 77
 DEFAULT_TIMEOUT = 60
 PATIENCE = 5  # limits are for an idle machine; where others want the processor too, this many times as long
 # Of the tests, not of the library: no setting of the caller's reaches a program under test.
-OUR_VARIABLES = {"HEAPPROF_LIB", "HEAPPROF_BUILDDIR", "HEAPPROF_SRCDIR", "HEAPPROF_EMULATOR", "HEAPPROF_TORTURE",
-                 "HEAPPROF_TORTURE_SEED"}
+OUR_VARIABLES = {"HEAPPROF_LIB", "HEAPPROF_BUILDDIR", "HEAPPROF_SRCDIR", "HEAPPROF_EMULATOR", "HEAPPROF_CC", "HEAPPROF_CXX", "HEAPPROF_TORTURE",
+                 "HEAPPROF_TORTURE_SEED", "HEAPPROF_TORTURE_ROUNDS"}
+LAST_LINES = 15  # of what a failed test said
 FOLDER_ORDER = ["harness", "unit", "policy", "preload"]
 
 
@@ -213,8 +214,16 @@ class Report:
                 text = outcome.text or " ".join("=".join(figure) for figure in outcome.figures if figure[0] != "runs")
                 print(f"{outcome.state}  {outcome.name}{': ' if text else ''}{text}  ({outcome.seconds:.1f} s)", flush=True)
 
+    def repeat_failures(self):
+        """Once more at the end, where a log that was cut still has them."""
+        for outcome in self.outcomes:
+            if outcome.state == "failed":
+                last_lines = [line for line in outcome.text.splitlines() if line.strip()][-LAST_LINES:]
+                print("\n    ".join([f"failed: {outcome.name}", *last_lines]))
+
     def finish(self):
         counts = self.counts
+        self.repeat_failures()
         skipped = f", {counts['skipped']} skipped" if counts["skipped"] else ""
         print(f"{counts['passed']} passed, {counts['failed']} failed{skipped}")
         return 0 if counts["passed"] and not counts["failed"] else 1

@@ -69,6 +69,18 @@ class Runner(Case):
             self.assertEqual(runner.main(["--jobs=1", *options]), 1)
         self.assertEqual(run_job.call_count, begun)
 
+    def test_failures_are_repeated_at_the_end(self):
+        """With the end of what they said: who sees only the last lines of a log sees why."""
+        jobs = [runner.Job("folder/one", [], broken="\n".join(f"line {i}" for i in range(100))), runner.Job("folder/two", [])]
+        with unittest.mock.patch.object(runner, "find_jobs", lambda: jobs), unittest.mock.patch("builtins.print") as said, \
+                unittest.mock.patch.object(runner, "run_process", lambda *_: (0, "")):
+            self.assertEqual(runner.main(["--jobs=1"]), 1)
+        *_, repeated, counts = (call.args[0] for call in said.call_args_list)
+        self.assertEqual(counts, "1 passed, 1 failed")
+        self.assertEqual(repeated.splitlines()[0], "failed: folder/one")
+        self.assertEqual(repeated.splitlines()[-1].strip(), "line 99")
+        self.assertLess(len(repeated.splitlines()), 20)
+
     def test_seed(self):
         """Chance chooses the same in each run of a test, and differs from test to test and from seed to seed."""
         def seen(method, seed):

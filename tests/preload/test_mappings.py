@@ -133,7 +133,7 @@ class Apart(MappingCase):
         self.assertEqual([of.in_use.bytes for of in region.mapped.values() if of.flags & RESERVED], [(1 << 40) - (1 << 20)])
 
     def test_switched_off(self):
-        program, _ = self.mapper("usual", mmap="no")
+        program, _ = self.mapper("random", 10, mmap="no")  # allocates, too
         with program:
             for command in "dump", "top", "report":
                 done = self.tool(command, "--mmap", program.pid, expect=1)

@@ -971,7 +971,7 @@ class Tree:
         programs = [path.name for path in sorted(self.pristine.glob("heapprof-*")) if path.is_file() and os.access(path, os.X_OK)]
         units = [f"tests/unit/{path.stem}" for path in sorted((self.folder / "tests/unit").glob("test_*.c"))
                  if any(test.startswith(f"unit/{path.stem}") or f"unit/{path.stem}".startswith(test) for test in tests)]
-        done = subprocess.run(["make", "-s", "libheapprof.so", "heapprof", *programs, *units], cwd=self.folder, capture_output=True, text=True)
+        done = subprocess.run(["make", "-s", "libheapprof.so", "libheapprof.a", "heapprof", *programs, *units], cwd=self.folder, capture_output=True, text=True)
         return done.stderr[-1000:] if done.returncode != 0 else None
 
     def run_tests(self, tests, *options):

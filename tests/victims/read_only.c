@@ -43,7 +43,8 @@ static int is_others(struct range range, const char *path, const char *path_befo
   const char *name = *path == '\0' ? path_before : path;
   int here;
   return holds(range, &here) || holds(range, &errno) || strstr(name, "/libc.so") != NULL ||
-         strstr(name, "read_only") != NULL || strcmp(path, "[heap]") == 0 || strcmp(path, "[stack]") == 0;
+         strstr(name, "/libc-2.") != NULL || strstr(name, "read_only") != NULL || strcmp(path, "[heap]") == 0 ||
+         strcmp(path, "[stack]") == 0;
 }
 
 /* Reads all before it closes anything, and allocates nothing. */

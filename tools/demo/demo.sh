@@ -20,6 +20,13 @@ show() {
   "$@"
 }
 
+# What this demo wrote the last time. Whatever else lies there stays.
+forget() {
+  for name in "$@"; do
+    rm -f "demo/$name"
+  done
+}
+
 # The page, where somebody can see it. A heapprof that was built without npm has none, and says so.
 show_page() {
   show ./heapprof report -o demo/report.html "$1" || return 0
@@ -43,6 +50,7 @@ lunch() {
 
 # A service of ours with a cache, a peak and a leak, in C++.
 gallery() {
+  forget gallery gallery.log noon.pb.gz evening.pb.gz report.html
   ${CXX:-g++} -O2 -g -pthread -o demo/gallery "$here/gallery.cc"
   : >demo/gallery.log
   lunch | show ./heapprof run --sample 64K -o demo/evening.pb.gz -- demo/gallery | tee demo/gallery.log
@@ -55,6 +63,7 @@ gallery() {
 # A program as Debian has it, without debug information: three tables in memory, an index, a join, and much churn of short-lived
 # memory while it sorts. It takes a profile of itself, from outside, while the tables are still there.
 sqlite3() {
+  forget work.sql live.pb.gz report.html
   cat >demo/work.sql <<'SQL'
 PRAGMA temp_store = memory;
 CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT, mail TEXT);
@@ -83,8 +92,7 @@ case ${1-gallery} in
     exit 2
     ;;
 esac
-rm -rf demo
-mkdir demo
+mkdir -p demo
 "${1-gallery}"
 echo
 echo 'demo: the files in demo/ open in pprof, speedscope and other viewers as well'

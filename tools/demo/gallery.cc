@@ -157,5 +157,5 @@ int main()
       have_lunch();
     gallery->open_for_an_hour();
   }
-  std::printf("gallery (%d): closed, the report has %zu bytes\n", getpid(), gallery->report());
+  std::printf("gallery (%d): closed, the list of visitors has %zu bytes\n", getpid(), gallery->report());
 }
