@@ -544,21 +544,22 @@ class Hostile(ServeCase):
 
 
 def metrics_of(text):
-    """(name, labels) -> value; whatever is no OpenMetrics fails."""
+    """(name, labels) -> value; whatever is neither OpenMetrics nor Prometheus's older text fails."""
     values, families, current = {}, [], None
-    lines = text.split("\n")
-    assert lines[-2:] == ["# EOF", ""], lines[-3:]
-    for line in lines[:-2]:
+    is_open, total = text.endswith("\n# EOF\n"), "_total"
+    assert text.endswith("\n"), text[-100:]
+    for line in text.removesuffix("# EOF\n").splitlines():
         if found := re.fullmatch(r"# (TYPE|UNIT|HELP) (heapprof_\w+) (.+)", line):
             if found[1] == "TYPE":
                 assert found[2] not in families, f"{found[2]} twice"
                 families.append(found[2])
                 current = found
-            assert found[2] == families[-1] and (found[1] != "UNIT" or found[2].endswith(f"_{found[3]}")), line
+            assert found[2] == families[-1] and (found[1] != "UNIT" or is_open and found[2].endswith(f"_{found[3]}")), line
+            assert current[3] != "counter" or is_open != found[2].endswith(total), line
             continue
         found = re.fullmatch(r'(heapprof_\w+)(?:\{((?:\w+="(?:[^"\\\n]|\\[\\n"])*",?)+)\})? (\S+)', line)
         assert found, line
-        assert found[1] == families[-1] + ("_total" if current[3] == "counter" else ""), line
+        assert found[1] == families[-1] + (total if is_open and current[3] == "counter" else ""), line
         key = found[1].removeprefix("heapprof_"), tuple(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', found[2] or ""))
         assert key not in values, f"{key} twice"
         values[key] = float(found[3])
@@ -617,11 +618,18 @@ class Metrics(ServeCase):
                                 if key.startswith("lost.") and key != "lost.total"})
 
     def test_types(self):
-        with Server(self) as server:
-            self.assertEqual(server.get("/metrics").headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
+        """In the older text counters had no type, and no help: it calls them as their samples are called."""
+        with self.holder() as program, Server(self, "--sites", 2, program.pid) as server:
+            self.stop(program)
+            older = server.get("/metrics")
+            self.assertEqual(older.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8")
+            self.assertIn("# TYPE heapprof_allocated_bytes_total counter\n", older.text)
+            self.assertNotIn("# EOF", older.text)
             for accept in ("application/openmetrics-text", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"):
-                self.assertEqual(server.get("/metrics", Accept=accept).headers["content-type"],
-                                 "application/openmetrics-text; version=1.0.0; charset=utf-8")
+                answer = server.get("/metrics", Accept=accept)
+                self.assertEqual(answer.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8")
+                self.assertTrue(answer.text.endswith("\n# EOF\n"))
+                self.assertEqual(metrics_of(answer.text), metrics_of(older.text))
 
     def sites(self, server):
         return {dict(labels)["site"]: value for (name, labels), value in self.get(server).items() if name == "site_in_use_bytes"}
@@ -663,8 +671,8 @@ class Metrics(ServeCase):
         tools.need("prometheus", "promtool")
         with self.holder() as program, Server(self, "--sites", 3, program.pid) as server:
             text = server.get("/metrics").text
-            checked = subprocess.run(["promtool", "check", "metrics"], input=text.replace("# EOF\n", ""), capture_output=True, text=True)
-            self.assertNotIn("error", checked.stderr.lower())
+            checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+            self.assertEqual((checked.returncode, checked.stdout, checked.stderr), (0, "", ""))
             total = self.get(server)["in_use_bytes", (("pid", str(program.pid)), ("program", "holds"))]
             with Prometheus(self, f"127.0.0.1:{server.port}") as prometheus:
                 found = wait_until(lambda: prometheus.query("heapprof_in_use_bytes"), "it has scraped")

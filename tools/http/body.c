@@ -25,13 +25,6 @@ static const struct {
     [ORDER_LIVE_CHANGE] = {json, NULL},
 };
 
-/* Whoever knows it says so; the text is the same. */
-static bool takes_open_metrics(const struct request *request)
-{
-  const char *accept = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-  return accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
-}
-
 struct answer body_of(const struct request *request, struct parcel *parcel)
 {
   enum order_kind kind = request->order.kind;
@@ -41,7 +34,7 @@ struct answer body_of(const struct request *request, struct parcel *parcel)
     return answer_parcel(parcel, plain_text, NULL);
   if (request->client != NULL)
     return answer_parcel(parcel, any_bytes, "delta_heap");
-  if (kind == ORDER_METRICS && takes_open_metrics(request))
+  if (kind == ORDER_METRICS && request->wants_open_metrics)
     return answer_parcel(parcel, "application/openmetrics-text; version=1.0.0; charset=utf-8", NULL);
   struct answer answer = answer_parcel(parcel, bodies[kind].type, bodies[kind].file_name);
   if (kind == ORDER_LIST)

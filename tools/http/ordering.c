@@ -19,6 +19,7 @@ struct answer ordering_place(struct request *request, enum order_kind kind, stru
   if (parcel_bytes_held() > HELD_BYTES_MAX)
     return answer_busy("too many readers are slow; ask again later");
   order->wants_text = request->wants_text;
+  order->wants_open_metrics = request->wants_open_metrics;
   order->sites = request->sites;
   order->interval_seconds = pulse_clock_interval(request->service->clock);
   order->from_ms = request->from_ms;

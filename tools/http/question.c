@@ -80,10 +80,18 @@ static struct answer place_client_order(struct request *request)
   return ordering_place(request, ORDER_HEAP_DELTA, clients_get(request->service->clients, request->client));
 }
 
+/* Whoever knows it says so. */
+static bool takes_open_metrics(const struct request *request)
+{
+  const char *accept = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+  return accept != NULL && strstr(accept, "application/openmetrics-text") != NULL;
+}
+
 static struct answer place_metrics_order(struct request *request)
 {
   struct service *service = request->service;
   request->sites = service->sites;
+  request->wants_open_metrics = takes_open_metrics(request);
   return ordering_place(request, ORDER_METRICS, service->sites > 0 ? service->shown : NULL);
 }
 

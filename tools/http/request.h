@@ -17,7 +17,7 @@ struct request {
   char *uri;
   struct route route;
   GByteArray *body;
-  bool has_headers, is_head, has_body_in_answer, wants_text;
+  bool has_headers, is_head, has_body_in_answer, wants_text, wants_open_metrics;
   unsigned sites;
   char *at;               /* of a recording: the moment that was asked for; NULL: the last */
   int64_t from_ms, to_ms; /* the same, of the page: order.h */

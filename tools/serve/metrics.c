@@ -8,9 +8,15 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { NAMES_SECONDS_MAX = 5 }; /* to begin looking into files: scrapers wait for ten */
+
+struct metrics_text {
+  GString *text;
+  bool is_open; /* OpenMetrics */
+};
 
 /* Labels. */
 
@@ -41,12 +47,20 @@ static void append_sample(GString *text, const char *name, const struct target *
   g_string_append_printf(text, "} %s\n", g_ascii_dtostr(number, sizeof number, value));
 }
 
-static void append_family(GString *text, const char *name, const char *type, const char *unit, const char *help)
+static bool is_counter(const char *type)
 {
-  g_string_append_printf(text, "# TYPE heapprof_%s %s\n", name, type);
-  if (unit[0] != '\0')
-    g_string_append_printf(text, "# UNIT heapprof_%s %s\n", name, unit);
-  g_string_append_printf(text, "# HELP heapprof_%s %s\n", name, help);
+  return strcmp(type, "counter") == 0;
+}
+
+/* The older text calls a family of counters as its samples are called, and knows no units. */
+static void append_family(struct metrics_text *metrics, const char *name, const char *type, const char *unit,
+                          const char *help)
+{
+  const char *ending = !metrics->is_open && is_counter(type) ? "_total" : "";
+  g_string_append_printf(metrics->text, "# TYPE heapprof_%s%s %s\n", name, ending, type);
+  if (metrics->is_open && unit[0] != '\0')
+    g_string_append_printf(metrics->text, "# UNIT heapprof_%s %s\n", name, unit);
+  g_string_append_printf(metrics->text, "# HELP heapprof_%s%s %s\n", name, ending, help);
 }
 
 /* Values. */
@@ -124,32 +138,31 @@ static const struct {
     {"start_time_seconds", "gauge", "seconds", "When profiling of the process began, in Unix time.", start_seconds},
 };
 
-static void append_values(GString *text, const GPtrArray *targets)
+static void append_values(struct metrics_text *metrics, const GPtrArray *targets)
 {
   for (size_t i = 0; i < G_N_ELEMENTS(families); i++) {
-    bool is_counter = families[i].type[0] == 'c';
-    g_autofree char *name = g_strconcat(families[i].name, is_counter ? "_total" : "", NULL);
-    append_family(text, families[i].name, families[i].type, families[i].unit, families[i].help);
+    g_autofree char *name = g_strconcat(families[i].name, is_counter(families[i].type) ? "_total" : "", NULL);
+    append_family(metrics, families[i].name, families[i].type, families[i].unit, families[i].help);
     for (guint k = 0; k < targets->len; k++) {
       double value = families[i].value(g_ptr_array_index(targets, k));
       if (!isnan(value))
-        append_sample(text, name, g_ptr_array_index(targets, k), NULL, NULL, value);
+        append_sample(metrics->text, name, g_ptr_array_index(targets, k), NULL, NULL, value);
     }
   }
 }
 
-static void append_losses(GString *text, const GPtrArray *targets)
+static void append_losses(struct metrics_text *metrics, const GPtrArray *targets)
 {
   static const char *const reasons[] = {
 #define HEAPPROF_LOSS(identifier, key, what) key,
 #include "core/losses.def"
 #undef HEAPPROF_LOSS
   };
-  append_family(text, "lost", "counter", "", "Samples, or parts of stacks, that were lost, by reason.");
+  append_family(metrics, "lost", "counter", "", "Samples, or parts of stacks, that were lost, by reason.");
   for (guint k = 0; k < targets->len; k++) {
     const struct target *target = g_ptr_array_index(targets, k);
     for (size_t i = 0; i < G_N_ELEMENTS(reasons); i++)
-      append_sample(text, "lost_total", target, "reason", reasons[i], (double)target->summary.lost[i]);
+      append_sample(metrics->text, "lost_total", target, "reason", reasons[i], (double)target->summary.lost[i]);
   }
 }
 
@@ -169,20 +182,21 @@ static void append_sites_of(GString *text, const struct target *target, uint32_t
   heap_free(heap);
 }
 
-GString *metrics_of(const GPtrArray *targets, uint32_t sites, struct sites_shown *shown)
+GString *metrics_of(const GPtrArray *targets, bool is_open, uint32_t sites, struct sites_shown *shown)
 {
-  GString *text = g_string_new(NULL);
-  append_family(text, "processes", "gauge", "", "Processes that are served.");
-  g_string_append_printf(text, "heapprof_processes %u\n", targets->len);
-  append_values(text, targets);
-  append_losses(text, targets);
+  struct metrics_text metrics = {.text = g_string_new(NULL), .is_open = is_open};
+  append_family(&metrics, "processes", "gauge", "", "Processes that are served.");
+  g_string_append_printf(metrics.text, "heapprof_processes %u\n", targets->len);
+  append_values(&metrics, targets);
+  append_losses(&metrics, targets);
   if (sites > 0)
-    append_family(text, "site_in_use_bytes", "gauge", "bytes", "Memory in use, by the function that owns it.");
+    append_family(&metrics, "site_in_use_bytes", "gauge", "bytes", "Memory in use, by the function that owns it.");
   guint start =
       targets->len > 0 ? (guint)g_random_int_range(0, (gint32)targets->len) : 0; /* each is first now and then */
   int64_t until_us = g_get_monotonic_time() + NAMES_SECONDS_MAX * (int64_t)G_USEC_PER_SEC;
   for (guint i = 0; sites > 0 && i < targets->len; i++)
-    append_sites_of(text, g_ptr_array_index(targets, (start + i) % targets->len), sites, until_us, shown);
-  g_string_append(text, "# EOF\n");
-  return text;
+    append_sites_of(metrics.text, g_ptr_array_index(targets, (start + i) % targets->len), sites, until_us, shown);
+  if (is_open)
+    g_string_append(metrics.text, "# EOF\n");
+  return metrics.text;
 }

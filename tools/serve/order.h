@@ -37,6 +37,7 @@ enum { ORDER_PROCESS_BYTES = 256, ORDER_AT_BYTES = 64, ORDER_PROBLEM_BYTES = 102
 struct order {
   enum order_kind kind;
   bool wants_text;                   /* debug=1 */
+  bool wants_open_metrics;           /* else Prometheus's older text */
   unsigned sites;                    /* of metrics */
   unsigned interval_seconds;         /* of pulses, for the timeline */
   char process[ORDER_PROCESS_BYTES]; /* ends with NUL, and NULs follow */

@@ -148,7 +148,7 @@ static GBytes *metrics(struct served *served, const struct order *order, const s
   g_autoptr(GBytes) text = input != NULL ? parcel_bytes(input, SHOWN_BYTES_MAX) : NULL;
   struct sites_shown *shown =
       text != NULL ? sites_shown_of(g_bytes_get_data(text, NULL), g_bytes_get_size(text)) : sites_shown_of("", 0);
-  GBytes *bytes = bytes_of(metrics_of(served_all(served), order->sites, shown));
+  GBytes *bytes = bytes_of(metrics_of(served_all(served), order->wants_open_metrics, order->sites, shown));
   *marks = bytes_of(sites_shown_text(shown));
   sites_shown_free(shown);
   return bytes;
