@@ -146,12 +146,27 @@ class ServedCase(ServeCase):
         super().setUp()
         self.program = self.holder()
         self.addCleanup(self.program.__exit__)
-        self.server = Server(self, self.program.pid).__enter__()
+        self.server = Server(self, self.program.pid, **self.variables()).__enter__()
         self.addCleanup(self.server.__exit__)
+
+    def variables(self):
+        """Of the server."""
+        return {}
 
 
 class Deltas(ServedCase):
     """What was allocated in between; what is in use stays what it is."""
+    def variables(self):
+        self.held = self.dir / "clock.held"
+        return {"LD_PRELOAD": compile(paths.TESTS / "cli/held_clock.c", "-shared", "-fPIC"), "CLOCK_HELD": self.held}
+
+    @contextlib.contextmanager
+    def no_end(self):
+        """What is begun in here ends after it, however slow this is: meanwhile the server's clock stands still."""
+        self.held.touch()
+        yield
+        self.held.unlink()
+
     def begin(self, path):
         """Asks, and when it returns the delta has begun: of one process there is one order after the other."""
         asked = self.server.ask(path)
@@ -171,8 +186,9 @@ class Deltas(ServedCase):
     @cases(("heap", ""), ("allocs", "alloc_space"))
     def test_seconds(self, name, default):
         before = self.server.profile("/debug/pprof/heap")
-        asked = self.begin(f"/debug/pprof/{name}?seconds=1")
-        self.work()
+        with self.no_end():
+            asked = self.begin(f"/debug/pprof/{name}?seconds=1")
+            self.work()
         answer = self.server.answer(asked)
         delta, after = self.read(answer), self.server.profile("/debug/pprof/heap")
         self.assertEqual(answer.headers["content-disposition"], f'attachment; filename="{name}-delta"')
@@ -214,16 +230,18 @@ class Deltas(ServedCase):
         self.assertEqual(self.server.get("/debug/pprof/heap?seconds=").headers["content-disposition"], 'attachment; filename="heap"')
 
     def test_many_at_once_share_their_marks(self):
-        asked = [self.server.ask("/debug/pprof/heap?seconds=2") for _ in range(16)]
-        self.server.get("/debug/pprof/cmdline")
-        self.work()
+        with self.no_end():
+            asked = [self.server.ask("/debug/pprof/heap?seconds=2") for _ in range(16)]
+            self.server.get("/debug/pprof/cmdline")
+            self.work()
         deltas = [self.read(self.server.answer(one)) for one in asked]
         self.assertEqual({delta.total("alloc_objects", in_victim) for delta in deltas}, {100})
 
     def test_a_program_that_ends_meanwhile(self):
-        asked = self.begin("/debug/pprof/heap?seconds=1")
-        self.program.say("end")
-        self.program.end()
+        with self.no_end():
+            asked = self.begin("/debug/pprof/heap?seconds=1")
+            self.program.say("end")
+            self.program.end()
         answer = self.server.answer(asked)
         self.assertEqual((answer.status, answer.text), (404, f"there is no process {self.program.pid}\n"))
 
