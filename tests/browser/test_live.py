@@ -18,12 +18,12 @@ class LiveCase(test_serve_page.PageCase, PageCase):
         super().setUp()
         self.need_page()
 
-    def open_live(self, history=0, words=4, **browser):
+    def open_live(self, history=0, words=4, listen="127.0.0.1:0", **browser):
         self.program = self.grower()
         self.addCleanup(self.program.__exit__)
         self.keep(self.program, "words", MB, times=words)
         self.keep(self.program, "index", MB)
-        self.server = Server(self, self.program.pid, history=history).__enter__()
+        self.server = Server(self, self.program.pid, history=history, listen=listen).__enter__()
         self.addCleanup(self.server.__exit__)
         if history:
             self.when_remembered(self.server, self.program, "index", MB)
@@ -165,12 +165,12 @@ class Refresh(LiveCase):
 
     @timeout(300)
     def test_the_server_ends(self):
-        self.open_live()
-        port = self.server.port
+        listen = f"127.0.0.1:{self.held_port()}"
+        self.open_live(listen=listen)
         self.server.__exit__()
         self.browser.wait("!document.getElementById('problem').hidden")
         self.assertIn("The server does not answer", self.text("#problem"))
-        self.server = Server(self, self.program.pid, listen=f"127.0.0.1:{port}").__enter__()
+        self.server = Server(self, self.program.pid, listen=listen).__enter__()
         self.keep(self.program, "pictures", MB, times=7)
         self.wait_total("12")
         self.browser.wait("document.getElementById('problem').hidden")

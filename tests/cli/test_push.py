@@ -10,6 +10,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 import unittest
 
@@ -212,11 +213,12 @@ class Deltas(PushCase):
 
 class Others(PushCase):
     """Who was pushed, and is another program now, or has left what cannot be read."""
+    def setUp(self):
+        super().setUp()
+        self.program = self.own_copy("holds")
+
     def copies(self, stack, count):
-        """Some that nobody else has the name of."""
-        program = self.dir / "shopd"
-        shutil.copy(self.victim("holds"), program)
-        started = [stack.enter_context(self.start([program, self.victim("libplugin.so")], sample=1)) for _ in range(count)]
+        started = [stack.enter_context(self.start([self.program, self.victim("libplugin.so")], sample=1)) for _ in range(count)]
         for one in started:
             one.read_until("ready")
             self.work(one)
@@ -252,7 +254,7 @@ class Others(PushCase):
             program.say("bare")
             program.read_until("ready")
             for _ in range(2):
-                self.push(receiver, "shopd")
+                self.push(receiver, self.program.name)
             self.assertEqual(len(taken()), 2)
         for name in ("alloc_objects", "alloc_space"):
             self.assertEqual(sum(profile.total(name, counted) for profile in taken()), last.total(name, counted), name)
@@ -265,14 +267,14 @@ class Others(PushCase):
         with contextlib.ExitStack() as stack:
             program, beacon = self.copies(stack, 2)
             receiver = stack.enter_context(Receiver())
-            self.push(receiver, "shopd")
+            self.push(receiver, self.program.name)
             self.work(program)
             program.__exit__()
             self.spoil(self.state_file(program.pid), what)
-            done = self.push(receiver, "shopd", expect=1)
+            done = self.push(receiver, self.program.name, expect=1)
             path = re.escape(str(self.state_file(program.pid)))
             self.assertRegex(done.stderr, rf"(?m)^heapprof: {path}.*; what process {program.pid} allocated after its last profile is not told$")
-            self.push(receiver, "shopd")
+            self.push(receiver, self.program.name)
         counts = [sum(pid_of(sample) == pid for sample in receiver.taken()) for pid in (program.pid, beacon.pid)]
         self.assertEqual((counts, self.kept("marks", program.pid)), ([1, 3], []))
 
@@ -415,7 +417,7 @@ class Outage(PushCase):
                     self.work(program)
                     before = len(self.waiting())
                     wait_until(lambda: len(self.waiting()) > before, "profiles wait")
-                self.assertIn("; profiles wait in ", pusher.messages())
+                wait_until(lambda: "; profiles wait in " in pusher.messages(), "it is said")
                 receiver.open()
                 wait_until(lambda: "takes profiles again" in pusher.messages(), "the server is there again")
                 self.work(program)
@@ -432,7 +434,7 @@ class Outage(PushCase):
 
     def test_sigterm_leaves_what_waits(self):
         with self.holder() as program, Receiver(lambda request: (500, {}, b"")) as receiver:
-            with Pusher(self, "--to", receiver.url, program.pid) as pusher:
+            with Pusher(self, "--to", receiver.url, "--every", "1h", program.pid) as pusher:
                 receiver.wait_for(lambda: receiver.requests, "the first push")
                 self.assertEqual(pusher.end(), 0)
             self.assertEqual(len(self.waiting()), 1)
@@ -445,14 +447,17 @@ class Outage(PushCase):
     def test_killed_around_an_answer(self, when):
         """Before the answer: the same comes again, by the same id. After it: at most that."""
         with self.holder() as program, Receiver() as receiver:
-            pusher = Pusher(self, "--to", receiver.url, "--once", program.pid)
+            pusher, is_known = None, threading.Event()
 
             def answer(request):
                 if when == "before":
+                    is_known.wait()
                     pusher.process.kill()
                     pusher.process.wait()
                 return TAKEN
             receiver.answer = answer
+            pusher = Pusher(self, "--to", receiver.url, "--once", program.pid)
+            is_known.set()
             with pusher:
                 receiver.wait_for(lambda: receiver.requests, "the push")
                 pusher.process.kill()
@@ -512,7 +517,7 @@ class Outage(PushCase):
                 self.assertEqual(pusher.messages().count("\n"), 1, pusher.messages())
 
     def test_who_reads_ends_with_its_parent(self):
-        with self.holder() as program, Receiver() as receiver, Pusher(self, "--to", receiver.url, program.pid) as pusher:
+        with self.holder() as program, Receiver() as receiver, Pusher(self, "--to", receiver.url, "--every", "1h", program.pid) as pusher:
             receiver.wait_for(lambda: receiver.requests, "the first push")
             child, = pusher.children()
             pusher.end(signal.SIGKILL)

@@ -66,6 +66,15 @@ def path_of_allocator(name):
     raise unittest.SkipTest(f"{library} is not installed")
 
 
+def port_holder():
+    """Whoever asks for any port is given no bound one, whether to listen at or to connect from; and SO_REUSEADDR, which servers set, lets
+    them bind this one beside a socket that does not listen."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
+
+
 def in_victim(frames):
     return any(name.startswith("victim_") for name in frames)
 
@@ -197,12 +206,9 @@ class Case(unittest.TestCase):
         return str(path)
 
     def held_port(self):
-        """One that a program of this test may listen at, and nobody else gets meanwhile: who asks for any port is given no bound one, and
-        SO_REUSEADDR, which servers set, lets them bind it beside a socket that does not listen."""
-        holder = socket.socket()
+        """One that a program of this test may listen at, and nobody else gets meanwhile."""
+        holder = port_holder()
         self.addCleanup(holder.close)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
         return holder.getsockname()[1]
 
     @property

@@ -12,6 +12,7 @@ import threading
 import time
 
 from . import pprof_reader
+from .case import port_holder
 
 PATH = "/push.v1.PusherService/Push"
 TAKEN = (200, {"Content-Type": "application/proto"}, b"")
@@ -107,28 +108,29 @@ class Listener(http.server.ThreadingHTTPServer):
 
 class Receiver:
     """with Receiver() as receiver: ... receiver.url. `answer` decides: a Request -> (status, headers, body)."""
-    def __init__(self, answer=None, port=0, context=None):
+    def __init__(self, answer=None, context=None):
         self.answer = answer or (lambda request: TAKEN)
         self.changed = threading.Condition()
         self.requests = []
         self.context = context
-        self.listener = None
-        self.port = port
+        self.listener = self.holder = self.port = None
 
     def __enter__(self):
+        self.holder = port_holder()
+        self.port = self.holder.getsockname()[1]
         self.open()
         return self
 
     def __exit__(self, *_):
         self.close()
+        self.holder.close()
 
     def open(self):
-        """On the same port as before."""
+        """On the same port as before, which is nobody else's meanwhile."""
         self.listener = Listener(("127.0.0.1", self.port), Handler)
         self.listener.receiver = self
         if self.context is not None:
             self.listener.socket = self.context.wrap_socket(self.listener.socket, server_side=True)
-        self.port = self.listener.server_address[1]
         threading.Thread(target=self.listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def close(self):

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import struct
@@ -75,6 +76,13 @@ class StateCase(Case):
         os.kill(program.pid, signal.SIGSTOP)
         wait_until(lambda: status_of(program.pid) == "T", "the program is stopped")
 
+    def own_copy(self, victim):
+        """Under a name that no other process has: who means it by that means nobody else, whatever tests run beside."""
+        path = self.dir / f"{victim[:8]}{os.getpid()}"  # a short name of the kernel's has 15 letters
+        if not path.exists():
+            shutil.copy(self.victim(victim), path)
+        return path
+
     def killed(self, *orders, **options):
         """The pid of a program that was killed when it had followed the orders."""
         with self.holder(*orders, **options) as program:
@@ -128,8 +136,8 @@ class StateCase(Case):
         return done
 
     def is_of_others(self, line):
-        """What is said of a process that is none of ours and runs with the library of another version."""
-        return " is a state file of version " in line and not any(str(path) in line for path in (self.dir, self.state_dir))
+        """What is said of the state of a process that is none of ours: it may have another version, or be what a test has spoilt."""
+        return re.search(r"/\S*\.heapprof\b", line) and not any(str(path) in line for path in (self.dir, self.state_dir))
 
     def use_plain_state_directory(self):
         """For alone()."""
