@@ -96,8 +96,14 @@ class Browser:
         return self.ask("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
     def click(self, selector):
-        found = self.ask("POST", "/element", {"using": "css selector", "value": selector})
-        self.ask("POST", f"/element/{found[ELEMENT]}/click", {})
+        """What is drawn anew before it is reached, as a page that loads itself again is, is looked for again."""
+        while True:
+            found = self.ask("POST", "/element", {"using": "css selector", "value": selector})
+            try:
+                return self.ask("POST", f"/element/{found[ELEMENT]}/click", {})
+            except BrowserError as error:
+                if not str(error).startswith("stale element reference:"):
+                    raise
 
     def click_at(self, x, y):
         self.point(x, y, {"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0})

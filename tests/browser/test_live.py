@@ -178,8 +178,9 @@ class Refresh(LiveCase):
 
 class Hour(LiveCase):
     def open_grown(self, **browser):
+        """At once: at no moment is a part of it there."""
         self.open_live(history=1, **browser)
-        self.keep(self.program, "pictures", MB, times=7)
+        self.keep(self.program, "pictures", 7 * MB)
         self.wait_remembered("keep_pictures")
 
     @timeout(300)

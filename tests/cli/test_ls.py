@@ -42,6 +42,7 @@ class List(StateCase):
         return re.split(r" {2,}", next(line for line in lines if line.split()[0] == str(pid)).strip())
 
     def test_live_and_dead(self):
+        start = time.time()
         dead = self.killed()
         with self.holder("work", sample=2048) as program:
             listed = self.listed()
@@ -53,7 +54,7 @@ class List(StateCase):
             self.assertEqual(listed[program.pid]["user"], os.getuid())
             for pid in (dead, program.pid):
                 self.assertEqual(listed[pid]["state_file"], str(self.state_file(pid)))
-                self.assertAlmostEqual(listed[pid]["created_unix_ns"] / 1e9, time.time(), delta=100)
+                self.assertTrue(start - 1 <= listed[pid]["created_unix_ns"] / 1e9 <= time.time() + 1)
                 self.assertIs(listed[pid]["is_whole"], True)
 
     def test_table(self):
@@ -219,8 +220,8 @@ class Clean(StateCase):
             self.assertEqual(len(removed), 2, removed)
             for pid in dead:
                 self.assertEqual(len([line for line in removed if str(self.state_file(pid)) in line]), 1)
-            self.assertNotIn(str(dead[0]), done.stdout)
-            self.assertIn(str(program.pid), done.stdout)
+            pids = [line.split()[0] for line in done.stdout.splitlines()[1:]]
+            self.assertEqual(set(pids) & {str(pid) for pid in (*dead, program.pid)}, {str(program.pid)})
             self.assertGreater(self.dump(program.pid).total("alloc_objects"), 100)
 
     def test_unseen(self):

@@ -3,6 +3,7 @@
 import http.client
 import os
 import re
+import socket
 import subprocess
 import urllib.request
 
@@ -167,11 +168,16 @@ class Clients(BothCase):
         program.symlink_to("/usr/bin/redis-server")
         redis = self.start([program, "--port", "0", "--unixsocket", address, "--save", "", "--dir", self.dir], sample=65536)
         self.addCleanup(redis.__exit__)
-        wait_until(address.exists, "redis listens")
+        wait_until(lambda: self.is_answered(address), "redis listens")
         self.load = subprocess.Popen(["redis-benchmark", "-s", address, "-t", "set,lpush", "-n", "100000000", "-r", "100000", "-d", "100",
                                       "-c", "8"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(self.end_load)
         return redis.pid
+
+    @staticmethod
+    def is_answered(address):
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(str(address)) == 0
 
     def end_load(self):
         self.load.kill()

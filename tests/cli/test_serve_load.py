@@ -35,7 +35,8 @@ def memory_of(pid):
                    if os.readlink(f"/proc/{pid}/fd/{fd}").startswith("/memfd:"))
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    return int(re.search(r"(?m)^Pss: +(\d+) kB$", shares)[1]) * 1024 + held
+    found = re.search(r"(?m)^Pss: +(\d+) kB$", shares)  # one that is just ending has none
+    return (int(found[1]) * 1024 if found else 0) + held
 
 
 class Memory:
