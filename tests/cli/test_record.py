@@ -410,6 +410,30 @@ class Conditions(RecordCase):
                 program.say("work")
                 program.read_until("done")
 
+    @cases(("0.01s", "0.01 s"), ("0.25s", "0.25 s"), ("10s", "10 s"), ("90s", "1m 30s"))
+    def test_says_how_often(self, every, said):
+        """Seen to fail: every 0.0 s."""
+        with self.holder("work") as program:
+            done = self.tool("record", "--every", every, "--moments", 1, "-o", self.path, program.pid)
+        self.assertEqual(done.stderr, f"heapprof: recording into {self.path} every {said}\n")
+
+    def test_what_the_machine_does_not_tell(self):
+        """Seen to fail: nobody said that what was asked for never comes."""
+        need_root()
+        need_mount_namespaces()
+        script = 'mount -t tmpfs none /sys/fs/cgroup && mount -t tmpfs none /proc/pressure && exec "$@"'
+        command = [paths.TOOL, "record", "--every", "0.01s", "--moments", "3", "--at", "cgroup>90%", "--at", "psi>10%", "--at", "inuse>1T",
+                   "-o", self.path]
+        with self.holder("work") as program:
+            done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *command, str(program.pid)], env=self.tool_environment(),
+                                  capture_output=True, text=True, cwd=self.out_dir)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        said = done.stderr.splitlines()
+        self.assertEqual(len(said), 3, said)
+        for line, condition, reason in zip(said[1:], ("cgroup>90%", "psi>10%"), ("has a limit of memory", "/proc/pressure/memory")):
+            self.assertTrue(line.startswith(f"heapprof: {condition} is not known of holds ({program.pid}): "), line)
+            self.assertIn(reason, line)
+
     @cases("inuse", "inuse>90%", "growth>1M", "cgroup>1M", "psi>200%", "other>1")
     def test_none(self, condition):
         self.check_one_line(self.tool("record", "--all", "-o", self.path, "--at", condition, expect=2), condition, "growth>100M/10m")

@@ -227,14 +227,22 @@ static bool wait_until(int64_t end_ns, const sigset_t *signals)
   }
 }
 
+static void say_start(const struct record_options *options)
+{
+  double seconds = (double)options->every_ns / (double)AMOUNT_SECOND_NS;
+  if (seconds < 60)
+    say("recording into %s every %.3g s", options->path, seconds);
+  else
+    say("recording into %s every %s", options->path, quantity_duration(seconds).text);
+}
+
 /* A moment that took longer than the time between two is followed by the next at once, not by several. */
 static int run(struct record *record)
 {
   const struct record_options *options = record->options;
   sigset_t signals;
   ending_hold(&signals);
-  say("recording into %s every %s", options->path,
-      quantity_duration((double)options->every_ns / (double)AMOUNT_SECOND_NS).text);
+  say_start(options);
   int64_t next_ns = now_ns(CLOCK_MONOTONIC);
   for (uint64_t moments = 0;;) {
     if (!take_moment(record))

@@ -5,6 +5,7 @@
 #include "tools/record/condition.h"
 #include "tools/record/moment.h"
 #include "tools/record/pressure.h"
+#include "tools/terminal/say.h"
 #include "tools/views/change.h"
 #include "tools/views/limit.h"
 
@@ -12,6 +13,7 @@ struct watch {
   const GArray *conditions;
   unsigned last;
   GHashTable *kept; /* "PROCESS CONDITION" of what holds -> double *: the value that was kept last */
+  GHashTable *said; /* of conditions: that somebody's value is not known */
 };
 
 /* A moment of a process, and the one that it is compared with. */
@@ -19,6 +21,7 @@ struct watched {
   struct recorder *recorder;
   int64_t process, time_ns, in_use;
   int pid;
+  const char *program;
 };
 
 struct watch *watch_new(const GArray *conditions, unsigned last)
@@ -27,12 +30,14 @@ struct watch *watch_new(const GArray *conditions, unsigned last)
   watch->conditions = conditions;
   watch->last = last;
   watch->kept = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+  watch->said = g_hash_table_new(g_str_hash, g_str_equal);
   return watch;
 }
 
 void watch_free(struct watch *watch)
 {
   g_hash_table_destroy(watch->kept);
+  g_hash_table_destroy(watch->said);
   g_free(watch);
 }
 
@@ -43,14 +48,33 @@ void watch_forget(struct watch *watch)
 
 /* --- values --- */
 
-static bool pressure_of(int pid, enum condition_kind kind, double *value)
+static const char pressure_of_machine[] = "/proc/pressure/memory";
+
+/* Once of each condition: others of --all may have what this one lacks. */
+static void say_unknown(struct watch *watch, const struct watched *watched, const struct condition *condition)
 {
-  static const char cgroups[] = "/sys/fs/cgroup", machine[] = "/proc/pressure/memory";
-  g_autofree char *name = g_strdup_printf("/proc/%d/cgroup", pid), *membership = NULL;
-  if (!g_file_get_contents(name, &membership, NULL, NULL))
+  if (!g_hash_table_add(watch->said, (char *)condition->text))
+    return;
+  if (condition->kind == CONDITION_CGROUP)
+    say("%s is not known of %s (%d): neither its control group nor one above it has a limit of memory", condition->text,
+        watched->program, watched->pid);
+  else
+    say("%s is not known of %s (%d): neither its control group nor %s tells what waits for memory", condition->text,
+        watched->program, watched->pid, pressure_of_machine);
+}
+
+static bool pressure_of(struct watch *watch, const struct watched *watched, const struct condition *condition,
+                        double *value)
+{
+  static const char cgroups[] = "/sys/fs/cgroup";
+  g_autofree char *name = g_strdup_printf("/proc/%d/cgroup", watched->pid), *membership = NULL;
+  if (!g_file_get_contents(name, &membership, NULL, NULL)) /* it has ended */
     return false;
-  return kind == CONDITION_CGROUP ? pressure_of_limit(cgroups, membership, value)
-                                  : pressure_stall(cgroups, membership, machine, value);
+  bool is_known = condition->kind == CONDITION_CGROUP ? pressure_of_limit(cgroups, membership, value)
+                                                      : pressure_stall(cgroups, membership, pressure_of_machine, value);
+  if (!is_known)
+    say_unknown(watch, watched, condition);
+  return is_known;
 }
 
 static double variance_of_change(const struct heap *old, const struct heap *new)
@@ -100,14 +124,14 @@ static bool growth_of(const struct watched *watched, const struct condition *con
   return *value <= condition->bound || is_beyond_chance(watched, then_ns, *value - condition->bound, holds, error);
 }
 
-static bool judge(const struct watched *watched, const struct condition *condition, double *value, bool *holds,
-                  GError **error)
+static bool judge(struct watch *watch, const struct watched *watched, const struct condition *condition, double *value,
+                  bool *holds, GError **error)
 {
   *holds = false;
   if (condition->kind == CONDITION_GROWTH)
     return growth_of(watched, condition, value, holds, error);
   *value = (double)watched->in_use;
-  bool is_known = condition->kind == CONDITION_INUSE || pressure_of(watched->pid, condition->kind, value);
+  bool is_known = condition->kind == CONDITION_INUSE || pressure_of(watch, watched, condition, value);
   *holds = is_known && *value > condition->bound;
   return true;
 }
@@ -127,7 +151,7 @@ static bool forget_others(const struct watch *watch, struct store *store, const 
 }
 
 static bool keep(const struct watch *watch, const struct watched *watched, const struct condition *condition,
-                 double value, const char *program, GError **error)
+                 double value, GError **error)
 {
   struct store *store = watched->recorder->store;
   struct heap *heap = read_moment(watched, watched->time_ns, error);
@@ -138,17 +162,17 @@ static bool keep(const struct watch *watch, const struct watched *watched, const
   return profile != NULL &&
          store_do(store, error,
                   "INSERT INTO kept(process, time_ns, program, condition, value, profile) VALUES(?, ?, ?, ?, ?, ?)",
-                  "iittrb", watched->process, watched->time_ns, program, condition->text, value, profile) &&
-         forget_others(watch, store, program, condition->text, error);
+                  "iittrb", watched->process, watched->time_ns, watched->program, condition->text, value, profile) &&
+         forget_others(watch, store, watched->program, condition->text, error);
 }
 
 static bool check_one(struct watch *watch, const struct watched *watched, const struct condition *condition,
-                      const char *program, GError **error)
+                      GError **error)
 {
   bool holds;
   double value = 0;
   g_autofree char *name = g_strdup_printf("%" G_GINT64_FORMAT " %s", watched->process, condition->text);
-  if (!judge(watched, condition, &value, &holds, error))
+  if (!judge(watch, watched, condition, &value, &holds, error))
     return false;
   if (!holds) {
     g_hash_table_remove(watch->kept, name);
@@ -157,7 +181,7 @@ static bool check_one(struct watch *watch, const struct watched *watched, const 
   const double *before = g_hash_table_lookup(watch->kept, name);
   if (before != NULL && value <= *before * 1.1)
     return true;
-  if (!keep(watch, watched, condition, value, program, error))
+  if (!keep(watch, watched, condition, value, error))
     return false;
   g_hash_table_replace(watch->kept, g_steal_pointer(&name), g_memdup2(&value, sizeof value));
   return true;
@@ -166,8 +190,8 @@ static bool check_one(struct watch *watch, const struct watched *watched, const 
 bool watch_check(struct watch *watch, struct recorder *recorder, int64_t process, int pid, const char *program,
                  GError **error)
 {
-  struct watched watched = {.recorder = recorder, .process = process, .pid = pid};
   g_autofree char *valid = g_utf8_make_valid(program, -1);
+  struct watched watched = {.recorder = recorder, .process = process, .pid = pid, .program = valid};
   if (watch->conditions->len == 0)
     return true;
   if (!store_number(recorder->store, error, &watched.time_ns, 0, "SELECT max(time_ns) FROM moment WHERE process = ?",
@@ -176,7 +200,7 @@ bool watch_check(struct watch *watch, struct recorder *recorder, int64_t process
                     "SELECT in_use FROM moment WHERE process = ? AND time_ns = ?", "ii", process, watched.time_ns))
     return false;
   for (guint i = 0; i < watch->conditions->len; i++)
-    if (!check_one(watch, &watched, &g_array_index(watch->conditions, struct condition, i), valid, error))
+    if (!check_one(watch, &watched, &g_array_index(watch->conditions, struct condition, i), error))
       return false;
   return true;
 }

@@ -3,7 +3,7 @@
  * the first, the largest and the last few. While a condition holds, another is kept where its value has become a tenth
  * larger than it was at the last.
  *
- * Failure: false and *error, of the file. What cannot be told of a process does not hold.
+ * Failure: false and *error, of the file. What cannot be told of a process does not hold, which a line says.
  */
 #ifndef HEAPPROF_WATCH_H
 #define HEAPPROF_WATCH_H
