@@ -16,6 +16,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import zlib
@@ -139,6 +140,14 @@ class Program:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
+    def tell(self, text):
+        """It may have ended without reading."""
+        try:
+            with self.process.stdin as stdin:
+                stdin.write(text)
+        except BrokenPipeError:
+            pass
+
     def wait_for_files(self, count, seconds=100):
         """Waits until that many profiles are there: they are renamed into place, so each is whole."""
         end = time.monotonic() + seconds
@@ -150,7 +159,13 @@ class Program:
         return self.case.profile_files()
 
     def end(self, text=None):
-        out, _ = self.process.communicate(text)
+        """Says the text, which is all that it gets, and waits for its end. Not communicate(), which loses what came together with the line
+        that was waited for."""
+        teller = threading.Thread(target=self.tell, args=(text or "",))
+        teller.start()
+        out = self.process.stdout.read()
+        teller.join()
+        self.process.wait()
         return Run(self.pid, self.process.returncode, out, self.err_path.read_text(errors="replace"),
                    self.case.profile_files())
 

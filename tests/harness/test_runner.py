@@ -8,6 +8,7 @@ import unittest.mock
 
 from harness import runner
 from harness.case import Case, cases
+from harness.states import status_of, wait_until
 
 PASSING = "[==========] Running 2 test(s).\n[ RUN      ] a\n[       OK ] a\n[ RUN      ] b\n[       OK ] b\n"
 FAILING = PASSING.replace("[       OK ] b", "[  FAILED  ] b") + "[  FAILED  ] tests: 1 test(s), listed below:\n[  FAILED  ] b\n"
@@ -96,3 +97,17 @@ class Runner(Case):
     def test_nothing_run_is_a_failure(self):
         self.assertEqual(runner.main(["a name that no test has"]), 1)
         self.assertTrue(issubclass(Case, unittest.TestCase))
+
+
+class Programs(Case):
+    def test_what_comes_with_the_line_is_not_lost(self):
+        """Seen to fail: all that was read together with the line that was waited for was gone, which is chance."""
+        with self.start(["printf", r"before\nready\nafter\nlast\n"], preload=False) as program:
+            wait_until(lambda: status_of(program.pid) == "Z", "it has said everything")
+            self.assertEqual(program.read_until("ready"), "before\n")
+            self.assertEqual(program.end().out, "after\nlast\n")
+
+    @cases((["cat"], "x" * 1_000_000, "x" * 1_000_000), (["true"], "x" * 1_000_000, ""))
+    def test_is_told_everything(self, command, text, out):
+        with self.start(command, preload=False) as program:
+            self.assertEqual(program.end(text).out, out)
