@@ -22,9 +22,18 @@ SYS_FUTEX = 202
 SET_ID = 33
 
 
+def fields_of(pid):
+    """Of its first thread, behind the name: the state, which is t for one that does not run because it is traced, first."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 def state_of(pid):
-    """Of its first thread; of one that does not run because it is traced: t."""
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return fields_of(pid)[0]
+
+
+def processor_time(pid):
+    """In hundredths of a second, or what the kernel counts in."""
+    return sum(int(number) for number in fields_of(pid)[11:13])
 
 
 class Waits(AttachCase):
@@ -38,8 +47,7 @@ class Waits(AttachCase):
 
     @staticmethod
     def sleeps(pid):
-        states = [pathlib.Path(f"/proc/{pid}/task/{thread}/stat").read_text().rpartition(")")[2].split()[0]
-                  for thread in os.listdir(f"/proc/{pid}/task")]
+        states = [status_of(f"{pid}/task/{thread}") for thread in os.listdir(f"/proc/{pid}/task")]
         return "S" in states and set(states) <= {"S", "Z"}
 
     @cases("sort", "once", "exit", "fork", "output", "end")
@@ -108,6 +116,19 @@ class Stopped(AttachCase):
 class HeldCase(AttachCase):
     """The command stands still at a moment."""
 
+    def held(self, pid, moment):
+        """The command, and its worker that stands still at that moment, or HAS_ENDED: there is none. One that has given up, as on a busy
+        machine, has not come as far, and is started again."""
+        def tried():
+            command = self.start_attach(pid, HEAPPROF_ATTACH_HOLD_AT=moment)
+            self.addCleanup(command.kill)
+            worker = wait_until(lambda: self.worker_of(command), f"it stands still at {moment}, or has come to its end")
+            if worker == HAS_ENDED:
+                command.said = command.communicate()[1]
+                return None if any(words in command.said for words in TRY_AGAIN) else (command, worker)
+            return command, worker
+        return wait_until(tried, f"it comes to {moment}, or to its end")
+
     def start_attach(self, pid, **moments):
         return subprocess.Popen([paths.TOOL, "attach", str(pid)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                 stderr=subprocess.PIPE, text=True, env=self.tool_environment(**moments))
@@ -134,14 +155,12 @@ class Late(HeldCase):
             program.read_until("ready")
             moment, runs, worker = 1, 0, None
             while worker != HAS_ENDED:
-                command = self.start_attach(program.pid, HEAPPROF_ATTACH_HOLD_AT=moment)
-                self.addCleanup(command.kill)
-                worker = wait_until(lambda: self.worker_of(command), f"it stands still at {moment}, or has come to its end")
+                command, worker = self.held(program.pid, moment)
                 if worker != HAS_ENDED:
                     runs += self.look_if_it_runs(program)
                     os.kill(worker, signal.SIGCONT)
-                _, err = command.communicate()
-                self.assertRegex(err, "attached to|it had the library already|" + "|".join(TRY_AGAIN))
+                    command.said = command.communicate()[1]
+                self.assertRegex(command.said, "attached to|it had the library already|" + "|".join(TRY_AGAIN))
                 self.detach(program.pid)
                 moment += 1
             self.assertGreaterEqual(runs, 2)
@@ -149,6 +168,9 @@ class Late(HeldCase):
 
     @staticmethod
     def look_if_it_runs(program):
+        """One that has just been told to go as far as to a stop may not have had the processor yet."""
+        begin = processor_time(program.pid)
+        wait_until(lambda: state_of(program.pid) == "t" or processor_time(program.pid) > begin + 2, "it stands still, or goes on")
         if state_of(program.pid) == "t":
             return False
         program.say("x")
@@ -177,9 +199,7 @@ class Ended(HeldCase):
         for moment in range(LAST_OF_STUB, 100):
             with self.start([self.victim("hz_t13_late")], preload=False) as program:
                 program.read_until("ready")
-                command = self.start_attach(program.pid, HEAPPROF_ATTACH_HOLD_AT=moment)
-                self.addCleanup(command.kill)
-                worker = wait_until(lambda: self.worker_of(command), f"it stands still at {moment}, or has come to its end")
+                command, worker = self.held(program.pid, moment)
                 is_traced = f"TracerPid:\t{worker}\n" in pathlib.Path(f"/proc/{program.pid}/status").read_text()
                 program.process.kill()
                 if not is_traced:
@@ -203,7 +223,8 @@ class Signals(HeldCase):
         """The signal comes while the thread stands still for us. Seen to hang for ten seconds, and then for ever."""
         with self.start([self.victim("hz_t26_signals"), what], preload=False) as program:
             program.read_until("ready")
-            command, worker = self.hold(program, BEHIND_FIRST_CALL)
+            command, worker = self.held(program.pid, BEHIND_FIRST_CALL)
+            self.assertNotEqual(worker, HAS_ENDED)
             blocked = self.blocked(program.pid)
             program.say("")
             program.read_until("waits")
@@ -222,18 +243,10 @@ class Signals(HeldCase):
         blocked = int(re.search(r"(?m)^SigBlk:\s*(\w+)$", status).group(1), 16)
         return [blocked >> number - 1 & 1 for number in (signal.SIGUSR1, SET_ID)]
 
-    def hold(self, program, moment):
-        def tried():
-            command = self.start_attach(program.pid, HEAPPROF_ATTACH_HOLD_AT=moment)
-            self.addCleanup(command.kill)
-            worker = wait_until(lambda: self.worker_of(command), f"it stands still at {moment}, or gives up")
-            return None if worker == HAS_ENDED else (command, worker)
-        return wait_until(tried, "the thread is led away")
-
     @staticmethod
     def waits_for_lock(pid):
-        """Its second thread; the first is led away."""
-        second = sorted(int(thread) for thread in os.listdir(f"/proc/{pid}/task"))[1]
+        """Its second thread, which the kernel lists behind the first, whatever their numbers are; the first is led away."""
+        second = os.listdir(f"/proc/{pid}/task")[1]
         return pathlib.Path(f"/proc/{pid}/task/{second}/syscall").read_text().startswith(f"{SYS_FUTEX} ")
 
 
