@@ -212,6 +212,17 @@ class Live(Views):
         program.say(order)
         program.read_until("done")
 
+    def while_paused(self, terminal, program, *orders):
+        """A look in the midst of an order would see one part of it, and the next look another one."""
+        terminal.type(" ")
+        terminal.screen("paused")
+        for order in orders:
+            if order.startswith("exec "):
+                program.say(order)
+            else:
+                self.order(program, order)
+        terminal.type(" ")
+
     def test_on_a_pipe_it_comes_once(self):
         with self.working("leak 100000") as program:
             done = self.tool("top", program.pid)
@@ -234,7 +245,7 @@ class Live(Views):
             lines = terminal.screen("victim_place_24")
             self.assertRegex(lines[0], rf"^sites \({program.pid}\)  \d\d:\d\d:\d\d  inuse_space  97\.66kB")
             self.assertRegex(lines[3], r"^97\.66kB +100% .* victim_place_24$")
-            self.order(program, "leak 50000")
+            self.while_paused(terminal, program, "leak 50000")
             lines = terminal.screen(r"\+48\.83kB")
             self.assertRegex(lines[3], r"^146\.48kB .* \+48\.83kB +victim_place_24$")
             terminal.screen(r"(?m)^146\.48kB +100% +100% +146\.48kB +100% +victim")  # nothing more happens
@@ -379,8 +390,7 @@ class Live(Views):
             self.order(program, "leak 100000")
             with Terminal(self, "top", program.pid) as terminal:
                 terminal.screen("old_name")
-                program.say(f"exec {other}")
-                self.order(program, "leak 50000")
+                self.while_paused(terminal, program, f"exec {other}", "leak 50000")
                 lines = terminal.screen("(?m)^48.83kB .* new_name$")
                 self.assertNotIn("old_name", "\n".join(lines))
                 self.assertRegex(lines[0], r"inuse_space  48\.83kB$")  # no change: nothing is compared with the old program
