@@ -201,6 +201,8 @@ class Targets(StateCase):
         for attempt in range(40):
             with self.holder() as program:
                 program.say("end")
+                if attempt == 39:
+                    program.process.wait()
                 time.sleep(attempt * 0.0001)
                 done = self.tool("dump", program.pid, expect=None)
                 program.process.wait()
