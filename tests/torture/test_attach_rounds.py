@@ -251,11 +251,7 @@ class Killing(Attached):
         target.start()
         pid = target.pids()[0]
         for moment in amount((8,), range(2, 24)):
-            process = subprocess.Popen([paths.TOOL, "attach", str(pid)], process_group=0, stdin=subprocess.DEVNULL,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                       env=self.tool_environment(HEAPPROF_LIBRARY=self.library, HEAPPROF_ATTACH_STOP_AT=moment))
-            self.addCleanup(process.kill)  # before the program, which could not be waited for
-            self.assertTrue(os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]))
+            process = self.stopped_at(pid, moment)
             self.assertTrue(self.is_free(pid))
             process.send_signal(signal.SIGCONT)
             _, err = process.communicate()
@@ -264,6 +260,21 @@ class Killing(Attached):
             self.attach(pid)
             self.detach(pid)
         target.end()
+
+    def stopped_at(self, pid, moment):
+        """A command that stands still there. One that has given up before, as on a busy machine, is started again."""
+        def tried():
+            process = subprocess.Popen([paths.TOOL, "attach", str(pid)], process_group=0, stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                                       env=self.tool_environment(HEAPPROF_LIBRARY=self.library, HEAPPROF_ATTACH_STOP_AT=moment))
+            self.addCleanup(process.kill)  # before the program, which could not be waited for
+            status = os.waitpid(process.pid, os.WUNTRACED)[1]
+            if os.WIFSTOPPED(status):
+                return process
+            process.returncode = os.waitstatus_to_exitcode(status)
+            self.assertRegex(process.communicate()[1], "|".join(TRY_AGAIN))
+            return None
+        return wait_until(tried, f"attach is stopped at moment {moment}")
 
     def dies_at(self, command, pid, moment):
         def tried():

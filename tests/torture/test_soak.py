@@ -18,6 +18,7 @@ import time
 
 from harness import pprof_reader
 from harness.case import cases, timeout
+from harness.states import wait_until
 from hazards.toolbox import TORTURE, amount, skip_unless
 from torture import servers
 from torture.real import Real
@@ -94,9 +95,7 @@ class Soak(Real):
     def have_states_made(self, ours):
         """By a first profile: a process that has taken no sample yet has nothing that could be dumped from outside."""
         self.signal_all(ours)
-        end = time.monotonic() + 20
-        while not all(watched.own() for watched in ours.values()) and time.monotonic() < end:
-            time.sleep(0.05)
+        wait_until(lambda: all(watched.own() for watched in ours.values()), "each has written a profile")
 
     def watch(self, start, loading):
         """Looks, takes profiles and sends signals until there is no more load. Returns how many signals each got, one after the other."""
