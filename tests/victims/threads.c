@@ -57,6 +57,9 @@ int main(int argc, char **argv)
   if (argc > 2)
     steps = atoi(argv[2]);
   REQUIRE(count <= MAX_THREADS);
+  /* A process has its state from its first sample on. If threads that begin together made it, which musl does not allocate for, others
+   * would lose samples that cannot wait for it. */
+  victim_release(victim_allocate(sizeof(struct block)));
   for (unsigned long i = 0; i < count; i++)
     REQUIRE(pthread_create(&threads[i], NULL, work, (void *)(i + 1)) == 0);
   for (unsigned long i = 0; i < count; i++)
