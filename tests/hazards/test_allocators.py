@@ -18,7 +18,6 @@ class Row1SharedSlots(Exact):
     """Row 1: record before free. Seen to fail under a shim that frees first. In the real one: move the removal from the live
     table behind the call of the real free."""
     broken = ["broken_free_before_record.c"]
-    attempts = 5
 
     def command(self):
         return [program("hz_a1_shared_slots.c"), amount(20000, 500000)]

@@ -72,13 +72,9 @@ class P5Exit(Hazard):
             for path in self.state_dir.iterdir():
                 path.unlink()
 
-    def statuses(self, way, name):
-        return {self.under(name, [program_with_library("hz_p5_exit.c"), way, microseconds]).status
-                for microseconds in (500, 3000, 10000)}
-
     def test_exits_discriminate(self):
-        self.assertNotEqual(self.statuses("signal", "broken_exit_waits.c"), {0})
-        self.assertNotEqual(self.statuses("late", "broken_torn_down.c"), {0})
-        self.assertNotEqual(self.statuses("threads", "broken_torn_down.c"), {0})
-        for way in ("signal", "late", "threads"):
-            self.assertEqual(self.statuses(way, "mini_shim.c"), {0})
+        commands = {way: [program_with_library("hz_p5_exit.c"), way] for way in ("signal", "late", "threads")}
+        for way, name in (("signal", "broken_exit_waits.c"), ("late", "broken_torn_down.c"), ("threads", "broken_torn_down.c")):
+            self.assertTrue(self.fails_under(name, [*commands[way], 3000], lambda run: run.status != 0), f"{name} went unnoticed")
+        for way, microseconds in itertools.product(commands, (500, 3000, 10000)):
+            self.assertEqual(self.under("mini_shim.c", [*commands[way], microseconds]).status, 0)

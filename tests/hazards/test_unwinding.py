@@ -69,7 +69,6 @@ class U2Loader(AsWithout, Discriminates):
     """U2: the loader's locks against ours. Seen to fail (a thread stuck) under unw_step, and under a shim that holds a
     lock while it unwinds."""
     broken = ["broken_unw_step.c", "broken_lock_while_unwinding.c"]
-    attempts = 3
 
     def command(self):
         return [program("hz_u2_loader.cc"), plugins()[1], amount(5, 60)]
