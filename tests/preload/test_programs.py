@@ -61,7 +61,8 @@ class Programs(Case):
         self.assertEqual(run.status, 0, run.err)
         self.assertEqual(run.err, "")
         self.assertEqual(len(run.files), 2)
-        self.assertGreater(run.profiles[0].total("inuse_space"), 5_000_000)
+        # About 22 samples of 512 KiB, others in each run, since clients are not in step: fewer than two once in 10^8 runs.
+        self.assertGreater(run.profiles[0].total("inuse_space"), 1_000_000)
         for path, profile in zip(run.files, run.profiles):
             self.check_lint(profile)
             self.check_readers(path, {"zmalloc", "zrealloc", "ztrymalloc_usable", "zmalloc_usable", "ztryrealloc_usable", "main",
