@@ -134,3 +134,17 @@ class Manifests(Case):
         self.assertTrue(used)
         self.assertEqual(used - known, set())
         self.assertIn(re.search(r"AC_INIT\(\[heapprof\], \[([0-9.]+)\]\)", (paths.SOURCE / "configure.ac").read_text())[1], text)
+
+
+class Package(Case):
+    def shipped(self, name):
+        listed = (paths.SOURCE / "debian" / f"heapprof.{name}").read_text().split()
+        return {str(path.relative_to(paths.SOURCE)) for pattern in listed for path in paths.SOURCE.glob(pattern)}
+
+    def test_what_its_papers_name_is_in_it(self):
+        """Seen to fail: the changelog said See NEWS, and there was none; deployment.md led to manifests that were not there."""
+        self.assertIn("See NEWS", (paths.SOURCE / "debian/changelog").read_text())
+        self.assertIn("NEWS", self.shipped("docs"))
+        named = set(re.findall(r"\]\(\.\./(deploy/[a-z./]+)\)", (paths.SOURCE / "docs/deployment.md").read_text()))
+        self.assertTrue(named)
+        self.assertEqual(named - self.shipped("examples"), set())
