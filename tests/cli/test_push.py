@@ -152,9 +152,10 @@ class Fields(PushCase):
         self.assertEqual(len({request.client for request in receiver.requests[:3]}), 1)
 
     def test_a_name_finds_those_that_come(self):
-        with Receiver() as receiver, Pusher(self, "--to", receiver.url, "--every", "1s", "holds"), self.holder() as program:
+        copy = self.own_copy("holds")
+        with Receiver() as receiver, Pusher(self, "--to", receiver.url, "--every", "1s", copy.name), self.holder(program=copy) as program:
             receiver.wait_for(lambda: any(pid_of(sample) == program.pid for sample in receiver.taken()), "the process was found")
-        self.assertEqual({sample.labels["service_name"] for sample in receiver.taken()}, {"holds"})
+        self.assertEqual({(sample.labels["service_name"], pid_of(sample)) for sample in receiver.taken()}, {(copy.name, program.pid)})
 
 
 class Deltas(PushCase):
@@ -196,15 +197,16 @@ class Deltas(PushCase):
 
     def test_last_words(self):
         """Of a process that was killed, what it left is its last profile: once."""
-        with self.holder() as program, Receiver() as receiver:
+        copy = self.own_copy("holds")
+        with self.holder(program=copy) as program, Receiver() as receiver:
             self.push(receiver, program.pid)
             self.work(program)
             last = self.dump(program.pid)
             program.__exit__()
             for _ in range(2):
-                self.push(receiver, "holds", expect=None)  # of other tests as well
-        taken = [sample for sample in receiver.taken() if pid_of(sample) == program.pid]
-        self.assertEqual(len(taken), 2)
+                self.push(receiver, copy.name, expect=1)  # nobody is called so any more
+        taken = receiver.taken()
+        self.assertEqual([pid_of(sample) for sample in taken], [program.pid] * 2)
         for name in ("alloc_objects", "alloc_space"):
             self.assertEqual(sum(sample.profile.total(name, counted) for sample in taken), last.total(name, counted))
         self.assertEqual(taken[-1].profile.total("inuse_space", counted), last.total("inuse_space", counted))
@@ -218,11 +220,7 @@ class Others(PushCase):
         self.program = self.own_copy("holds")
 
     def copies(self, stack, count):
-        started = [stack.enter_context(self.start([self.program, self.victim("libplugin.so")], sample=1)) for _ in range(count)]
-        for one in started:
-            one.read_until("ready")
-            self.work(one)
-        return started
+        return [stack.enter_context(self.holder(program=self.program)) for _ in range(count)]
 
     def test_another_program_of_the_same_number(self):
         """It is told from its start, and nothing stays of the one before."""
@@ -710,12 +708,13 @@ class Queue(PushCase):
         self.assertFalse(marks.exists())
 
     def test_nothing_stays_of_the_ended(self):
-        with self.holder() as program, Receiver() as receiver:
-            self.push(receiver, "holds", expect=None)  # of other tests as well
+        copy = self.own_copy("holds")
+        with self.holder(program=copy) as program, Receiver() as receiver:
+            self.push(receiver, copy.name)
             self.assertEqual((len(self.kept("profiles", program.pid)), len(self.kept("marks", program.pid))), (0, 1))
             program.say("end")
             program.end()
-            self.push(receiver, "holds", expect=None)
+            self.push(receiver, copy.name, expect=1)  # nobody is called so any more
         self.assertEqual((self.kept("profiles", program.pid), self.kept("marks", program.pid)), ([], []))
 
     def test_it_is_its_users_alone(self):
@@ -910,17 +909,18 @@ class Reused(PushCase):
     def test_last_words_of_one_whose_number_is_used(self):
         """Seen to fail: they were held back as long as another process had the number."""
         need_reborn()
-        with self.holder() as first, Receiver() as receiver:
+        copy = self.own_copy("holds")
+        with self.holder(program=copy) as first, Receiver() as receiver:
             self.push(receiver, first.pid)
             self.work(first)
             last = self.dump(first.pid)
             created = last.comment_values()["created_unix_ns"]
             first.__exit__()
-            with reborn(self, first.pid, self.victim("holds"), self.victim("libplugin.so")) as second:
+            with reborn(self, first.pid, copy, self.victim("libplugin.so")) as second:
                 second.say("work")
                 second.read_until("done")
                 for _ in range(2):
-                    self.push(receiver, "holds", expect=None)  # of other tests as well
+                    self.push(receiver, copy.name)
                 taken = [sample.profile for sample in receiver.taken() if pid_of(sample) == first.pid]
         own = [profile for profile in taken if profile.comment_values()["created_unix_ns"] == created]
         self.assertEqual((len(own), len(taken)), (2, 4))

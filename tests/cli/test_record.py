@@ -201,10 +201,7 @@ class Processes(RecordCase):
         program = self.own_copy("holds")
         name, pids = program.name, []
         for _ in range(2):
-            running = self.start([program, self.victim("libplugin.so")], sample=1)
-            running.read_until("ready")
-            running.say("work")
-            running.read_until("done")
+            running = self.holder("work", program=program)
             pids.append(running.pid)
             self.record(name)
             running.__exit__()
@@ -216,12 +213,13 @@ class Processes(RecordCase):
 
     def test_last_words(self):
         """Of a process that was killed while it was recorded, what it left is its last moment."""
-        with self.holder("work") as program:
+        copy = self.own_copy("holds")
+        with self.holder("work", program=copy) as program:
             self.record(program.pid)
             program.say("peak")
             program.read_until("done")
             self.tool("dump", "-o", "last.pb.gz", program.pid)
-        self.record("holds")
+        self.record(copy.name)
         last = self.read("last.pb.gz")
         self.assertEqual(self.moment("--process", program.pid).total("alloc_objects", in_victim), last.total("alloc_objects", in_victim))
 
@@ -373,12 +371,9 @@ class Conditions(RecordCase):
     def test_two_programs(self):
         """What is kept is numbered over all of them: who compares two is told so."""
         other = self.own_copy("holds")
-        programs = [self.holder("work"), self.start([other, self.victim("libplugin.so")], sample=1)]
+        programs = [self.holder("work"), self.holder("work", program=other)]
         for program in programs:
             self.addCleanup(program.__exit__)
-        programs[1].read_until("ready")
-        programs[1].say("work")
-        programs[1].read_until("done")
         for program in programs * 2:
             self.record("--at", "inuse>1K", program.pid)
         said = self.tool("diff", self.path, "--from", "kept:1", "--to", "kept:2").stderr

@@ -62,9 +62,9 @@ def patch(path, offset, data):
 
 
 class StateCase(Case):
-    def holder(self, *orders, sample=1, **options):
-        """A program that has followed the orders (to work) and waits for more."""
-        program = self.start([self.victim("holds"), self.victim("libplugin.so")], sample=sample, **options)
+    def holder(self, *orders, sample=1, program=None, **options):
+        """A program that has followed the orders (to work) and waits for more. program: victims/holds, or a copy of it"""
+        program = self.start([program or self.victim("holds"), self.victim("libplugin.so")], sample=sample, **options)
         program.read_until("ready")
         for order in orders or ("work",):
             program.say(order)
