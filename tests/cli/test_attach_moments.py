@@ -145,6 +145,65 @@ class HeldCase(AttachCase):
             return None
 
 
+class Meanwhile(HeldCase):
+    """A thread that computed when it was looked at enters a handler, within malloc, before another one is borrowed (T1)."""
+
+    def test_enters_handler(self):
+        with self.start([self.victim("hz_t1_stopped"), "late", "malloc"], preload=False) as program:
+            command, worker = self.held_with_signal(program)
+            os.kill(worker, signal.SIGCONT)
+            program.read_until("stopped")
+            _, err = command.communicate()
+            self.assertRegex(err, r"no good moment \(a thread that waits in a signal handler, \d+, was in the C library, malloc\)")
+            self.check_goes_on(program)
+
+    @timeout(100)
+    def test_gets_signal(self):
+        """One that interrupts nothing: it comes all the same."""
+        with self.start([self.victim("hz_t1_stopped"), "late", "harmless"], preload=False) as program:
+            command, worker = self.held_with_signal(program)
+            os.kill(worker, signal.SIGCONT)
+            program.read_until("stopped")
+            self.assertRegex(command.communicate()[1], "attached to|" + "|".join(TRY_AGAIN))
+            self.let_go_on(program)
+
+    def test_is_killed(self):
+        """The signal, which waits for the command, is not lost."""
+        with self.start([self.victim("hz_t1_stopped"), "late", "malloc"], preload=False) as program:
+            command, worker = self.held_with_signal(program)
+            os.kill(worker, signal.SIGKILL)
+            program.read_until("stopped")
+            command.communicate()
+            self.check_goes_on(program)
+
+    def held_with_signal(self, program):
+        program.read_until("computes")
+        thread = next(int(name) for name in os.listdir(f"/proc/{program.pid}/task") if int(name) != program.pid)
+        command, worker = wait_until(lambda: self.watched(program.pid, thread), "the thread that computes is watched")
+        program.say("x")
+        wait_until(lambda: state_of(thread) == "t", "its signal waits for the command")
+        return command, worker
+
+    def watched(self, pid, thread):
+        command = self.start_attach(pid, HEAPPROF_ATTACH_HOLD_AHEAD=1, HEAPPROF_ATTACH_LOOKS=LOOKS_AT_LOADER)
+        self.addCleanup(command.kill)
+        worker = wait_until(lambda: self.worker_of(command), "it stands still")
+        if f"TracerPid:\t{worker}\n" in pathlib.Path(f"/proc/{thread}/status").read_text():
+            return command, worker
+        os.kill(worker, signal.SIGKILL)  # the machine is too busy
+        command.communicate()
+        return None
+
+    def check_goes_on(self, program):
+        self.assertFalse(has_library(program.pid))
+        self.let_go_on(program)
+
+    def let_go_on(self, program):
+        program.say("x")
+        program.read_until("goes on")
+        self.assertEqual(program.end("x\n").status, 0)
+
+
 class Late(HeldCase):
     """What was begun for us comes to its end without us, and nobody touches the thread any more (T13)."""
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* hz_t1_stopped HOW WHERE: a thread is interrupted by a signal, within malloc's lock or (WHERE: harmless) nowhere, and
  * its handler waits until the first thread lets it go on, which reads a line first. HOW: it waits in sigsuspend, at a
- * semaphore, by running in circles, or at a semaphore on an alternate stack. Then a second line, with nothing held. */
+ * semaphore, by running in circles, or at a semaphore on an alternate stack. Then a second line, with nothing held.
+ * HOW late: in circles as well, and before that it computes until a line comes, on a stack that nobody may use. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
@@ -21,10 +22,11 @@
 enum { BLOCK_BYTES = 64 << 10, PAGE_BYTES = 4096, STACK_BYTES = 256 << 10 };
 
 static sem_t has_stopped, may_go_on, is_done;
-static atomic_bool may_run_on;
+static atomic_bool may_begin, may_run_on;
 static void *last_page; /* of the heap, where malloc looks how much is left */
 static pthread_t stopped;
 static const char *how;
+static _Alignas(PAGE_BYTES) char stack_of_late[2 * STACK_BYTES];
 
 static void ignore(int signal)
 {
@@ -42,7 +44,7 @@ static void wait_in_handler(int signal)
   (void)sem_post(&has_stopped);
   if (strcmp(how, "suspends") == 0)
     (void)sigsuspend(&others);
-  else if (strcmp(how, "runs") == 0)
+  else if (strcmp(how, "runs") == 0 || strcmp(how, "late") == 0)
     while (!atomic_load(&may_run_on))
       ;
   else
@@ -55,6 +57,8 @@ static void *be_stopped(void *where)
   stack_t stack = {.ss_sp = malloc(STACK_BYTES), .ss_size = STACK_BYTES};
   if (strcmp(how, "alternate") == 0 && (stack.ss_sp == NULL || sigaltstack(&stack, NULL) != 0))
     _exit(1);
+  while (strcmp(how, "late") == 0 && !atomic_load(&may_begin))
+    ;
   if (strcmp(where, "harmless") == 0) {
     (void)raise(SIGUSR1);
   } else {
@@ -89,13 +93,27 @@ static void wait_for_line(const char *words)
     _exit(1);
 }
 
+static void begin(void *where)
+{
+  pthread_attr_t attributes;
+  bool is_late = strcmp(how, "late") == 0;
+  pthread_attr_init(&attributes);
+  if ((is_late && pthread_attr_setstack(&attributes, stack_of_late, STACK_BYTES) != 0) ||
+      pthread_create(&stopped, &attributes, be_stopped, where) != 0)
+    _exit(1);
+  if (is_late)
+    wait_for_line("computes\n");
+  atomic_store(&may_begin, true);
+}
+
 int main(int argc, char **argv)
 {
   if (argc != 3 || mallopt(M_ARENA_MAX, 1) != 1)
     return 2;
   how = argv[1];
   set_handlers();
-  if (pthread_create(&stopped, NULL, be_stopped, argv[2]) != 0 || sem_wait(&has_stopped) != 0)
+  begin(argv[2]);
+  if (sem_wait(&has_stopped) != 0)
     return 1;
   wait_for_line("stopped\n");
   atomic_store(&may_run_on, true);

@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -35,6 +34,7 @@ enum {
 };
 
 #define ATTEMPTS_NS UINT64_C(3000000000)
+#define TAKE_NS UINT64_C(300000000)
 #define LAST_STOP_NS UINT64_C(5000000000)
 
 _Static_assert(sizeof(struct machine_stub) <= NAME_AT - STUB_AT, "room for it");
@@ -251,11 +251,6 @@ static struct attachment *read_answer(const struct job *job)
 
 static const char too_slow[] = "did not come back in time";
 
-static void pause_for(int milliseconds)
-{
-  (void)nanosleep(&(struct timespec){0, milliseconds * (long)PAUSE_NS}, NULL);
-}
-
 static bool judge_opening(const struct job *job, GError **error)
 {
   struct machine_stub stub;
@@ -356,7 +351,9 @@ static enum outcome try_once(struct job *job, uint64_t deadline_ns, GError **err
   if (job->why != NULL)
     return NOT_NOW;
   others_look_ahead(job->others);
-  if (!borrowed_take(&job->borrowed, job->places, deadline_ns, error))
+  moment_is_ahead();
+  /* The look may have taken all of the time. */
+  if (!borrowed_take(&job->borrowed, job->places, MAX(deadline_ns, tracing_now_ns() + TAKE_NS), error))
     return FAILED;
   job->why = others_why_not(job->others, job->borrowed.thread);
   if (job->why != NULL)
@@ -376,7 +373,7 @@ static bool try_often(struct job *job, GError **error)
     if (moment_is_last_look(attempt))
       break;
     if (outcome == NOT_NOW)
-      pause_for(MIN(attempt, LONGEST_PAUSE_MS));
+      tracing_pause((uint64_t)MIN(attempt, LONGEST_PAUSE_MS) * PAUSE_NS);
   }
   if (outcome == NOT_NOW)
     g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_FAILED, "process %d: no good moment (a thread %s); it is not sampled",

@@ -131,6 +131,8 @@ static const char *try_thread(struct borrowed *borrowed, struct places *places, 
   borrowed->stood_ns = began;
   if (why != NULL)
     tracing_release(borrowed->thread);
+  else
+    tracing_end_watch(borrowed->thread);
   return why;
 }
 
@@ -138,7 +140,7 @@ static const char *try_thread(struct borrowed *borrowed, struct places *places, 
 static void pause_between(int round)
 {
   unsigned us = 200 + (unsigned)(round * 7919 % 2000);
-  (void)nanosleep(&(struct timespec){0, us * 1000L}, NULL);
+  tracing_pause(us * UINT64_C(1000));
 }
 
 /* It tells less than other reasons. */

@@ -26,6 +26,13 @@ void moment_passes(void)
     (void)raise(SIGSTOP);
 }
 
+void moment_is_ahead(void)
+{
+  static int times;
+  if (chosen_in("HEAPPROF_ATTACH_HOLD_AHEAD") == ++times)
+    (void)raise(SIGSTOP);
+}
+
 bool moment_is_too_late(void)
 {
   return passed > 0 && chosen_in("HEAPPROF_ATTACH_LATE_AT") == passed;

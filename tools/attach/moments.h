@@ -16,6 +16,9 @@
  * once, by SIGSTOP, as one that gets no processor. */
 void moment_passes(void);
 
+/* Here all threads were looked at, and none is borrowed yet. HEAPPROF_ATTACH_HOLD_AHEAD=N: as above. */
+void moment_is_ahead(void);
+
 /* Is what was just begun not waited for? After the moment HEAPPROF_ATTACH_LATE_AT. */
 bool moment_is_too_late(void);
 

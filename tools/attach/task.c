@@ -32,11 +32,16 @@ static const struct transfer {
 const char task_would_begin_anew[] = "waits in a call that would begin anew";
 const char task_in_unknown_place[] = "waits for a processor, in an unknown place";
 
-bool task_read_text(pid_t process, pid_t thread, const char *name, char *text, size_t size)
+int task_open(pid_t process, pid_t thread, const char *name)
 {
   char path[64];
   (void)snprintf(path, sizeof path, "/proc/%d/task/%d/%s", process, thread, name);
-  int file = open(path, O_RDONLY | O_CLOEXEC);
+  return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool task_read_text(pid_t process, pid_t thread, const char *name, char *text, size_t size)
+{
+  int file = task_open(process, thread, name);
   ssize_t bytes = file >= 0 ? read(file, text, size - 1) : -1;
   if (file >= 0)
     close(file);

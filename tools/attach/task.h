@@ -14,6 +14,9 @@
 /* pid_t. The first thread comes last. To be freed. */
 GArray *task_threads(pid_t process);
 
+/* A descriptor of one of its files, -1: none. */
+int task_open(pid_t process, pid_t thread, const char *name);
+
 /* One of the short files that the kernel has of it, by few system calls. False: there is nothing. */
 bool task_read_text(pid_t process, pid_t thread, const char *name, char *text, size_t size);
 

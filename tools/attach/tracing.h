@@ -17,7 +17,7 @@ bool tracing_is_allowed(void);
 bool tracing_share(void);
 uint64_t tracing_asks_since_ns(void);
 
-/* Nothing stops yet. With errno. */
+/* Nothing stops yet. One that is watched is asked no more. With errno. */
 bool tracing_seize(pid_t thread);
 
 /* It stands still, as tracing_wait_stopped found it. A call that it waited in begins anew, where that may be. */
@@ -28,9 +28,25 @@ void tracing_release(pid_t thread);
 void tracing_release_later(pid_t thread);
 void tracing_end(uint64_t deadline_ns);
 
+/* As tracing_release; but it stays ours until a signal comes to it, or this command ends, which it does not notice. So
+ * it is known, without another stop, that it has entered no handler since. Whoever asked before whether a signal is
+ * pending knows of that as well. A few only: any other is released. */
+void tracing_watch(pid_t thread);
+bool tracing_watches(pid_t thread);
+bool tracing_was_quiet(pid_t thread);
+/* It stands still, and is ours as if it had never been watched. */
+void tracing_end_watch(pid_t thread);
+
+/* Whatever comes to a thread that is ours is seen to in time: nobody waits in any other way. */
+void tracing_pause(uint64_t nanoseconds);
+/* Until one of them stops, or a millisecond. */
+void tracing_wait_a_little(void);
+
 /* Asks it to stop; whatever signals come meanwhile are delivered. */
 bool tracing_interrupt(pid_t thread);
 bool tracing_wait_stopped(pid_t thread, uint64_t deadline_ns);
+enum tracing_stop { TRACING_NOT_YET, TRACING_STOPPED, TRACING_GONE };
+enum tracing_stop tracing_look_stopped(pid_t thread);
 
 /* Lets it go on to the next system call, and waits until it is there, before it or behind it. Who gave up waiting may
  * wait again. */
