@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 
-from cli.test_attach import LOOKS, LOOKS_AT_LOADER, TRY_AGAIN, AttachCase, has_library
+from cli.test_attach import LOOKS, LOOKS_AT_LOADER, TRY_AGAIN, AttachCase, has_library, made_code
 from harness import paths
 from harness.case import cases, timeout
 from harness.states import status_of, wait_until
@@ -223,6 +223,7 @@ class Late(HeldCase):
                 self.detach(program.pid)
                 moment += 1
             self.assertGreaterEqual(runs, 2)
+            self.assertEqual(made_code(program.pid), 0, "what was mapped for it has stayed")
             self.assertEqual(program.end("end").status, 0, "it was not led back in time")
 
     @staticmethod

@@ -317,6 +317,10 @@ static enum outcome use_borrowed(struct job *job, GError **error)
     job->why = too_slow;
     outcome = NOT_NOW;
   }
+  if (job->borrowed.thread == 0) {
+    job->result->stood_ns = MAX(job->result->stood_ns, job->borrowed.stood_ns);
+    borrowed_take_for_room(&job->borrowed, job->places, tracing_now_ns() + ATTEMPTS_NS);
+  }
   close_their_file(job);
   borrowed_give_back(&job->borrowed);
   job->result->stood_ns = MAX(job->result->stood_ns, job->borrowed.stood_ns);

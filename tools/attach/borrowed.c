@@ -316,9 +316,24 @@ static bool is_at_end(const struct borrowed *borrowed)
   return memory_read(borrowed->memory, at, &is, sizeof is) && is != 0;
 }
 
-/* It was late, and so were we: it has come back by itself, and was stopped anywhere. */
-static bool let_it_be(struct borrowed *borrowed)
+static bool get_mask(const struct borrowed *borrowed, uint64_t *mask)
 {
+  return ptrace(PTRACE_GETSIGMASK, borrowed->thread, (void *)sizeof *mask, mask) == 0;
+}
+
+/* From the room, which nobody else was in. A handler that it may still be in, and comes back to the room from, has more
+ * signals blocked. */
+static bool has_come_back(const struct borrowed *borrowed, const struct user_regs_struct *registers)
+{
+  uint64_t mask, blocked = machine_blocked(&borrowed->state);
+  return machine_pc(registers) - borrowed->room >= ROOM_BYTES && (blocked & ~borrowed->state.mask) != 0 &&
+         get_mask(borrowed, &mask) && mask == borrowed->state.mask;
+}
+
+/* It was late, and so were we: it has come back by itself, and was stopped anywhere. */
+static bool let_it_be(struct borrowed *borrowed, const struct user_regs_struct *registers)
+{
+  borrowed->left = has_come_back(borrowed, registers) ? borrowed->room : 0;
   tracing_release(borrowed->thread);
   forget(borrowed);
   return true;
@@ -340,11 +355,6 @@ static bool await_handlers(struct borrowed *borrowed, uint64_t sp, uint64_t dead
   if (was_elsewhere)
     machine_note_handler(&borrowed->state, machine_would_restart(&registers));
   return true;
-}
-
-static bool get_mask(const struct borrowed *borrowed, uint64_t *mask)
-{
-  return ptrace(PTRACE_GETSIGMASK, borrowed->thread, (void *)sizeof *mask, mask) == 0;
 }
 
 static bool set_mask(const struct borrowed *borrowed, uint64_t mask)
@@ -401,7 +411,7 @@ bool borrowed_run(struct borrowed *borrowed, GError **error)
       ptrace(PTRACE_GETREGS, borrowed->thread, NULL, &registers) != 0)
     return leave(borrowed, error);
   moment_passes();
-  return machine_is_at_end(&registers, borrowed->room) || let_it_be(borrowed);
+  return machine_is_at_end(&registers, borrowed->room) || let_it_be(borrowed, &registers);
 }
 
 void borrowed_give_back(struct borrowed *borrowed)
@@ -425,6 +435,14 @@ void borrowed_give_back(struct borrowed *borrowed)
   borrowed->thread = 0;
   borrowed->room = 0;
   borrowed->stood_ns = tracing_now_ns() - borrowed->stood_ns;
+}
+
+void borrowed_take_for_room(struct borrowed *borrowed, struct places *places, uint64_t deadline_ns)
+{
+  uint64_t left = borrowed->left;
+  borrowed->left = 0;
+  if (left != 0 && borrowed_take(borrowed, places, deadline_ns, NULL))
+    borrowed->room = left;
 }
 
 void borrowed_release(struct borrowed *borrowed)

@@ -21,6 +21,7 @@ struct borrowed {
   uint64_t frame; /* on its own stack */
   uint64_t call_code, restore_code;
   uint64_t room; /* memory that was mapped; 0: none */
+  uint64_t left; /* a room of a thread that has come back by itself; 0: none */
   uint64_t stood_ns;
   int rounds_anew; /* in which a thread was tried whose call begins anew */
 };
@@ -47,6 +48,9 @@ bool borrowed_run(struct borrowed *borrowed, GError **error);
 
 /* Unmaps the room, and lets it go on where it was. Not an error where no thread is held. */
 void borrowed_give_back(struct borrowed *borrowed);
+
+/* Finds a thread once more where the one that was led away has come back by itself, so that the room need not stay. */
+void borrowed_take_for_room(struct borrowed *borrowed, struct places *places, uint64_t deadline_ns);
 
 /* It was not led anywhere yet, and goes on. */
 void borrowed_release(struct borrowed *borrowed);
