@@ -2,7 +2,8 @@
 /* What a victim says it allocated, counted by hand beneath its functions named victim_*, so that a test can compare a profile
  * with it. Requested sizes; a realloc is a free and an allocation; a failed call is nothing.
  *
- * Threads: all of it is safe. fork: a child calls shadow_become_child. Memory: only shadow_print may allocate.
+ * Threads: all of it is safe. Main allocates once before it has any (of glibc, pthread_create does): what threads sample beside the first
+ * sample of all may be lost. fork: a child calls shadow_become_child. Memory: only shadow_print may allocate.
  */
 #ifndef SHADOW_H
 #define SHADOW_H
