@@ -205,6 +205,20 @@ static void describe_segments(const struct object_image *image, struct module *m
   }
 }
 
+/* What does not depend on its name. */
+static void describe_image(const struct dl_find_object *object, const struct object_image *image, struct module *module)
+{
+  *module = (struct module){
+      .link_map = object->dlfo_link_map,
+      .image = image->range,
+      .eh_frame_hdr = object->dlfo_eh_frame,
+      .keeps_frames = object_image_keeps_frames(image),
+      .entry = object_image_entry(image),
+      .found_at = (uintptr_t)object->dlfo_map_start,
+  };
+  describe_segments(image, module);
+}
+
 static bool describe(const struct dl_find_object *object, struct description *of)
 {
   const struct link_map *map = object->dlfo_link_map;
@@ -216,17 +230,19 @@ static bool describe(const struct dl_find_object *object, struct description *of
   struct text path = {.bytes = of->path, .capacity = MODULE_PATH_MAX};
   put_path(&path, map);
   of->path_bytes = (path.length + sizeof(uint64_t)) & ~(sizeof(uint64_t) - 1);
-  of->module = (struct module){
-      .link_map = map,
-      .image = of->image.range,
-      .eh_frame_hdr = object->dlfo_eh_frame,
-      .keeps_frames = object_image_keeps_frames(&of->image),
-      .entry = object_image_entry(&of->image),
-      .found_at = (uintptr_t)object->dlfo_map_start,
-      .fingerprint = object_image_fingerprint(&of->image, &of->id) ^
-                     region_hash_words((const uint64_t *)of->path, of->path_bytes / sizeof(uint64_t)),
-  };
-  describe_segments(&of->image, &of->module);
+  describe_image(object, &of->image, &of->module);
+  of->module.fingerprint = object_image_fingerprint(&of->image, &of->id) ^
+                           region_hash_words((const uint64_t *)of->path, of->path_bytes / sizeof(uint64_t));
+  return true;
+}
+
+bool modules_look(uintptr_t pc, struct module *module)
+{
+  struct dl_find_object object;
+  struct object_image image;
+  if (!loaded_find(pc, &object) || !object_image_open(&object, &image))
+    return false;
+  describe_image(&object, &image, module);
   return true;
 }
 
@@ -474,10 +490,10 @@ const struct link_map *modules_next_permanent(const struct link_map *map)
   return map != last_loaded ? map->l_next : NULL;
 }
 
-bool modules_are_permanent(const struct module *module)
+bool modules_are_permanent(const void *link_map)
 {
   const struct link_map *map = modules_next_permanent(NULL);
-  while (map != NULL && map != module->link_map)
+  while (map != NULL && map != link_map)
     map = modules_next_permanent(map);
   return map != NULL;
 }

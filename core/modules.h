@@ -58,8 +58,12 @@ void modules_init(const char *main_path);
 /* The loaded object that holds `pc`, registered if it is new. */
 struct module *modules_find(uintptr_t pc);
 
+/* The same as it lies there, without the lock: nothing is registered, and nothing known of it that was found out
+ * before. Stack: 1 KiB. False: there is none. */
+bool modules_look(uintptr_t pc, struct module *module);
+
 /* Was it loaded when the program started, so that it is never unloaded? */
-bool modules_are_permanent(const struct module *module);
+bool modules_are_permanent(const void *link_map);
 
 /* What it started with, one by one: the first after NULL, NULL after the last. */
 struct link_map;

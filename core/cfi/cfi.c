@@ -163,6 +163,12 @@ static packed_rule compile(uintptr_t pc, struct reader *reader)
   return found == ENTRIES_ROW ? rule_from_row(pc, reader, &span) : rule_without_row(found);
 }
 
+/* Of something that is not noted, or that was unloaded meanwhile, nothing is. */
+static bool is_to_keep(const struct reader *reader, uint64_t generation)
+{
+  return !reader->is_of_one_use && atomic_load_explicit(&rule_generation, memory_order_acquire) == generation;
+}
+
 packed_rule cfi_compile(uintptr_t pc)
 {
   uint64_t generation = atomic_load_explicit(&rule_generation, memory_order_acquire /* pairs with modules.c */);
@@ -170,7 +176,7 @@ packed_rule cfi_compile(uintptr_t pc)
   packed_rule rule = RULE_ABSENT;
   if (LIKELY(reader != NULL)) {
     rule = compile(pc, reader);
-    if (rule != RULE_ABSENT && atomic_load_explicit(&rule_generation, memory_order_acquire) == generation)
+    if (rule != RULE_ABSENT && is_to_keep(reader, generation))
       rule_cache_put(pc, rule);
     readers_leave(reader);
   }
@@ -235,7 +241,7 @@ void cfi_compile_recipe(uintptr_t pc, struct recipe *recipe)
   if (LIKELY(reader != NULL)) {
     compile_recipe(pc, reader);
     *recipe = reader->recipe;
-    if (recipe->rule != RULE_ABSENT && atomic_load_explicit(&rule_generation, memory_order_acquire) == generation)
+    if (recipe->rule != RULE_ABSENT && is_to_keep(reader, generation))
       recipes_put(pc, recipe);
     readers_leave(reader);
   }

@@ -29,27 +29,61 @@ static bool is_kernels_signal_return(uintptr_t return_address)
 /* Each of the steps has the stack to itself: what the one before needed is gone. */
 
 enum entry_found {
-  ENTRY_AT,      /* it lies at entry.at, if there is one */
-  ENTRY_UNKNOWN, /* the object has to be learnt */
-  ENTRY_LISTED,  /* there is no table; the first one lies at entry.at */
+  ENTRY_AT,     /* it lies at entry.at, if there is one */
+  ENTRY_LISTED, /* the first one lies at entry.at */
   ENTRY_SIGNAL,
-  ENTRY_GOING, /* it may be unloaded */
+  ENTRY_NONE, /* nor is there an object */
+  ENTRY_BUSY, /* the object may be unloaded, or is not known now */
 };
 
-static NOINLINE enum entry_found find_entry(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
+enum way { BY_TABLE, BY_NEW_TABLE, ONE_BY_ONE, NO_WAY };
+
+/* What an object is asked for, and the answer. */
+struct search {
+  struct objects_question question; /* first */
+  struct reader *reader;
+  struct eh_frame_span *span;
+  enum way way : 8;
+  enum entry_found found : 8;
+  enum entries_found entries : 8;
+};
+
+static ALWAYS_INLINE void search_object(struct search *search)
 {
-  struct cfi_object object;
-  if (UNLIKELY(!object_cache_get(&reader->holder, pc, &object)))
-    return ENTRY_UNKNOWN;
-  if ((object.flags & CFI_OBJECT_PERMANENT) == 0 && readers_see_unloading())
-    return ENTRY_GOING;
-  if (is_signal_return(&object, pc + 1))
-    return ENTRY_SIGNAL;
-  *span = object.frames.span;
-  bool has_table = object.frames.table_count > 0;
-  reader->machine.entry.at = has_table ? eh_frame_find(&object.frames, pc) : object.frames.start;
-  reader->machine.entry.bases = (struct pointer_bases){0, 0, 0};
-  return has_table ? ENTRY_AT : ENTRY_LISTED;
+  objects_answer(&search->question);
+  if (UNLIKELY(search->question.learned == OBJECTS_SEEN))
+    search->reader->is_of_one_use = true;
+}
+
+static void find_entry_in(const struct cfi_object *object, struct objects_question *question)
+{
+  struct search *search = (struct search *)question;
+  struct cfa_machine *machine = &search->reader->machine;
+  if ((object->flags & CFI_OBJECT_PERMANENT) == 0 && readers_see_unloading())
+    return;
+  if (is_signal_return(object, search->question.pc + 1)) {
+    search->found = ENTRY_SIGNAL;
+    return;
+  }
+  *search->span = object->frames.span;
+  bool has_table = search->way != ONE_BY_ONE && object->frames.table_count > 0;
+  search->reader->table = object->frames.table;
+  search->reader->is_checked = (object->flags & CFI_OBJECT_CHECKED) != 0;
+  machine->entry.at = has_table ? eh_frame_find(&object->frames, search->question.pc) : object->frames.start;
+  machine->entry.bases = (struct pointer_bases){0, 0, 0};
+  search->found = has_table ? ENTRY_AT : ENTRY_LISTED;
+}
+
+static NOINLINE enum entry_found find_entry(uintptr_t pc, struct reader *reader, struct eh_frame_span *span,
+                                            enum way way)
+{
+  struct search search = {.question = {.holder = &reader->holder, .pc = pc, .use = find_entry_in},
+                          .reader = reader,
+                          .span = span,
+                          .way = way,
+                          .found = ENTRY_BUSY};
+  search_object(&search);
+  return search.question.learned == OBJECTS_NONE ? ENTRY_NONE : search.found;
 }
 
 /* glibc's makecontext, Boost.Context and Go put that address there without a call, and what lies before it has no
@@ -74,26 +108,28 @@ static bool is_kept_frame(const struct cfi_object *object, uintptr_t return_addr
          arch_is_behind_call((const uint8_t *)return_address);
 }
 
-static NOINLINE enum entries_found look_at_code(uintptr_t pc, struct reader *reader)
+static enum entries_found look_at_code_in(const struct cfi_object *object, uintptr_t pc, struct reader *reader)
 {
-  struct cfi_object object;
-  if (!object_cache_get(&reader->holder, pc, &object))
-    return ENTRIES_NONE;
-  if (is_end_of_context(&object, pc + 1) || is_beginning(&object, pc) || leaving_is_outermost(&object, pc + 1))
+  if (is_end_of_context(object, pc + 1) || is_beginning(object, pc) || leaving_is_outermost(object, pc + 1))
     return ENTRIES_OUTERMOST;
-  if (leaving_find_row(&object, pc + 1, &reader->leaving, &reader->machine.row))
+  if (leaving_find_row(object, pc + 1, &reader->leaving, &reader->machine.row))
     return ENTRIES_ROW;
-  return is_kept_frame(&object, pc + 1) ? ENTRIES_KEPT_FRAME : ENTRIES_NONE;
+  return is_kept_frame(object, pc + 1) ? ENTRIES_KEPT_FRAME : ENTRIES_NONE;
 }
 
-/* Is it known by now? */
-static enum entries_found learn(uintptr_t pc)
+static void look_at_its_code(const struct cfi_object *object, struct objects_question *question)
 {
-  switch (objects_learn(pc)) {
-  case OBJECTS_LEARNED: return ENTRIES_ROW;
-  case OBJECTS_NONE: return ENTRIES_NONE;
-  default: return ENTRIES_BUSY;
-  }
+  struct search *search = (struct search *)question;
+  search->entries = look_at_code_in(object, search->question.pc, search->reader);
+}
+
+static NOINLINE enum entries_found look_at_code(uintptr_t pc, struct reader *reader)
+{
+  struct search search = {.question = {.holder = &reader->holder, .pc = pc, .use = look_at_its_code},
+                          .reader = reader,
+                          .entries = ENTRIES_BUSY};
+  search_object(&search);
+  return search.entries;
 }
 
 /* From entry.at on, one by one if it is only the first. */
@@ -123,26 +159,39 @@ static enum entries_found find_registered(uintptr_t pc, struct reader *reader, s
   return is_kernels_signal_return(pc + 1) ? ENTRIES_SIGNAL : ENTRIES_NONE;
 }
 
-enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
+/* Nothing was found by the table. */
+static NOINLINE enum way next_way(uintptr_t pc, const struct reader *reader, enum way way)
 {
-  if (!objects_ask_loader(pc, &reader->holder))
-    return loaded_are_changing() ? ENTRIES_BUSY : find_registered(pc, reader, span);
+  enum objects_table table = reader->is_checked ? OBJECTS_TABLE_IS_RIGHT : objects_check_table(pc, reader->table);
+  if (table == OBJECTS_TABLE_IS_NEW && way == BY_TABLE)
+    return BY_NEW_TABLE;
+  return table == OBJECTS_TABLE_UNKNOWN ? ONE_BY_ONE : NO_WAY;
+}
+
+static enum entries_found find_in_object(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
+{
+  enum way way = BY_TABLE;
   do {
-    enum entry_found found = find_entry(pc, reader, span);
-    if (UNLIKELY(found == ENTRY_UNKNOWN)) {
-      enum entries_found learned = learn(pc);
-      if (learned != ENTRIES_ROW)
-        return learned;
-      found = find_entry(pc, reader, span);
-    }
+    enum entry_found found = find_entry(pc, reader, span, way);
     if (found == ENTRY_SIGNAL)
       return ENTRIES_SIGNAL;
-    if (found == ENTRY_UNKNOWN || found == ENTRY_GOING)
+    if (found == ENTRY_NONE)
+      return ENTRIES_NONE;
+    if (found == ENTRY_BUSY)
       return ENTRIES_BUSY;
     if (read_entry(pc, reader, span, found == ENTRY_LISTED))
       return cfa_program_run(span, pc, &reader->machine) ? ENTRIES_ROW : ENTRIES_BROKEN;
-  } while (UNLIKELY(objects_check_table(&reader->holder, pc))); /* once for each object */
+    way = found == ENTRY_LISTED ? NO_WAY : next_way(pc, reader, way);
+  } while (UNLIKELY(way != NO_WAY));
   return look_at_code(pc, reader);
+}
+
+enum entries_found entries_find_row(uintptr_t pc, struct reader *reader, struct eh_frame_span *span)
+{
+  reader->is_of_one_use = false;
+  if (!objects_ask_loader(pc, &reader->holder))
+    return loaded_are_changing() ? ENTRIES_BUSY : find_registered(pc, reader, span);
+  return find_in_object(pc, reader, span);
 }
 
 bool entries_find_function(uintptr_t pc, struct reader *reader, struct address_range *function)
@@ -150,9 +199,7 @@ bool entries_find_function(uintptr_t pc, struct reader *reader, struct address_r
   struct eh_frame_span span;
   if (!objects_ask_loader(pc, &reader->holder))
     return false;
-  enum entry_found found = find_entry(pc, reader, &span);
-  if (found == ENTRY_UNKNOWN && learn(pc) == ENTRIES_ROW)
-    found = find_entry(pc, reader, &span);
+  enum entry_found found = find_entry(pc, reader, &span, BY_TABLE);
   if ((found != ENTRY_AT && found != ENTRY_LISTED) || !read_entry(pc, reader, &span, found == ENTRY_LISTED))
     return false;
   *function = (struct address_range){reader->machine.entry.pc_low, reader->machine.entry.pc_high};

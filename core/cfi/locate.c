@@ -167,14 +167,21 @@ static bool make_table(struct eh_frame *frames)
   return true;
 }
 
-void locate_frames(struct module *module)
+bool locate_noted_frames(struct module *module)
 {
   uintptr_t start = noted_start(module);
   module->frames = frames_from(module, start != 0 ? start : (uintptr_t)module->eh_frame_hdr);
   use_table_of_header(module);
+  return start != 0 || module->frames.table_count > 0;
+}
+
+void locate_frames(struct module *module)
+{
+  (void)locate_noted_frames(module);
   module->frames_are_known = true;
   if (module->frames.table_count > 0)
     return;
+  uintptr_t start = noted_start(module);
   module->frames_are_checked = true;
   module->frames = frames_from(module, start != 0 ? start : scanned_start(module));
   (void)make_table(&module->frames);

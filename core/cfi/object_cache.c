@@ -9,7 +9,7 @@ enum { OBJECT_WORDS = sizeof(struct cfi_object) / sizeof(uintptr_t), FIRST_SETS 
 
 /* An entry is being written while its sequence is odd. Writer of all: under modules_lock. */
 struct entry {
-  _Atomic uint64_t sequence;
+  _Alignas(64) _Atomic uint64_t sequence;
   _Atomic uintptr_t key, eh_frame_hdr;
   _Atomic uintptr_t words[OBJECT_WORDS];
 };
@@ -35,7 +35,7 @@ static struct entry *more_set_of(uintptr_t key)
 }
 
 _Static_assert(FIRST_SETS == 1 << (64 - 61) && MORE_SETS == 1 << (64 - 56), "the upper bits of a product");
-_Static_assert(sizeof first <= 4096, "it is one page");
+_Static_assert(sizeof first == 4096, "it is one page");
 
 static uintptr_t get(const _Atomic uintptr_t *word)
 {

@@ -20,7 +20,7 @@
 
 #include "core/cfi/cfa_program.h"
 #include "core/cfi/expression.h"
-#include "core/cfi/objects.h"
+#include "core/cfi/object_cache.h"
 #include "core/cfi/recipes.h"
 #include "core/lock.h"
 
@@ -29,6 +29,9 @@
 struct reader {
   _Alignas(64) struct lock lock;
   struct object_holder holder;
+  uintptr_t table; /* what the entry was looked for in */
+  bool is_checked;
+  bool is_of_one_use; /* what is found is for this walk alone: the object is not noted (objects.h) */
   struct cfa_machine machine;
   struct arch_leaving leaving;
   struct expression_room room;
