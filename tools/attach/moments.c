@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* 0: none is. */
 static int chosen_in(const char *variable)
@@ -21,7 +22,7 @@ void moment_passes(void)
   if (chosen_in("HEAPPROF_ATTACH_DIE_AT") == passed)
     (void)raise(SIGKILL);
   if (chosen_in("HEAPPROF_ATTACH_STOP_AT") == passed)
-    (void)kill(0, SIGTSTP); /* to the command, too, as a terminal does */
+    (void)kill(-getpgid(getppid()), SIGSTOP); /* as a shell does with a job */
   if (chosen_in("HEAPPROF_ATTACH_HOLD_AT") == passed)
     (void)raise(SIGSTOP);
 }

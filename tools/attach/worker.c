@@ -66,6 +66,7 @@ bool worker_run(void (*work)(void *context), void *context)
   if (child == 0) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
       _exit(1);
+    (void)setpgid(0, 0); /* what stops the command's whole job would stop it while a thread stands still for it */
     work(context);
     _exit(0);
   }
