@@ -16,6 +16,7 @@ ROUNDS = 4
 LOOKS = 110  # at each thread; among the first 100 is one that would take a call which begins anew
 LOOKS_AT_LOADER = 8
 PTRACE_SEIZE = 0x4206
+NO_RING = 77
 KILLED = -signal.SIGKILL
 # It gives up where the machine is too busy for it, and has changed nothing: it may be tried again.
 TRY_AGAIN = ("none of its threads could be led away", "no good moment", "did not come to an end", "somebody else is attaching")
@@ -538,6 +539,15 @@ class Bears(AttachCase):
         """It would come back with a part."""
         with self.bears("write", "alone") as program:
             self.wait_in(program, "S", 1)
+            self.check_left(program, "waits in a transfer")
+
+    def test_submit(self):
+        """It would come back before what was asked for is done. Seen to end with 1."""
+        with self.start([self.victim("bears"), "submit", "alone"], preload=False) as program:
+            if program.process.stdout.readline() != "ready\n":
+                self.assertEqual(program.end("").status, NO_RING)
+                self.skipTest("there is no io_uring here")
+            self.wait_in(program, "S", 426)
             self.check_left(program, "waits in a transfer")
 
     def test_receive(self):

@@ -14,6 +14,8 @@
 
 enum { ARGUMENTS = 6, NO_ARGUMENT = -1, TEXT_BYTES = 512 };
 
+#define ANY_FLAG (~0UL) /* it is not 0 */
+
 /* Calls that transfer something piece by piece, and say how much it was when they are interrupted. Of some only if a
  * flag is set in an argument, or if the argument is more than one. */
 static const struct transfer {
@@ -26,7 +28,7 @@ static const struct transfer {
     {SYS_sendfile, NO_ARGUMENT, 0}, {SYS_splice, NO_ARGUMENT, 0},    {SYS_tee, NO_ARGUMENT, 0},
     {SYS_vmsplice, NO_ARGUMENT, 0}, {SYS_getrandom, NO_ARGUMENT, 0}, {SYS_copy_file_range, NO_ARGUMENT, 0},
     {SYS_recvfrom, 3, MSG_WAITALL}, {SYS_recvmsg, 2, MSG_WAITALL},   {SYS_recvmmsg, 2, 0},
-    {SYS_io_getevents, 1, 0},       {SYS_io_pgetevents, 1, 0},
+    {SYS_io_getevents, 1, 0},       {SYS_io_pgetevents, 1, 0},       {SYS_io_uring_enter, 1, ANY_FLAG},
 };
 
 const char task_would_begin_anew[] = "waits in a call that would begin anew";
