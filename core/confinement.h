@@ -25,7 +25,7 @@ bool confinement_begin(void);
 void confinement_end(void);
 
 /* The same for prctl(PR_SET_TSC): reading the processor's clock is a fault from now on, and nothing is timed any more.
- * (ld.so reads it, so no program is started so.) */
+ * (ld.so reads it, so no program is started so, but one that has been running may be.) */
 void confinement_begin_clockless(void);
 void confinement_end_clockless(void);
 

@@ -283,7 +283,7 @@ static void put_alternative(struct text *path, const char *taken)
   size_t stem = length > tail && strcmp(taken + length - tail, ending) == 0 ? length - tail : length;
   text_put_bytes(path, taken, stem);
   text_put(path, ".");
-  text_put_hex(path, (ticks_now() * 0x9e3779b97f4a7c15u) >> 40);
+  text_put_hex(path, (ticks_or_ns() * 0x9e3779b97f4a7c15u) >> 40);
   text_put(path, taken + stem);
 }
 

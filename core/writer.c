@@ -95,7 +95,7 @@ int writer_open(struct writer *writer, const char *final_path)
   text_put(&path, "-");
   text_put_u64(&path, atomic_fetch_add_explicit(&files_opened, 1, memory_order_relaxed));
   text_put(&path, "-"); /* a process with our pid may have been killed here */
-  text_put_hex(&path, ticks_now() & 0xffffffff);
+  text_put_hex(&path, ticks_or_ns() & 0xffffffff);
   text_put(&path, ".tmp");
   writer->fd = -1;
   if (path.cut)

@@ -4,6 +4,7 @@
 #include "core/arch/arch.h"
 #include "core/command_line.h"
 #include "core/config.h"
+#include "core/confinement.h"
 #include "core/dump.h"
 #include "core/libc.h"
 #include "core/live/live.h"
@@ -77,7 +78,7 @@ static uint64_t random_seed(void)
   const void *given = (const void *)libc_auxv(AT_RANDOM);
   if (given != NULL)
     memcpy(bytes, given, sizeof bytes);
-  return prng_derive(bytes[0] ^ bytes[1], ticks_now());
+  return prng_derive(bytes[0] ^ bytes[1], ticks_or_ns());
 }
 
 static void init_main_stack(int pid, uintptr_t top)
@@ -155,6 +156,7 @@ __attribute__((constructor(PRIORITY))) static ARCH_ENTRY void start(int argc, ch
   real_ensure();
   if (real_is_late()) { /* what descriptor 2 is by now, nobody knows; who attaches is told all in the attachment */
     message_init_silent();
+    confinement_begin_clockless(); /* any thread may have forbidden to read it, and only that thread could ask */
     stack_bounds_tell_main(given.stack_top);
     inert_enter("the library was opened while the program ran, and nobody has attached", false);
     errno = saved_errno;

@@ -11,7 +11,7 @@ from cli.test_attach import LOOKS, LOOKS_AT_LOADER, TRY_AGAIN, AttachCase, has_l
 from harness import paths
 from harness.case import cases, timeout
 from harness.states import status_of, wait_until
-from hazards.toolbox import compile
+from hazards.toolbox import compile, library, program
 
 NO_USERFAULTFD = 77
 WALKS_MAX = 20
@@ -75,6 +75,33 @@ class Waits(AttachCase):
         with self.waits(where) as program:
             self.attach(program.pid)
             self.detach(program.pid)
+
+
+def front_and_back():
+    back = library("hz_t1_allocator.c", "-DBACK")
+    return [library("hz_t1_allocator.c", "-DFRONT", "-Wl,--no-as-needed", back), back]
+
+
+class Allocators(AttachCase):
+    """Its thread is in its allocator, a library, and holds the lock: all that may be part of one is left alone (T1)."""
+
+    ALLOCATORS = {"back": front_and_back,
+                  "old table": lambda: [library("hz_t1_allocator.c", "-Wl,--hash-style=sysv")],
+                  "resolvers": lambda: [library("hz_t1_allocator.c", "-DINDIRECT")]}
+
+    @cases(*ALLOCATORS)
+    @timeout(60)
+    def test_holds_lock(self, kind):
+        """Seen to hang."""
+        with self.start([program("hz_t1_holds.c", "-Wl,--no-as-needed", *self.ALLOCATORS[kind]())], preload=False) as running:
+            running.read_until("holds")
+            def refused():
+                done = self.attach(running.pid, expect=1, HEAPPROF_ATTACH_LOOKS=LOOKS)
+                self.check_one_line(done, f"process {running.pid}: no")
+                return "was in the allocator" in done.stderr
+            wait_until(refused, "its thread is left alone")
+            self.assertFalse(has_library(running.pid))
+            self.assertEqual(running.end("\n").status, 0)
 
 
 class Stopped(AttachCase):
@@ -325,6 +352,13 @@ class States(AttachCase):
             self.attach(program.pid)
             self.detach(program.pid)
             self.assertEqual(program.end("\n").status, 0, "its flags are as they were")
+
+    @timeout(60)
+    def test_clock_is_refused(self):
+        """Reading the processor's clock is a fault. Seen to end by SIGSEGV."""
+        with self.computing("clockless") as program:
+            self.attach(program.pid, "--sample=1")
+            self.assertEqual(program.end("\n").status, 0)
 
     def check_refused(self, how, why):
         with self.computing(how) as program:

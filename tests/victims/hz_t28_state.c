@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* hz_t28_state aligned | base | dispatch: until a line comes, the only thread that may be led away computes, in a state
+/* hz_t28_state aligned | base | dispatch | clockless: until a line comes, the only thread that may be led away computes, in a state
  * that the C library can't be called in: accesses that are not aligned are faults; its thread pointer leads elsewhere;
- * system calls are signals, but for those of the program. */
+ * system calls are signals, but for those of the program. Or reading the processor's clock is a fault, and then it
+ * allocates. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -90,14 +92,29 @@ static bool compute_with_dispatch(void)
   return true;
 }
 
+static bool compute_without_clock(void)
+{
+  enum { OBJECTS = 1000 };
+  static void *volatile object;
+  if (prctl(PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0) != 0)
+    return false;
+  compute();
+  for (int i = 0; i < OBJECTS; i++) {
+    object = malloc(100);
+    free(object);
+  }
+  return true;
+}
+
 int main(int argc, char **argv)
 {
   pthread_t waiter;
   if (argc != 2 || pthread_create(&waiter, NULL, wait_for_line, NULL) != 0)
     return 2;
-  bool is_good = strcmp(argv[1], "aligned") == 0 ? compute_aligned()
-                 : strcmp(argv[1], "base") == 0  ? compute_with_base()
-                                                 : compute_with_dispatch();
+  bool is_good = strcmp(argv[1], "aligned") == 0     ? compute_aligned()
+                 : strcmp(argv[1], "base") == 0      ? compute_with_base()
+                 : strcmp(argv[1], "clockless") == 0 ? compute_without_clock()
+                                                     : compute_with_dispatch();
   pthread_join(waiter, NULL);
   return is_good ? 0 : 1;
 }

@@ -2,6 +2,7 @@
 #include "tools/attach/attach.h"
 
 #include "tools/attach/allocator_code.h"
+#include "tools/attach/allocators.h"
 #include "tools/attach/borrowed.h"
 #include "tools/attach/candidate.h"
 #include "tools/attach/image.h"
@@ -44,7 +45,8 @@ struct job {
   struct attach_result *result;
   struct memory *memory;
   struct image *libc, *loader, *library;
-  GPtrArray *allocators;          /* struct image * */
+  GPtrArray *objects;             /* struct image *, besides these and the executable */
+  GPtrArray *allocators;          /* those among them that are one, or part of one; NULL: not known yet */
   struct allocator_code *program; /* of the executable's own */
   struct places *places;
   struct others *others;
@@ -77,13 +79,14 @@ static struct image *read_file(const struct memory *memory, const char *name)
 
 static bool is_known(const struct job *job, uint64_t start)
 {
-  for (guint i = 0; i < job->allocators->len; i++)
-    if (((const struct image *)g_ptr_array_index(job->allocators, i))->start == start)
+  for (guint i = 0; i < job->objects->len; i++)
+    if (((const struct image *)g_ptr_array_index(job->objects, i))->start == start)
       return true;
   return start == job->libc->start || start == job->loader->start;
 }
 
-/* What else than libc provides malloc, our library among them: no thread that is in there is led away. */
+/* What else than libc provides malloc, our library among them, and what that needs: no thread that is in there is led
+ * away. */
 static bool read_allocators(struct job *job, GError **error)
 {
   bool is_known_code = true;
@@ -93,20 +96,20 @@ static bool read_allocators(struct job *job, GError **error)
     bool is_code = mapping->is_executable && mapping->path[0] == '/';
     const struct memory_mapping *start = is_code ? memory_start_of(job->memory, mapping) : NULL;
     struct image *image = start != NULL && !is_known(job, start->start) ? image_read(job->memory, start->start) : NULL;
-    if (image == NULL || image_find(image, "malloc") == 0 || image_find(image, "free") == 0) {
-      image_free(image);
+    if (image == NULL)
       continue;
-    }
     if (g_strcmp0(mapping->path, program) != 0) {
-      g_ptr_array_add(job->allocators, image);
+      g_ptr_array_add(job->objects, image);
       continue;
     }
-    if (is_known_code && job->program == NULL) { /* its code may be in many mappings, with changed pages between */
+    /* Its code may be in many mappings, with changed pages between. */
+    if (allocators_is_one(image) && is_known_code && job->program == NULL) {
       job->program = allocator_code_read(job->memory, image);
       is_known_code = job->program != NULL;
     }
     image_free(image);
   }
+  job->allocators = allocators_among(job->objects);
   /* Of one that was started with the library no more is asked than a handler may do. */
   return is_known_code || job->library != NULL ||
          fail(error, job, "which code its own malloc is made of can't be found out; it was not touched");
@@ -391,7 +394,9 @@ static void close_job(struct job *job)
   places_close(job->places);
   image_free(job->libc);
   image_free(job->loader);
-  g_ptr_array_free(job->allocators, TRUE);
+  g_ptr_array_free(job->objects, TRUE);
+  if (job->allocators != NULL)
+    g_ptr_array_free(job->allocators, TRUE);
   allocator_code_free(job->program);
   image_free(job->library);
   memory_close(job->memory);
@@ -423,7 +428,7 @@ static void work(void *context)
   struct outbox *outbox = context;
   g_autoptr(GError) error = NULL;
   struct job job = {.wish = outbox->wish, .result = &outbox->result, .their_file = -1};
-  job.allocators = g_ptr_array_new_with_free_func(free_image);
+  job.objects = g_ptr_array_new_with_free_func(free_image);
   outbox->is_done = look_and_try(&job, &error);
   if (error != NULL)
     g_strlcpy(outbox->reason, error->message, sizeof outbox->reason);

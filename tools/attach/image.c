@@ -7,7 +7,9 @@
 enum { SEGMENTS_MAX = 64, DYNAMIC_MAX = 512, SYMBOLS_MAX = 1 << 20, NAME_MAX_BYTES = 256, BUCKETS_MAX = 1 << 20 };
 
 struct tables {
-  uint64_t symbols, strings, strings_bytes, hash;
+  uint64_t symbols, strings, strings_bytes, hash, old_hash; /* 0: there is none */
+  uint64_t name;                                            /* in the strings */
+  GArray *needed;                                           /* uint64_t, in the strings */
 };
 
 static void clear_symbol(void *symbol)
@@ -20,6 +22,8 @@ void image_free(struct image *image)
   if (image == NULL)
     return;
   g_array_free(image->symbols, TRUE);
+  g_ptr_array_free(image->needed, TRUE);
+  g_free(image->name);
   g_free(image);
 }
 
@@ -31,21 +35,33 @@ static bool read_tables(const struct memory *memory, const struct image *image, 
       return false;
     uint64_t address = entry.d_un.d_ptr < image->bias ? entry.d_un.d_ptr + image->bias : entry.d_un.d_ptr;
     switch (entry.d_tag) {
-    case DT_NULL: return tables->symbols != 0 && tables->strings != 0 && tables->hash != 0;
+    case DT_NULL: return tables->symbols != 0 && tables->strings != 0 && (tables->hash != 0 || tables->old_hash != 0);
     case DT_SYMTAB: tables->symbols = address; break;
     case DT_STRTAB: tables->strings = address; break;
     case DT_STRSZ: tables->strings_bytes = entry.d_un.d_val; break;
     case DT_GNU_HASH: tables->hash = address; break;
+    case DT_HASH: tables->old_hash = address; break;
+    case DT_SONAME: tables->name = entry.d_un.d_val; break;
+    case DT_NEEDED: g_array_append_val(tables->needed, entry.d_un.d_val); break;
     default: break;
     }
   }
   return false;
 }
 
+/* The older table has a chain for each symbol. */
+static uint32_t count_by_old_hash(const struct memory *memory, const struct tables *tables)
+{
+  uint32_t header[2];
+  return memory_read(memory, tables->old_hash, header, sizeof header) && header[1] <= SYMBOLS_MAX ? header[1] : 0;
+}
+
 /* The table of hashes ends with the last symbol that others may use. */
 static uint32_t count_symbols(const struct memory *memory, const struct tables *tables)
 {
   uint32_t header[4], last = 0, link = 0;
+  if (tables->hash == 0)
+    return count_by_old_hash(memory, tables);
   if (!memory_read(memory, tables->hash, header, sizeof header) || header[0] == 0 || header[0] > BUCKETS_MAX)
     return 0;
   uint64_t buckets_at = tables->hash + sizeof header + (uint64_t)header[2] * sizeof(uint64_t);
@@ -75,7 +91,8 @@ static int compare_symbols(const void *a, const void *b)
 static void add_symbol(struct image *image, const Elf64_Sym *symbol, const char *strings, uint64_t strings_bytes)
 {
   unsigned type = ELF64_ST_TYPE(symbol->st_info);
-  if ((type != STT_FUNC && type != STT_OBJECT) || symbol->st_shndx == SHN_UNDEF || symbol->st_name >= strings_bytes)
+  bool is_any = type == STT_FUNC || type == STT_OBJECT || type == STT_GNU_IFUNC;
+  if (!is_any || symbol->st_shndx == SHN_UNDEF || symbol->st_name >= strings_bytes)
     return;
   const char *name = strings + symbol->st_name;
   struct image_symbol added = {.start = image->bias + symbol->st_value,
@@ -84,10 +101,29 @@ static void add_symbol(struct image *image, const Elf64_Sym *symbol, const char 
   g_array_append_val(image->symbols, added);
 }
 
+static char *base_name_at(const char *strings, uint64_t strings_bytes, uint64_t at)
+{
+  g_autofree char *name =
+      at < strings_bytes ? g_strndup(strings + at, strnlen(strings + at, strings_bytes - at)) : g_strdup("");
+  return g_path_get_basename(name);
+}
+
+static void note_names(struct image *image, const struct tables *tables, const char *strings)
+{
+  if (tables->name != 0) {
+    g_free(image->name);
+    image->name = base_name_at(strings, tables->strings_bytes, tables->name);
+  }
+  for (guint i = 0; i < tables->needed->len; i++)
+    g_ptr_array_add(image->needed,
+                    base_name_at(strings, tables->strings_bytes, g_array_index(tables->needed, uint64_t, i)));
+}
+
 static bool read_symbols(const struct memory *memory, struct image *image, uint64_t dynamic)
 {
   enum { STRINGS_MAX = 64 << 20 };
-  struct tables tables = {0, 0, 0, 0};
+  g_autoptr(GArray) needed = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+  struct tables tables = {.needed = needed};
   uint32_t count = read_tables(memory, image, dynamic, &tables) ? count_symbols(memory, &tables) : 0;
   if (count == 0 || tables.strings_bytes == 0 || tables.strings_bytes > STRINGS_MAX)
     return false;
@@ -99,6 +135,7 @@ static bool read_symbols(const struct memory *memory, struct image *image, uint6
   for (uint32_t i = 0; i < count; i++)
     add_symbol(image, &symbols[i], strings, tables.strings_bytes);
   g_array_sort(image->symbols, compare_symbols);
+  note_names(image, &tables, strings);
   return true;
 }
 
@@ -131,7 +168,10 @@ static bool read_segments(const struct memory *memory, struct image *image, uint
 struct image *image_read(const struct memory *memory, uint64_t start)
 {
   struct image *image = g_new0(struct image, 1);
+  const struct memory_mapping *mapping = memory_mapping_at(memory, start);
   uint64_t dynamic;
+  image->name = g_path_get_basename(mapping != NULL ? mapping->path : "");
+  image->needed = g_ptr_array_new_with_free_func(g_free);
   image->symbols = g_array_new(FALSE, TRUE, sizeof(struct image_symbol));
   g_array_set_clear_func(image->symbols, clear_symbol);
   if (read_segments(memory, image, start, &dynamic) && read_symbols(memory, image, dynamic))

@@ -17,7 +17,9 @@ struct image_symbol {
 struct image {
   uint64_t start, limit; /* of all of its segments */
   uint64_t bias;
-  GArray *symbols; /* struct image_symbol, by start */
+  GArray *symbols;   /* struct image_symbol, by start */
+  char *name;        /* by which others need it: what it calls itself, else its file's, without a folder */
+  GPtrArray *needed; /* such names */
 };
 
 struct image *image_read(const struct memory *memory, uint64_t start);
