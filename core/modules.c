@@ -470,17 +470,30 @@ struct module_record *modules_next(uint64_t *position)
   return NULL;
 }
 
-/* What is loaded later comes behind them in the loader's list. */
+/* Where the loader was started, with the program as its argument, it is that itself. */
+static uintptr_t loader_address(void)
+{
+  uintptr_t base = getauxval(AT_BASE);
+  return base != 0 ? base : getauxval(AT_PHDR);
+}
+
+/* What is loaded later comes behind them in the loader's list. If we do so ourselves, libraries that may be unloaded
+ * lie before us; no such one lies before the loader, which is put there when the program starts. */
 static void note_first_objects(void)
 {
-  struct dl_find_object object;
-  if (!loaded_find(getauxval(AT_PHDR), &object))
+  struct dl_find_object program, loader, own;
+  if (!loaded_find(getauxval(AT_PHDR), &program) || !loaded_find(loader_address(), &loader) ||
+      !loaded_find((uintptr_t)note_first_objects, &own))
     return;
-  first_loaded = object.dlfo_link_map;
-  while (first_loaded->l_prev != NULL) /* where the loader was started, with the program as its argument */
+  first_loaded = program.dlfo_link_map;
+  while (first_loaded->l_prev != NULL) /* the loader was started */
     first_loaded = first_loaded->l_prev;
-  for (last_loaded = first_loaded; last_loaded->l_next != NULL; last_loaded = last_loaded->l_next)
-    ;
+  bool is_before_loader = false;
+  for (last_loaded = first_loaded; last_loaded->l_next != NULL; last_loaded = last_loaded->l_next) {
+    is_before_loader = is_before_loader || last_loaded == own.dlfo_link_map;
+    if (last_loaded == loader.dlfo_link_map && !is_before_loader)
+      return;
+  }
 }
 
 const struct link_map *modules_next_permanent(const struct link_map *map)

@@ -11,6 +11,7 @@ import subprocess
 from harness import paths
 from harness.case import cases, in_victim, timeout
 from harness.states import NOBODY, NOGROUP, StateCase, need_root, status_of, wait_until
+from hazards.toolbox import library, program
 
 ROUNDS = 4
 LOOKS = 110  # at each thread; among the first 100 is one that would take a call which begins anew
@@ -167,6 +168,21 @@ class Seen(AttachCase):
         self.assertEqual(attached.comment_values()["since"], self.SINCE)
         self.assertNotIn("since", started.comment_values())
         self.assertIn(f"\nSince: {self.SINCE}\n", table)
+
+    def test_plugin_of_before(self):
+        """It may go as one that is opened later, and its unwind tables are not read meanwhile."""
+        command = [program("hz_t29_plugin.c"), library("hz_t29_plugin.c", "-DPLUGIN")]
+        with self.start(command, preload=False) as attached, self.start(command, sample=1) as preloaded:
+            attached.read_until("ready")
+            preloaded.read_until("ready")
+            self.attach(attached.pid, "--sample=1")
+            stacks = []
+            for process in (preloaded, attached):
+                process.say("")
+                process.read_until("ready")
+                profile = self.dump(process.pid)
+                stacks.append([profile.frames(sample) for sample in profile.samples if "keep_last" in profile.frames(sample)])
+        self.assertEqual(stacks, [[["keep_last"]]] * 2)
 
     def test_resident_memory_of_before(self):
         """Nobody knows which of it is the allocator's, or free. Seen to fail: it was free there, and not through malloc."""
