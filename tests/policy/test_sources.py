@@ -145,4 +145,6 @@ class Sources(Case):
         sys.path.insert(0, str(paths.SOURCE / "tests/torture"))
         from mutants import MUTANTS
         self.assertGreater(len(MUTANTS), 30)
+        names = [mutant.name for mutant in MUTANTS]
+        self.assertEqual(sorted({name for name in names if names.count(name) > 1}), [])  # they are chosen by name
         self.assertEqual([mutant.name for mutant in MUTANTS if (paths.SOURCE / mutant.file).read_text().count(mutant.old) != 1], [])

@@ -606,7 +606,7 @@ MUTANTS = [
            "    (void)setpgid(0, 0);", "", ["torture/test_attach_rounds.Killing.test_stopped"]),
     Mutant("back_of_allocator_unseen", "T1: a thread is led to dlopen that holds a lock of what the allocator needs", "tools/attach/allocators.c",
            "        add_by_name(found, objects, name);\n", "        (void)add_by_name;\n", ["cli/test_attach_moments.Allocators.test_holds_lock[back]"]),
-    Mutant("old_tables_unread", "T1: an allocator whose names are in a table of the older kind is not seen", "tools/attach/image.c",
+    Mutant("attached_old_tables_unread", "T1: an allocator whose names are in a table of the older kind is not seen", "tools/attach/image.c",
            "(tables->hash != 0 || tables->old_hash != 0)", "tables->hash != 0", ["cli/test_attach_moments.Allocators.test_holds_lock[old table]"]),
     Mutant("resolvers_unread", "T1: an allocator is not seen whose functions resolvers find", "tools/attach/image.c",
            " || type == STT_GNU_IFUNC", "", ["cli/test_attach_moments.Allocators.test_holds_lock[resolvers]"]),
