@@ -581,6 +581,19 @@ class Bears(AttachCase):
                 self.detach(program.pid)
             self.assertEqual(program.end("x").status, 0)
 
+    @cases(("addresses", "ulimit -v"), ("data", "ulimit -d"))
+    def test_limit_of_memory(self, limit, option):
+        """It counts on what it may still have. Seen to end with 1: the library had taken some of it."""
+        with self.bears(limit, "alone") as program:
+            self.check_one_line(self.attach(program.pid, expect=1), f"process {program.pid} may have only ", f"({option})", "it was not touched")
+            self.assertEqual(program.end("x").status, 0)
+
+    def test_limit_that_leaves_enough(self):
+        with self.bears("amply", "alone") as program:
+            self.attach(program.pid)
+            self.detach(program.pid)
+            self.assertEqual(program.end("x").status, 0)
+
     def test_library_mapped_as_data(self):
         with self.bears("map") as program:
             self.attach(program.pid)

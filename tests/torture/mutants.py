@@ -597,6 +597,8 @@ MUTANTS = [
            ["cli/test_attach.Places"]),
     Mutant("stopped_ones", "T7: a process that is stopped is attached to", "tools/attach/candidate.c",
            '  if (strchr("Tt", state[0]) != NULL)\n', '  if (strchr("t", state[0]) != NULL)\n', ["cli/test_attach.Refused"]),
+    Mutant("last_memory", "T30: the library takes what a program counts on that has little memory left", "tools/attach/candidate.c",
+           "  return left >> 20 >= LEAST_MIB ||\n", "  return left >> 20 < LEAST_MIB ||\n", ["cli/test_attach.Bears.test_limit_of_memory"]),
     Mutant("yama_unsaid", "T7: that nobody may trace, because of Yama, is not explained", "tools/attach/candidate.c",
            "number == EPERM && g_file", "number == EACCES && g_file", ["cli/test_attach_elsewhere.Yama"]),
     Mutant("names_with_all_that_follows", "the command takes the rest of the table for each name, and all memory", "tools/attach/image.c",

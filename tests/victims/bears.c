@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -270,12 +271,47 @@ static bool leave(void)
   pthread_exit(NULL);
 }
 
+/* Of what it may still have it takes three quarters at once. */
+static bool limit_memory(int resource, unsigned field, size_t left)
+{
+  unsigned long pages[6];
+  struct rlimit limit;
+  FILE *statm = fopen("/proc/self/statm", "r");
+  for (unsigned i = 0; i < 6; i++)
+    if (statm == NULL || fscanf(statm, "%lu", &pages[i]) != 1)
+      return false;
+  fclose(statm);
+  if (getrlimit(resource, &limit) != 0)
+    return false;
+  limit.rlim_cur = pages[field] * (size_t)sysconf(_SC_PAGESIZE) + left;
+  if (setrlimit(resource, &limit) != 0)
+    return false;
+  say("ready\n");
+  return wait_for_line() && malloc(left / 4 * 3) != NULL;
+}
+
+static bool limit_addresses(void)
+{
+  return limit_memory(RLIMIT_AS, 0, 12 << 20);
+}
+
+static bool limit_data(void)
+{
+  return limit_memory(RLIMIT_DATA, 5, 12 << 20);
+}
+
+static bool limit_amply(void)
+{
+  return limit_memory(RLIMIT_AS, 0, 400 << 20);
+}
+
 static const struct {
   const char *name;
   bool (*run)(void);
-} all[] = {{"array", handle_in_array}, {"walk", walk},       {"load", load},       {"vfork", wait_for_child},
-           {"write", write_much},      {"receive", receive}, {"submit", submit},   {"tick", tick},
-           {"map", map_library},       {"wait", just_wait},  {"protect", protect}, {"leave", leave}};
+} all[] = {{"array", handle_in_array},     {"walk", walk},       {"load", load},        {"vfork", wait_for_child},
+           {"write", write_much},          {"receive", receive}, {"submit", submit},    {"tick", tick},
+           {"map", map_library},           {"wait", just_wait},  {"protect", protect},  {"leave", leave},
+           {"addresses", limit_addresses}, {"data", limit_data}, {"amply", limit_amply}};
 
 int main(int argc, char **argv)
 {

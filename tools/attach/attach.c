@@ -404,7 +404,8 @@ static void close_job(struct job *job)
 
 static bool look_and_try(struct job *job, GError **error)
 {
-  if (!candidate_check(job->wish->pid, error))
+  if (!candidate_check(job->wish->pid, error) ||
+      (job->wish->wish == ATTACHMENT_ON && !candidate_check_memory(job->wish->pid, error)))
     return false;
   /* Who may open its memory may trace it. To try that would be noticed: who is traced gets signals that it ignores. */
   if (tracing_is_allowed())

@@ -246,6 +246,44 @@ bool candidate_check(int pid, GError **error)
   return check_state(pid, error) && check_user(pid, error) && check_filters(pid, error) && check_program(pid, error);
 }
 
+/* What the kernel allows of memory, and what of it is in use. */
+struct memory_limit {
+  const char *name; /* in /proc/PID/limits */
+  const char *used, *option;
+};
+
+/* Not by prlimit, which needs a right of its own for processes of others. UINT64_MAX: any. */
+static uint64_t allowed_bytes(const char *limits, const char *name)
+{
+  const char *line = strstr(limits, name);
+  const char *value = line != NULL ? line + strlen(name) : "";
+  value += strspn(value, " ");
+  return g_ascii_isdigit(value[0]) ? g_ascii_strtoull(value, NULL, 10) : UINT64_MAX;
+}
+
+static bool check_limit(int pid, const char *limits, const struct memory_limit *limit, GError **error)
+{
+  enum { LEAST_MIB = 64 }; /* ten times what the library takes at first */
+  g_autofree char *text = field(pid, limit->used);
+  uint64_t used = text != NULL ? g_ascii_strtoull(text, NULL, 10) << 10 : 0;
+  uint64_t allowed = allowed_bytes(limits, limit->name), left = allowed > used ? allowed - used : 0;
+  return left >> 20 >= LEAST_MIB ||
+         refuse(error, pid, "may have only %u MiB more of memory (ulimit %s), of which the library would take some",
+                (unsigned)(left >> 20), limit->option);
+}
+
+bool candidate_check_memory(int pid, GError **error)
+{
+  static const struct memory_limit all[] = {{"Max address space", "VmSize", "-v"}, {"Max data size", "VmData", "-d"}};
+  g_autofree char *path = g_strdup_printf("/proc/%d/limits", pid), *limits = NULL;
+  if (!g_file_get_contents(path, &limits, NULL, NULL))
+    return refuse(error, pid, "is not running");
+  for (size_t i = 0; i < G_N_ELEMENTS(all); i++)
+    if (!check_limit(pid, limits, &all[i], error))
+      return false;
+  return true;
+}
+
 void candidate_explain(int pid, int number, const char *yama, GError **error)
 {
   g_autofree char *scope = NULL;

@@ -19,6 +19,9 @@ char *candidate_name(int pid);
 /* Before anything is asked of the kernel that it could notice. */
 bool candidate_check(int pid, GError **error);
 
+/* Does a limit leave it memory for more than the library? */
+bool candidate_check_memory(int pid, GError **error);
+
 /* Why the kernel lets nobody trace it, after a refusal with that errno. `yama` is where it keeps that setting. */
 void candidate_explain(int pid, int number, const char *yama, GError **error);
 
