@@ -678,6 +678,8 @@ MUTANTS = [
     Mutant("watched_handler_unseen", "T1: a signal that came to a thread since it was looked at is not noted", "tools/attach/tracing.c",
            "    (void)ptrace(PTRACE_DETACH, watch->thread, NULL, (void *)(long)signal_of(status));\n  end_watch(watch);\n",
            "    (void)ptrace(PTRACE_CONT, watch->thread, NULL, (void *)(long)signal_of(status));\n", ["cli/test_attach_moments.Meanwhile"]),
+    Mutant("watched_runs_on", "T31: a thread that is watched runs on while its process is stopped", "tools/attach/tracing.c",
+           "!is_of_stopped_process(thread) && ", "(true || is_of_stopped_process(thread)) && ", ["unit/test_tracing"]),
     Mutant("watched_signal_lost", "T5: a signal to a thread that is watched does not come", "tools/attach/tracing.c",
            "    (void)ptrace(PTRACE_DETACH, watch->thread, NULL, (void *)(long)signal_of(status));\n",
            "    (void)ptrace(PTRACE_DETACH, watch->thread, NULL, NULL);\n", ["cli/test_attach_moments.Meanwhile.test_gets_signal"]),

@@ -114,9 +114,16 @@ static void attend(struct watch *watch)
   end_watch(watch);
 }
 
+/* One whose process has been stopped meanwhile would run all the same: only who is let go is stopped with it. */
+static bool is_of_stopped_process(pid_t thread)
+{
+  siginfo_t info;
+  return ptrace(PTRACE_GETSIGINFO, thread, NULL, &info) == 0 && info.si_signo != SIGTRAP;
+}
+
 static bool goes_on_watched(pid_t thread)
 {
-  return ptrace(PTRACE_CONT, thread, NULL, NULL) == 0;
+  return !is_of_stopped_process(thread) && ptrace(PTRACE_CONT, thread, NULL, NULL) == 0;
 }
 
 static void mend(pid_t thread)
