@@ -17,7 +17,7 @@ ROUNDS = 4
 LOOKS = 110  # at each thread; among the first 100 is one that would take a call which begins anew
 LOOKS_AT_LOADER = 8
 PTRACE_SEIZE = 0x4206
-NO_RING = 77
+CANNOT = 77
 KILLED = -signal.SIGKILL
 # It gives up where the machine is too busy for it, and has changed nothing: it may be tried again.
 TRY_AGAIN = ("none of its threads could be led away", "no good moment", "did not come to an end", "somebody else is attaching")
@@ -561,7 +561,7 @@ class Bears(AttachCase):
         """It would come back before what was asked for is done. Seen to end with 1."""
         with self.start([self.victim("bears"), "submit", "alone"], preload=False) as program:
             if program.process.stdout.readline() != "ready\n":
-                self.assertEqual(program.end("").status, NO_RING)
+                self.assertEqual(program.end("").status, CANNOT)
                 self.skipTest("there is no io_uring here")
             self.wait_in(program, "S", 426)
             self.check_left(program, "waits in a transfer")
@@ -588,6 +588,16 @@ class Bears(AttachCase):
             self.check_one_line(self.attach(program.pid, expect=1), f"process {program.pid} may have only ", f"({option})", "it was not touched")
             self.assertEqual(program.end("x").status, 0)
 
+    def test_limit_of_locked_memory(self):
+        """Seen to end by SIGSEGV, the second time: its stack got no more."""
+        with self.start([self.victim("bears"), "locked", "alone"], preload=False) as program:
+            if program.process.stdout.readline() != "ready\n":
+                self.assertEqual(program.end("").status, CANNOT)
+                self.skipTest("no memory can be locked here")
+            for _ in range(2):
+                self.check_one_line(self.attach(program.pid, expect=1), f"process {program.pid} may have only ", "(ulimit -l)", "it was not touched")
+            self.assertEqual(program.end("x").status, 0)
+
     def test_limit_that_leaves_enough(self):
         with self.bears("amply", "alone") as program:
             self.attach(program.pid)
@@ -597,6 +607,14 @@ class Bears(AttachCase):
     def test_library_mapped_as_data(self):
         with self.bears("map") as program:
             self.attach(program.pid)
+            self.assertEqual(program.end("x").status, 0)
+
+    def test_library_that_was_not_opened(self):
+        """glibc leaves it mapped when memory ends before all of it is. Seen to end by SIGSEGV: it was called."""
+        with self.bears("segments", paths.LIB) as program:
+            for _ in range(2):
+                self.attach(program.pid)
+                self.detach(program.pid)
             self.assertEqual(program.end("x").status, 0)
 
     def test_data_that_the_program_protects(self):

@@ -164,12 +164,12 @@ static bool receive(void)
 /* Gives the kernel something to do, and waits until that is done, in one call. */
 static bool submit(void)
 {
-  enum { NO_RING = 77 };
+  enum { CANNOT = 77 };
   static char byte;
   struct io_uring_params parameters = {0};
   int ring = (int)syscall(SYS_io_uring_setup, 1, &parameters);
   if (ring < 0)
-    _exit(NO_RING);
+    _exit(CANNOT);
   size_t bytes = parameters.cq_off.cqes + parameters.cq_entries * sizeof(struct io_uring_cqe);
   char *rings = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
   struct io_uring_sqe *request =
@@ -223,6 +223,29 @@ static bool map_library(void)
   if (file < 0 ||
       mmap((void *)(UINT64_C(1) << 32), 1 << 20, PROT_READ, MAP_PRIVATE | MAP_FIXED_NOREPLACE, file, 0) == MAP_FAILED)
     return false;
+  say("ready\n");
+  return wait_for_line();
+}
+
+/* As the loader leaves a library behind that it had no memory for. */
+static bool map_segments(void)
+{
+  enum { ROOM = 64 << 20, HEADERS = 16, PAGE = 4096 };
+  ElfW(Ehdr) header;
+  ElfW(Phdr) segments[HEADERS];
+  int file = open(plugin, O_RDONLY);
+  char *base = mmap(NULL, ROOM, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (base == MAP_FAILED || pread(file, &header, sizeof header, 0) != sizeof header || header.e_phnum > HEADERS ||
+      pread(file, segments, header.e_phnum * sizeof *segments, (off_t)header.e_phoff) < 0)
+    return false;
+  for (unsigned i = 0; i < header.e_phnum; i++) {
+    size_t before = segments[i].p_vaddr % PAGE;
+    int protection = (segments[i].p_flags & PF_X) != 0 ? PROT_READ | PROT_EXEC : PROT_READ | PROT_WRITE;
+    if (segments[i].p_type == PT_LOAD &&
+        mmap(base + segments[i].p_vaddr - before, segments[i].p_filesz + before, protection, MAP_PRIVATE | MAP_FIXED,
+             file, (off_t)(segments[i].p_offset - before)) == MAP_FAILED)
+      return false;
+  }
   say("ready\n");
   return wait_for_line();
 }
@@ -300,6 +323,23 @@ static bool limit_data(void)
   return limit_memory(RLIMIT_DATA, 5, 12 << 20);
 }
 
+/* All that comes is locked, which is limited for who has no right to more. */
+static bool limit_locked(void)
+{
+  enum { VERSION_3 = 0x20080522, CANNOT = 77 };
+  struct {
+    unsigned version;
+    int pid;
+  } header = {VERSION_3, 0};
+  unsigned none[6] = {0};
+  struct rlimit limit = {8 << 20, 8 << 20};
+  if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || syscall(SYS_capset, &header, none) != 0 ||
+      mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+    _exit(CANNOT);
+  say("ready\n");
+  return wait_for_line() && malloc(1 << 20) != NULL;
+}
+
 static bool limit_amply(void)
 {
   return limit_memory(RLIMIT_AS, 0, 400 << 20);
@@ -308,10 +348,11 @@ static bool limit_amply(void)
 static const struct {
   const char *name;
   bool (*run)(void);
-} all[] = {{"array", handle_in_array},     {"walk", walk},       {"load", load},        {"vfork", wait_for_child},
-           {"write", write_much},          {"receive", receive}, {"submit", submit},    {"tick", tick},
-           {"map", map_library},           {"wait", just_wait},  {"protect", protect},  {"leave", leave},
-           {"addresses", limit_addresses}, {"data", limit_data}, {"amply", limit_amply}};
+} all[] = {{"array", handle_in_array},     {"walk", walk},       {"load", load},         {"vfork", wait_for_child},
+           {"write", write_much},          {"receive", receive}, {"submit", submit},     {"tick", tick},
+           {"map", map_library},           {"wait", just_wait},  {"protect", protect},   {"leave", leave},
+           {"addresses", limit_addresses}, {"data", limit_data}, {"amply", limit_amply}, {"locked", limit_locked},
+           {"segments", map_segments}};
 
 int main(int argc, char **argv)
 {

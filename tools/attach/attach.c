@@ -17,6 +17,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/memfd.h>
 #include <stddef.h>
 #include <string.h>
@@ -77,6 +78,26 @@ static struct image *read_file(const struct memory *memory, const char *name)
   return mapping != NULL && is_alone ? image_read(memory, mapping->start) : NULL;
 }
 
+/* Our library, if it is in the loader's list. Where memory ends while the loader maps it, glibc leaves what it has
+ * mapped, and nothing in there may be called. */
+static struct image *read_library(const struct job *job)
+{
+  enum { OBJECTS_MAX = 1 << 16 };
+  struct r_debug debug = {0};
+  struct link_map object;
+  (void)memory_read(job->memory, image_find(job->loader, "_r_debug"), &debug, sizeof debug);
+  uint64_t next = (uintptr_t)debug.r_map;
+  for (unsigned i = 0; i < OBJECTS_MAX && next != 0; i++) {
+    if (!memory_read(job->memory, next, &object, sizeof object))
+      break;
+    const struct memory_mapping *mapping = memory_mapping_at(job->memory, object.l_addr);
+    if (mapping != NULL && memory_is_named(mapping, "libheapprof.so"))
+      return image_read(job->memory, mapping->start);
+    next = (uintptr_t)object.l_next;
+  }
+  return NULL;
+}
+
 static bool is_known(const struct job *job, uint64_t start)
 {
   for (guint i = 0; i < job->objects->len; i++)
@@ -119,9 +140,9 @@ static bool read_images(struct job *job, GError **error)
 {
   job->libc = read_file(job->memory, "libc.so.6");
   job->loader = read_file(job->memory, "ld-linux");
-  job->library = read_file(job->memory, "libheapprof.so");
   if (job->libc == NULL || job->loader == NULL)
     return fail(error, job, "its C library can't be read, or is there twice; it was not touched");
+  job->library = read_library(job);
   if (image_find(job->libc, "dlopen") == 0 || image_find(job->libc, "_dl_find_object") == 0)
     return fail(error, job, "its glibc is older than 2.35; it was not touched");
   job->locks = loader_locks_find(job->loader, job->memory);
@@ -342,7 +363,7 @@ static const char *why_not_yet(const struct job *job)
 static void find_library(struct job *job)
 {
   if (job->library == NULL && memory_refresh(job->memory))
-    job->library = read_file(job->memory, "libheapprof.so");
+    job->library = read_library(job);
 }
 
 static enum outcome let_go(struct job *job)

@@ -261,27 +261,41 @@ static uint64_t allowed_bytes(const char *limits, const char *name)
   return g_ascii_isdigit(value[0]) ? g_ascii_strtoull(value, NULL, 10) : UINT64_MAX;
 }
 
+static uint64_t used_bytes(int pid, const char *name)
+{
+  g_autofree char *text = field(pid, name);
+  return text != NULL ? g_ascii_strtoull(text, NULL, 10) << 10 : 0;
+}
+
 static bool check_limit(int pid, const char *limits, const struct memory_limit *limit, GError **error)
 {
   enum { LEAST_MIB = 64 }; /* ten times what the library takes at first */
-  g_autofree char *text = field(pid, limit->used);
-  uint64_t used = text != NULL ? g_ascii_strtoull(text, NULL, 10) << 10 : 0;
+  uint64_t used = used_bytes(pid, limit->used);
   uint64_t allowed = allowed_bytes(limits, limit->name), left = allowed > used ? allowed - used : 0;
   return left >> 20 >= LEAST_MIB ||
          refuse(error, pid, "may have only %u MiB more of memory (ulimit %s), of which the library would take some",
                 (unsigned)(left >> 20), limit->option);
 }
 
+/* Who has locked some may have asked that all is that comes (mlockall), which is told nowhere. */
+static bool is_locked_by_limit(int pid)
+{
+  enum { MAY_LOCK_ANY = 14 }; /* CAP_IPC_LOCK */
+  g_autofree char *rights = field(pid, "CapEff");
+  bool may_lock_any = rights != NULL && (g_ascii_strtoull(rights, NULL, 16) >> MAY_LOCK_ANY & 1) != 0;
+  return !may_lock_any && used_bytes(pid, "VmLck") > 0;
+}
+
 bool candidate_check_memory(int pid, GError **error)
 {
-  static const struct memory_limit all[] = {{"Max address space", "VmSize", "-v"}, {"Max data size", "VmData", "-d"}};
+  static const struct memory_limit addresses = {"Max address space", "VmSize", "-v"};
+  static const struct memory_limit data = {"Max data size", "VmData", "-d"};
+  static const struct memory_limit locked = {"Max locked memory", "VmLck", "-l"};
   g_autofree char *path = g_strdup_printf("/proc/%d/limits", pid), *limits = NULL;
   if (!g_file_get_contents(path, &limits, NULL, NULL))
     return refuse(error, pid, "is not running");
-  for (size_t i = 0; i < G_N_ELEMENTS(all); i++)
-    if (!check_limit(pid, limits, &all[i], error))
-      return false;
-  return true;
+  return check_limit(pid, limits, &addresses, error) && check_limit(pid, limits, &data, error) &&
+         (!is_locked_by_limit(pid) || check_limit(pid, limits, &locked, error));
 }
 
 void candidate_explain(int pid, int number, const char *yama, GError **error)

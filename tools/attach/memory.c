@@ -101,7 +101,7 @@ const struct memory_mapping *memory_mapping_at(const struct memory *memory, uint
   return NULL;
 }
 
-static bool is_named(const struct memory_mapping *mapping, const char *name)
+bool memory_is_named(const struct memory_mapping *mapping, const char *name)
 {
   const char *base = strrchr(mapping->path, '/');
   const char *own = strncmp(mapping->path, "/memfd:", 7) == 0 ? mapping->path + 7 : base != NULL ? base + 1 : "";
@@ -124,7 +124,7 @@ const struct memory_mapping *memory_find_file(const struct memory *memory, const
   *is_alone = true;
   for (guint i = 0; i < memory->mappings->len; i++) {
     const struct memory_mapping *mapping = &g_array_index(memory->mappings, struct memory_mapping, i);
-    if (!mapping->is_executable || !is_named(mapping, name))
+    if (!mapping->is_executable || !memory_is_named(mapping, name))
       continue;
     const struct memory_mapping *start = memory_start_of(memory, mapping);
     *is_alone = *is_alone && (found == NULL || found == start);

@@ -38,6 +38,9 @@ bool memory_read_text(const struct memory *memory, uint64_t address, char *text,
 /* NULL: none. */
 const struct memory_mapping *memory_mapping_at(const struct memory *memory, uint64_t address);
 
+/* Does the name of its file begin so? */
+bool memory_is_named(const struct memory_mapping *mapping, const char *name);
+
 /* Of the file of which this is code: the mapping that it begins with, below. NULL: none. */
 const struct memory_mapping *memory_start_of(const struct memory *memory, const struct memory_mapping *code);
 
